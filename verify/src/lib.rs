@@ -1,1 +1,4 @@
-//! Placeholder.
+//! The checker.
+#![forbid(unsafe_code)]
+mod certified;
+pub use certified::Certified;

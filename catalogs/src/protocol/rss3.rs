@@ -1,0 +1,221 @@
+//! Three parties, 2-of-3 replicated sharing over Z_2^k, one semi-honest corruption.
+//!
+//! x = x1 + x2 + x3; role i holds (xᵢ, xᵢ₊₁), so component xᵢ is known to roles i and i−1. Every message below masks
+//! its content with a stream that its receiver does not know; `runtime::protocol::rss3` is the code, SECURITY.md the
+//! argument, and a test holds the code's messages against this list.
+
+use super::{Message, Model, Operation, Role};
+use crate::lemma::{Failure, Lemma, Rounding};
+use crate::ring::Ring;
+
+/// The protocol's costs and lemmas.
+#[derive(Clone, Copy, Debug)]
+pub struct Rss3;
+
+const P1: Role = Role(0);
+const P2: Role = Role(1);
+const P3: Role = Role(2);
+
+impl Model for Rss3 {
+    fn name(&self) -> &'static str {
+        "rss3"
+    }
+
+    fn parties(&self) -> u8 {
+        3
+    }
+
+    fn offers(&self, needed: &Lemma) -> Option<Lemma> {
+        let offered = match *needed {
+            Lemma::Truncation { ring, target, shift, .. } => {
+                let window = if target == ring && shift + 3 <= ring.bits() {
+                    Some(ring.bits() - 2)
+                } else if shift < ring.bits() && target.bits() <= ring.bits() - shift {
+                    None
+                } else {
+                    return None;
+                };
+                let rounding = Rounding::FLOOR_OR_NEXT;
+                Lemma::Truncation { ring, target, shift, window, rounding, failure: Failure::Never }
+            }
+            // Role 1 adds its two components before it drops bits, so two operands remain.
+            Lemma::Sign { width, dropped, .. } => {
+                Lemma::Sign { width, dropped, operands: if dropped == 0 { 1 } else { 2 } }
+            }
+            Lemma::Injection { .. } => *needed,
+        };
+        offered.implies(needed).then_some(offered)
+    }
+
+    fn messages(&self, operation: Operation) -> Vec<Message> {
+        let message = |step, from, to, bits| Message { step, from, to, bits };
+        match operation {
+            Operation::Reshare(ring) => {
+                let bits = u32::from(ring.bits());
+                vec![message(0, P1, P3, bits), message(0, P2, P1, bits), message(0, P3, P2, bits)]
+            }
+            Operation::Truncate { ring, target, shift } if target == ring => {
+                let (k, correction) = (u32::from(ring.bits()), u32::from(shift) + 1);
+                vec![
+                    message(0, P1, P2, k),
+                    message(0, P2, P1, k),
+                    message(0, P3, P1, k),
+                    message(0, P3, P1, correction),
+                    message(1, P1, P2, correction),
+                    message(1, P2, P1, correction),
+                ]
+            }
+            Operation::Truncate { target, shift, .. } => {
+                let (narrow, opened) = (u32::from(target.bits()), u32::from(target.bits()) + u32::from(shift));
+                vec![message(0, P1, P2, opened), message(0, P2, P1, opened), message(0, P3, P1, narrow)]
+            }
+            Operation::Sign { bits } => SignCircuit::new(bits).messages(),
+            Operation::Inject(ring) => {
+                let k = u32::from(ring.bits());
+                vec![message(0, P1, P2, k), message(1, P2, P3, k), message(1, P3, P2, k)]
+            }
+            // The owner is role 1: x3 = 0, x1 from the stream it has with role 3, x2 = x − x1 to role 2.
+            Operation::Share(ring) => vec![message(0, P1, P2, u32::from(ring.bits()))],
+            // The receiver is role 1 and lacks x3.
+            Operation::Open(ring) => vec![message(0, P2, P1, u32::from(ring.bits()))],
+        }
+    }
+}
+
+/// The shape of the chunked sign test of b compared bits.
+///
+/// Role 1 knows m = x1 + x2, roles 2 and 3 know n = x3; the sign of m + n is m_top ⊕ n_top ⊕ the carry out of the
+/// b−1 low bits. Role 1 shares every monomial of each chunk of at most three bits of m; generate and propagate of
+/// a chunk are inner products of these with functions of n; a binary tree of ANDs joins the chunks.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SignCircuit {
+    /// (first bit, number of bits) of each chunk of the b−1 low bits, lowest first.
+    pub chunks: Vec<(u8, u8)>,
+    /// Per tree level, the nodes after it.
+    pub levels: Vec<Vec<SignNode>>,
+}
+
+/// A node of the carry tree after some level.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SignNode {
+    /// The node at this index of the previous level, unchanged.
+    Keep(usize),
+    /// The nodes at `low` and `low` + 1 of the previous level, joined: G = G_high ⊕ P_high·G_low and, unless it is
+    /// the first node (which needs no P), P = P_high·P_low.
+    Join {
+        /// Index of the lower node.
+        low: usize,
+        /// Whether P is needed.
+        propagate: bool,
+    },
+}
+
+impl SignCircuit {
+    /// Bits of m whose monomials are shared together.
+    pub const CHUNK_BITS: u8 = 3;
+
+    /// The circuit for `bits` ≥ 2 compared bits.
+    pub fn new(bits: u8) -> SignCircuit {
+        let low_bits = bits.saturating_sub(1).max(1);
+        let chunks: Vec<(u8, u8)> = (0..low_bits)
+            .step_by(usize::from(Self::CHUNK_BITS))
+            .map(|first| (first, Self::CHUNK_BITS.min(low_bits - first)))
+            .collect();
+        let mut levels = Vec::new();
+        let mut nodes = chunks.len();
+        while nodes > 1 {
+            let joined = (0..nodes / 2).map(|pair| SignNode::Join { low: 2 * pair, propagate: pair > 0 });
+            let kept = (nodes % 2 == 1).then_some(SignNode::Keep(nodes - 1));
+            let level: Vec<SignNode> = joined.chain(kept).collect();
+            nodes = level.len();
+            levels.push(level);
+        }
+        SignCircuit { chunks, levels }
+    }
+
+    /// Bits that role 1 shares: all monomials of every chunk, and m's top bit.
+    pub fn monomial_bits(&self) -> u32 {
+        self.chunks.iter().map(|&(_, size)| (1u32 << size) - 1).sum::<u32>() + 1
+    }
+
+    /// Generate bits of every chunk, propagate bits of every chunk but the first.
+    pub fn chunk_bits(&self) -> u32 {
+        2 * self.chunks.len() as u32 - 1
+    }
+
+    /// ANDs of one tree level.
+    pub fn level_ands(level: &[SignNode]) -> u32 {
+        level
+            .iter()
+            .map(|node| match node {
+                SignNode::Keep(_) => 0,
+                SignNode::Join { propagate, .. } => 1 + u32::from(*propagate),
+            })
+            .sum()
+    }
+
+    fn messages(&self) -> Vec<Message> {
+        let mut messages = vec![
+            Message { step: 0, from: P1, to: P2, bits: self.monomial_bits() },
+            Message { step: 1, from: P2, to: P3, bits: self.chunk_bits() },
+            Message { step: 1, from: P3, to: P2, bits: self.chunk_bits() },
+        ];
+        for (index, level) in self.levels.iter().enumerate() {
+            let (step, bits) = (2 + index as u8, Self::level_ands(level));
+            for (from, to) in [(P1, P3), (P2, P1), (P3, P2)] {
+                messages.push(Message { step, from, to, bits });
+            }
+        }
+        messages
+    }
+}
+
+/// Whether `ring` can be computed in at all (narrower rings exist for exhaustive tests).
+pub const fn serves(ring: Ring) -> bool {
+    ring.bits() >= 3
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bits(operation: Operation) -> (u32, u16) {
+        (Rss3.messages(operation).iter().map(|m| m.bits).sum(), Rss3.rounds(operation))
+    }
+
+    /// The figures of the design and of the issue.
+    #[test]
+    fn costs_are_the_designed_ones() {
+        let (ring, narrow) = (Ring::Z64, Ring::Z32);
+        assert_eq!(bits(Operation::Truncate { ring, target: ring, shift: 16 }), (243, 2));
+        assert_eq!(bits(Operation::Truncate { ring, target: narrow, shift: 16 }), (128, 1));
+        assert_eq!(bits(Operation::Reshare(ring)), (192, 1));
+        assert_eq!(bits(Operation::Inject(ring)), (192, 2));
+        let (sign, rounds) = bits(Operation::Sign { bits: 20 });
+        assert_eq!((sign, rounds), (97, 5));
+        assert_eq!(bits(Operation::Sign { bits: 24 }).0.div_ceil(8), 15);
+        assert_eq!(bits(Operation::Sign { bits: 64 }).0.div_ceil(8), 42);
+    }
+
+    #[test]
+    fn lemmas_outside_the_protocol_are_not_offered() {
+        let ring = Ring::Z64;
+        let lemma = |target, window, rounding| Lemma::Truncation {
+            ring,
+            target,
+            shift: 16,
+            window,
+            rounding,
+            failure: Failure::Never,
+        };
+        assert!(Rss3.offers(&lemma(ring, Some(62), Rounding::FLOOR_OR_NEXT)).is_some());
+        assert!(Rss3.offers(&lemma(ring, Some(63), Rounding::FLOOR_OR_NEXT)).is_none());
+        assert!(Rss3.offers(&lemma(ring, None, Rounding::FLOOR_OR_NEXT)).is_none());
+        assert!(Rss3.offers(&lemma(ring, Some(62), Rounding { low: 0, high: 0 })).is_none());
+        let (fits, wide) = (Ring::new(48).unwrap(), Ring::new(49).unwrap());
+        assert!(Rss3.offers(&lemma(fits, None, Rounding::FLOOR_OR_NEXT)).is_some());
+        assert!(Rss3.offers(&lemma(wide, None, Rounding::FLOOR_OR_NEXT)).is_none());
+        assert!(Rss3.offers(&Lemma::Sign { width: 20, dropped: 4, operands: 1 }).is_none());
+        assert!(Rss3.offers(&Lemma::Sign { width: 20, dropped: 4, operands: 2 }).is_some());
+    }
+}

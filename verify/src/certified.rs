@@ -1,0 +1,44 @@
+//! The type that stands for a proof.
+
+use catalogs::{Claim, Digest, Entry, Lemma, Program};
+
+/// An entry whose certificate was checked. `verify::check` is the only way to make one.
+#[derive(Clone, Debug)]
+pub struct Certified {
+    pub(crate) entry: Entry,
+    pub(crate) digest: Digest,
+    pub(crate) output_low: i128,
+    pub(crate) output_high: i128,
+}
+
+impl Certified {
+    /// The claim that was proved.
+    pub fn claim(&self) -> &Claim {
+        &self.entry.claim
+    }
+
+    /// The program that it is about.
+    pub fn program(&self) -> &Program {
+        &self.entry.program
+    }
+
+    /// The lemmas the proof rests on; a protocol must offer each.
+    pub fn needs(&self) -> &[Lemma] {
+        self.entry.needs()
+    }
+
+    /// The entry.
+    pub fn entry(&self) -> &Entry {
+        &self.entry
+    }
+
+    /// The digest of the entry's file.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// Proved bounds of the output integer (signed residue at the program's output scale) over the whole window.
+    pub fn output_range(&self) -> (i128, i128) {
+        (self.output_low, self.output_high)
+    }
+}
