@@ -101,7 +101,7 @@ fn check_piece(entry: &Entry, piece: &PieceProof, stated: &[Option<(i128, i128)>
             return Err(Rejection::Part { low, high, part, stated });
         }
     }
-    for (operation, range) in examination.ranges.iter().enumerate() {
+    for (operation, range) in examination.ranges().iter().enumerate() {
         let Some((least, greatest)) = range else { continue };
         let contained =
             stated[operation].is_some_and(|(low, high)| IBig::from(low) <= *least && *greatest <= IBig::from(high));

@@ -19,11 +19,11 @@ const ERROR_HALVINGS: usize = 5;
 pub struct Examination {
     low: i64,
     high: i64,
+    degree: u8,
     output_scale: u8,
     outputs: Vec<Model>,
     reference: Reference,
-    /// Bounds of every live value.
-    pub ranges: Vec<Range>,
+    ranges: Vec<Range>,
 }
 
 /// The three parts of a piece's error, in units of 2^−(output scale + [`FRACTION`]).
@@ -58,7 +58,27 @@ impl Examination {
         })?;
         let output_scale = program.output().1.bits();
         let reference = enclosure(entry, low, high, degree, use_tail)?;
-        Ok(Examination { low, high, output_scale, outputs: walk.outputs, reference, ranges: walk.ranges })
+        Ok(Examination { low, high, degree, output_scale, outputs: walk.outputs, reference, ranges: walk.ranges })
+    }
+
+    /// The models of the output, one for every combination of undecided bits.
+    pub fn outputs(&self) -> &[Model] {
+        &self.outputs
+    }
+
+    /// The function over the piece, in units of 2^−(output scale + [`FRACTION`]).
+    pub fn reference(&self) -> &Reference {
+        &self.reference
+    }
+
+    /// Where the polynomials were cut.
+    pub fn degree(&self) -> u8 {
+        self.degree
+    }
+
+    /// Bounds of every live value.
+    pub fn ranges(&self) -> &[Range] {
+        &self.ranges
     }
 
     /// The parts of the error, the largest of all cases each.
@@ -115,12 +135,6 @@ impl Examination {
         } else {
             0
         }
-    }
-
-    /// Bounds of f at the only point of a one-point piece, in units of 2^−(output scale + [`FRACTION`]).
-    pub fn function_at_point(&self) -> (IBig, IBig) {
-        let centre = self.reference.polynomial.coefficient(0);
-        (&centre - &self.reference.error, centre + &self.reference.error)
     }
 }
 
