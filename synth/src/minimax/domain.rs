@@ -98,6 +98,11 @@ impl Domain {
         Interval { low: self.intervals[0].low.clone(), high: last.high.clone() }
     }
 
+    /// Whether the domain holds `x`.
+    pub fn contains(&self, x: &Rational) -> bool {
+        self.intervals.iter().any(|interval| interval.low <= *x && *x <= interval.high)
+    }
+
     /// Whether `x` in the domain implies `-x` in the domain.
     pub fn is_symmetric(&self) -> bool {
         let mirrored = self.intervals.iter().rev();

@@ -5,12 +5,12 @@
 
 use super::basis::dot;
 use super::dense::solve;
-use super::extrema::{Extremum, local_extrema};
+use super::extrema::Extremum;
 use super::failure::{MinimaxError, decimal};
 use super::frame::Frame;
 use super::linear_program::reference;
 use super::polynomial::{Fit, Options};
-use super::sampling::{Sample, Sampler, scale};
+use super::sampling::{Sample, Sampler, error_extrema, scale};
 use super::simplex::{Active, Row, Simplex, Variable};
 use rug::Float;
 use rug::ops::NegAssign;
@@ -73,7 +73,13 @@ impl<'a> Exchange<'a> {
         for exchanges in 1..=self.options.exchanges {
             let levelled = self.level()?;
             let floor = Float::with_val(self.sampler.precision, &levelled.level / 2u32);
-            let extrema = self.extrema(&levelled.coefficients, &floor, bits)?;
+            let extrema = error_extrema(
+                &self.sampler,
+                &self.scan,
+                &levelled.coefficients,
+                &floor,
+                bits,
+            )?;
             let largest = largest(&extrema, self.sampler.precision);
             if largest <= self.negligible {
                 return Ok(self.finish(levelled, largest, exchanges, true));
@@ -183,22 +189,6 @@ impl<'a> Exchange<'a> {
         let level = solution.pop().map_or_else(|| Float::new(precision), Float::abs);
         let coefficients = self.frame.coefficients(&solution);
         Ok(Levelled { coordinates: solution, coefficients, level })
-    }
-
-    fn extrema(
-        &self,
-        coefficients: &[Float],
-        floor: &Float,
-        bits: u32,
-    ) -> Result<Vec<Extremum>, MinimaxError> {
-        let error_at = |x: &Float| self.sampler.error(x, coefficients);
-        let mut extrema = Vec::new();
-        for piece in &self.scan {
-            let errors: Vec<(&Float, Float)> =
-                piece.iter().map(|sample| (&sample.x, sample.error(coefficients))).collect();
-            extrema.extend(local_extrema(&errors, &error_at, floor, bits)?);
-        }
-        Ok(extrema)
     }
 
     fn finish(self, levelled: Levelled, largest: Float, exchanges: u32, exact: bool) -> Fit {

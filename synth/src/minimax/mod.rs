@@ -1,6 +1,7 @@
 //! Minimax fitting: linear programming and exchange in arbitrary precision.
 
 mod basis;
+mod certify;
 mod dense;
 mod domain;
 mod exchange;
@@ -10,14 +11,18 @@ mod frame;
 mod linear_program;
 mod parity;
 mod polynomial;
+mod quantise;
+mod quantise_tree;
 mod sampling;
 mod simplex;
 mod target;
 
 pub use basis::{Basis, Scaling};
+pub use certify::{Certification, certify};
 pub use domain::{Domain, Interval};
 pub use extrema::Extremum;
 pub use failure::MinimaxError;
 pub use parity::{Parity, detect_parity};
 pub use polynomial::{Fit, Options, Problem, fit};
+pub use quantise::{QuantiseOptions, Quantised, quantise};
 pub use target::{Norm, Target};

@@ -3,6 +3,7 @@
 
 use super::basis::{Basis, dot};
 use super::domain::Domain;
+use super::extrema::{Extremum, local_extrema};
 use super::failure::{MinimaxError, decimal};
 use super::target::{Norm, Target, finite_value};
 use rug::Float;
@@ -15,8 +16,6 @@ pub(super) struct Sample {
     pub row: Vec<Float>,
     /// The target without the fixed terms, over the unit of the error.
     pub value: Float,
-    /// The reciprocal of the unit of the error.
-    pub weight: Float,
 }
 
 impl Sample {
@@ -56,7 +55,7 @@ impl Sampler<'_> {
         let weight = unit.recip();
         row.iter_mut().for_each(|entry| *entry *= &weight);
         let value = rest * &weight;
-        Ok(Some(Sample { x: Float::with_val(precision, x), row, value, weight }))
+        Ok(Some(Sample { x: Float::with_val(precision, x), row, value }))
     }
 
     /// The weighted error at `x`; zero where every polynomial of the basis is exact.
@@ -95,6 +94,43 @@ impl Sampler<'_> {
         }
         Ok(())
     }
+}
+
+/// The local extrema of the weighted error of a polynomial that exceed `floor`, over a whole scan.
+pub(super) fn error_extrema(
+    sampler: &Sampler,
+    scan: &[Vec<Sample>],
+    coefficients: &[Float],
+    floor: &Float,
+    bits: u32,
+) -> Result<Vec<Extremum>, MinimaxError> {
+    let error_at = |x: &Float| sampler.error(x, coefficients);
+    let mut extrema = Vec::new();
+    for piece in scan {
+        let errors: Vec<(&Float, Float)> =
+            piece.iter().map(|sample| (&sample.x, sample.error(coefficients))).collect();
+        extrema.extend(local_extrema(&errors, &error_at, floor, bits)?);
+    }
+    Ok(extrema)
+}
+
+/// The largest weighted error of a polynomial: over the scan, then at the extrema near its peaks.
+pub(super) fn largest_error(
+    sampler: &Sampler,
+    scan: &[Vec<Sample>],
+    coefficients: &[Float],
+    bits: u32,
+) -> Result<Float, MinimaxError> {
+    let mut peak = Float::new(sampler.precision);
+    for sample in scan.iter().flatten() {
+        peak.max_mut(&sample.error(coefficients).as_abs());
+    }
+    // A peak between samples rises by far less than a third above the samples beside it.
+    let floor = Float::with_val(sampler.precision, &peak * 0.75f64);
+    for extremum in error_extrema(sampler, scan, coefficients, &floor, bits)? {
+        peak.max_mut(&extremum.error.as_abs());
+    }
+    Ok(peak)
 }
 
 /// The largest magnitude of the target over its unit: the scale of the problem.

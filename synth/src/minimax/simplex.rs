@@ -82,11 +82,6 @@ impl Simplex {
         &self.active
     }
 
-    /// The multipliers of the active constraints, none negative beyond rounding.
-    pub fn multipliers(&self) -> &[Float] {
-        &self.multipliers
-    }
-
     /// The current point; after [`Simplex::optimise`] the optimum over the rows.
     pub fn point(&self) -> &[Float] {
         &self.point
