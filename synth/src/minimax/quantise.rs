@@ -7,8 +7,8 @@
 //! of the exchange; the level is a lower bound for all completions and rises convexly with the
 //! distance from the free optimum, so that both directions end (Schnorr and Euchner's order).
 //!
-//! Everything is posed relative to the fit: errors of the fit in `f64` carry full relative
-//! accuracy, however small they are.
+//! The search runs on `f64` in units of the fit's error: errors are summed in high precision and
+//! then rounded, so that they keep their relative accuracy however small they are.
 
 use super::failure::MinimaxError;
 use super::frame::Frame;
@@ -74,7 +74,7 @@ pub fn quantise(
         basis: &reduced.basis,
         precision: fit.precision,
     };
-    let mut scan = sampler.scan(&reduced.domain, options.density.max(2) * (kept.len() + 2))?;
+    let scan = sampler.scan(&reduced.domain, options.density.max(2) * (kept.len() + 2))?;
     let lattice = Lattice {
         optimum: kept.iter().map(|&index| fit.coefficients[index].clone()).collect(),
         steps: kept.iter().map(|&index| steps[index]).collect(),
@@ -84,8 +84,9 @@ pub fn quantise(
     let rows = scan.iter().flatten().map(|sample| sample.row.as_slice());
     let frame = Frame::new(rows, kept.len(), fit.precision);
     let mut tree = Tree::new(&scan, &coarse, &lattice, &frame, search.nodes);
-    sampler.refine(&mut scan)?;
-    let fine = Grid::new(&scan, &lattice);
+    let mut finer = scan.clone();
+    sampler.refine(&mut finer)?;
+    let fine = Grid::new(&finer, &lattice);
 
     let rounded = lattice.round();
     let descended = descend(&fine, &lattice, rounded.clone(), search.passes);
@@ -97,7 +98,7 @@ pub fn quantise(
     }
     let mut measured = Vec::with_capacity(candidates.len());
     for integers in candidates {
-        let error = largest_error(&sampler, &scan, &lattice.coefficients(&integers), 24)?;
+        let error = largest_error(&sampler, &finer, &lattice.coefficients(&integers), 24)?;
         measured.push((integers, error));
     }
     let rounded_error = measured[0].1.clone();
@@ -141,37 +142,43 @@ pub(super) fn nearest(value: &Float) -> Integer {
     value.to_integer().unwrap_or_default()
 }
 
-/// Errors of the fit and effects of one step of each coefficient, per sample, in `f64`, in units of
-/// the fit's largest error (or of one where the fit is exact).
-pub(super) struct Grid {
-    errors: Vec<f64>,
+/// The samples of a scan, and the effects of one step of each coefficient there in `f64`, in units
+/// of the fit's largest error (or of the smallest effect where the fit is exact).
+pub(super) struct Grid<'a> {
+    samples: Vec<&'a Sample>,
     /// `effects[coefficient][sample]`.
     effects: Vec<Vec<f64>>,
     pub unit: Float,
 }
 
-impl Grid {
-    fn new(scan: &[Vec<Sample>], lattice: &Lattice) -> Self {
+impl<'a> Grid<'a> {
+    fn new(scan: &'a [Vec<Sample>], lattice: &Lattice) -> Self {
         let samples: Vec<&Sample> = scan.iter().flatten().collect();
         let precision = lattice.precision;
-        let exact: Vec<Float> =
-            samples.iter().map(|sample| sample.error(&lattice.optimum)).collect();
-        let mut effects: Vec<Vec<Float>> = Vec::new();
         let mut unit = Float::new(precision);
-        exact.iter().for_each(|error| unit.max_mut(&error.as_abs()));
+        for sample in &samples {
+            unit.max_mut(&sample.error(&lattice.optimum).as_abs());
+        }
+        let mut effects: Vec<Vec<Float>> = Vec::new();
+        let mut smallest: Option<Float> = None;
         for (coefficient, &step) in lattice.steps.iter().enumerate() {
             let column: Vec<Float> =
                 samples.iter().map(|sample| sample.row[coefficient].clone() << step).collect();
-            column.iter().for_each(|effect| unit.max_mut(&effect.as_abs()));
+            let mut largest = Float::new(precision);
+            column.iter().for_each(|effect| largest.max_mut(&effect.as_abs()));
+            smallest = Some(match smallest {
+                Some(smallest) => smallest.min(&largest),
+                None => largest,
+            });
             effects.push(column);
         }
-        if unit.is_zero() {
-            unit = Float::with_val(precision, 1);
-        }
-        let scaled = |column: Vec<Float>| column.iter().map(|v| Float::with_val(64, v / &unit).to_f64()).collect();
-        let errors = scaled(exact);
+        let least = smallest.unwrap_or_else(|| Float::with_val(precision, 1)) >> 40u32;
+        unit.max_mut(&least);
+        let scaled = |column: Vec<Float>| {
+            column.iter().map(|effect| Float::with_val(64, effect / &unit).to_f64()).collect()
+        };
         let effects = effects.into_iter().map(scaled).collect();
-        Self { errors, effects, unit }
+        Self { samples, effects, unit }
     }
 
     /// The largest effect of one step of a coefficient.
@@ -179,18 +186,14 @@ impl Grid {
         self.effects[coefficient].iter().fold(0.0, |peak, effect| effect.abs().max(peak))
     }
 
-    /// Errors of quantised coefficients at the samples.
+    /// Errors of quantised coefficients at the samples, summed in high precision.
     fn errors_of(&self, lattice: &Lattice, integers: &[Integer]) -> Vec<f64> {
-        let mut errors = self.errors.clone();
-        for (coefficient, integer) in integers.iter().enumerate() {
-            let offset = (lattice.offset(coefficient, integer) >> lattice.steps[coefficient]).to_f64();
-            for (error, effect) in errors.iter_mut().zip(&self.effects[coefficient]) {
-                *error -= offset * effect;
-            }
-        }
-        errors
+        let coefficients = lattice.coefficients(integers);
+        let errors = self.samples.iter().map(|sample| sample.error(&coefficients));
+        errors.map(|error| (error / &self.unit).to_f64()).collect()
     }
 
+    /// The largest magnitude of [`Grid::errors_of`].
     pub fn largest(&self, lattice: &Lattice, integers: &[Integer]) -> f64 {
         self.errors_of(lattice, integers).into_iter().fold(0.0, |peak, error| error.abs().max(peak))
     }

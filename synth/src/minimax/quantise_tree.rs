@@ -12,14 +12,14 @@ use super::simplex::{Row, Simplex, Variable};
 use rug::{Float, Integer};
 
 /// Bits of the linear programs: their solutions steer a search and prove nothing.
-const PRECISION: u32 = 128;
+const PRECISION: u32 = 192;
 /// Relative improvement below which a branch is not worth opening, and the slack of a level.
 const WORTHWHILE: f64 = 1e-3;
 /// Rounds of adding violated samples to one linear program.
 const ROUNDS: usize = 40;
 
 pub(super) struct Tree<'a> {
-    grid: &'a Grid,
+    grid: &'a Grid<'a>,
     lattice: &'a Lattice,
     /// Error of the fit and frame functions per sample, in units of the grid.
     samples: Vec<(Float, Vec<Float>)>,
@@ -37,7 +37,7 @@ pub(super) struct Tree<'a> {
 impl<'a> Tree<'a> {
     pub fn new(
         scan: &[Vec<Sample>],
-        grid: &'a Grid,
+        grid: &'a Grid<'a>,
         lattice: &'a Lattice,
         frame: &Frame,
         nodes: usize,
@@ -88,7 +88,8 @@ impl<'a> Tree<'a> {
     pub fn search(&mut self, incumbent: f64) -> Result<(), MinimaxError> {
         self.incumbent = incumbent;
         let count = self.order.len();
-        let far = Float::with_val(PRECISION, 1) << 40u32;
+        let largest = self.order.first().map_or(0.0, |&coefficient| self.grid.effect(coefficient));
+        let far = Float::with_val(PRECISION, largest + 1.0) << 30u32;
         let mut variables = vec![
             Variable {
                 low: Float::with_val(PRECISION, -&far),
@@ -184,7 +185,7 @@ impl<'a> Tree<'a> {
 
     /// Solves the program over all samples and returns its level.
     fn level(&self, simplex: &mut Simplex) -> Result<f64, MinimaxError> {
-        let tolerance = Float::with_val(PRECISION, 1e-12);
+        let tolerance = Float::with_val(PRECISION, 1) >> (PRECISION / 2);
         let count = self.order.len();
         let mut level = 0f64;
         for _ in 0..ROUNDS {
@@ -201,7 +202,7 @@ impl<'a> Tree<'a> {
                     error - row.iter().zip(&point).map(|(entry, z)| entry * z).sum::<f64>()
                 })
                 .collect();
-            let violated = peaks(&errors, level * (1.0 + WORTHWHILE / 4.0) + 1e-12);
+            let violated = peaks(&errors, level * (1.0 + WORTHWHILE / 4.0));
             if violated.is_empty() {
                 break;
             }
