@@ -1,5 +1,7 @@
 //! Untrusted search: fitting, quantisation, families of programs, Pareto fronts, publishing.
 //!
-//! Nothing here is believed: what is published is what `verify::check` accepts.
+//! Nothing here is part of the trusted base: whatever this crate finds is worth something only once
+//! `verify::check` has accepted it.
 
 pub mod certify;
+pub mod minimax;
