@@ -166,25 +166,35 @@ impl Agreement {
         Ok(session)
     }
 
+    /// Where a peer has aborted, the other greetings are still read: a difference found here says
+    /// more than the abort it caused elsewhere.
     fn hear(&mut self, mesh: &mut Mesh) -> Result<()> {
+        let mut aborted = Ok(());
         for peer in mesh.peers() {
-            let malformed = || {
-                let reason = "it is no greeting of this protocol".into();
-                Error::Malformed { peer, reason }
-            };
-            let Some(Control::Hello(bytes)) = mesh.take_control(peer)? else {
-                return Err(malformed());
-            };
-            let theirs = Hello::decode(&bytes);
-            if let Some(version) = bytes.first_chunk().map(|bytes| u16::from_le_bytes(*bytes)) {
-                let mine = self.mine.version;
-                compare(peer, "protocol version", mine, version, |v| v.to_string())?;
+            match self.hear_one(mesh, peer) {
+                Ok(contribution) => self.contributions[peer.index()] = contribution,
+                Err(error @ Error::Aborted { .. }) => aborted = Err(error),
+                Err(error) => return Err(error),
             }
-            let theirs = theirs.ok_or_else(malformed)?;
-            self.compare(peer, &theirs)?;
-            self.contributions[peer.index()] = theirs.contribution;
         }
-        Ok(())
+        aborted
+    }
+
+    fn hear_one(&self, mesh: &mut Mesh, peer: Party) -> Result<[u8; 32]> {
+        let malformed = || {
+            let reason = "it is no greeting of this protocol".into();
+            Error::Malformed { peer, reason }
+        };
+        let Some(Control::Hello(bytes)) = mesh.take_control(peer)? else {
+            return Err(malformed());
+        };
+        if let Some(version) = bytes.first_chunk() {
+            let (mine, theirs) = (self.mine.version, u16::from_le_bytes(*version));
+            compare(peer, "protocol version", mine, theirs, u16::to_string)?;
+        }
+        let theirs = Hello::decode(&bytes).ok_or_else(malformed)?;
+        self.compare(peer, &theirs)?;
+        Ok(theirs.contribution)
     }
 
     fn compare(&self, peer: Party, theirs: &Hello) -> Result<()> {
@@ -345,5 +355,108 @@ impl Digest {
             write!(text, "{byte:02x}").expect("writing to a string does not fail");
             text
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hello() -> Hello {
+        Hello {
+            version: PROTOCOL_VERSION,
+            party: Party(2),
+            identities: Digest([3; 32]),
+            contribution: [4; 32],
+            terms: Terms {
+                session: "s".into(),
+                roles: vec!["a".repeat(NAME_BYTES_MAX), "b".into()],
+                owners: "o".into(),
+                plan: Digest([5; 32]),
+            },
+        }
+    }
+
+    #[test]
+    fn every_truncation_and_extension_of_a_greeting_is_refused() {
+        let bytes = hello().encode();
+        assert_eq!(Hello::decode(&bytes), Some(hello()));
+        for length in 0..bytes.len() {
+            assert_eq!(Hello::decode(&bytes[..length]), None, "{length} bytes");
+        }
+        assert_eq!(Hello::decode(&[bytes.as_slice(), &[0]].concat()), None);
+        let mut long = hello();
+        long.terms.roles[0].push('a');
+        assert_eq!(Hello::decode(&long.encode()), None);
+        let mut binary = bytes;
+        *binary.last_mut().unwrap() = 0xff;
+        assert_eq!(Hello::decode(&binary), None);
+    }
+
+    #[test]
+    fn the_session_depends_on_everything_agreed() {
+        let session = |change: &dyn Fn(&mut Agreement)| {
+            let contributions = vec![[1; 32], [2; 32], [3; 32]];
+            let mut agreement = Agreement {
+                mine: hello(),
+                contributions,
+            };
+            change(&mut agreement);
+            agreement.session()
+        };
+        let base = session(&|_| {});
+        // Who I am and my own part (it is among the contributions) make no difference.
+        assert_eq!(base, session(&|a| a.mine.party = Party(0)));
+        assert_eq!(base, session(&|a| a.mine.contribution = [9; 32]));
+        let changes: [&dyn Fn(&mut Agreement); 8] = [
+            &|a| a.mine.version += 1,
+            &|a| a.mine.identities.0[0] ^= 1,
+            &|a| a.mine.terms.session.push('x'),
+            &|a| a.mine.terms.owners.push('x'),
+            &|a| a.mine.terms.roles.swap(0, 1),
+            &|a| a.mine.terms.plan.0[31] ^= 1,
+            &|a| a.contributions[2][31] ^= 1,
+            &|a| a.contributions.swap(0, 1),
+        ];
+        let mut seen = vec![base];
+        for (index, change) in changes.iter().enumerate() {
+            let changed = session(change);
+            assert!(
+                !seen.contains(&changed),
+                "change {index} makes no difference"
+            );
+            seen.push(changed);
+        }
+    }
+
+    #[test]
+    fn pair_keys_depend_on_session_secret_and_pair() {
+        let key = |session: u8, secret: u8, a: u8, b: u8| {
+            let secret = Key::from_bytes([secret; 32]);
+            *pair_key(&SessionId([session; 32]), &secret, Party(a), Party(b)).bytes()
+        };
+        let base = key(1, 2, 0, 1);
+        assert_eq!(base, key(1, 2, 1, 0));
+        assert_ne!(base, key(2, 2, 0, 1));
+        assert_ne!(base, key(1, 3, 0, 1));
+        assert_ne!(base, key(1, 2, 0, 2));
+        assert_ne!(base, key(1, 2, 1, 2));
+    }
+
+    #[test]
+    fn digests_are_read_as_they_are_printed() {
+        let digest = Digest(std::array::from_fn(|i| (i * 37) as u8));
+        assert_eq!(Digest::parse(&digest.to_string()), Some(digest));
+        assert_eq!(digest.short(), digest.to_string()[..16]);
+        let text = digest.to_string();
+        for bad in [
+            "",
+            &text[1..],
+            &format!("{text}0"),
+            &text.replacen('0', "g", 1),
+            &text.replacen("00", "+0", 1),
+        ] {
+            assert_eq!(Digest::parse(bad), None, "{bad}");
+        }
     }
 }

@@ -168,3 +168,6 @@ pub fn connect(
     agreement::conclude(&mut mesh, session, secrets)?;
     Ok(mesh)
 }
+
+#[cfg(test)]
+mod tests;
