@@ -141,10 +141,8 @@ impl PartyConfig {
     /// Reads and checks a configuration file. Relative paths become relative to its folder.
     pub fn read(file: &Path) -> Result<Self> {
         let text = read(file)?;
-        let mut config: Self = toml::from_str(&text).map_err(|error| Error::Syntax {
-            file: file.to_owned(),
-            reason: error.to_string(),
-        })?;
+        let mut config: Self = toml::from_str(&text)
+            .map_err(|error| Error::Syntax { file: file.to_owned(), reason: error.to_string() })?;
         config.file = file.to_owned();
         config.check()?;
         config.resolve();
@@ -154,10 +152,7 @@ impl PartyConfig {
     /// Checks this configuration and writes it to its file.
     pub fn write(&self) -> Result<()> {
         self.check()?;
-        let refuse = |reason| Error::Write {
-            file: self.file.clone(),
-            reason,
-        };
+        let refuse = |reason| Error::Write { file: self.file.clone(), reason };
         let text = toml::to_string(self).map_err(|error| refuse(error.to_string()))?;
         std::fs::write(&self.file, text).map_err(|error| refuse(error.to_string()))
     }
@@ -184,24 +179,11 @@ impl PartyConfig {
     /// What all parties must have in common, for the plan with this digest.
     pub fn terms(&self, plan: Digest) -> Terms {
         let mut roles = vec![(self.party, self.role.clone())];
-        roles.extend(
-            self.peers
-                .iter()
-                .map(|peer| (peer.party, peer.role.clone())),
-        );
+        roles.extend(self.peers.iter().map(|peer| (peer.party, peer.role.clone())));
         roles.sort();
-        let Owners {
-            model,
-            input,
-            output,
-        } = self.owners;
+        let Owners { model, input, output } = self.owners;
         let owners = format!("model {}, input {}, output {}", model.0, input.0, output.0);
-        Terms {
-            session: self.session.clone(),
-            roles: roles.into_iter().map(|(_, role)| role).collect(),
-            owners,
-            plan,
-        }
+        Terms { session: self.session.clone(), roles: roles.into_iter().map(|(_, role)| role).collect(), owners, plan }
     }
 
     /// This party's place in the network, with keys and certificates read from their files.
@@ -219,22 +201,13 @@ impl PartyConfig {
             });
         }
         let listen = self.listen.clone().unwrap_or_default();
-        Ok(Endpoint {
-            me: self.party,
-            listen,
-            identity,
-            peers,
-        })
+        Ok(Endpoint { me: self.party, listen, identity, peers })
     }
 
     fn certificate(&self, field: &str, file: &Path) -> Result<CertificateDer<'static>> {
         let text = read(file)?;
-        CertificateDer::from_pem_slice(text.as_bytes()).map_err(|error| {
-            self.refusal(
-                field,
-                format!("names {}, no PEM certificate: {error}", file.display()),
-            )
-        })
+        CertificateDer::from_pem_slice(text.as_bytes())
+            .map_err(|error| self.refusal(field, format!("names {}, no PEM certificate: {error}", file.display())))
     }
 
     fn private_key(&self) -> Result<PrivateKeyDer<'static>> {
@@ -242,28 +215,21 @@ impl PartyConfig {
         self.check_private(file)?;
         let text = zeroize::Zeroizing::new(read(file)?);
         // The parser's own message could quote the file, so it is not passed on.
-        PrivateKeyDer::from_pem_slice(text.as_bytes()).map_err(|_| {
-            self.refusal(
-                "private_key",
-                format!("names {}, no PEM private key", file.display()),
-            )
-        })
+        PrivateKeyDer::from_pem_slice(text.as_bytes())
+            .map_err(|_| self.refusal("private_key", format!("names {}, no PEM private key", file.display())))
     }
 
     #[cfg(unix)]
     fn check_private(&self, file: &Path) -> Result<()> {
         use std::os::unix::fs::PermissionsExt;
-        let metadata = std::fs::metadata(file).map_err(|error| Error::Read {
-            file: file.to_owned(),
-            reason: error.to_string(),
-        })?;
+        let metadata = std::fs::metadata(file)
+            .map_err(|error| Error::Read { file: file.to_owned(), reason: error.to_string() })?;
         let mode = metadata.permissions().mode() & 0o777;
         if mode & 0o077 == 0 {
             return Ok(());
         }
         let file = file.display();
-        let reason =
-            format!("names {file}, which others can read (mode {mode:o}): chmod 600 {file}");
+        let reason = format!("names {file}, which others can read (mode {mode:o}): chmod 600 {file}");
         Err(self.refusal("private_key", reason))
     }
 
@@ -273,11 +239,7 @@ impl PartyConfig {
     }
 
     fn refusal(&self, field: &str, reason: impl Into<String>) -> Error {
-        Error::Field {
-            file: self.file.clone(),
-            field: field.into(),
-            reason: reason.into(),
-        }
+        Error::Field { file: self.file.clone(), field: field.into(), reason: reason.into() }
     }
 
     fn check(&self) -> Result<()> {
@@ -285,10 +247,7 @@ impl PartyConfig {
         self.check_parties()?;
         self.check_addresses()?;
         self.check_files()?;
-        for (field, seconds) in [
-            ("connect_seconds", self.connect_seconds),
-            ("receive_seconds", self.receive_seconds),
-        ] {
+        for (field, seconds) in [("connect_seconds", self.connect_seconds), ("receive_seconds", self.receive_seconds)] {
             if !(0.001..=SECONDS_MAX).contains(&seconds) {
                 let reason = format!("is {seconds}, use 0.001 to {SECONDS_MAX}");
                 return Err(self.refusal(field, reason));
@@ -302,14 +261,8 @@ impl PartyConfig {
     }
 
     fn check_names(&self) -> Result<()> {
-        let own = [
-            ("session".to_owned(), &self.session),
-            ("role".to_owned(), &self.role),
-        ];
-        let theirs = self
-            .peers
-            .iter()
-            .map(|peer| (format!("peer.role of {}", peer.party), &peer.role));
+        let own = [("session".to_owned(), &self.session), ("role".to_owned(), &self.role)];
+        let theirs = self.peers.iter().map(|peer| (format!("peer.role of {}", peer.party), &peer.role));
         for (field, name) in own.into_iter().chain(theirs) {
             if name.is_empty() || name.len() > NAME_BYTES_MAX {
                 let reason = format!("is {name:?}, use 1 to {NAME_BYTES_MAX} bytes");
@@ -338,16 +291,8 @@ impl PartyConfig {
                 None => return Err(self.refusal(field, format!("is {}, {below}", party.0))),
             }
         }
-        let Owners {
-            model,
-            input,
-            output,
-        } = self.owners;
-        for (field, owner) in [
-            ("owners.model", model),
-            ("owners.input", input),
-            ("owners.output", output),
-        ] {
+        let Owners { model, input, output } = self.owners;
+        for (field, owner) in [("owners.model", model), ("owners.input", input), ("owners.output", output)] {
             if owner.index() >= count {
                 return Err(self.refusal(field, format!("is {}, {below}", owner.0)));
             }
@@ -370,9 +315,7 @@ impl PartyConfig {
         let Some(address) = address else {
             return Err(self.refusal(field, "is missing, give host:port"));
         };
-        let port = address
-            .rsplit_once(':')
-            .map(|(host, port)| (host.is_empty(), port.parse()));
+        let port = address.rsplit_once(':').map(|(host, port)| (host.is_empty(), port.parse()));
         match port {
             Some((false, Ok(1..=u16::MAX))) => Ok(()),
             _ => Err(self.refusal(field, format!("is {address:?}, give host:port"))),
@@ -380,18 +323,11 @@ impl PartyConfig {
     }
 
     fn check_files(&self) -> Result<()> {
-        let Owners {
-            model,
-            input,
-            output,
-        } = self.owners;
+        let Owners { model, input, output } = self.owners;
         if model == self.party && self.model.is_none() {
             return Err(self.refusal("model", "is missing: this party owns the model"));
         }
-        for (field, owner, file) in [
-            ("input", input, &self.input),
-            ("output", output, &self.output),
-        ] {
+        for (field, owner, file) in [("input", input, &self.input), ("output", output, &self.output)] {
             match (owner == self.party, file) {
                 (true, None) => {
                     let reason = format!("is missing: this party owns the {field}");
@@ -412,11 +348,7 @@ impl PartyConfig {
         let own = [&mut self.certificate, &mut self.private_key, &mut self.plan];
         let optional = [&mut self.model, &mut self.input, &mut self.output];
         let theirs = self.peers.iter_mut().map(|peer| &mut peer.certificate);
-        for path in own
-            .into_iter()
-            .chain(optional.into_iter().flatten())
-            .chain(theirs)
-        {
+        for path in own.into_iter().chain(optional.into_iter().flatten()).chain(theirs) {
             *path = folder.join(&*path);
         }
         if let Some(network) = &mut self.network

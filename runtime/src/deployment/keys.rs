@@ -43,10 +43,7 @@ pub fn generate(folder: &Path, names: &[&str]) -> Result<Vec<KeyFiles>> {
             return Err(Error::Name((*name).into()));
         }
     }
-    let fresh: Vec<Fresh> = names
-        .iter()
-        .map(|name| make(folder, name))
-        .collect::<Result<_>>()?;
+    let fresh: Vec<Fresh> = names.iter().map(|name| make(folder, name)).collect::<Result<_>>()?;
     for Fresh { files, .. } in &fresh {
         for file in [&files.certificate, &files.private_key] {
             if file.symlink_metadata().is_ok() {
@@ -56,12 +53,7 @@ pub fn generate(folder: &Path, names: &[&str]) -> Result<Vec<KeyFiles>> {
     }
     fs::create_dir_all(folder).map_err(|error| unwritable(folder, &error))?;
     let mut written = Vec::new();
-    for Fresh {
-        files,
-        certificate,
-        private_key,
-    } in &fresh
-    {
+    for Fresh { files, certificate, private_key } in &fresh {
         let result = write(&files.private_key, private_key, 0o600, &mut written)
             .and_then(|()| write(&files.certificate, certificate, 0o644, &mut written));
         if let Err(error) = result {
@@ -76,10 +68,7 @@ pub fn generate(folder: &Path, names: &[&str]) -> Result<Vec<KeyFiles>> {
 }
 
 fn make(folder: &Path, name: &str) -> Result<Fresh> {
-    let failed = |error: rcgen::Error| Error::Certificate {
-        name: name.into(),
-        reason: error.to_string(),
-    };
+    let failed = |error: rcgen::Error| Error::Certificate { name: name.into(), reason: error.to_string() };
     let key_pair = KeyPair::generate_for(&PKCS_ED25519).map_err(failed)?;
     let mut parameters = CertificateParams::new(Vec::<String>::new()).map_err(failed)?;
     parameters.distinguished_name = DistinguishedName::new();
@@ -91,11 +80,7 @@ fn make(folder: &Path, name: &str) -> Result<Fresh> {
         private_key: folder.join(format!("{name}.private-key.pem")),
         fingerprint: tls::fingerprint(certificate.der()),
     };
-    Ok(Fresh {
-        files,
-        certificate: certificate.pem(),
-        private_key: Zeroizing::new(key_pair.serialize_pem()),
-    })
+    Ok(Fresh { files, certificate: certificate.pem(), private_key: Zeroizing::new(key_pair.serialize_pem()) })
 }
 
 fn unwritable(file: &Path, error: &std::io::Error) -> Error {
@@ -109,10 +94,7 @@ fn write(file: &Path, text: &str, mode: u32, written: &mut Vec<PathBuf>) -> Resu
         _ => unwritable(file, &error),
     })?;
     written.push(file.to_owned());
-    target
-        .write_all(text.as_bytes())
-        .and_then(|()| target.sync_all())
-        .map_err(|error| unwritable(file, &error))
+    target.write_all(text.as_bytes()).and_then(|()| target.sync_all()).map_err(|error| unwritable(file, &error))
 }
 
 fn create(file: &Path, mode: u32) -> std::io::Result<File> {

@@ -38,22 +38,16 @@ pub struct Loopback<'a> {
 pub fn loopback(folder: &Path, what: &Loopback<'_>) -> Result<Vec<PathBuf>> {
     let files = keys::generate(folder, what.roles)?;
     let addresses = free_addresses(what.roles.len())?;
-    let names = what
-        .roles
-        .iter()
-        .zip(&files)
-        .zip(0..)
-        .map(|((role, files), party)| PeerConfig {
-            party: Party(party),
-            role: (*role).into(),
-            address: Some(addresses[usize::from(party)].clone()),
-            certificate: local_name(&files.certificate),
-        });
+    let names = what.roles.iter().zip(&files).zip(0..).map(|((role, files), party)| PeerConfig {
+        party: Party(party),
+        role: (*role).into(),
+        address: Some(addresses[usize::from(party)].clone()),
+        certificate: local_name(&files.certificate),
+    });
     let everybody: Vec<PeerConfig> = names.collect();
     let mut configurations = Vec::new();
     for (own, files) in everybody.iter().zip(&files) {
-        let owned =
-            |owner: Party, file: &Path| (owner == own.party).then(|| absolute(file)).transpose();
+        let owned = |owner: Party, file: &Path| (owner == own.party).then(|| absolute(file)).transpose();
         let config = PartyConfig {
             session: what.session.into(),
             party: own.party,
@@ -70,11 +64,7 @@ pub fn loopback(folder: &Path, what: &Loopback<'_>) -> Result<Vec<PathBuf>> {
             receive_seconds: what.limits.receive.as_secs_f64(),
             frame_bytes_max: what.limits.frame_bytes_max,
             owners: what.owners,
-            peers: everybody
-                .iter()
-                .filter(|peer| peer.party != own.party)
-                .cloned()
-                .collect(),
+            peers: everybody.iter().filter(|peer| peer.party != own.party).cloned().collect(),
             file: folder.join(format!("{}.toml", own.role)),
         };
         config.write()?;
@@ -88,10 +78,7 @@ fn local_name(file: &Path) -> PathBuf {
 }
 
 fn absolute(file: &Path) -> Result<PathBuf> {
-    std::path::absolute(file).map_err(|error| Error::Read {
-        file: file.to_owned(),
-        reason: error.to_string(),
-    })
+    std::path::absolute(file).map_err(|error| Error::Read { file: file.to_owned(), reason: error.to_string() })
 }
 
 fn network_name(name: &str) -> Result<String> {
@@ -104,10 +91,7 @@ fn network_name(name: &str) -> Result<String> {
 /// All are held until the last is found, so that they differ.
 fn free_addresses(count: usize) -> Result<Vec<String>> {
     let failed = |error: std::io::Error| Error::Port(error.to_string());
-    let held: Vec<TcpListener> = (0..count)
-        .map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(failed))
-        .collect::<Result<_>>()?;
-    held.iter()
-        .map(|listener| Ok(listener.local_addr().map_err(failed)?.to_string()))
-        .collect()
+    let held: Vec<TcpListener> =
+        (0..count).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(failed)).collect::<Result<_>>()?;
+    held.iter().map(|listener| Ok(listener.local_addr().map_err(failed)?.to_string())).collect()
 }

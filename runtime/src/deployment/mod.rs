@@ -80,10 +80,7 @@ pub enum Error {
 pub type Result<T> = std::result::Result<T, Error>;
 
 fn read(file: &Path) -> Result<String> {
-    std::fs::read_to_string(file).map_err(|error| Error::Read {
-        file: file.to_owned(),
-        reason: error.to_string(),
-    })
+    std::fs::read_to_string(file).map_err(|error| Error::Read { file: file.to_owned(), reason: error.to_string() })
 }
 
 #[cfg(test)]

@@ -69,20 +69,13 @@ impl Hello {
         let [roles] = *take(&mut bytes)?;
         let session = take_name(&mut bytes)?;
         let owners = take_name(&mut bytes)?;
-        let roles = (0..roles)
-            .map(|_| take_name(&mut bytes))
-            .collect::<Option<_>>()?;
+        let roles = (0..roles).map(|_| take_name(&mut bytes)).collect::<Option<_>>()?;
         bytes.is_empty().then_some(Self {
             version,
             party: Party(party),
             identities,
             contribution,
-            terms: Terms {
-                session,
-                roles,
-                owners,
-                plan,
-            },
+            terms: Terms { session, roles, owners, plan },
         })
     }
 }
@@ -97,9 +90,7 @@ fn take_name(bytes: &mut &[u8]) -> Option<String> {
     let [length] = *take(bytes)?;
     let (name, tail) = bytes.split_at_checked(usize::from(length))?;
     *bytes = tail;
-    (name.len() <= NAME_BYTES_MAX)
-        .then(|| String::from_utf8(name.to_vec()).ok())
-        .flatten()
+    (name.len() <= NAME_BYTES_MAX).then(|| String::from_utf8(name.to_vec()).ok()).flatten()
 }
 
 impl Terms {
@@ -111,9 +102,7 @@ impl Terms {
         }
         for name in [&self.session, &self.owners].into_iter().chain(&self.roles) {
             if name.is_empty() || name.len() > NAME_BYTES_MAX {
-                return refuse(format!(
-                    "name {name:?} must have 1 to {NAME_BYTES_MAX} bytes"
-                ));
+                return refuse(format!("name {name:?} must have 1 to {NAME_BYTES_MAX} bytes"));
             }
         }
         Ok(())
@@ -129,28 +118,15 @@ pub(super) struct Agreement {
 
 impl Agreement {
     /// Greets all peers.
-    pub(super) fn greet(
-        mesh: &mut Mesh,
-        terms: &Terms,
-        identities: Digest,
-        contribution: [u8; 32],
-    ) -> Self {
-        let mine = Hello {
-            version: PROTOCOL_VERSION,
-            party: mesh.me(),
-            identities,
-            contribution,
-            terms: terms.clone(),
-        };
+    pub(super) fn greet(mesh: &mut Mesh, terms: &Terms, identities: Digest, contribution: [u8; 32]) -> Self {
+        let mine =
+            Hello { version: PROTOCOL_VERSION, party: mesh.me(), identities, contribution, terms: terms.clone() };
         let hello = Control::Hello(mine.encode());
         for peer in mesh.peers() {
             mesh.put_control(peer, &hello);
         }
         let contributions = vec![contribution; usize::from(mesh.parties())];
-        Self {
-            mine,
-            contributions,
-        }
+        Self { mine, contributions }
     }
 
     /// Reads all greetings, compares them, and confirms the session that follows.
@@ -199,23 +175,11 @@ impl Agreement {
 
     fn compare(&self, peer: Party, theirs: &Hello) -> Result<()> {
         let mine = &self.mine;
-        compare(
-            peer,
-            "index of that party",
-            peer,
-            theirs.party,
-            Party::to_string,
-        )?;
+        compare(peer, "index of that party", peer, theirs.party, Party::to_string)?;
         let (a, b) = (&mine.terms, &theirs.terms);
-        compare(peer, "session name", &a.session, &b.session, |name| {
-            format!("{name:?}")
-        })?;
-        compare(peer, "roles of the parties", &a.roles, &b.roles, |roles| {
-            format!("{roles:?}")
-        })?;
-        compare(peer, "owners", &a.owners, &b.owners, |owners| {
-            format!("{owners:?}")
-        })?;
+        compare(peer, "session name", &a.session, &b.session, |name| format!("{name:?}"))?;
+        compare(peer, "roles of the parties", &a.roles, &b.roles, |roles| format!("{roles:?}"))?;
+        compare(peer, "owners", &a.owners, &b.owners, |owners| format!("{owners:?}"))?;
         compare(peer, "plan digest", a.plan, b.plan, Digest::to_string)?;
         compare(
             peer,
@@ -249,11 +213,7 @@ impl Agreement {
 
 /// Waits for all confirmations of `session`, then makes the pair keys from the secrets of the
 /// connections (by index, none at the party itself).
-pub(super) fn conclude(
-    mesh: &mut Mesh,
-    session: SessionId,
-    secrets: Vec<Option<Key>>,
-) -> Result<()> {
+pub(super) fn conclude(mesh: &mut Mesh, session: SessionId, secrets: Vec<Option<Key>>) -> Result<()> {
     match confirmations(mesh, session) {
         Ok(()) => {}
         Err(error) => return mesh.failed(error),
@@ -261,13 +221,8 @@ pub(super) fn conclude(
     let me = mesh.me();
     mesh.session = session;
     let pairs = secrets.iter().zip(0..);
-    mesh.keys = pairs
-        .map(|(secret, peer)| {
-            secret
-                .as_ref()
-                .map(|secret| pair_key(&session, secret, me, Party(peer)))
-        })
-        .collect();
+    mesh.keys =
+        pairs.map(|(secret, peer)| secret.as_ref().map(|secret| pair_key(&session, secret, me, Party(peer)))).collect();
     Ok(())
 }
 
@@ -277,13 +232,7 @@ fn confirmations(mesh: &mut Mesh, session: SessionId) -> Result<()> {
             let reason = "it is no confirmation of a session".into();
             return Err(Error::Malformed { peer, reason });
         };
-        compare(
-            peer,
-            "session id",
-            session,
-            SessionId(theirs),
-            SessionId::to_string,
-        )?;
+        compare(peer, "session id", session, SessionId(theirs), SessionId::to_string)?;
     }
     Ok(())
 }
@@ -299,12 +248,7 @@ fn compare<T: PartialEq>(
         return Ok(());
     }
     let (mine, theirs) = (print(&mine), print(&theirs));
-    Err(Error::Differs {
-        peer,
-        what,
-        mine,
-        theirs,
-    })
+    Err(Error::Differs { peer, what, mine, theirs })
 }
 
 /// HKDF-SHA-256 as in the module's description.
@@ -397,10 +341,7 @@ mod tests {
     fn the_session_depends_on_everything_agreed() {
         let session = |change: &dyn Fn(&mut Agreement)| {
             let contributions = vec![[1; 32], [2; 32], [3; 32]];
-            let mut agreement = Agreement {
-                mine: hello(),
-                contributions,
-            };
+            let mut agreement = Agreement { mine: hello(), contributions };
             change(&mut agreement);
             agreement.session()
         };
@@ -421,10 +362,7 @@ mod tests {
         let mut seen = vec![base];
         for (index, change) in changes.iter().enumerate() {
             let changed = session(change);
-            assert!(
-                !seen.contains(&changed),
-                "change {index} makes no difference"
-            );
+            assert!(!seen.contains(&changed), "change {index} makes no difference");
             seen.push(changed);
         }
     }
@@ -449,13 +387,7 @@ mod tests {
         assert_eq!(Digest::parse(&digest.to_string()), Some(digest));
         assert_eq!(digest.short(), digest.to_string()[..16]);
         let text = digest.to_string();
-        for bad in [
-            "",
-            &text[1..],
-            &format!("{text}0"),
-            &text.replacen('0', "g", 1),
-            &text.replacen("00", "+0", 1),
-        ] {
+        for bad in ["", &text[1..], &format!("{text}0"), &text.replacen('0', "g", 1), &text.replacen("00", "+0", 1)] {
             assert_eq!(Digest::parse(bad), None, "{bad}");
         }
     }

@@ -129,11 +129,7 @@ mod tests {
             AbortReason::Finished,
         ];
         let mut frames: Vec<Control> = reasons.map(Control::Abort).into();
-        frames.extend([
-            Control::Hello(vec![1, 2]),
-            Control::Confirm([3; 32]),
-            Control::Finished,
-        ]);
+        frames.extend([Control::Hello(vec![1, 2]), Control::Confirm([3; 32]), Control::Finished]);
         for frame in frames {
             assert_eq!(Control::decode(&frame.encode()), Some(frame));
         }

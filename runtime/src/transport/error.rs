@@ -13,9 +13,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[non_exhaustive]
 pub enum Error {
     /// Another program listens where this party should.
-    #[error(
-        "address {address} is already in use, stop the program that listens there or choose another address"
-    )]
+    #[error("address {address} is already in use, stop the program that listens there or choose another address")]
     PortInUse {
         /// The address of this party.
         address: String,
@@ -219,9 +217,7 @@ pub enum Error {
         limit: u64,
     },
     /// A frame was to be sent twice or too late.
-    #[error(
-        "a frame of kind {kind} in {position} to {peer} does not follow the frames already sent"
-    )]
+    #[error("a frame of kind {kind} in {position} to {peer} does not follow the frames already sent")]
     OutOfOrder {
         /// The peer.
         peer: Party,
@@ -273,11 +269,7 @@ impl Error {
             | Self::WrongKind { peer, .. }
             | Self::WrongPosition { peer, .. }
             | Self::WrongLength { peer, .. }
-            | Self::TooLong {
-                peer,
-                direction: "from",
-                ..
-            } => AbortReason::PeerMisbehaved(*peer),
+            | Self::TooLong { peer, direction: "from", .. } => AbortReason::PeerMisbehaved(*peer),
             _ => AbortReason::LocalFailure,
         }
     }

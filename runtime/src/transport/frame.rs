@@ -29,14 +29,8 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds, in the order of their numbers on the wire.
-    pub const ALL: [Self; 6] = [
-        Self::Control,
-        Self::Parameters,
-        Self::Preprocessing,
-        Self::Share,
-        Self::Masked,
-        Self::Opening,
-    ];
+    pub const ALL: [Self; 6] =
+        [Self::Control, Self::Parameters, Self::Preprocessing, Self::Share, Self::Masked, Self::Opening];
 
     /// Whether frames of this kind belong to a run proper: what the cost model predicts.
     pub fn online(self) -> bool {
@@ -96,11 +90,7 @@ pub struct Frame {
 
 impl fmt::Debug for Frame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            kind,
-            position,
-            payload,
-        } = self;
+        let Self { kind, position, payload } = self;
         write!(f, "Frame({kind}, {position}, {} bytes)", payload.len())
     }
 }
@@ -165,59 +155,32 @@ impl Header {
             word.copy_from_slice(&rest[from..from + 8]);
             u64::from_le_bytes(word)
         };
-        let position = Position {
-            run: word(0),
-            round: u32::from_le_bytes([*r0, *r1, *r2, *r3]),
-        };
+        let position = Position { run: word(0), round: u32::from_le_bytes([*r0, *r1, *r2, *r3]) };
         let length = word(8);
         if length == 0 {
             return Err(malformed("it has no payload".into()));
         }
         if length > limit {
-            return Err(Error::TooLong {
-                peer,
-                direction: "from",
-                bytes: length,
-                limit,
-            });
+            return Err(Error::TooLong { peer, direction: "from", bytes: length, limit });
         }
-        Ok(Self {
-            kind,
-            position,
-            length,
-        })
+        Ok(Self { kind, position, length })
     }
 
     pub(super) fn check(&self, peer: Party, expected: &Expected) -> Result<()> {
         if self.kind != expected.kind {
             let (expected, found) = (expected.kind, self.kind);
-            return Err(Error::WrongKind {
-                peer,
-                expected,
-                found,
-            });
+            return Err(Error::WrongKind { peer, expected, found });
         }
         if self.position != expected.position {
             let (expected, found) = (expected.position, self.position);
-            return Err(Error::WrongPosition {
-                peer,
-                expected,
-                found,
-            });
+            return Err(Error::WrongPosition { peer, expected, found });
         }
         let found = self.length;
         match expected.length {
-            Length::Exactly(expected) if found != expected => Err(Error::WrongLength {
-                peer,
-                expected,
-                found,
-            }),
-            Length::AtMost(limit) if found > limit => Err(Error::TooLong {
-                peer,
-                direction: "from",
-                bytes: found,
-                limit,
-            }),
+            Length::Exactly(expected) if found != expected => Err(Error::WrongLength { peer, expected, found }),
+            Length::AtMost(limit) if found > limit => {
+                Err(Error::TooLong { peer, direction: "from", bytes: found, limit })
+            }
             _ => Ok(()),
         }
     }
@@ -229,10 +192,7 @@ mod tests {
 
     const HEADER: Header = Header {
         kind: Kind::Masked,
-        position: Position {
-            run: 0x0102_0304_0506_0708,
-            round: 0x1112_1314,
-        },
+        position: Position { run: 0x0102_0304_0506_0708, round: 0x1112_1314 },
         length: 1000,
     };
 
@@ -244,10 +204,7 @@ mod tests {
             let mut bytes = good;
             bytes[index] ^= 1;
             let refused = Header::decode(&bytes, Party(1), 1000);
-            assert!(
-                matches!(refused, Err(Error::Malformed { .. })),
-                "{refused:?}"
-            );
+            assert!(matches!(refused, Err(Error::Malformed { .. })), "{refused:?}");
         }
         let mut unknown = good;
         unknown[3] = 6;
@@ -255,15 +212,10 @@ mod tests {
         empty[16..].fill(0);
         for bytes in [unknown, empty] {
             let refused = Header::decode(&bytes, Party(1), 1000);
-            assert!(
-                matches!(refused, Err(Error::Malformed { .. })),
-                "{refused:?}"
-            );
+            assert!(matches!(refused, Err(Error::Malformed { .. })), "{refused:?}");
         }
         assert_eq!(
-            Header::decode(&good, Party(1), 999)
-                .unwrap_err()
-                .to_string(),
+            Header::decode(&good, Party(1), 999).unwrap_err().to_string(),
             "a frame of 1000 bytes from party 1 exceeds the limit of 999 bytes"
         );
     }
@@ -273,64 +225,35 @@ mod tests {
         for kind in Kind::ALL {
             for (run, round, length) in [(0, 0, 1), (u64::MAX, u32::MAX, u64::MAX), (1, 2, 3)] {
                 let position = Position { run, round };
-                let header = Header {
-                    kind,
-                    position,
-                    length,
-                };
-                assert_eq!(
-                    Header::decode(&header.encode(), Party(0), u64::MAX),
-                    Ok(header)
-                );
+                let header = Header { kind, position, length };
+                assert_eq!(Header::decode(&header.encode(), Party(0), u64::MAX), Ok(header));
             }
         }
     }
 
     #[test]
     fn headers_are_compared_with_what_is_expected() {
-        let expected = Expected {
-            kind: HEADER.kind,
-            position: HEADER.position,
-            length: Length::Exactly(1000),
-        };
+        let expected = Expected { kind: HEADER.kind, position: HEADER.position, length: Length::Exactly(1000) };
         assert_eq!(HEADER.check(Party(2), &expected), Ok(()));
-        let at_most = |limit| Expected {
-            length: Length::AtMost(limit),
-            ..expected
-        };
+        let at_most = |limit| Expected { length: Length::AtMost(limit), ..expected };
         assert_eq!(HEADER.check(Party(2), &at_most(1000)), Ok(()));
         let refusals = [
+            (at_most(999), "a frame of 1000 bytes from party 2 exceeds the limit of 999 bytes"),
             (
-                at_most(999),
-                "a frame of 1000 bytes from party 2 exceeds the limit of 999 bytes",
-            ),
-            (
-                Expected {
-                    length: Length::Exactly(1001),
-                    ..expected
-                },
+                Expected { length: Length::Exactly(1001), ..expected },
                 "party 2 sent 1000 bytes where 1001 bytes were expected",
             ),
             (
-                Expected {
-                    kind: Kind::Opening,
-                    ..expected
-                },
+                Expected { kind: Kind::Opening, ..expected },
                 "party 2 sent a frame of kind masked where kind opening was expected",
             ),
             (
-                Expected {
-                    position: Position { run: 1, round: 2 },
-                    ..expected
-                },
+                Expected { position: Position { run: 1, round: 2 }, ..expected },
                 "party 2 sent a frame of run 72623859790382856 round 286397204 where run 1 round 2 was expected",
             ),
         ];
         for (expected, message) in refusals {
-            assert_eq!(
-                HEADER.check(Party(2), &expected).unwrap_err().to_string(),
-                message
-            );
+            assert_eq!(HEADER.check(Party(2), &expected).unwrap_err().to_string(), message);
         }
     }
 }

@@ -19,12 +19,7 @@ use crate::random::Key;
 ///
 /// With a `seed` the session id and all pair keys follow from it, so that a test can be repeated;
 /// with none they come from the operating system. `shaping` imitates a network.
-pub fn network(
-    parties: u8,
-    seed: Option<&Key>,
-    limits: Limits,
-    shaping: Option<Shaping>,
-) -> Result<Vec<Mesh>> {
+pub fn network(parties: u8, seed: Option<&Key>, limits: Limits, shaping: Option<Shaping>) -> Result<Vec<Mesh>> {
     let terms = Terms {
         session: "in process".into(),
         roles: (0..parties).map(|index| format!("party {index}")).collect(),
@@ -65,12 +60,7 @@ pub fn network_with_terms(
     let mut agreements = Vec::new();
     for (mesh, (terms, index)) in meshes.iter_mut().zip(terms.iter().zip(0u8..)) {
         let contribution = seed.derive("chebyshare 2026 in-process contribution", &[index]);
-        agreements.push(Agreement::greet(
-            mesh,
-            terms,
-            identities,
-            *contribution.bytes(),
-        ));
+        agreements.push(Agreement::greet(mesh, terms, identities, *contribution.bytes()));
     }
     let mut sessions = Vec::new();
     for (mesh, agreement) in meshes.iter_mut().zip(agreements) {
@@ -87,12 +77,8 @@ pub fn network_with_terms(
 }
 
 fn connect(parties: u8, limits: Limits, shaping: Option<Shaping>) -> Vec<Mesh> {
-    let mailboxes: Vec<_> = (0..parties)
-        .map(|_| Arc::new(Mailbox::new(parties)))
-        .collect();
-    let counters: Vec<_> = (0..parties)
-        .map(|_| Arc::new(Counters::new(parties)))
-        .collect();
+    let mailboxes: Vec<_> = (0..parties).map(|_| Arc::new(Mailbox::new(parties))).collect();
+    let counters: Vec<_> = (0..parties).map(|_| Arc::new(Counters::new(parties))).collect();
     let ends = (0..parties).map(Party);
     ends.map(|me| {
         let outbox = |to: Party| -> Option<Box<dyn Outbox>> {
@@ -131,9 +117,7 @@ struct Neighbour {
 
 impl Outbox for Neighbour {
     fn put(&mut self, parcel: Parcel) {
-        let Self {
-            from, to, limits, ..
-        } = *self;
+        let Self { from, to, limits, .. } = *self;
         let limit = payload_limit(parcel.header[3], &limits);
         let header = match Header::decode(&parcel.header, from, limit) {
             Ok(header) => header,
@@ -144,18 +128,9 @@ impl Outbox for Neighbour {
         self.here.frame_sent(to, parcel.kind);
         self.there.bytes_received(from, parcel.kind, bytes);
         self.there.frame_received(from, parcel.kind);
-        let ready_at: Option<Instant> = parcel
-            .departure
-            .map(|departure| departure.arrival(parcel.bytes()));
+        let ready_at: Option<Instant> = parcel.departure.map(|departure| departure.arrival(parcel.bytes()));
         let payload = parcel.payload;
-        self.mailbox.arrive(
-            from,
-            Arrived {
-                header,
-                payload,
-                ready_at,
-            },
-        );
+        self.mailbox.arrive(from, Arrived { header, payload, ready_at });
     }
 
     fn drain(&mut self, _limit: Duration) -> bool {
@@ -163,7 +138,6 @@ impl Outbox for Neighbour {
     }
 
     fn close(&mut self) {
-        self.mailbox
-            .ended(self.from, Error::Closed { peer: self.from });
+        self.mailbox.ended(self.from, Error::Closed { peer: self.from });
     }
 }

@@ -45,13 +45,7 @@ pub(super) struct Mailbox {
 impl Mailbox {
     pub(super) fn new(parties: u8) -> Self {
         let peers = (0..parties).map(|_| Peer::default()).collect();
-        Self {
-            state: Mutex::new(State {
-                peers,
-                failure: None,
-            }),
-            changed: Condvar::new(),
-        }
+        Self { state: Mutex::new(State { peers, failure: None }), changed: Condvar::new() }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -109,12 +103,7 @@ impl Mailbox {
 
     /// The next frame of `from`, in bounded time. What has arrived is given out even after a
     /// failure, so that a peer's last words are heard.
-    pub(super) fn take(
-        &self,
-        from: Party,
-        limits: &Limits,
-        expected: &Expected,
-    ) -> Result<Arrived> {
+    pub(super) fn take(&self, from: Party, limits: &Limits, expected: &Expected) -> Result<Arrived> {
         let mut patience = Patience::new(limits);
         let mut state = self.lock();
         loop {
@@ -131,10 +120,7 @@ impl Mailbox {
                 }
                 None if peer.finished => {
                     let awaited = expected.to_string();
-                    return Err(Error::FinishedEarly {
-                        peer: from,
-                        awaited,
-                    });
+                    return Err(Error::FinishedEarly { peer: from, awaited });
                 }
                 None => {
                     if let Some(error) = &state.failure {
@@ -142,11 +128,7 @@ impl Mailbox {
                     }
                     if now >= patience.deadline {
                         let (limit, awaited) = (limits.receive, expected.to_string());
-                        return Err(Error::Silent {
-                            peer: from,
-                            limit,
-                            awaited,
-                        });
+                        return Err(Error::Silent { peer: from, limit, awaited });
                     }
                 }
             }
@@ -165,11 +147,7 @@ impl Mailbox {
                 patience.note(from.progress, now);
                 if let Some(frame) = from.frames.front() {
                     let Header { kind, position, .. } = frame.header;
-                    return Err(Error::Unread {
-                        peer,
-                        kind,
-                        position,
-                    });
+                    return Err(Error::Unread { peer, kind, position });
                 }
                 if from.finished {
                     break;
@@ -179,11 +157,7 @@ impl Mailbox {
                 }
                 if now >= patience.deadline {
                     let (limit, awaited) = (limits.receive, "the end of the session".into());
-                    return Err(Error::Silent {
-                        peer,
-                        limit,
-                        awaited,
-                    });
+                    return Err(Error::Silent { peer, limit, awaited });
                 }
                 state = self.wait(state, patience.deadline, now);
             }
@@ -191,26 +165,15 @@ impl Mailbox {
         Ok(())
     }
 
-    fn wait<'a>(
-        &'a self,
-        state: MutexGuard<'a, State>,
-        until: Instant,
-        now: Instant,
-    ) -> MutexGuard<'a, State> {
-        let waited = self
-            .changed
-            .wait_timeout(state, until.saturating_duration_since(now));
+    fn wait<'a>(&'a self, state: MutexGuard<'a, State>, until: Instant, now: Instant) -> MutexGuard<'a, State> {
+        let waited = self.changed.wait_timeout(state, until.saturating_duration_since(now));
         waited.unwrap_or_else(PoisonError::into_inner).0
     }
 }
 
 /// Longest payload that a frame of this kind may announce.
 pub(super) fn payload_limit(kind_byte: u8, limits: &Limits) -> u64 {
-    if kind_byte == Kind::Control.number() {
-        CONTROL_BYTES_MAX
-    } else {
-        limits.frame_bytes_max
-    }
+    if kind_byte == Kind::Control.number() { CONTROL_BYTES_MAX } else { limits.frame_bytes_max }
 }
 
 /// A deadline that moves while bytes keep coming, though not for ever.

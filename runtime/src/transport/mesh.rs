@@ -7,8 +7,8 @@ use std::{
 };
 
 use super::{
-    AbortReason, Error, Expected, Frame, HEADER_BYTES, Kind, Length, PARTIES_MAX, Party, Position,
-    Result, Shaping, Traffic, Transport,
+    AbortReason, Error, Expected, Frame, HEADER_BYTES, Kind, Length, PARTIES_MAX, Party, Position, Result, Shaping,
+    Traffic, Transport,
     control::Control,
     frame::Header,
     mailbox::Mailbox,
@@ -37,11 +37,7 @@ impl Limits {
 impl Default for Limits {
     /// 30 s to connect, 60 s to receive, frames up to 1 GiB.
     fn default() -> Self {
-        Self {
-            connect: Duration::from_secs(30),
-            receive: Duration::from_secs(60),
-            frame_bytes_max: 1 << 30,
-        }
+        Self { connect: Duration::from_secs(30), receive: Duration::from_secs(60), frame_bytes_max: 1 << 30 }
     }
 }
 
@@ -154,28 +150,12 @@ impl Mesh {
 
     pub(super) fn put_control(&mut self, to: Party, control: &Control) {
         let position = Position { run: 0, round: 0 };
-        self.put(
-            to,
-            Frame {
-                kind: Kind::Control,
-                position,
-                payload: control.encode(),
-            },
-        );
+        self.put(to, Frame { kind: Kind::Control, position, payload: control.encode() });
     }
 
     fn put(&mut self, to: Party, frame: Frame) {
-        let header = Header {
-            kind: frame.kind,
-            position: frame.position,
-            length: frame.payload.len() as u64,
-        };
-        let mut parcel = Parcel {
-            header: header.encode(),
-            kind: frame.kind,
-            payload: frame.payload,
-            departure: None,
-        };
+        let header = Header { kind: frame.kind, position: frame.position, length: frame.payload.len() as u64 };
+        let mut parcel = Parcel { header: header.encode(), kind: frame.kind, payload: frame.payload, departure: None };
         let bytes = parcel.bytes();
         let now = Instant::now();
         parcel.departure = self.line.as_mut().map(|line| line.depart(now, bytes));
@@ -215,23 +195,14 @@ impl Mesh {
         }
         let (bytes, limit) = (frame.payload.len() as u64, self.limits.frame_bytes_max);
         if bytes > limit {
-            return Err(Error::TooLong {
-                peer: to,
-                direction: "to",
-                bytes,
-                limit,
-            });
+            return Err(Error::TooLong { peer: to, direction: "to", bytes, limit });
         }
         if bytes == 0 {
             return Ok(());
         }
         let last = self.sent[to.index()].replace((position, kind));
         if last.is_some_and(|last| last >= (position, kind)) {
-            return Err(Error::OutOfOrder {
-                peer: to,
-                kind,
-                position,
-            });
+            return Err(Error::OutOfOrder { peer: to, kind, position });
         }
         self.note_round(kind, position);
         self.put(to, frame);
@@ -287,11 +258,7 @@ impl Transport for Mesh {
     fn pair_key(&self, peer: Party) -> Result<&Key> {
         self.check_peer(peer)?;
         let key = self.keys.get(peer.index()).and_then(Option::as_ref);
-        key.ok_or(Error::NoSuchPeer {
-            peer,
-            me: self.me,
-            parties: self.parties(),
-        })
+        key.ok_or(Error::NoSuchPeer { peer, me: self.me, parties: self.parties() })
     }
 
     fn send(&mut self, to: Party, frame: Frame) -> Result<()> {
@@ -301,8 +268,7 @@ impl Transport for Mesh {
 
     fn receive(&mut self, from: Party, expected: Expected) -> Result<Vec<u8>> {
         self.check_alive()?;
-        self.try_receive(from, expected)
-            .or_else(|error| self.failed(error))
+        self.try_receive(from, expected).or_else(|error| self.failed(error))
     }
 
     fn traffic(&mut self) -> Result<Traffic> {
@@ -336,13 +302,7 @@ impl Drop for Mesh {
 
 impl fmt::Debug for Mesh {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            me, session, over, ..
-        } = self;
-        write!(
-            f,
-            "Mesh({me} of {} in session {session}, over: {over:?})",
-            self.parties()
-        )
+        let Self { me, session, over, .. } = self;
+        write!(f, "Mesh({me} of {} in session {session}, over: {over:?})", self.parties())
     }
 }

@@ -29,16 +29,10 @@ pub struct Shaping {
 
 impl Shaping {
     /// A local network: 1 Gbit/s, 0.2 ms.
-    pub const LAN: Self = Self {
-        round_trip_seconds: 0.0002,
-        bits_per_second: 1e9,
-    };
+    pub const LAN: Self = Self { round_trip_seconds: 0.0002, bits_per_second: 1e9 };
 
     /// A wide network: 100 Mbit/s, 40 ms.
-    pub const WAN: Self = Self {
-        round_trip_seconds: 0.04,
-        bits_per_second: 1e8,
-    };
+    pub const WAN: Self = Self { round_trip_seconds: 0.04, bits_per_second: 1e8 };
 
     /// The profile called `lan` or `wan`, or else the one in the TOML file of that path.
     pub fn named(name: &str) -> Result<Self> {
@@ -51,31 +45,20 @@ impl Shaping {
 
     /// The profile in a TOML file.
     pub fn read(path: &Path) -> Result<Self> {
-        let refuse = |reason: String| Error::Shaping {
-            name: path.display().to_string(),
-            reason,
-        };
-        let text = std::fs::read_to_string(path).map_err(|error| {
-            refuse(format!("{error}; use `lan`, `wan` or a readable TOML file"))
-        })?;
+        let refuse = |reason: String| Error::Shaping { name: path.display().to_string(), reason };
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| refuse(format!("{error}; use `lan`, `wan` or a readable TOML file")))?;
         let profile: Self = toml::from_str(&text).map_err(|error| refuse(error.to_string()))?;
         profile.check().map_err(refuse)
     }
 
     pub(super) fn check(self) -> std::result::Result<Self, String> {
-        let Self {
-            round_trip_seconds: round_trip,
-            bits_per_second: rate,
-        } = self;
+        let Self { round_trip_seconds: round_trip, bits_per_second: rate } = self;
         if !(0.0..=10.0).contains(&round_trip) {
-            return Err(format!(
-                "field `round_trip_seconds` is {round_trip}, use 0 to 10"
-            ));
+            return Err(format!("field `round_trip_seconds` is {round_trip}, use 0 to 10"));
         }
         if !(1e3..=1e15).contains(&rate) {
-            return Err(format!(
-                "field `bits_per_second` is {rate}, use 1e3 to 1e15"
-            ));
+            return Err(format!("field `bits_per_second` is {rate}, use 1e3 to 1e15"));
         }
         Ok(self)
     }
@@ -101,10 +84,7 @@ impl Line {
     /// Puts a frame of `bytes` on the line at time `now`.
     pub(super) fn depart(&mut self, now: Instant, bytes: usize) -> Departure {
         let start = self.free_at.map_or(now, |free_at| free_at.max(now));
-        let departure = Departure {
-            start: start + self.delay,
-            seconds_per_byte: self.seconds_per_byte,
-        };
+        let departure = Departure { start: start + self.delay, seconds_per_byte: self.seconds_per_byte };
         self.free_at = Some(departure.arrival(bytes) - self.delay);
         departure
     }
@@ -133,36 +113,16 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("network.toml");
         for (text, named) in [
-            (
-                "round_trip_seconds = -1.0\nbits_per_second = 1e9",
-                "`round_trip_seconds` is -1",
-            ),
-            (
-                "round_trip_seconds = nan\nbits_per_second = 1e9",
-                "`round_trip_seconds` is NaN",
-            ),
-            (
-                "round_trip_seconds = 0.1\nbits_per_second = 0.0",
-                "`bits_per_second` is 0",
-            ),
-            (
-                "round_trip_seconds = 0.1\nbits_per_second = inf",
-                "`bits_per_second` is inf",
-            ),
+            ("round_trip_seconds = -1.0\nbits_per_second = 1e9", "`round_trip_seconds` is -1"),
+            ("round_trip_seconds = nan\nbits_per_second = 1e9", "`round_trip_seconds` is NaN"),
+            ("round_trip_seconds = 0.1\nbits_per_second = 0.0", "`bits_per_second` is 0"),
+            ("round_trip_seconds = 0.1\nbits_per_second = inf", "`bits_per_second` is inf"),
             ("round_trip_seconds = 0.1", "bits_per_second"),
-            (
-                "round_trip_seconds = 0.1\nbits_per_second = 1e9\nloss = 0.1",
-                "loss",
-            ),
+            ("round_trip_seconds = 0.1\nbits_per_second = 1e9\nloss = 0.1", "loss"),
         ] {
             std::fs::write(&path, text).unwrap();
-            let message = Shaping::named(path.to_str().unwrap())
-                .unwrap_err()
-                .to_string();
-            assert!(
-                message.contains(named) && message.contains("network.toml"),
-                "{message}"
-            );
+            let message = Shaping::named(path.to_str().unwrap()).unwrap_err().to_string();
+            assert!(message.contains(named) && message.contains("network.toml"), "{message}");
         }
         let message = Shaping::named("wam").unwrap_err().to_string();
         assert!(message.contains("use `lan`, `wan` or"), "{message}");
@@ -179,10 +139,7 @@ mod tests {
 
     #[test]
     fn a_line_is_shared_and_delays_do_not_add_up() {
-        let mut line = Line::new(Shaping {
-            round_trip_seconds: 0.5,
-            bits_per_second: 8000.0,
-        });
+        let mut line = Line::new(Shaping { round_trip_seconds: 0.5, bits_per_second: 8000.0 });
         let now = Instant::now();
         let seconds = |at: Instant| at.duration_since(now).as_secs_f64();
         let near = |a: f64, b: f64| (a - b).abs() < 1e-6;

@@ -98,10 +98,7 @@ struct Cell {
 
 impl Cell {
     fn read(&self) -> Count {
-        Count {
-            frames: self.frames.load(Ordering::Acquire),
-            bytes: self.bytes.load(Ordering::Acquire),
-        }
+        Count { frames: self.frames.load(Ordering::Acquire), bytes: self.bytes.load(Ordering::Acquire) }
     }
 }
 
@@ -117,36 +114,23 @@ pub(super) struct Counters {
 impl Counters {
     pub(super) fn new(parties: u8) -> Self {
         let cells = || (0..parties).map(|_| Default::default()).collect();
-        Self {
-            sent: cells(),
-            received: cells(),
-            wire_sent: AtomicU64::new(0),
-            wire_received: AtomicU64::new(0),
-        }
+        Self { sent: cells(), received: cells(), wire_sent: AtomicU64::new(0), wire_received: AtomicU64::new(0) }
     }
 
     pub(super) fn bytes_sent(&self, peer: Party, kind: Kind, bytes: u64) {
-        self.sent[peer.index()][index(kind)]
-            .bytes
-            .fetch_add(bytes, Ordering::AcqRel);
+        self.sent[peer.index()][index(kind)].bytes.fetch_add(bytes, Ordering::AcqRel);
     }
 
     pub(super) fn frame_sent(&self, peer: Party, kind: Kind) {
-        self.sent[peer.index()][index(kind)]
-            .frames
-            .fetch_add(1, Ordering::AcqRel);
+        self.sent[peer.index()][index(kind)].frames.fetch_add(1, Ordering::AcqRel);
     }
 
     pub(super) fn bytes_received(&self, peer: Party, kind: Kind, bytes: u64) {
-        self.received[peer.index()][index(kind)]
-            .bytes
-            .fetch_add(bytes, Ordering::AcqRel);
+        self.received[peer.index()][index(kind)].bytes.fetch_add(bytes, Ordering::AcqRel);
     }
 
     pub(super) fn frame_received(&self, peer: Party, kind: Kind) {
-        self.received[peer.index()][index(kind)]
-            .frames
-            .fetch_add(1, Ordering::AcqRel);
+        self.received[peer.index()][index(kind)].frames.fetch_add(1, Ordering::AcqRel);
     }
 
     pub(super) fn wire_sent(&self, bytes: u64) {
@@ -158,12 +142,8 @@ impl Counters {
     }
 
     pub(super) fn snapshot(&self, online: &Rounds, offline: &Rounds) -> Traffic {
-        let read = |cells: &Vec<[Cell; Kind::ALL.len()]>| {
-            cells
-                .iter()
-                .map(|kinds| kinds.each_ref().map(Cell::read))
-                .collect()
-        };
+        let read =
+            |cells: &Vec<[Cell; Kind::ALL.len()]>| cells.iter().map(|kinds| kinds.each_ref().map(Cell::read)).collect();
         Traffic {
             sent: read(&self.sent),
             received: read(&self.received),

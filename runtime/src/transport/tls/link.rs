@@ -71,10 +71,7 @@ impl Worker {
                 drop(finished);
             })
             .map_err(|error| Error::Thread(error.to_string()))?;
-        Ok(Self {
-            thread: Some(thread),
-            done,
-        })
+        Ok(Self { thread: Some(thread), done })
     }
 
     /// Nothing is ever sent: the channel closes when the thread ends.
@@ -97,41 +94,18 @@ pub(super) fn start(
     mailbox: Arc<Mailbox>,
     counters: Arc<Counters>,
 ) -> Result<Link> {
-    let Joined {
-        peer,
-        mut connection,
-        socket,
-        ..
-    } = joined;
+    let Joined { peer, mut connection, socket, .. } = joined;
     connection.set_buffer_limit(None);
-    let lost = |error: io::Error| Error::Lost {
-        peer,
-        reason: error.to_string(),
-    };
-    socket
-        .set_write_timeout(Some(limits.receive))
-        .map_err(lost)?;
+    let lost = |error: io::Error| Error::Lost { peer, reason: error.to_string() };
+    socket.set_write_timeout(Some(limits.receive)).map_err(lost)?;
     let connection = Mutex::new(connection);
-    let shared = Shared {
-        peer,
-        own,
-        connection,
-        socket,
-        limits,
-        mailbox,
-        counters,
-    };
+    let shared = Shared { peer, own, connection, socket, limits, mailbox, counters };
     let shared = Arc::new(shared);
     let (queue, items) = mpsc::channel();
     let (a, b) = (shared.clone(), shared.clone());
     let sender = Worker::spawn(format!("send to {}", peer.0), move || a.send_all(&items))?;
     let receiver = Worker::spawn(format!("receive from {}", peer.0), move || b.receive_all())?;
-    Ok(Link {
-        shared,
-        queue: Some(queue),
-        sender,
-        receiver,
-    })
+    Ok(Link { shared, queue: Some(queue), sender, receiver })
 }
 
 impl Outbox for Link {
@@ -169,9 +143,7 @@ impl Drop for Link {
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Connection> {
-        self.connection
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn send_all(&self, items: &mpsc::Receiver<Item>) {
@@ -203,9 +175,7 @@ impl Shared {
         while sent < parcel.bytes() {
             let end = parcel.bytes().min(sent + CHUNK);
             if let Some(departure) = &parcel.departure {
-                let wait = departure
-                    .arrival(end)
-                    .saturating_duration_since(Instant::now());
+                let wait = departure.arrival(end).saturating_duration_since(Instant::now());
                 thread::sleep(wait);
             }
             let header = &parcel.header[sent.min(HEADER_BYTES)..];
@@ -216,8 +186,7 @@ impl Shared {
                 connection.writer().write_vectored(&pieces)?
             };
             self.flush(records)?;
-            self.counters
-                .bytes_sent(self.peer, parcel.kind, taken as u64);
+            self.counters.bytes_sent(self.peer, parcel.kind, taken as u64);
             sent += taken;
         }
         Ok(())
@@ -237,12 +206,7 @@ impl Shared {
     }
 
     fn receive_all(self: &Arc<Self>) {
-        let mut stream = Stream {
-            shared: self,
-            intake: vec![0; INTAKE],
-            start: 0,
-            end: 0,
-        };
+        let mut stream = Stream { shared: self, intake: vec![0; INTAKE], start: 0, end: 0 };
         let mut first = true;
         loop {
             match self.receive_one(&mut stream) {
@@ -250,11 +214,7 @@ impl Shared {
                 Err(Ending::Frame(error)) => return self.mailbox.fail(error),
                 Err(Ending::Stream(error)) => {
                     let error = match refusal(&error) {
-                        Some(alert) if first => Error::CertificateRefused {
-                            peer: self.peer,
-                            own: self.own,
-                            alert,
-                        },
+                        Some(alert) if first => Error::CertificateRefused { peer: self.peer, own: self.own, alert },
                         _ => self.explain(&error),
                     };
                     return self.mailbox.ended(self.peer, error);
@@ -269,16 +229,10 @@ impl Shared {
         stream.fill(&mut header)?;
         let limit = payload_limit(header[3], &self.limits);
         let header = Header::decode(&header, self.peer, limit).map_err(Ending::Frame)?;
-        self.counters
-            .bytes_received(self.peer, header.kind, HEADER_BYTES as u64);
+        self.counters.bytes_received(self.peer, header.kind, HEADER_BYTES as u64);
         let length = usize::try_from(header.length).map_err(|_| {
             let (bytes, limit) = (header.length, self.limits.frame_bytes_max);
-            Ending::Frame(Error::TooLong {
-                peer: self.peer,
-                direction: "from",
-                bytes,
-                limit,
-            })
+            Ending::Frame(Error::TooLong { peer: self.peer, direction: "from", bytes, limit })
         })?;
         let mut payload = Vec::with_capacity(length.min(GROWTH));
         while payload.len() < length {
@@ -289,11 +243,7 @@ impl Shared {
             self.counters.bytes_received(self.peer, header.kind, bytes);
         }
         self.counters.frame_received(self.peer, header.kind);
-        Ok(Arrived {
-            header,
-            payload,
-            ready_at: None,
-        })
+        Ok(Arrived { header, payload, ready_at: None })
     }
 
     fn explain(&self, error: &io::Error) -> Error {
@@ -308,10 +258,7 @@ impl Shared {
                 let reason = format!("it took no bytes for {limit} s");
                 Error::Lost { peer, reason }
             }
-            _ => Error::Lost {
-                peer,
-                reason: error.to_string(),
-            },
+            _ => Error::Lost { peer, reason: error.to_string() },
         }
     }
 }

@@ -51,11 +51,7 @@ enum Event {
 }
 
 /// Connections to all peers, within the limit for connecting.
-pub(super) fn all(
-    endpoint: &Endpoint,
-    limits: Limits,
-    counters: &Arc<Counters>,
-) -> Result<Vec<Joined>> {
+pub(super) fn all(endpoint: &Endpoint, limits: Limits, counters: &Arc<Counters>) -> Result<Vec<Joined>> {
     let (events, outcomes) = mpsc::channel();
     let deadline = Instant::now() + limits.connect;
     let stop = Arc::new(AtomicBool::new(false));
@@ -73,25 +69,15 @@ fn begin(
     events: &mpsc::Sender<Event>,
     counters: &Arc<Counters>,
 ) -> Result<()> {
-    let (lower, higher): (Vec<Peer>, Vec<Peer>) = endpoint
-        .peers
-        .iter()
-        .cloned()
-        .partition(|peer| peer.party < endpoint.me);
+    let (lower, higher): (Vec<Peer>, Vec<Peer>) =
+        endpoint.peers.iter().cloned().partition(|peer| peer.party < endpoint.me);
     if !higher.is_empty() {
         let door = Door::open(endpoint, higher, deadline, stop, events, counters)?;
         spawn("listen", move || door.attend())?;
     }
     for peer in lower {
         let config = pin::client(&endpoint.identity, peer.certificate.clone())?;
-        let dial = Dial {
-            peer,
-            config,
-            limits,
-            deadline,
-            stop: stop.clone(),
-            counters: counters.clone(),
-        };
+        let dial = Dial { peer, config, limits, deadline, stop: stop.clone(), counters: counters.clone() };
         let events = events.clone();
         spawn("dial", move || {
             let event = match dial.reach() {
@@ -107,9 +93,7 @@ fn begin(
 
 fn spawn(task: &str, work: impl FnOnce() + Send + 'static) -> Result<()> {
     let builder = thread::Builder::new().name(task.into());
-    builder
-        .spawn(work)
-        .map_err(|error| Error::Thread(error.to_string()))?;
+    builder.spawn(work).map_err(|error| Error::Thread(error.to_string()))?;
     Ok(())
 }
 
@@ -123,15 +107,8 @@ fn gather(
     let mut refusals: (usize, String) = (0, String::new());
     while joined.len() < endpoint.peers.len() {
         let absent = |peer: &&Peer| joined.iter().all(|other| other.peer != peer.party);
-        let dialled_absent = endpoint
-            .peers
-            .iter()
-            .any(|peer| absent(&peer) && peer.party < endpoint.me);
-        let until = if dialled_absent {
-            deadline + GRACE
-        } else {
-            deadline
-        };
+        let dialled_absent = endpoint.peers.iter().any(|peer| absent(&peer) && peer.party < endpoint.me);
+        let until = if dialled_absent { deadline + GRACE } else { deadline };
         let left = until.saturating_duration_since(Instant::now());
         match outcomes.recv_timeout(left) {
             Ok(Event::Joined(new)) => {
@@ -143,12 +120,7 @@ fn gather(
             Ok(Event::Refused(reason)) => refusals = (refusals.0 + 1, reason),
             Ok(Event::Fatal(error)) => return Err(error),
             Err(_) => {
-                let missing = endpoint
-                    .peers
-                    .iter()
-                    .filter(absent)
-                    .map(|peer| peer.party)
-                    .min();
+                let missing = endpoint.peers.iter().filter(absent).map(|peer| peer.party).min();
                 let (count, last) = refusals;
                 let refused = match count {
                     0 => String::new(),
@@ -193,10 +165,7 @@ impl Door {
             .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
             .map_err(|error| match error.kind() {
                 ErrorKind::AddrInUse => Error::PortInUse { address },
-                _ => Error::Listen {
-                    address,
-                    reason: error.to_string(),
-                },
+                _ => Error::Listen { address, reason: error.to_string() },
             })?;
         Ok(Self {
             listener,
@@ -246,9 +215,7 @@ fn welcome(
     deadline: Instant,
     counters: &Counters,
 ) -> std::result::Result<Joined, String> {
-    socket
-        .set_nonblocking(false)
-        .map_err(|error| error.to_string())?;
+    socket.set_nonblocking(false).map_err(|error| error.to_string())?;
     let connection = ServerConnection::new(config).map_err(|error| error.to_string())?;
     let mut connection = Connection::Server(connection);
     if let Err(error) = handshake(&mut connection, &socket, deadline, counters) {
@@ -262,10 +229,7 @@ fn welcome(
         });
     }
     let presented = presented(&connection).ok_or("no certificate was presented")?;
-    let peer = peers
-        .iter()
-        .find(|peer| peer.certificate == presented)
-        .ok_or("its certificate is not configured")?;
+    let peer = peers.iter().find(|peer| peer.certificate == presented).ok_or("its certificate is not configured")?;
     joined(peer.party, connection, socket).map_err(|error| error.to_string())
 }
 
@@ -319,8 +283,7 @@ impl Dial {
             Err(error) => return Ok(Err(error)),
         };
         let name = ServerName::from(std::net::Ipv4Addr::LOCALHOST);
-        let connection = ClientConnection::new(self.config.clone(), name)
-            .map_err(|error| self.refused(&error))?;
+        let connection = ClientConnection::new(self.config.clone(), name).map_err(|error| self.refused(&error))?;
         let mut connection = Connection::Client(connection);
         let deadline = self.deadline.min(Instant::now() + HANDSHAKE);
         match handshake(&mut connection, &socket, deadline, &self.counters) {
@@ -349,17 +312,10 @@ impl Dial {
     fn refused(&self, error: &rustls::Error) -> Error {
         let (peer, address) = (self.peer.party, self.peer.address.clone());
         match NotPinned::of(error) {
-            Some(NotPinned { found }) => Error::WrongCertificate {
-                peer,
-                address,
-                expected: fingerprint(&self.peer.certificate),
-                found,
-            },
-            None => Error::Handshake {
-                peer,
-                address,
-                reason: error.to_string(),
-            },
+            Some(NotPinned { found }) => {
+                Error::WrongCertificate { peer, address, expected: fingerprint(&self.peer.certificate), found }
+            }
+            None => Error::Handshake { peer, address, reason: error.to_string() },
         }
     }
 }
@@ -389,16 +345,9 @@ fn handshake(
 }
 
 fn joined(peer: Party, connection: Connection, socket: TcpStream) -> io::Result<Joined> {
-    let secret = connection
-        .export_keying_material([0; Key::BYTES], EXPORTER_LABEL, None)
-        .map_err(io::Error::other)?;
+    let secret = connection.export_keying_material([0; Key::BYTES], EXPORTER_LABEL, None).map_err(io::Error::other)?;
     socket.set_read_timeout(None)?;
-    Ok(Joined {
-        peer,
-        connection,
-        socket,
-        secret: Key::from_bytes(secret),
-    })
+    Ok(Joined { peer, connection, socket, secret: Key::from_bytes(secret) })
 }
 
 /// A socket whose reads and writes all end by one deadline.
@@ -411,10 +360,7 @@ impl Bounded<'_> {
     fn left(&self) -> io::Result<Duration> {
         let left = self.deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            return Err(io::Error::new(
-                ErrorKind::TimedOut,
-                "the handshake took too long",
-            ));
+            return Err(io::Error::new(ErrorKind::TimedOut, "the handshake took too long"));
         }
         Ok(left)
     }

@@ -31,10 +31,7 @@ pub struct Identity {
 impl Identity {
     /// A certificate with its private key. That they belong together is checked when connecting.
     pub fn new(certificate: CertificateDer<'static>, private_key: PrivateKeyDer<'static>) -> Self {
-        Self {
-            certificate,
-            private_key,
-        }
+        Self { certificate, private_key }
     }
 
     /// SHA-256 fingerprint of the certificate.
@@ -45,10 +42,7 @@ impl Identity {
 
 impl Clone for Identity {
     fn clone(&self) -> Self {
-        Self {
-            certificate: self.certificate.clone(),
-            private_key: self.private_key.clone_key(),
-        }
+        Self { certificate: self.certificate.clone(), private_key: self.private_key.clone_key() }
     }
 }
 
@@ -97,10 +91,7 @@ impl Endpoint {
         }
         let mut certificates = vec![None; parties];
         let mine = (self.me, &self.identity.certificate);
-        let theirs = self
-            .peers
-            .iter()
-            .map(|peer| (peer.party, &peer.certificate));
+        let theirs = self.peers.iter().map(|peer| (peer.party, &peer.certificate));
         for (party, certificate) in std::iter::once(mine).chain(theirs) {
             let reason = match certificates.get_mut(party.index()) {
                 Some(slot @ None) => {
@@ -133,12 +124,7 @@ pub fn fingerprint(certificate: &CertificateDer<'_>) -> Digest {
 
 /// Finds all peers, checks who they are, and agrees on the session. Returns within
 /// [`Limits::connect`] plus what the agreement takes, at most [`Limits::receive`] for each step.
-pub fn connect(
-    endpoint: &Endpoint,
-    terms: &Terms,
-    limits: Limits,
-    shaping: Option<Shaping>,
-) -> Result<Mesh> {
+pub fn connect(endpoint: &Endpoint, terms: &Terms, limits: Limits, shaping: Option<Shaping>) -> Result<Mesh> {
     let certificates = endpoint.certificates()?;
     let parties = endpoint.parties() as u8;
     terms.check(endpoint.parties())?;

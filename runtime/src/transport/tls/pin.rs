@@ -3,8 +3,8 @@
 use std::{fmt, sync::Arc};
 
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, OtherError,
-    ServerConfig, SignatureScheme,
+    CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, OtherError, ServerConfig,
+    SignatureScheme,
     client::{
         Resumption,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
@@ -161,36 +161,22 @@ impl ClientCertVerifier for Pinned {
 fn pinned(certificates: Vec<CertificateDer<'static>>) -> (Arc<CryptoProvider>, Arc<Pinned>) {
     let provider = ring::default_provider();
     let algorithms = provider.signature_verification_algorithms;
-    (
-        Arc::new(provider),
-        Arc::new(Pinned {
-            certificates,
-            algorithms,
-        }),
-    )
+    (Arc::new(provider), Arc::new(Pinned { certificates, algorithms }))
 }
 
 fn unusable(error: rustls::Error) -> Error {
-    Error::Configuration(format!(
-        "this party's certificate and private key cannot be used together: {error}"
-    ))
+    Error::Configuration(format!("this party's certificate and private key cannot be used together: {error}"))
 }
 
 /// To connect to the one peer with `certificate`.
-pub(super) fn client(
-    identity: &Identity,
-    certificate: CertificateDer<'static>,
-) -> Result<Arc<ClientConfig>> {
+pub(super) fn client(identity: &Identity, certificate: CertificateDer<'static>) -> Result<Arc<ClientConfig>> {
     let (provider, verifier) = pinned(vec![certificate]);
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&TLS13])
         .map_err(unusable)?
         .dangerous()
         .with_custom_certificate_verifier(verifier)
-        .with_client_auth_cert(
-            vec![identity.certificate.clone()],
-            identity.private_key.clone_key(),
-        )
+        .with_client_auth_cert(vec![identity.certificate.clone()], identity.private_key.clone_key())
         .map_err(unusable)?;
     config.resumption = Resumption::disabled();
     config.enable_early_data = false;
@@ -200,19 +186,13 @@ pub(super) fn client(
 }
 
 /// To be connected to by the peers with `certificates`.
-pub(super) fn server(
-    identity: &Identity,
-    certificates: Vec<CertificateDer<'static>>,
-) -> Result<Arc<ServerConfig>> {
+pub(super) fn server(identity: &Identity, certificates: Vec<CertificateDer<'static>>) -> Result<Arc<ServerConfig>> {
     let (provider, verifier) = pinned(certificates);
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&TLS13])
         .map_err(unusable)?
         .with_client_cert_verifier(verifier)
-        .with_single_cert(
-            vec![identity.certificate.clone()],
-            identity.private_key.clone_key(),
-        )
+        .with_single_cert(vec![identity.certificate.clone()], identity.private_key.clone_key())
         .map_err(unusable)?;
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;

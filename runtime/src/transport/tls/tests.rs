@@ -59,9 +59,8 @@ fn terms(parties: usize) -> Terms {
 
 fn connect_all<const N: usize>(endpoints: &[Endpoint; N], limits: Limits) -> [Result<Mesh>; N] {
     thread::scope(|scope| {
-        let starting = endpoints
-            .each_ref()
-            .map(|endpoint| scope.spawn(move || connect(endpoint, &terms(N), limits, None)));
+        let starting =
+            endpoints.each_ref().map(|endpoint| scope.spawn(move || connect(endpoint, &terms(N), limits, None)));
         starting.map(|thread| thread.join().unwrap())
     })
 }
@@ -138,10 +137,7 @@ fn three_parties_exchange_everything_and_count_it() {
     for traffic in &traffics {
         let frames: u64 = Kind::ALL.iter().map(|&kind| traffic.sent(kind).bytes).sum();
         let overhead = traffic.wire_bytes_sent - frames;
-        assert!(
-            (1000..frames / 100).contains(&overhead),
-            "{overhead} bytes beside {frames}"
-        );
+        assert!((1000..frames / 100).contains(&overhead), "{overhead} bytes beside {frames}");
     }
 }
 
@@ -184,8 +180,7 @@ fn a_wiretap_sees_the_counted_bytes_and_no_plaintext() {
             });
         });
         let [mut a, mut b] = connect_all(&endpoints, QUICK).map(|mesh| mesh.unwrap());
-        a.send(Party(1), frame(Kind::Masked, at(0, 0), marker.clone()))
-            .unwrap();
+        a.send(Party(1), frame(Kind::Masked, at(0, 0), marker.clone())).unwrap();
         let received = b.receive(Party(0), expected(Kind::Masked, at(0, 0), marker.len()));
         assert_eq!(received.unwrap(), marker);
         let other = scope.spawn(move || (b.finish().unwrap(), b));
@@ -196,10 +191,7 @@ fn a_wiretap_sees_the_counted_bytes_and_no_plaintext() {
     // After the counters are read each side still says goodbye: one alert of 24 bytes.
     assert_eq!(from_a.len() as u64, a.wire_bytes_sent + 24);
     assert_eq!(from_b.len() as u64, b.wire_bytes_sent + 24);
-    assert_eq!(
-        (a.wire_bytes_sent, b.wire_bytes_sent),
-        (b.wire_bytes_received, a.wire_bytes_received)
-    );
+    assert_eq!((a.wire_bytes_sent, b.wire_bytes_sent), (b.wire_bytes_received, a.wire_bytes_received));
     for record in [from_a, from_b] {
         assert!(!record.windows(9).any(|window| window == b"brown fox"));
         assert!(!record.windows(3).any(|window| window == b"CHB"));
@@ -211,66 +203,40 @@ fn a_wiretap_sees_the_counted_bytes_and_no_plaintext() {
 fn a_listener_with_another_certificate_is_refused() {
     let mut endpoints = endpoints::<2>();
     endpoints[0].identity = identity("impostor");
-    let limits = Limits {
-        connect: Duration::from_millis(400),
-        ..QUICK
-    };
+    let limits = Limits { connect: Duration::from_millis(400), ..QUICK };
     let found = endpoints[0].identity.fingerprint();
     let expected = fingerprint(&endpoints[1].peers[0].certificate);
     let address = endpoints[0].listen.clone();
     let [listener, dialler] = connect_all(&endpoints, limits);
-    let refused = Error::WrongCertificate {
-        peer: Party(0),
-        address,
-        expected,
-        found,
-    };
+    let refused = Error::WrongCertificate { peer: Party(0), address, expected, found };
     assert_eq!(dialler.unwrap_err(), refused);
     let error = listener.unwrap_err().to_string();
-    assert!(
-        error.starts_with("party 1 did not connect to 127.0.0.1:"),
-        "{error}"
-    );
-    assert!(
-        error.contains("within 0.4 s; refused 1 connections, the last from"),
-        "{error}"
-    );
+    assert!(error.starts_with("party 1 did not connect to 127.0.0.1:"), "{error}");
+    assert!(error.contains("within 0.4 s; refused 1 connections, the last from"), "{error}");
 }
 
 #[test]
 fn a_dialler_with_another_certificate_is_refused() {
     let mut endpoints = endpoints::<2>();
     endpoints[1].identity = identity("impostor");
-    let limits = Limits {
-        connect: Duration::from_millis(400),
-        ..QUICK
-    };
+    let limits = Limits { connect: Duration::from_millis(400), ..QUICK };
     let own = endpoints[1].identity.fingerprint();
     let [listener, dialler] = connect_all(&endpoints, limits);
     let error = dialler.unwrap_err();
     let refused = matches!(&error, Error::CertificateRefused { peer: Party(0), own: mine, .. } if *mine == own);
     assert!(refused, "{error}");
     let error = listener.unwrap_err().to_string();
-    assert!(
-        error.contains(&format!("certificate {own} is not configured here")),
-        "{error}"
-    );
+    assert!(error.contains(&format!("certificate {own} is not configured here")), "{error}");
 }
 
 #[test]
 fn a_certificate_without_its_private_key_is_refused() {
     let mut endpoints = endpoints::<2>();
     endpoints[1].identity.private_key = identity("thief").private_key;
-    let limits = Limits {
-        connect: Duration::from_millis(300),
-        ..QUICK
-    };
+    let limits = Limits { connect: Duration::from_millis(300), ..QUICK };
     let [listener, dialler] = connect_all(&endpoints, limits);
     let error = dialler.unwrap_err().to_string();
-    assert!(
-        error.contains("certificate and private key cannot be used together"),
-        "{error}"
-    );
+    assert!(error.contains("certificate and private key cannot be used together"), "{error}");
     assert!(matches!(listener, Err(Error::NeverCame { .. })));
 }
 
@@ -298,33 +264,16 @@ fn inconsistent_endpoints_are_refused() {
 #[test]
 fn a_peer_that_never_comes_is_named_in_time() {
     let endpoints = endpoints::<3>();
-    let limits = Limits {
-        connect: Duration::from_millis(300),
-        ..QUICK
-    };
+    let limits = Limits { connect: Duration::from_millis(300), ..QUICK };
     let start = Instant::now();
     let error = connect(&endpoints[0], &terms(3), limits, None).unwrap_err();
     let (peer, address) = (Party(1), endpoints[0].listen.clone());
     let (limit, refused) = (limits.connect, String::new());
-    assert_eq!(
-        error,
-        Error::NeverCame {
-            peer,
-            address,
-            limit,
-            refused
-        }
-    );
+    assert_eq!(error, Error::NeverCame { peer, address, limit, refused });
     let error = connect(&endpoints[2], &terms(3), limits, None).unwrap_err();
     let error = error.to_string();
-    assert!(
-        error.contains("could not be reached at 127.0.0.1:"),
-        "{error}"
-    );
-    assert!(
-        error.contains("within 0.3 s: Connection refused"),
-        "{error}"
-    );
+    assert!(error.contains("could not be reached at 127.0.0.1:"), "{error}");
+    assert!(error.contains("within 0.3 s: Connection refused"), "{error}");
     assert!(start.elapsed() < Duration::from_millis(1500));
 }
 
@@ -333,12 +282,7 @@ fn a_port_in_use_is_named() {
     let endpoints = endpoints::<2>();
     let _taken = TcpListener::bind(&endpoints[0].listen).unwrap();
     let error = connect(&endpoints[0], &terms(2), QUICK, None).unwrap_err();
-    assert_eq!(
-        error,
-        Error::PortInUse {
-            address: endpoints[0].listen.clone()
-        }
-    );
+    assert_eq!(error, Error::PortInUse { address: endpoints[0].listen.clone() });
     assert!(error.to_string().starts_with("address 127.0.0.1:"));
 }
 
@@ -349,9 +293,7 @@ fn strangers_do_not_disturb_a_session() {
     thread::scope(|scope| {
         let listener = scope.spawn(|| connect(&endpoints[0], &terms(2), QUICK, None));
         let mut garbage = patient_socket(&listen);
-        garbage
-            .write_all(&payload(Party(0), Party(1), 5000))
-            .unwrap();
+        garbage.write_all(&payload(Party(0), Party(1), 5000)).unwrap();
         let mut http = patient_socket(&listen);
         http.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
         let _silent = patient_socket(&listen);
@@ -359,12 +301,8 @@ fn strangers_do_not_disturb_a_session() {
         thread::sleep(Duration::from_millis(50));
         let mut b = connect(&endpoints[1], &terms(2), QUICK, None).unwrap();
         let mut a = listener.join().unwrap().unwrap();
-        b.send(Party(0), frame(Kind::Masked, at(0, 0), vec![1, 2, 3]))
-            .unwrap();
-        assert_eq!(
-            a.receive(Party(1), expected(Kind::Masked, at(0, 0), 3)),
-            Ok(vec![1, 2, 3])
-        );
+        b.send(Party(0), frame(Kind::Masked, at(0, 0), vec![1, 2, 3])).unwrap();
+        assert_eq!(a.receive(Party(1), expected(Kind::Masked, at(0, 0), 3)), Ok(vec![1, 2, 3]));
         // Nobody can come later: the port is closed once all are there.
         thread::sleep(Duration::from_millis(50));
         assert!(TcpStream::connect(&listen).is_err());
@@ -391,10 +329,7 @@ fn garbage_from_an_authenticated_peer_is_refused() {
         rogue.send(b"this is no frame at all, but long enough for one");
         thread::sleep(Duration::from_millis(100));
     });
-    assert_eq!(
-        error.to_string(),
-        "party 1 sent a malformed frame: it does not start like a frame"
-    );
+    assert_eq!(error.to_string(), "party 1 sent a malformed frame: it does not start like a frame");
 }
 
 #[test]
@@ -404,8 +339,7 @@ fn an_announced_length_beyond_the_limit_is_refused_before_it_is_stored() {
         rogue.send(&header);
         thread::sleep(Duration::from_millis(100));
     });
-    let said =
-        "a frame of 9223372036854775807 bytes from party 1 exceeds the limit of 33554432 bytes";
+    let said = "a frame of 9223372036854775807 bytes from party 1 exceeds the limit of 33554432 bytes";
     assert_eq!(error.to_string(), said);
 }
 
@@ -424,10 +358,7 @@ fn a_peer_that_hangs_is_noticed_in_time() {
     let done = Mutex::new(());
     let held = done.lock().unwrap();
     let endpoints = endpoints::<2>();
-    let limits = Limits {
-        receive: Duration::from_millis(200),
-        ..QUICK
-    };
+    let limits = Limits { receive: Duration::from_millis(200), ..QUICK };
     thread::scope(|scope| {
         scope.spawn(|| {
             let rogue = Rogue::connect(&endpoints);
@@ -436,10 +367,7 @@ fn a_peer_that_hangs_is_noticed_in_time() {
         });
         let start = Instant::now();
         let error = connect(&endpoints[0], &terms(2), limits, None).unwrap_err();
-        assert!(
-            matches!(error, Error::Silent { peer: Party(1), .. }),
-            "{error}"
-        );
+        assert!(matches!(error, Error::Silent { peer: Party(1), .. }), "{error}");
         assert!(start.elapsed() < Duration::from_secs(2));
         drop(held);
     });
@@ -460,53 +388,32 @@ fn a_different_plan_is_refused_on_both_sides() {
     });
     let (seven, eight) = ("07".repeat(32), "08".repeat(32));
     for (me, error) in errors.iter().enumerate() {
-        let (mine, theirs) = if me == 2 {
-            (&eight, &seven)
-        } else {
-            (&seven, &eight)
-        };
+        let (mine, theirs) = if me == 2 { (&eight, &seven) } else { (&seven, &eight) };
         let difference = format!("disagrees about the plan digest: {mine} here, {theirs} there");
         let told = "stopped the session: it and party 2 have different terms";
         let said = error.to_string();
         let other_said = said.trim_start_matches(|c| c != ' ').trim_start();
         let other_said = &other_said[2..];
         // The odd one out sees the difference itself; another may be told of it first.
-        assert!(
-            other_said == difference || me != 2 && other_said == told,
-            "{me}: {said}"
-        );
+        assert!(other_said == difference || me != 2 && other_said == told, "{me}: {said}");
     }
 }
 
 #[test]
 fn a_frame_too_long_for_the_receiver_is_refused() {
     let endpoints = endpoints::<2>();
-    let small = Limits {
-        frame_bytes_max: 70_000,
-        ..QUICK
-    };
+    let small = Limits { frame_bytes_max: 70_000, ..QUICK };
     thread::scope(|scope| {
         let other = scope.spawn(|| connect(&endpoints[1], &terms(2), QUICK, None).unwrap());
         let mut a = connect(&endpoints[0], &terms(2), small, None).unwrap();
         let mut b = other.join().unwrap();
-        b.send(Party(0), frame(Kind::Masked, at(0, 0), vec![1; 70_001]))
-            .unwrap();
-        let error = a
-            .receive(Party(1), expected(Kind::Masked, at(0, 0), 70_001))
-            .unwrap_err();
+        b.send(Party(0), frame(Kind::Masked, at(0, 0), vec![1; 70_001])).unwrap();
+        let error = a.receive(Party(1), expected(Kind::Masked, at(0, 0), 70_001)).unwrap_err();
         let said = "a frame of 70001 bytes from party 1 exceeds the limit of 70000 bytes";
         assert_eq!(error.to_string(), said);
-        let told = b
-            .receive(Party(0), expected(Kind::Masked, at(0, 0), 1))
-            .unwrap_err();
+        let told = b.receive(Party(0), expected(Kind::Masked, at(0, 0), 1)).unwrap_err();
         let reason = AbortReason::PeerMisbehaved(Party(1));
-        assert_eq!(
-            told,
-            Error::Aborted {
-                peer: Party(0),
-                reason
-            }
-        );
+        assert_eq!(told, Error::Aborted { peer: Party(0), reason });
     });
 }
 
@@ -515,53 +422,34 @@ fn an_abort_reaches_who_waits_for_another() {
     let [mut a, mut b, mut c] = meshes::<3>(QUICK);
     let waiting = thread::spawn(move || {
         let start = Instant::now();
-        let error = b
-            .receive(Party(2), expected(Kind::Masked, at(0, 0), 8))
-            .unwrap_err();
+        let error = b.receive(Party(2), expected(Kind::Masked, at(0, 0), 8)).unwrap_err();
         (error, start.elapsed())
     });
     a.abort(AbortReason::Cancelled);
     drop(a);
     let (error, waited) = waiting.join().unwrap();
-    let told = Error::Aborted {
-        peer: Party(0),
-        reason: AbortReason::Cancelled,
-    };
+    let told = Error::Aborted { peer: Party(0), reason: AbortReason::Cancelled };
     assert_eq!(error, told);
     assert!(waited < Duration::from_millis(500), "{waited:?}");
     // The second waits for the aborting party itself: its last words count, not its closing.
-    assert_eq!(
-        c.receive(Party(0), expected(Kind::Masked, at(0, 0), 8)),
-        Err(told)
-    );
+    assert_eq!(c.receive(Party(0), expected(Kind::Masked, at(0, 0), 8)), Err(told));
 }
 
 #[test]
 fn an_imitated_network_delays_and_limits() {
     let endpoints = endpoints::<2>();
-    let shaping = Shaping {
-        round_trip_seconds: 0.08,
-        bits_per_second: 8e6,
-    };
+    let shaping = Shaping { round_trip_seconds: 0.08, bits_per_second: 8e6 };
     let [a, b] = thread::scope(|scope| {
-        let starting = endpoints
-            .each_ref()
-            .map(|endpoint| scope.spawn(|| connect(endpoint, &terms(2), QUICK, Some(shaping))));
+        let starting =
+            endpoints.each_ref().map(|endpoint| scope.spawn(|| connect(endpoint, &terms(2), QUICK, Some(shaping))));
         starting.map(|thread| thread.join().unwrap().unwrap())
     });
     let (mut a, mut b) = (a, b);
     let start = Instant::now();
-    a.send(
-        Party(1),
-        frame(Kind::Masked, at(0, 0), vec![1; 200_000 - 24]),
-    )
-    .unwrap();
-    b.receive(Party(0), expected(Kind::Masked, at(0, 0), 200_000 - 24))
-        .unwrap();
-    b.send(Party(0), frame(Kind::Masked, at(0, 1), vec![1]))
-        .unwrap();
-    a.receive(Party(1), expected(Kind::Masked, at(0, 1), 1))
-        .unwrap();
+    a.send(Party(1), frame(Kind::Masked, at(0, 0), vec![1; 200_000 - 24])).unwrap();
+    b.receive(Party(0), expected(Kind::Masked, at(0, 0), 200_000 - 24)).unwrap();
+    b.send(Party(0), frame(Kind::Masked, at(0, 1), vec![1])).unwrap();
+    a.receive(Party(1), expected(Kind::Masked, at(0, 1), 1)).unwrap();
     let took = start.elapsed().as_secs_f64();
     assert!((0.28..0.40).contains(&took), "{took}");
 }
@@ -570,25 +458,16 @@ fn an_imitated_network_delays_and_limits() {
 #[test]
 fn a_slow_frame_is_not_taken_for_silence() {
     let endpoints = endpoints::<2>();
-    let slow = Shaping {
-        round_trip_seconds: 0.0,
-        bits_per_second: 4e6,
-    };
-    let limits = Limits {
-        receive: Duration::from_millis(250),
-        ..QUICK
-    };
+    let slow = Shaping { round_trip_seconds: 0.0, bits_per_second: 4e6 };
+    let limits = Limits { receive: Duration::from_millis(250), ..QUICK };
     let [mut a, mut b] = thread::scope(|scope| {
-        let starting = endpoints
-            .each_ref()
-            .map(|endpoint| scope.spawn(|| connect(endpoint, &terms(2), limits, Some(slow))));
+        let starting =
+            endpoints.each_ref().map(|endpoint| scope.spawn(|| connect(endpoint, &terms(2), limits, Some(slow))));
         starting.map(|thread| thread.join().unwrap().unwrap())
     });
     let start = Instant::now();
-    a.send(Party(1), frame(Kind::Masked, at(0, 0), vec![1; 300_000]))
-        .unwrap();
-    b.receive(Party(0), expected(Kind::Masked, at(0, 0), 300_000))
-        .unwrap();
+    a.send(Party(1), frame(Kind::Masked, at(0, 0), vec![1; 300_000])).unwrap();
+    b.receive(Party(0), expected(Kind::Masked, at(0, 0), 300_000)).unwrap();
     assert!(start.elapsed() > Duration::from_millis(500));
 }
 
@@ -596,19 +475,14 @@ fn a_slow_frame_is_not_taken_for_silence() {
 fn handshakes_beyond_the_limit_do_not_pile_up() {
     let endpoints = endpoints::<2>();
     let listen = endpoints[0].listen.clone();
-    let limits = Limits {
-        connect: Duration::from_millis(500),
-        ..QUICK
-    };
+    let limits = Limits { connect: Duration::from_millis(500), ..QUICK };
     let closed = Arc::new(AtomicUsize::new(0));
     thread::scope(|scope| {
         let listener = scope.spawn(|| connect(&endpoints[0], &terms(2), limits, None));
         let sockets: Vec<TcpStream> = (0..40).map(|_| patient_socket(&listen)).collect();
         thread::sleep(Duration::from_millis(200));
         for socket in &sockets {
-            socket
-                .set_read_timeout(Some(Duration::from_millis(1)))
-                .unwrap();
+            socket.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
             if let Ok(0) = (&mut &*socket).read(&mut [0]) {
                 closed.fetch_add(1, Ordering::Relaxed);
             }
