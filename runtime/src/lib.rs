@@ -1,1 +1,3 @@
-//! Placeholder.
+//! Private inference: model graphs in, arrays in and out, and the machinery that runs them between parties.
+
+pub mod circuit;
