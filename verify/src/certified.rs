@@ -1,6 +1,7 @@
 //! The type that stands for a proof.
 
-use catalogs::{Claim, Digest, Entry, Lemma, Program};
+use catalogs::{Claim, Decimal, Digest, Entry, Lemma, Program};
+use dashu::rational::RBig;
 
 /// An entry whose certificate was checked. `verify::check` is the only way to make one.
 #[derive(Clone, Debug)]
@@ -9,6 +10,8 @@ pub struct Certified {
     pub(crate) digest: Digest,
     pub(crate) output_low: i128,
     pub(crate) output_high: i128,
+    pub(crate) witness: Decimal,
+    pub(crate) rounding: RBig,
 }
 
 impl Certified {
@@ -40,5 +43,15 @@ impl Certified {
     /// Proved bounds of the output integer (signed residue at the program's output scale) over the whole window.
     pub fn output_range(&self) -> (i128, i128) {
         (self.output_low, self.output_high)
+    }
+
+    /// A proved lower bound of the worst error, in the claim's norm.
+    pub fn witness_error(&self) -> Decimal {
+        self.witness
+    }
+
+    /// The largest first-order influence of the roundings over all pieces, in real units.
+    pub fn rounding_part(&self) -> &RBig {
+        &self.rounding
     }
 }
