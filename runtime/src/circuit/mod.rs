@@ -15,13 +15,15 @@ mod node;
 pub mod schedule;
 mod shape;
 mod tensor;
+#[cfg(test)]
+mod tests;
 
 pub use builder::{Builder, Circuit, Weights};
 pub use node::{
     Coefficient, Constant, Construction, Convolution, Group, GroupId, Movement, Node, NodeId, NodeKind, Normalisation,
     Party, Product, ProductKind, Sum, Term, WeightId, WeightSlot,
 };
-pub use schedule::{Schedule, schedule};
+pub use schedule::{Field, GroupCost, Schedule, schedule};
 pub use shape::Shape;
 pub use tensor::{Integers, decode, encode, nearest, residue};
 
