@@ -29,11 +29,19 @@ fn all() {
         for degree in 3..=16 {
             let domain = Domain::interval(a.into(), b.into()).unwrap();
             let scaling = Scaling::onto_unit(&domain).unwrap();
-            let problem = Problem { target, norm: Norm::Absolute, domain, basis: Basis::full(degree).with_scaling(scaling) };
+            let problem =
+                Problem { target, norm: Norm::Absolute, domain, basis: Basis::full(degree).with_scaling(scaling) };
             let t = Instant::now();
             match fit(&problem, &Options::default()) {
-                Ok(f) => println!("{name} {degree} {:.9e} gap {:.2e} exch {} prec {} {:?} {:?}", f.minimax_error.to_f64(),
-                    (Float::with_val(256, &f.minimax_error / &f.lower_bound) - 1u32).to_f64(), f.exchanges, f.precision, f.folded, t.elapsed()),
+                Ok(f) => println!(
+                    "{name} {degree} {:.9e} gap {:.2e} exch {} prec {} {:?} {:?}",
+                    f.minimax_error.to_f64(),
+                    (Float::with_val(256, &f.minimax_error / &f.lower_bound) - 1u32).to_f64(),
+                    f.exchanges,
+                    f.precision,
+                    f.folded,
+                    t.elapsed()
+                ),
                 Err(e) => println!("{name} {degree} FAILED {e} {:?}", t.elapsed()),
             }
         }

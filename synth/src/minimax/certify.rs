@@ -38,18 +38,10 @@ pub struct Certification {
 const POINT_BITS: u32 = 53;
 
 /// Bounds the minimax error of the problem from below, and the error of `fit` by sampling.
-pub fn certify(
-    problem: &Problem,
-    fit: &Fit,
-    options: &Options,
-) -> Result<Certification, MinimaxError> {
+pub fn certify(problem: &Problem, fit: &Fit, options: &Options) -> Result<Certification, MinimaxError> {
     let lower_bound = lower_bound(problem, fit)?;
-    let sampler = Sampler {
-        target: problem.target,
-        norm: &problem.norm,
-        basis: &problem.basis,
-        precision: fit.precision,
-    };
+    let sampler =
+        Sampler { target: problem.target, norm: &problem.norm, basis: &problem.basis, precision: fit.precision };
     // An odd multiple shares only the ends with the scans of the fit.
     let count = 5 * options.density.max(2) * (problem.basis.exponents().len() + 2) + 1;
     let scan = sampler.scan(&problem.domain, count)?;
@@ -64,8 +56,7 @@ fn lower_bound(problem: &Problem, fit: &Fit) -> Result<Float, MinimaxError> {
         Some(parity) => problem.basis.of_parity(parity.remainder()),
         None => problem.basis.clone(),
     };
-    let points: Vec<Float> =
-        fit.extrema.iter().map(|extremum| round_within(&extremum.x, &problem.domain)).collect();
+    let points: Vec<Float> = fit.extrema.iter().map(|extremum| round_within(&extremum.x, &problem.domain)).collect();
     let Some(measure) = annihilator(&basis, &points) else {
         return Ok(Float::new(precision));
     };
@@ -118,21 +109,14 @@ fn annihilator(basis: &Basis, points: &[Float]) -> Option<Vec<Integer>> {
         return None;
     }
     let exact: Option<Vec<Rational>> = points.iter().map(Float::to_rational).collect();
-    let variables: Vec<Rational> =
-        exact?.iter().map(|point| basis.scaling().exact(point)).collect();
-    let common = variables
-        .iter()
-        .fold(Integer::from(1), |common, variable| common.lcm(variable.denom()));
-    let scaled: Vec<Integer> = variables
-        .iter()
-        .map(|variable| Rational::from(variable * &common).numer().clone())
-        .collect();
+    let variables: Vec<Rational> = exact?.iter().map(|point| basis.scaling().exact(point)).collect();
+    let common = variables.iter().fold(Integer::from(1), |common, variable| common.lcm(variable.denom()));
+    let scaled: Vec<Integer> =
+        variables.iter().map(|variable| Rational::from(variable * &common).numer().clone()).collect();
     let matrix = basis
         .exponents()
         .iter()
-        .map(|&exponent| {
-            scaled.iter().map(|t| Integer::from(rug::ops::Pow::pow(t, exponent))).collect()
-        })
+        .map(|&exponent| scaled.iter().map(|t| Integer::from(rug::ops::Pow::pow(t, exponent))).collect())
         .collect();
     Some(kernel(matrix, points.len()))
 }
@@ -183,8 +167,7 @@ mod tests {
             let vector = kernel(matrix.clone(), columns);
             assert!(vector.iter().any(|entry| *entry != 0), "{case:?}");
             for row in matrix {
-                let moment: Integer =
-                    row.iter().zip(&vector).map(|(a, b)| Integer::from(a * b)).sum();
+                let moment: Integer = row.iter().zip(&vector).map(|(a, b)| Integer::from(a * b)).sum();
                 assert_eq!(moment, 0, "{case:?}");
             }
         }

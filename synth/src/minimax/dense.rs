@@ -3,16 +3,10 @@
 use rug::Float;
 
 /// Solves `matrix · z = right`; `None` if a pivot is zero.
-pub(super) fn solve(
-    mut matrix: Vec<Vec<Float>>,
-    mut right: Vec<Float>,
-    precision: u32,
-) -> Option<Vec<Float>> {
+pub(super) fn solve(mut matrix: Vec<Vec<Float>>, mut right: Vec<Float>, precision: u32) -> Option<Vec<Float>> {
     let size = right.len();
     for step in 0..size {
-        let pivot = (step..size).max_by(|&a, &b| {
-            matrix[a][step].as_abs().total_cmp(&matrix[b][step].as_abs())
-        })?;
+        let pivot = (step..size).max_by(|&a, &b| matrix[a][step].as_abs().total_cmp(&matrix[b][step].as_abs()))?;
         if matrix[pivot][step].is_zero() {
             return None;
         }

@@ -107,8 +107,7 @@ impl Domain {
     pub fn is_symmetric(&self) -> bool {
         let mirrored = self.intervals.iter().rev();
         self.intervals.iter().zip(mirrored).all(|(interval, mirror)| {
-            interval.low == Rational::from(-&mirror.high)
-                && interval.high == Rational::from(-&mirror.low)
+            interval.low == Rational::from(-&mirror.high) && interval.high == Rational::from(-&mirror.low)
         })
     }
 
@@ -118,10 +117,7 @@ impl Domain {
             .intervals
             .iter()
             .filter(|interval| interval.high >= 0)
-            .map(|interval| Interval {
-                low: interval.low.clone().max(Rational::new()),
-                high: interval.high.clone(),
-            })
+            .map(|interval| Interval { low: interval.low.clone().max(Rational::new()), high: interval.high.clone() })
             .collect();
         (!intervals.is_empty()).then_some(Self { intervals })
     }

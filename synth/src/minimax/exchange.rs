@@ -35,31 +35,19 @@ struct Levelled {
 }
 
 impl<'a> Exchange<'a> {
-    pub fn new(
-        sampler: Sampler<'a>,
-        frame: Frame,
-        scan: Vec<Vec<Sample>>,
-        options: &'a Options,
-    ) -> Self {
+    pub fn new(sampler: Sampler<'a>, frame: Frame, scan: Vec<Vec<Sample>>, options: &'a Options) -> Self {
         let precision = sampler.precision;
         let functions = sampler.basis.exponents().len();
         let scale = scale(&scan, precision);
         let negligible = Float::with_val(precision, &scale >> (precision - 64));
         // Far outside every coordinate of a sensible approximation, far inside the precision.
         let far = Float::with_val(precision, &scale << 40u32) + 1u32;
-        let mut variables = vec![
-            Variable {
-                low: Float::with_val(precision, -&far),
-                high: far.clone(),
-                cost: Float::new(precision),
-            };
-            functions
-        ];
-        variables.push(Variable {
-            low: Float::new(precision),
-            high: far,
-            cost: Float::with_val(precision, 1),
-        });
+        let mut variables =
+            vec![
+                Variable { low: Float::with_val(precision, -&far), high: far.clone(), cost: Float::new(precision) };
+                functions
+            ];
+        variables.push(Variable { low: Float::new(precision), high: far, cost: Float::with_val(precision, 1) });
         let simplex = Simplex::new(&variables, precision);
         Self { sampler, frame, scan, simplex, points: Vec::new(), options, negligible }
     }
@@ -73,13 +61,7 @@ impl<'a> Exchange<'a> {
         for exchanges in 1..=self.options.exchanges {
             let levelled = self.level()?;
             let floor = Float::with_val(self.sampler.precision, &levelled.level / 2u32);
-            let extrema = error_extrema(
-                &self.sampler,
-                &self.scan,
-                &levelled.coefficients,
-                &floor,
-                bits,
-            )?;
+            let extrema = error_extrema(&self.sampler, &self.scan, &levelled.coefficients, &floor, bits)?;
             let largest = largest(&extrema, self.sampler.precision);
             if largest <= self.negligible {
                 return Ok(self.finish(levelled, largest, exchanges, true));
@@ -104,10 +86,7 @@ impl<'a> Exchange<'a> {
                 }
             }
         }
-        Err(MinimaxError::Stalled {
-            exchanges: self.options.exchanges,
-            excess: decimal(&excess),
-        })
+        Err(MinimaxError::Stalled { exchanges: self.options.exchanges, excess: decimal(&excess) })
     }
 
     /// The reference of the floating-point program, solved twice; the whole grid if it gives up.
@@ -122,19 +101,14 @@ impl<'a> Exchange<'a> {
             .collect();
         let mut coefficients = vec![Float::new(precision); functions];
         for _ in 0..2 {
-            let errors: Vec<Float> =
-                samples.iter().map(|sample| sample.error(&coefficients)).collect();
+            let errors: Vec<Float> = samples.iter().map(|sample| sample.error(&coefficients)).collect();
             let mut largest = Float::new(precision);
             errors.iter().for_each(|error| largest.max_mut(&error.as_abs()));
             if largest <= self.negligible {
                 break;
             }
-            let scaled: Vec<f64> = errors
-                .iter()
-                .map(|error| Float::with_val(53, error / &largest).to_f64())
-                .collect();
-            let support = reference(&framed, &scaled)
-                .unwrap_or_else(|| (0..samples.len()).collect());
+            let scaled: Vec<f64> = errors.iter().map(|error| Float::with_val(53, error / &largest).to_f64()).collect();
+            let support = reference(&framed, &scaled).unwrap_or_else(|| (0..samples.len()).collect());
             for index in support {
                 self.constrain(&samples[index].x, false)?;
                 self.constrain(&samples[index].x, true)?;

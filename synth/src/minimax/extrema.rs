@@ -155,8 +155,7 @@ fn vertex(best: &Probe, second: &Probe, third: &Probe) -> Option<Float> {
     let to_third = Float::with_val(precision, &best.x - &third.x);
     let drop_third = Float::with_val(precision, &best.height - &third.height) * &to_second;
     let drop_second = Float::with_val(precision, &best.height - &second.height) * &to_third;
-    let numerator =
-        Float::with_val(precision, &to_second * &drop_third) - to_third * &drop_second;
+    let numerator = Float::with_val(precision, &to_second * &drop_third) - to_third * &drop_second;
     let denominator = (drop_third - drop_second) * 2u32;
     (!denominator.is_zero()).then(|| -(numerator / denominator))
 }

@@ -44,13 +44,17 @@ pub enum MinimaxError {
         weight: String,
     },
     /// Basis functions that cannot be told apart on the domain.
-    #[error("the {functions} basis functions are linearly dependent on the domain: use fewer terms or a longer interval")]
+    #[error(
+        "the {functions} basis functions are linearly dependent on the domain: use fewer terms or a longer interval"
+    )]
     DependentBasis {
         /// Number of free basis functions.
         functions: usize,
     },
     /// The exchange hit its limit; the figure says how close it came.
-    #[error("no convergence after {exchanges} exchanges: largest error over levelled error is 1 + {excess}; raise the limit or the precision")]
+    #[error(
+        "no convergence after {exchanges} exchanges: largest error over levelled error is 1 + {excess}; raise the limit or the precision"
+    )]
     Stalled {
         /// Exchanges done.
         exchanges: u32,

@@ -114,11 +114,7 @@ pub(super) struct Reduced {
 
 /// Folds a symmetric problem: the best approximation of an even (odd) target is even (odd).
 pub(super) fn reduce(problem: &Problem) -> Result<Reduced, MinimaxError> {
-    let whole = || Reduced {
-        basis: problem.basis.clone(),
-        domain: problem.domain.clone(),
-        folded: None,
-    };
+    let whole = || Reduced { basis: problem.basis.clone(), domain: problem.domain.clone(), folded: None };
     if *problem.basis.scaling().centre() != 0 || !problem.domain.is_symmetric() {
         return Ok(whole());
     }
@@ -135,11 +131,9 @@ pub(super) fn reduce(problem: &Problem) -> Result<Reduced, MinimaxError> {
     }
     let parity = detect_parity(&remainder, &problem.domain)?;
     Ok(match (parity, problem.domain.nonnegative_half()) {
-        (Some(parity), Some(half)) => Reduced {
-            basis: problem.basis.of_parity(parity.remainder()),
-            domain: half,
-            folded: Some(parity),
-        },
+        (Some(parity), Some(half)) => {
+            Reduced { basis: problem.basis.of_parity(parity.remainder()), domain: half, folded: Some(parity) }
+        }
         _ => whole(),
     })
 }
@@ -155,12 +149,7 @@ pub fn fit(problem: &Problem, options: &Options) -> Result<Fit, MinimaxError> {
     let functions = reduced.basis.exponents().len();
     let mut precision = options.precision.max(BITS_LEFT);
     loop {
-        let sampler = Sampler {
-            target: problem.target,
-            norm: &problem.norm,
-            basis: &reduced.basis,
-            precision,
-        };
+        let sampler = Sampler { target: problem.target, norm: &problem.norm, basis: &reduced.basis, precision };
         let scan = sampler.scan(&reduced.domain, options.density.max(2) * (functions + 2))?;
         let rows = scan.iter().flatten().map(|sample| sample.row.as_slice());
         let frame = Frame::new(rows, functions, precision);

@@ -13,8 +13,8 @@
 use super::failure::MinimaxError;
 use super::frame::Frame;
 use super::polynomial::{Fit, Options, Problem, reduce};
-use super::sampling::{Sample, Sampler, largest_error};
 use super::quantise_tree::Tree;
+use super::sampling::{Sample, Sampler, largest_error};
 use rug::{Float, Integer};
 
 /// How long a quantisation searches.
@@ -68,12 +68,8 @@ pub fn quantise(
         .filter(|(_, exponent)| reduced.basis.exponents().contains(exponent))
         .map(|(index, _)| index)
         .collect();
-    let sampler = Sampler {
-        target: problem.target,
-        norm: &problem.norm,
-        basis: &reduced.basis,
-        precision: fit.precision,
-    };
+    let sampler =
+        Sampler { target: problem.target, norm: &problem.norm, basis: &reduced.basis, precision: fit.precision };
     let scan = sampler.scan(&reduced.domain, options.density.max(2) * (kept.len() + 2))?;
     let lattice = Lattice {
         optimum: kept.iter().map(|&index| fit.coefficients[index].clone()).collect(),
@@ -133,8 +129,7 @@ impl Lattice {
 
     /// Distance of a quantised coefficient from the fit's.
     pub fn offset(&self, coefficient: usize, integer: &Integer) -> Float {
-        (Float::with_val(self.precision, integer) << self.steps[coefficient])
-            - &self.optimum[coefficient]
+        (Float::with_val(self.precision, integer) << self.steps[coefficient]) - &self.optimum[coefficient]
     }
 }
 
@@ -162,8 +157,7 @@ impl<'a> Grid<'a> {
         let mut effects: Vec<Vec<Float>> = Vec::new();
         let mut smallest: Option<Float> = None;
         for (coefficient, &step) in lattice.steps.iter().enumerate() {
-            let column: Vec<Float> =
-                samples.iter().map(|sample| sample.row[coefficient].clone() << step).collect();
+            let column: Vec<Float> = samples.iter().map(|sample| sample.row[coefficient].clone() << step).collect();
             let mut largest = Float::new(precision);
             column.iter().for_each(|effect| largest.max_mut(&effect.as_abs()));
             smallest = Some(match smallest {
@@ -174,9 +168,8 @@ impl<'a> Grid<'a> {
         }
         let least = smallest.unwrap_or_else(|| Float::with_val(precision, 1)) >> 40u32;
         unit.max_mut(&least);
-        let scaled = |column: Vec<Float>| {
-            column.iter().map(|effect| Float::with_val(64, effect / &unit).to_f64()).collect()
-        };
+        let scaled =
+            |column: Vec<Float>| column.iter().map(|effect| Float::with_val(64, effect / &unit).to_f64()).collect();
         let effects = effects.into_iter().map(scaled).collect();
         Self { samples, effects, unit }
     }
@@ -248,4 +241,3 @@ fn peak_after(grid: &Grid, errors: &[f64], step: &[(usize, i32)], bound: f64) ->
     }
     Some(peak)
 }
-

@@ -74,10 +74,7 @@ pub struct RationalFit {
 ///
 /// The denominator found may leave its range between points by a relative `1e-12`;
 /// [`RationalFit::denominator_range`] says by how much.
-pub fn fit_rational(
-    problem: &RationalProblem,
-    options: &Options,
-) -> Result<RationalFit, MinimaxError> {
+pub fn fit_rational(problem: &RationalProblem, options: &Options) -> Result<RationalFit, MinimaxError> {
     check(problem)?;
     let reduced = reduce(&Problem {
         target: problem.target,
@@ -95,8 +92,7 @@ pub fn fit_rational(
         basis: &reduced.basis,
         precision: options.precision.max(192),
     };
-    let correction =
-        Correction::new(problem, sampler, &denominator, &reduced.domain, options)?;
+    let correction = Correction::new(problem, sampler, &denominator, &reduced.domain, options)?;
     let mut fit = correction.run()?;
     fit.numerator = spread(&problem.numerator, &reduced.basis, fit.numerator, fit.precision);
     fit.denominator = spread(&problem.denominator, &denominator, fit.denominator, fit.precision);
@@ -106,10 +102,7 @@ pub fn fit_rational(
 
 fn check(problem: &RationalProblem) -> Result<(), MinimaxError> {
     if problem.low <= 0 || problem.low > problem.high {
-        return Err(MinimaxError::DenominatorRange {
-            low: problem.low.to_string(),
-            high: problem.high.to_string(),
-        });
+        return Err(MinimaxError::DenominatorRange { low: problem.low.to_string(), high: problem.high.to_string() });
     }
     let denominator = &problem.denominator;
     if denominator.exponents().first() != Some(&0) || !denominator.fixed().is_empty() {
@@ -171,8 +164,7 @@ impl<'a> Correction<'a> {
         let functions = sampler.basis.exponents().len() + denominator.exponents().len();
         let density = options.density.max(2);
         let scan = sampler.scan(domain, density * (functions + 2))?;
-        let points: Vec<Sample> =
-            sampler.scan(domain, 3 * (functions + 2))?.into_iter().flatten().collect();
+        let points: Vec<Sample> = sampler.scan(domain, 3 * (functions + 2))?.into_iter().flatten().collect();
         let scaling = denominator.scaling();
         let below: Vec<Vec<Float>> = scan
             .iter()
@@ -227,10 +219,7 @@ impl<'a> Correction<'a> {
                 best = next;
             }
         }
-        Err(MinimaxError::Stalled {
-            exchanges: self.options.exchanges,
-            excess: decimal(&(best.error / &self.scale)),
-        })
+        Err(MinimaxError::Stalled { exchanges: self.options.exchanges, excess: decimal(&(best.error / &self.scale)) })
     }
 
     /// One linear program: the better fraction and `e`, which is not negative at the optimum.
@@ -302,8 +291,7 @@ impl<'a> Correction<'a> {
             let sample = self.sampler.sample(x)?;
             Ok(sample.map_or_else(|| Float::new(precision), |it| self.error(&it, &fraction)))
         };
-        let below_at =
-            |x: &Float| -> Result<Float, MinimaxError> { Ok(self.below(x, &fraction) - &middle) };
+        let below_at = |x: &Float| -> Result<Float, MinimaxError> { Ok(self.below(x, &fraction) - &middle) };
         let mut error = Float::new(precision);
         let mut range: Option<(Float, Float)> = None;
         let mut extrema = Vec::new();
@@ -314,10 +302,8 @@ impl<'a> Correction<'a> {
             errors.iter().for_each(|(_, value)| error.max_mut(&value.as_abs()));
             let floor = Float::with_val(precision, &error / 2u32);
             extrema.extend(local_extrema(&errors, &error_at, &floor, bits)?);
-            let below: Vec<(&Float, Float)> = piece
-                .iter()
-                .map(|sample| (&sample.x, self.below(&sample.x, &fraction) - &middle))
-                .collect();
+            let below: Vec<(&Float, Float)> =
+                piece.iter().map(|sample| (&sample.x, self.below(&sample.x, &fraction) - &middle)).collect();
             turning.extend(local_extrema(&below, &below_at, &Float::new(precision), bits)?);
             for (_, value) in below {
                 widen(&mut range, value + &middle);

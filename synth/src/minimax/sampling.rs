@@ -107,8 +107,7 @@ pub(super) fn error_extrema(
     let error_at = |x: &Float| sampler.error(x, coefficients);
     let mut extrema = Vec::new();
     for piece in scan {
-        let errors: Vec<(&Float, Float)> =
-            piece.iter().map(|sample| (&sample.x, sample.error(coefficients))).collect();
+        let errors: Vec<(&Float, Float)> = piece.iter().map(|sample| (&sample.x, sample.error(coefficients))).collect();
         extrema.extend(local_extrema(&errors, &error_at, floor, bits)?);
     }
     Ok(extrema)

@@ -95,10 +95,7 @@ impl Simplex {
         let start = self.pivots;
         while let Some((entering, violation)) = self.most_violated(tolerance) {
             if self.pivots - start >= limit {
-                return Err(MinimaxError::PivotLimit {
-                    rows: self.rows.len(),
-                    pivots: self.pivots - start,
-                });
+                return Err(MinimaxError::PivotLimit { rows: self.rows.len(), pivots: self.pivots - start });
             }
             self.pivot(entering, &violation)?;
         }
@@ -119,8 +116,7 @@ impl Simplex {
 
     fn pivot(&mut self, entering: usize, violation: &Float) -> Result<(), MinimaxError> {
         let form = &self.rows[entering].form;
-        let weights: Vec<Float> =
-            self.inverse.iter().map(|column| dot(form, column, self.precision)).collect();
+        let weights: Vec<Float> = self.inverse.iter().map(|column| dot(form, column, self.precision)).collect();
         let leaving = self.leaving(&weights).ok_or_else(|| MinimaxError::Infeasible {
             what: "no point satisfies the bounds of the error and of the coefficients".into(),
         })?;

@@ -47,24 +47,14 @@ impl Norm<'_> {
         match self {
             Norm::Absolute => Float::with_val(precision, 1),
             Norm::Relative => Float::with_val(precision, value.abs_ref()),
-            Norm::Mixed { absolute, relative } => {
-                Float::with_val(precision, value.abs_ref()) * relative + absolute
-            }
+            Norm::Mixed { absolute, relative } => Float::with_val(precision, value.abs_ref()) * relative + absolute,
             Norm::Weighted(weight) => weight.value(x, precision),
         }
     }
 }
 
 /// The target's value at `x`, or the error that names the point.
-pub(super) fn finite_value(
-    target: &dyn Target,
-    x: &Float,
-    precision: u32,
-) -> Result<Float, MinimaxError> {
+pub(super) fn finite_value(target: &dyn Target, x: &Float, precision: u32) -> Result<Float, MinimaxError> {
     let value = target.value(x, precision);
-    if value.is_finite() {
-        Ok(value)
-    } else {
-        Err(MinimaxError::TargetNotFinite { x: decimal(x) })
-    }
+    if value.is_finite() { Ok(value) } else { Err(MinimaxError::TargetNotFinite { x: decimal(x) }) }
 }
