@@ -1,1 +1,3 @@
-//! Placeholder.
+//! Private inference: graphs, sharing, protocols, transport, tuner.
+
+pub mod random;
