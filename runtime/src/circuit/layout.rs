@@ -10,17 +10,25 @@ use super::shape::Shape;
 pub trait Word: Copy + Default + Send + Sync + 'static {
     /// self + other modulo 2^64.
     fn plus(self, other: Self) -> Self;
+    /// self · other modulo 2^64.
+    fn times(self, other: Self) -> Self;
 }
 
 impl Word for i64 {
     fn plus(self, other: i64) -> i64 {
         self.wrapping_add(other)
     }
+    fn times(self, other: i64) -> i64 {
+        self.wrapping_mul(other)
+    }
 }
 
 impl Word for u64 {
     fn plus(self, other: u64) -> u64 {
         self.wrapping_add(other)
+    }
+    fn times(self, other: u64) -> u64 {
+        self.wrapping_mul(other)
     }
 }
 

@@ -12,6 +12,7 @@ pub mod ideal;
 mod infer;
 pub mod layout;
 mod node;
+pub mod products;
 pub mod schedule;
 mod shape;
 mod tensor;

@@ -7,14 +7,13 @@
 
 mod choices;
 mod lanes;
-mod products;
 
 pub use choices::{Choices, RoundingMode, Truncation};
 pub use lanes::LaneProgram;
 
 use super::Error;
 use super::builder::{Circuit, Weights, check_tensor};
-use super::layout;
+use super::{layout, products};
 use super::node::{Constant, Movement, NodeId, NodeKind, Sum};
 use super::shape::Shape;
 use super::tensor::{Integers, residue};
