@@ -98,36 +98,20 @@ impl Arrays {
     /// Reads a `.npz` archive, or a `.npy` file whose only array is then named after the file's stem.
     pub fn read(path: &Path) -> Result<Arrays, Error> {
         let file = path.display().to_string();
-        let bytes = std::fs::read(path).map_err(|source| Error::File {
-            file: file.clone(),
-            source,
-        })?;
-        let stem = path.file_stem().map_or_else(
-            || "array".into(),
-            |stem| stem.to_string_lossy().into_owned(),
-        );
+        let bytes = std::fs::read(path).map_err(|source| Error::File { file: file.clone(), source })?;
+        let stem = path.file_stem().map_or_else(|| "array".into(), |stem| stem.to_string_lossy().into_owned());
         Arrays::parse(file, &stem, bytes)
     }
 
     fn parse(file: String, stem: &str, bytes: Vec<u8>) -> Result<Arrays, Error> {
         if bytes.starts_with(b"\x93NUMPY") {
-            return Ok(Arrays {
-                file,
-                entries: vec![(stem.into(), bytes)],
-            });
+            return Ok(Arrays { file, entries: vec![(stem.into(), bytes)] });
         }
-        let malformed = |reason: String| Error::Malformed {
-            file: file.clone(),
-            reason,
-        };
-        let mut archive =
-            NpzArchive::new(Cursor::new(bytes)).map_err(|error| malformed(error.to_string()))?;
+        let malformed = |reason: String| Error::Malformed { file: file.clone(), reason };
+        let mut archive = NpzArchive::new(Cursor::new(bytes)).map_err(|error| malformed(error.to_string()))?;
         let mut entries: Vec<(String, Vec<u8>)> = Vec::new();
         for index in 0..archive.zip_archive().len() {
-            let entry = archive
-                .zip_archive()
-                .by_index(index)
-                .map_err(|error| malformed(error.to_string()))?;
+            let entry = archive.zip_archive().by_index(index).map_err(|error| malformed(error.to_string()))?;
             let Some(name) = array_name_from_file_name(entry.name()).map(str::to_string) else {
                 continue;
             };
@@ -135,18 +119,10 @@ impl Arrays {
                 return Err(malformed(format!("array '{name}' occurs twice")));
             }
             let mut contents = Vec::new();
-            let damaged = |reason: String| Error::Array {
-                name: name.clone(),
-                reason,
-            };
-            entry
-                .take(ARRAY_BYTES_MAX + 1)
-                .read_to_end(&mut contents)
-                .map_err(|error| damaged(error.to_string()))?;
+            let damaged = |reason: String| Error::Array { name: name.clone(), reason };
+            entry.take(ARRAY_BYTES_MAX + 1).read_to_end(&mut contents).map_err(|error| damaged(error.to_string()))?;
             if contents.len() as u64 > ARRAY_BYTES_MAX {
-                return Err(damaged(format!(
-                    "it is larger than {ARRAY_BYTES_MAX} bytes"
-                )));
+                return Err(damaged(format!("it is larger than {ARRAY_BYTES_MAX} bytes")));
             }
             entries.push((name, contents));
         }
@@ -160,19 +136,13 @@ impl Arrays {
 
     /// Extent of each axis of an array.
     pub fn shape(&self, name: &str) -> Result<Vec<usize>, Error> {
-        let (header, reason) = (self.open(name)?, |reason| Error::Array {
-            name: name.into(),
-            reason,
-        });
+        let (header, reason) = (self.open(name)?, |reason| Error::Array { name: name.into(), reason });
         extents(header.shape()).map_err(reason)
     }
 
     /// An array of real or integer type as finite `f64`.
     pub fn reals(&self, name: &str) -> Result<Tensor, Error> {
-        let damaged = |reason: String| Error::Array {
-            name: name.into(),
-            reason,
-        };
+        let damaged = |reason: String| Error::Array { name: name.into(), reason };
         let array = self.open(name)?;
         let (shape, order) = (extents(array.shape()).map_err(damaged)?, array.order());
         let data: Vec<f64> = match plain_type(&array.dtype()) {
@@ -182,19 +152,14 @@ impl Arrays {
         }
         .map_err(damaged)?;
         if let Some(position) = data.iter().position(|value| !value.is_finite()) {
-            return Err(damaged(format!(
-                "element {position} is NaN or infinite; every input must be finite"
-            )));
+            return Err(damaged(format!("element {position} is NaN or infinite; every input must be finite")));
         }
         Tensor::new(shape.clone(), in_rows(data, &shape, order)).map_err(damaged)
     }
 
     /// An array of integer or boolean type.
     pub fn integers(&self, name: &str) -> Result<Integers, Error> {
-        let damaged = |reason: String| Error::Array {
-            name: name.into(),
-            reason,
-        };
+        let damaged = |reason: String| Error::Array { name: name.into(), reason };
         let array = self.open(name)?;
         let (shape, order) = (extents(array.shape()).map_err(damaged)?, array.order());
         let data = match plain_type(&array.dtype()) {
@@ -216,53 +181,30 @@ impl Arrays {
             }
         }
         .map_err(damaged)?;
-        Ok(Integers {
-            data: in_rows(data, &shape, order),
-            shape,
-        })
+        Ok(Integers { data: in_rows(data, &shape, order), shape })
     }
 
     /// The array's header, checked, with its data behind it.
     fn open(&self, name: &str) -> Result<NpyFile<Cursor<&[u8]>>, Error> {
         let Some((_, bytes)) = self.entries.iter().find(|(other, _)| other == name) else {
-            let names = if self.entries.is_empty() {
-                "none".into()
-            } else {
-                self.names().join(", ")
-            };
-            return Err(Error::Missing {
-                file: self.file.clone(),
-                name: name.into(),
-                names,
-            });
+            let names = if self.entries.is_empty() { "none".into() } else { self.names().join(", ") };
+            return Err(Error::Missing { file: self.file.clone(), name: name.into(), names });
         };
-        let damaged = |reason: String| Error::Array {
-            name: name.into(),
-            reason,
-        };
+        let damaged = |reason: String| Error::Array { name: name.into(), reason };
         check_header(bytes).map_err(damaged)?;
-        let array = NpyFile::new(Cursor::new(bytes.as_slice()))
-            .map_err(|error| damaged(error.to_string()))?;
+        let array = NpyFile::new(Cursor::new(bytes.as_slice())).map_err(|error| damaged(error.to_string()))?;
         let count = element_count(&extents(array.shape()).map_err(damaged)?).map_err(damaged)?;
         let size = array.dtype().num_bytes().unwrap_or(usize::MAX);
-        let (needed, given) = (
-            count.saturating_mul(size),
-            bytes.len() - data_offset(bytes).map_err(damaged)?,
-        );
+        let (needed, given) = (count.saturating_mul(size), bytes.len() - data_offset(bytes).map_err(damaged)?);
         if needed != given {
-            return Err(damaged(format!(
-                "its header announces {needed} bytes of data, it has {given}"
-            )));
+            return Err(damaged(format!("its header announces {needed} bytes of data, it has {given}")));
         }
         Ok(array)
     }
 }
 
 fn real_integers(integers: &Integers) -> Tensor {
-    Tensor {
-        shape: integers.shape.clone(),
-        data: integers.data.iter().map(|&value| value as f64).collect(),
-    }
+    Tensor { shape: integers.shape.clone(), data: integers.data.iter().map(|&value| value as f64).collect() }
 }
 
 fn plain_type(dtype: &DType) -> Option<(TypeChar, u64)> {
@@ -273,10 +215,7 @@ fn plain_type(dtype: &DType) -> Option<(TypeChar, u64)> {
 }
 
 fn extents(shape: &[u64]) -> Result<Vec<usize>, String> {
-    shape
-        .iter()
-        .map(|&extent| usize::try_from(extent).map_err(|error| error.to_string()))
-        .collect()
+    shape.iter().map(|&extent| usize::try_from(extent).map_err(|error| error.to_string())).collect()
 }
 
 fn elements<T: npyz::Deserialize, U>(
@@ -293,32 +232,21 @@ fn in_rows<T: Copy>(data: Vec<T>, shape: &[usize], order: Order) -> Vec<T> {
         return data;
     }
     let reversed: Vec<usize> = shape.iter().rev().copied().collect();
-    let steps: Vec<isize> = strides(&reversed)
-        .into_iter()
-        .rev()
-        .map(|stride| stride as isize)
-        .collect();
-    walk(shape, &steps, 0)
-        .into_iter()
-        .map(|offset| data[offset])
-        .collect()
+    let steps: Vec<isize> = strides(&reversed).into_iter().rev().map(|stride| stride as isize).collect();
+    walk(shape, &steps, 0).into_iter().map(|offset| data[offset]).collect()
 }
 
 /// Where the data of a `.npy` file begin.
 fn data_offset(bytes: &[u8]) -> Result<usize, String> {
     let (prefix, length) = match bytes {
-        [0x93, b'N', b'U', b'M', b'P', b'Y', 1, _, a, b, ..] => {
-            (10, usize::from(u16::from_le_bytes([*a, *b])))
-        }
+        [0x93, b'N', b'U', b'M', b'P', b'Y', 1, _, a, b, ..] => (10, usize::from(u16::from_le_bytes([*a, *b]))),
         [0x93, b'N', b'U', b'M', b'P', b'Y', 2 | 3, _, a, b, c, d, ..] => {
             (12, u32::from_le_bytes([*a, *b, *c, *d]) as usize)
         }
         _ => return Err("it does not begin like a .npy file of version 1, 2 or 3".into()),
     };
     if length > HEADER_BYTES_MAX {
-        return Err(format!(
-            "its header has {length} bytes, at most {HEADER_BYTES_MAX} are read"
-        ));
+        return Err(format!("its header has {length} bytes, at most {HEADER_BYTES_MAX} are read"));
     }
     if prefix + length > bytes.len() {
         return Err("it ends within its header".into());
@@ -330,27 +258,16 @@ fn data_offset(bytes: &[u8]) -> Result<usize, String> {
 /// and shapes whose size overflows.
 fn check_header(bytes: &[u8]) -> Result<(), String> {
     let end = data_offset(bytes)?;
-    let text =
-        std::str::from_utf8(&bytes[10..end]).map_err(|_| "its header is no text".to_string())?;
+    let text = std::str::from_utf8(&bytes[10..end]).map_err(|_| "its header is no text".to_string())?;
     if text.matches(['(', '[', '{']).count() > 2 {
         return Err("its header describes more than a plain array".into());
     }
     let after_shape = text.split_once("shape").map_or("", |(_, rest)| rest);
-    let list = after_shape
-        .split_once('(')
-        .and_then(|(_, rest)| rest.split_once(')'));
+    let list = after_shape.split_once('(').and_then(|(_, rest)| rest.split_once(')'));
     let (list, _) = list.ok_or_else(|| "its header has no shape".to_string())?;
     let mut shape = Vec::new();
-    for extent in list
-        .split(',')
-        .map(str::trim)
-        .filter(|extent| !extent.is_empty())
-    {
-        shape.push(
-            extent
-                .parse::<usize>()
-                .map_err(|_| format!("its shape is ({list})"))?,
-        );
+    for extent in list.split(',').map(str::trim).filter(|extent| !extent.is_empty()) {
+        shape.push(extent.parse::<usize>().map_err(|_| format!("its shape is ({list})"))?);
     }
     element_count(&shape).map(|_| ())
 }
@@ -370,11 +287,7 @@ pub fn write_npz(path: &Path, arrays: &[Output<'_>]) -> Result<(), Error> {
                 Elements::Integer(data) => write_entry(&mut archive, array, data)?,
             }
         }
-        archive
-            .zip_writer()
-            .finish()
-            .map(|_| ())
-            .map_err(std::io::Error::other)
+        archive.zip_writer().finish().map(|_| ()).map_err(std::io::Error::other)
     })
 }
 
@@ -394,16 +307,10 @@ fn check_output(array: &Output<'_>) -> Result<(), Error> {
         Elements::Double(data) => data.len(),
         Elements::Integer(data) => data.len(),
     };
-    let damaged = |reason| Error::Array {
-        name: array.name.into(),
-        reason,
-    };
+    let damaged = |reason| Error::Array { name: array.name.into(), reason };
     match element_count(array.shape).map_err(damaged)? {
         expected if expected == given => Ok(()),
-        expected => Err(damaged(format!(
-            "shape {:?} needs {expected} elements, {given} are given",
-            array.shape
-        ))),
+        expected => Err(damaged(format!("shape {:?} needs {expected} elements, {given} are given", array.shape))),
     }
 }
 
@@ -411,14 +318,8 @@ fn file_shape(array: &Output<'_>) -> Vec<u64> {
     array.shape.iter().map(|&extent| extent as u64).collect()
 }
 
-fn write_plain<T: AutoSerialize + Copy>(
-    writer: impl Write,
-    array: &Output<'_>,
-    data: &[T],
-) -> std::io::Result<()> {
-    let options = npyz::WriteOptions::new()
-        .default_dtype()
-        .shape(&file_shape(array));
+fn write_plain<T: AutoSerialize + Copy>(writer: impl Write, array: &Output<'_>, data: &[T]) -> std::io::Result<()> {
+    let options = npyz::WriteOptions::new().default_dtype().shape(&file_shape(array));
     let mut entry = options.writer(writer).begin_nd()?;
     entry.extend(data.iter().copied())?;
     entry.finish()
@@ -430,16 +331,9 @@ fn write_entry<T: AutoSerialize + Copy>(
     data: &[T],
 ) -> std::io::Result<()> {
     // Stored, not compressed, and without a date: the same arrays give the same bytes.
-    let options = npyz::zip::write::FileOptions::default()
-        .compression_method(npyz::zip::CompressionMethod::Stored);
-    let options = options
-        .last_modified_time(npyz::zip::DateTime::default())
-        .large_file(data.len() > 1 << 28);
-    let mut entry = archive
-        .array(array.name, options)?
-        .default_dtype()
-        .shape(&file_shape(array))
-        .begin_nd()?;
+    let options = npyz::zip::write::FileOptions::default().compression_method(npyz::zip::CompressionMethod::Stored);
+    let options = options.last_modified_time(npyz::zip::DateTime::default()).large_file(data.len() > 1 << 28);
+    let mut entry = archive.array(array.name, options)?.default_dtype().shape(&file_shape(array)).begin_nd()?;
     entry.extend(data.iter().copied())?;
     entry.finish()
 }
@@ -448,24 +342,14 @@ fn write_atomically(
     path: &Path,
     write: impl FnOnce(&mut BufWriter<&mut File>) -> std::io::Result<()>,
 ) -> Result<(), Error> {
-    let failed = |source| Error::File {
-        file: path.display().to_string(),
-        source,
-    };
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-        .unwrap_or_else(|| Path::new("."));
+    let failed = |source| Error::File { file: path.display().to_string(), source };
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
     let mut temporary = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
     let mut writer = BufWriter::new(temporary.as_file_mut());
-    write(&mut writer)
-        .and_then(|()| writer.flush())
-        .map_err(failed)?;
+    write(&mut writer).and_then(|()| writer.flush()).map_err(failed)?;
     drop(writer);
     temporary.as_file().sync_all().map_err(failed)?;
-    temporary
-        .persist(path)
-        .map_err(|error| failed(error.error))?;
+    temporary.persist(path).map_err(|error| failed(error.error))?;
     Ok(())
 }
 
@@ -493,34 +377,16 @@ mod tests {
 
     #[test]
     fn damaged_arrays_are_refused_with_their_name() {
-        let nan = refusal(
-            "{'descr': '<f4', 'fortran_order': False, 'shape': (1,), }",
-            &f32::NAN.to_le_bytes(),
-        );
+        let nan = refusal("{'descr': '<f4', 'fortran_order': False, 'shape': (1,), }", &f32::NAN.to_le_bytes());
         assert!(nan.contains("element 0 is NaN"));
-        assert!(
-            refusal(
-                "{'descr': '<f4', 'fortran_order': False, 'shape': (2,), }",
-                &[0; 4]
-            )
-            .contains("8 bytes")
-        );
-        assert!(
-            refusal(
-                "{'descr': '<c8', 'fortran_order': False, 'shape': (1,), }",
-                &[0; 8]
-            )
-            .contains("<c8")
-        );
+        assert!(refusal("{'descr': '<f4', 'fortran_order': False, 'shape': (2,), }", &[0; 4]).contains("8 bytes"));
+        assert!(refusal("{'descr': '<c8', 'fortran_order': False, 'shape': (1,), }", &[0; 8]).contains("<c8"));
         let huge = "{'descr': '<f4', 'fortran_order': False, 'shape': (18446744073709551615, 9), }";
         assert!(refusal(huge, &[]).contains("elements"));
         let wide = "{'descr': '<f4', 'fortran_order': False, 'shape': (4294967296, 4294967296), }";
         assert!(refusal(wide, &[]).contains("elements"));
         refusal(&"(".repeat(4000), &[]);
-        refusal(
-            "{'descr': [('a', '<f4'), ('b', '<f4')], 'fortran_order': False, 'shape': (1,), }",
-            &[0; 8],
-        );
+        refusal("{'descr': [('a', '<f4'), ('b', '<f4')], 'fortran_order': False, 'shape': (1,), }", &[0; 8]);
         let missing = parse(npy("", &[])).reals("y").unwrap_err().to_string();
         assert!(missing.contains("no array 'y'; it has x"), "{missing}");
     }
@@ -530,24 +396,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.npz");
         let data = [1.0_f32, 2.0, 3.0];
-        write_npz(
-            &path,
-            &[Output {
-                name: "a",
-                shape: &[3],
-                elements: Elements::Single(&data),
-            }],
-        )
-        .unwrap();
+        write_npz(&path, &[Output { name: "a", shape: &[3], elements: Elements::Single(&data) }]).unwrap();
         let whole = std::fs::read(&path).unwrap();
         let attempt = |bytes: &[u8]| {
             if let Ok(arrays) = Arrays::parse("a".into(), "a", bytes.to_vec()) {
                 for name in arrays.names() {
-                    let _ = (
-                        arrays.reals(name),
-                        arrays.integers(name),
-                        arrays.shape(name),
-                    );
+                    let _ = (arrays.reals(name), arrays.integers(name), arrays.shape(name));
                 }
             }
         };
@@ -569,54 +423,21 @@ mod tests {
         let path = folder.path().join("out.npz");
         let (single, double, integer) = ([1.5_f32, -2.0], [0.1, 0.2, 0.3, 0.4], [-7_i64]);
         let outputs = [
-            Output {
-                name: "single",
-                shape: &[2],
-                elements: Elements::Single(&single),
-            },
-            Output {
-                name: "double",
-                shape: &[2, 2],
-                elements: Elements::Double(&double),
-            },
-            Output {
-                name: "integer",
-                shape: &[],
-                elements: Elements::Integer(&integer),
-            },
+            Output { name: "single", shape: &[2], elements: Elements::Single(&single) },
+            Output { name: "double", shape: &[2, 2], elements: Elements::Double(&double) },
+            Output { name: "integer", shape: &[], elements: Elements::Integer(&integer) },
         ];
         write_npz(&path, &outputs).unwrap();
         let arrays = Arrays::read(&path).unwrap();
         assert_eq!(arrays.names(), ["single", "double", "integer"]);
-        assert_eq!(
-            arrays.reals("single").unwrap(),
-            Tensor::new(vec![2], vec![1.5, -2.0]).unwrap()
-        );
-        assert_eq!(
-            arrays.reals("double").unwrap(),
-            Tensor::new(vec![2, 2], double.to_vec()).unwrap()
-        );
-        assert_eq!(
-            arrays.integers("integer").unwrap(),
-            Integers {
-                shape: vec![],
-                data: vec![-7]
-            }
-        );
+        assert_eq!(arrays.reals("single").unwrap(), Tensor::new(vec![2], vec![1.5, -2.0]).unwrap());
+        assert_eq!(arrays.reals("double").unwrap(), Tensor::new(vec![2, 2], double.to_vec()).unwrap());
+        assert_eq!(arrays.integers("integer").unwrap(), Integers { shape: vec![], data: vec![-7] });
         assert_eq!(arrays.reals("integer").unwrap(), Tensor::scalar(-7.0));
-        assert!(
-            arrays
-                .integers("double")
-                .unwrap_err()
-                .to_string()
-                .contains("<f8")
-        );
+        assert!(arrays.integers("double").unwrap_err().to_string().contains("<f8"));
         let path = folder.path().join("one.npy");
         write_npy(&path, &outputs[1]).unwrap();
-        assert_eq!(
-            Arrays::read(&path).unwrap().reals("one").unwrap().shape,
-            [2, 2]
-        );
+        assert_eq!(Arrays::read(&path).unwrap().reals("one").unwrap().shape, [2, 2]);
     }
 
     #[test]
@@ -624,17 +445,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("out.npz");
         std::fs::write(&path, b"old").unwrap();
-        let wrong = Output {
-            name: "a",
-            shape: &[3],
-            elements: Elements::Double(&[1.0]),
-        };
-        assert!(
-            write_npz(&path, &[wrong])
-                .unwrap_err()
-                .to_string()
-                .contains("needs 3 elements")
-        );
+        let wrong = Output { name: "a", shape: &[3], elements: Elements::Double(&[1.0]) };
+        assert!(write_npz(&path, &[wrong]).unwrap_err().to_string().contains("needs 3 elements"));
         let failed = write_atomically(&path, |writer| {
             writer.write_all(b"half")?;
             Err(std::io::Error::other("disk full"))
@@ -647,10 +459,7 @@ mod tests {
     #[test]
     fn column_order_becomes_row_order() {
         let header = "{'descr': '<i8', 'fortran_order': True, 'shape': (2, 3), }";
-        let data: Vec<u8> = [1_i64, 4, 2, 5, 3, 6]
-            .iter()
-            .flat_map(|value| value.to_le_bytes())
-            .collect();
+        let data: Vec<u8> = [1_i64, 4, 2, 5, 3, 6].iter().flat_map(|value| value.to_le_bytes()).collect();
         let integers = parse(npy(header, &data)).integers("x").unwrap();
         assert_eq!(integers.data, [1, 2, 3, 4, 5, 6]);
     }

@@ -15,11 +15,7 @@ pub struct Unsupported {
 
 impl fmt::Display for Unsupported {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            formatter,
-            "node '{}' ({}): {}",
-            self.node, self.operator, self.reason
-        )
+        write!(formatter, "node '{}' ({}): {}", self.node, self.operator, self.reason)
     }
 }
 
@@ -77,9 +73,7 @@ pub enum Error {
     #[error("the value of weight '{0}' belongs to the model's owner and is not known here")]
     Withheld(String),
     /// An input box is empty or not finite.
-    #[error(
-        "the range given for input '{0}' is empty or not finite: give finite bounds, lower before upper"
-    )]
+    #[error("the range given for input '{0}' is empty or not finite: give finite bounds, lower before upper")]
     InputRange(String),
 }
 

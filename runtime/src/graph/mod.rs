@@ -119,11 +119,7 @@ impl Graph {
     /// The constants that are secret to the model's owner, with the nodes that hold them.
     pub fn weights(&self) -> impl Iterator<Item = (NodeId, &Constant)> {
         let all = self.nodes.iter().flat_map(|node| {
-            node.operator
-                .constants()
-                .into_iter()
-                .map(|constant| (node.id, constant))
-                .collect::<Vec<_>>()
+            node.operator.constants().into_iter().map(|constant| (node.id, constant)).collect::<Vec<_>>()
         });
         all.filter(|(_, constant)| constant.visibility == Visibility::Weight)
     }
@@ -133,10 +129,7 @@ impl Graph {
     pub fn without_weights(&self) -> Graph {
         let mut graph = self.clone();
         for node in &mut graph.nodes {
-            node.operator
-                .constants_mut()
-                .into_iter()
-                .for_each(Constant::withhold_weight);
+            node.operator.constants_mut().into_iter().for_each(Constant::withhold_weight);
         }
         graph
     }

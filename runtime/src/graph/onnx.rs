@@ -212,9 +212,7 @@ pub fn element_kind(data_type: i32) -> Result<ElementKind, String> {
         1 | 10 | 11 | 16 => Ok(ElementKind::Real),
         2..=7 | 12 | 13 => Ok(ElementKind::Integer),
         9 => Ok(ElementKind::Boolean),
-        other => Err(format!(
-            "element type {other} is not supported (real, integer and boolean types are)"
-        )),
+        other => Err(format!("element type {other} is not supported (real, integer and boolean types are)")),
     }
 }
 
@@ -237,12 +235,7 @@ impl ModelMessage {
     /// Version of the standard operator set; 1 where the file names none.
     pub fn operator_set(&self) -> i64 {
         let standard = |set: &&OperatorSetMessage| set.domain.is_empty() || set.domain == "ai.onnx";
-        self.operator_sets
-            .iter()
-            .filter(standard)
-            .map(|set| set.version)
-            .max()
-            .unwrap_or(1)
+        self.operator_sets.iter().filter(standard).map(|set| set.version).max().unwrap_or(1)
     }
 }
 
@@ -256,43 +249,22 @@ impl TensorMessage {
         let kind = element_kind(self.data_type)?;
         let mut shape = Vec::with_capacity(self.dims.len());
         for &extent in &self.dims {
-            shape
-                .push(usize::try_from(extent).map_err(|_| format!("extent {extent} is negative"))?);
+            shape.push(usize::try_from(extent).map_err(|_| format!("extent {extent} is negative"))?);
         }
         let count = element_count(&shape)?;
-        let data = if self.raw_data.is_empty() {
-            self.typed_values()
-        } else {
-            self.raw_values(count)?
-        };
+        let data = if self.raw_data.is_empty() { self.typed_values() } else { self.raw_values(count)? };
         Ok((Tensor::new(shape, data)?, kind))
     }
 
     fn typed_values(&self) -> Vec<f64> {
         match self.data_type {
-            1 => self
-                .float_data
-                .iter()
-                .map(|&value| f64::from(value))
-                .collect(),
+            1 => self.float_data.iter().map(|&value| f64::from(value)).collect(),
             7 => self.int64_data.iter().map(|&value| value as f64).collect(),
-            10 => self
-                .int32_data
-                .iter()
-                .map(|&bits| half_to_f64(bits as u16))
-                .collect(),
+            10 => self.int32_data.iter().map(|&bits| half_to_f64(bits as u16)).collect(),
             11 => self.double_data.clone(),
             12 | 13 => self.uint64_data.iter().map(|&value| value as f64).collect(),
-            16 => self
-                .int32_data
-                .iter()
-                .map(|&bits| bfloat_to_f64(bits as u16))
-                .collect(),
-            _ => self
-                .int32_data
-                .iter()
-                .map(|&value| f64::from(value))
-                .collect(),
+            16 => self.int32_data.iter().map(|&bits| bfloat_to_f64(bits as u16)).collect(),
+            _ => self.int32_data.iter().map(|&value| f64::from(value)).collect(),
         }
     }
 
@@ -313,18 +285,11 @@ impl TensorMessage {
         }
     }
 
-    fn raw<const N: usize>(
-        &self,
-        count: usize,
-        convert: impl Fn([u8; N]) -> f64,
-    ) -> Result<Vec<f64>, String> {
+    fn raw<const N: usize>(&self, count: usize, convert: impl Fn([u8; N]) -> f64) -> Result<Vec<f64>, String> {
         let (chunks, rest) = self.raw_data.as_chunks::<N>();
         if chunks.len() != count || !rest.is_empty() {
             let (given, needed) = (self.raw_data.len(), count.saturating_mul(N));
-            return Err(format!(
-                "shape {:?} needs {needed} bytes of data, {given} are given",
-                self.dims
-            ));
+            return Err(format!("shape {:?} needs {needed} bytes of data, {given} are given", self.dims));
         }
         Ok(chunks.iter().map(|&bytes| convert(bytes)).collect())
     }
@@ -351,88 +316,39 @@ mod tests {
     use super::*;
 
     fn tensor(data_type: i32, dims: &[i64]) -> TensorMessage {
-        TensorMessage {
-            data_type,
-            dims: dims.to_vec(),
-            ..TensorMessage::default()
-        }
+        TensorMessage { data_type, dims: dims.to_vec(), ..TensorMessage::default() }
     }
 
     #[test]
     fn tensors_that_contradict_themselves_are_refused() {
-        let short = TensorMessage {
-            raw_data: vec![0; 7],
-            ..tensor(1, &[2])
-        };
+        let short = TensorMessage { raw_data: vec![0; 7], ..tensor(1, &[2]) };
         assert!(short.values().unwrap_err().contains("needs 8 bytes"));
-        assert!(
-            tensor(1, &[2])
-                .values()
-                .unwrap_err()
-                .contains("needs 2 elements")
-        );
+        assert!(tensor(1, &[2]).values().unwrap_err().contains("needs 2 elements"));
         assert!(tensor(1, &[-1]).values().unwrap_err().contains("negative"));
         assert!(tensor(1, &[i64::MAX, i64::MAX]).values().is_err());
-        assert!(
-            tensor(8, &[])
-                .values()
-                .unwrap_err()
-                .contains("element type 8")
-        );
-        let external = TensorMessage {
-            data_location: 1,
-            ..tensor(1, &[1])
-        };
+        assert!(tensor(8, &[]).values().unwrap_err().contains("element type 8"));
+        let external = TensorMessage { data_location: 1, ..tensor(1, &[1]) };
         assert!(external.values().unwrap_err().contains("another file"));
     }
 
     #[test]
     fn raw_and_typed_data_agree() {
-        let raw = TensorMessage {
-            raw_data: (-3_i64).to_le_bytes().to_vec(),
-            ..tensor(7, &[])
-        };
-        let typed = TensorMessage {
-            int64_data: vec![-3],
-            ..tensor(7, &[])
-        };
+        let raw = TensorMessage { raw_data: (-3_i64).to_le_bytes().to_vec(), ..tensor(7, &[]) };
+        let typed = TensorMessage { int64_data: vec![-3], ..tensor(7, &[]) };
         assert_eq!(raw.values().unwrap(), typed.values().unwrap());
-        let raw = TensorMessage {
-            raw_data: 0.5_f64.to_le_bytes().to_vec(),
-            ..tensor(11, &[1])
-        };
-        let typed = TensorMessage {
-            double_data: vec![0.5],
-            ..tensor(11, &[1])
-        };
+        let raw = TensorMessage { raw_data: 0.5_f64.to_le_bytes().to_vec(), ..tensor(11, &[1]) };
+        let typed = TensorMessage { double_data: vec![0.5], ..tensor(11, &[1]) };
         assert_eq!(raw.values().unwrap(), typed.values().unwrap());
-        let half = TensorMessage {
-            int32_data: vec![0x3e00, 0xc000, 0x0001],
-            ..tensor(10, &[3])
-        };
+        let half = TensorMessage { int32_data: vec![0x3e00, 0xc000, 0x0001], ..tensor(10, &[3]) };
         assert_eq!(half.values().unwrap().0.data, [1.5, -2.0, (-24_f64).exp2()]);
-        let boolean = TensorMessage {
-            raw_data: vec![1, 0],
-            ..tensor(9, &[2])
-        };
-        assert_eq!(
-            boolean.values().unwrap(),
-            (
-                Tensor::new(vec![2], vec![1.0, 0.0]).unwrap(),
-                ElementKind::Boolean
-            )
-        );
+        let boolean = TensorMessage { raw_data: vec![1, 0], ..tensor(9, &[2]) };
+        assert_eq!(boolean.values().unwrap(), (Tensor::new(vec![2], vec![1.0, 0.0]).unwrap(), ElementKind::Boolean));
     }
 
     #[test]
     fn garbage_is_not_a_model() {
         assert!(decode(&[]).unwrap_err().to_string().contains("empty"));
         assert!(decode(b"this is no protobuf").is_err());
-        assert!(
-            decode(&[8, 8])
-                .unwrap_err()
-                .to_string()
-                .contains("no graph")
-        );
+        assert!(decode(&[8, 8]).unwrap_err().to_string().contains("no graph"));
     }
 }

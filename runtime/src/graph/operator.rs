@@ -31,12 +31,7 @@ pub struct Constant {
 impl Constant {
     /// A constant with a known value.
     pub fn new(name: impl Into<String>, visibility: Visibility, value: Tensor) -> Constant {
-        Constant {
-            name: name.into(),
-            visibility,
-            shape: value.shape.clone(),
-            value: Some(Arc::new(value)),
-        }
+        Constant { name: name.into(), visibility, shape: value.shape.clone(), value: Some(Arc::new(value)) }
     }
 
     /// Extent of each axis.
@@ -46,27 +41,20 @@ impl Constant {
 
     /// The value, or [`Error::Withheld`].
     pub fn tensor(&self) -> Result<&Tensor, Error> {
-        self.value
-            .as_deref()
-            .ok_or_else(|| Error::Withheld(self.name.clone()))
+        self.value.as_deref().ok_or_else(|| Error::Withheld(self.name.clone()))
     }
 
     /// The value where the constant is a public scalar.
     pub fn public_scalar(&self) -> Option<f64> {
         match &self.value {
-            Some(value) if self.visibility == Visibility::Structural && value.data.len() == 1 => {
-                Some(value.data[0])
-            }
+            Some(value) if self.visibility == Visibility::Structural && value.data.len() == 1 => Some(value.data[0]),
             _ => None,
         }
     }
 
     /// The value where the constant is a single number, known here.
     pub(crate) fn scalar(&self) -> Option<f64> {
-        self.value
-            .as_deref()
-            .filter(|value| value.data.len() == 1)
-            .map(|value| value.data[0])
+        self.value.as_deref().filter(|value| value.data.len() == 1).map(|value| value.data[0])
     }
 
     /// The same constant, its value removed if it is a weight.
@@ -163,9 +151,7 @@ impl Window {
             let padded = extent + self.pads[axis] + self.pads[axis + 2];
             let span = self.dilations[axis] * (self.kernel[axis] - 1) + 1;
             if padded < span {
-                return Err(format!(
-                    "a window of {span} does not fit into {extent} padded to {padded}"
-                ));
+                return Err(format!("a window of {span} does not fit into {extent} padded to {padded}"));
             }
             result[axis] = (padded - span) / self.strides[axis] + 1;
         }
@@ -176,9 +162,7 @@ impl Window {
     /// in the padding.
     pub fn source(&self, axis: usize, at: usize, kernel: usize, extent: usize) -> Option<usize> {
         let position = at * self.strides[axis] + kernel * self.dilations[axis];
-        position
-            .checked_sub(self.pads[axis])
-            .filter(|&position| position < extent)
+        position.checked_sub(self.pads[axis]).filter(|&position| position < extent)
     }
 }
 
@@ -390,24 +374,16 @@ impl Operator {
             _ => 1,
         };
         if inputs.len() != expected {
-            return Err(format!(
-                "it takes {expected} input(s), {} are given",
-                inputs.len()
-            ));
+            return Err(format!("it takes {expected} input(s), {} are given", inputs.len()));
         }
         let shape = match self {
             Operator::Input => return Err("the shape of an input is given by the model".into()),
             Operator::Constant { value } => value.shape().to_vec(),
             Operator::Concat { axis } => concat_shape(inputs, *axis)?,
             Operator::MatMul => matmul_shape(inputs[0], inputs[1])?,
-            Operator::Add | Operator::Sub | Operator::Mul if inputs[0] == inputs[1] => {
-                inputs[0].to_vec()
-            }
+            Operator::Add | Operator::Sub | Operator::Mul if inputs[0] == inputs[1] => inputs[0].to_vec(),
             Operator::Add | Operator::Sub | Operator::Mul => {
-                return Err(format!(
-                    "operands have shapes {:?} and {:?}",
-                    inputs[0], inputs[1]
-                ));
+                return Err(format!("operands have shapes {:?} and {:?}", inputs[0], inputs[1]));
             }
             _ => self.unary_shape(inputs[0])?,
         };
@@ -417,65 +393,46 @@ impl Operator {
 
     fn unary_shape(&self, input: &[usize]) -> Result<Vec<usize>, String> {
         match self {
-            Operator::Conv {
-                weight,
-                bias,
-                groups,
-                window,
-            } => conv_shape(input, weight, bias.as_ref(), *groups, window),
+            Operator::Conv { weight, bias, groups, window } => {
+                conv_shape(input, weight, bias.as_ref(), *groups, window)
+            }
             Operator::Dense { weight, bias } => dense_shape(input, weight, bias.as_ref()),
             Operator::Scale { factor: constant }
             | Operator::AddConstant { constant }
             | Operator::Mask { masked: constant } => broadcasts_to(constant.shape(), input),
-            Operator::Reshape { shape } if element_count(shape)? == element_count(input)? => {
-                Ok(shape.clone())
-            }
-            Operator::Reshape { shape } => {
-                Err(format!("{input:?} cannot be reshaped to {shape:?}"))
-            }
+            Operator::Reshape { shape } if element_count(shape)? == element_count(input)? => Ok(shape.clone()),
+            Operator::Reshape { shape } => Err(format!("{input:?} cannot be reshaped to {shape:?}")),
             Operator::Broadcast { shape } => broadcasts_to(input, shape),
             Operator::Transpose { permutation } => {
                 let mut sorted = permutation.clone();
                 sorted.sort_unstable();
                 if sorted.iter().copied().ne(0..input.len()) {
-                    return Err(format!(
-                        "{permutation:?} is no permutation of the axes of {input:?}"
-                    ));
+                    return Err(format!("{permutation:?} is no permutation of the axes of {input:?}"));
                 }
                 Ok(permutation.iter().map(|&axis| input[axis]).collect())
             }
             Operator::Slice { axes } => slice_shape(input, axes),
             Operator::Gather { axis, indices } => {
-                let extent = *input
-                    .get(*axis)
-                    .ok_or_else(|| format!("{input:?} has no axis {axis}"))?;
+                let extent = *input.get(*axis).ok_or_else(|| format!("{input:?} has no axis {axis}"))?;
                 if let Some(index) = indices.iter().find(|&&index| index >= extent) {
-                    return Err(format!(
-                        "index {index} is outside of axis {axis} of {input:?}"
-                    ));
+                    return Err(format!("index {index} is outside of axis {axis} of {input:?}"));
                 }
                 let mut shape = input.to_vec();
                 shape[*axis] = indices.len();
                 Ok(shape)
             }
-            Operator::Pad { before, after }
-                if before.len() == input.len() && after.len() == input.len() =>
-            {
+            Operator::Pad { before, after } if before.len() == input.len() && after.len() == input.len() => {
                 let grown = input.iter().zip(before).zip(after);
                 grown
                     .map(|((&extent, &a), &b)| extent.checked_add(a)?.checked_add(b))
                     .collect::<Option<_>>()
                     .ok_or_else(|| "the padding overflows".into())
             }
-            Operator::Pad { .. } => {
-                Err(format!("the padding does not name every axis of {input:?}"))
-            }
+            Operator::Pad { .. } => Err(format!("the padding does not name every axis of {input:?}")),
             Operator::ReduceSum { axes } => {
                 let mut shape = input.to_vec();
                 for &axis in axes {
-                    *shape
-                        .get_mut(axis)
-                        .ok_or_else(|| format!("{input:?} has no axis {axis}"))? = 1;
+                    *shape.get_mut(axis).ok_or_else(|| format!("{input:?} has no axis {axis}"))? = 1;
                 }
                 Ok(shape)
             }
@@ -494,16 +451,8 @@ fn row_shape(operator: &Operator, input: &[usize]) -> Result<Vec<usize>, String>
     let Some(&length) = input.last().filter(|&&length| length > 0) else {
         return Err(format!("{input:?} has no rows"));
     };
-    match operator
-        .constants()
-        .iter()
-        .find(|constant| constant.shape() != [length])
-    {
-        Some(constant) => Err(format!(
-            "'{}' has shape {:?}, rows have {length}",
-            constant.name,
-            constant.shape()
-        )),
+    match operator.constants().iter().find(|constant| constant.shape() != [length]) {
+        Some(constant) => Err(format!("'{}' has shape {:?}, rows have {length}", constant.name, constant.shape())),
         None => Ok(input.to_vec()),
     }
 }
@@ -517,11 +466,9 @@ fn broadcasts_to(from: &[usize], to: &[usize]) -> Result<Vec<usize>, String> {
 
 /// An image batch, or a phrase.
 pub(crate) fn image(input: &[usize]) -> Result<[usize; 4], String> {
-    input.try_into().map_err(|_| {
-        format!(
-            "needs [batch, channels, height, width], has {input:?} (two spatial axes are supported)"
-        )
-    })
+    input
+        .try_into()
+        .map_err(|_| format!("needs [batch, channels, height, width], has {input:?} (two spatial axes are supported)"))
 }
 
 fn conv_shape(
@@ -533,52 +480,28 @@ fn conv_shape(
 ) -> Result<Vec<usize>, String> {
     let [batch, channels, height, width] = image(input)?;
     let [outputs, group_channels, rows, columns] = image(weight.shape())?;
-    if groups == 0 || outputs % groups != 0 || group_channels.checked_mul(groups) != Some(channels)
-    {
-        return Err(format!(
-            "weight {:?} with {groups} group(s) does not fit input {input:?}",
-            weight.shape()
-        ));
+    if groups == 0 || outputs % groups != 0 || group_channels.checked_mul(groups) != Some(channels) {
+        return Err(format!("weight {:?} with {groups} group(s) does not fit input {input:?}", weight.shape()));
     }
     if [rows, columns] != window.kernel {
-        return Err(format!(
-            "weight {:?} does not have the kernel {:?}",
-            weight.shape(),
-            window.kernel
-        ));
+        return Err(format!("weight {:?} does not have the kernel {:?}", weight.shape(), window.kernel));
     }
     if let Some(bias) = bias.filter(|bias| bias.shape() != [outputs]) {
-        return Err(format!(
-            "bias has shape {:?}, needs [{outputs}]",
-            bias.shape()
-        ));
+        return Err(format!("bias has shape {:?}, needs [{outputs}]", bias.shape()));
     }
     let [height, width] = window.output(height, width)?;
     Ok(vec![batch, outputs, height, width])
 }
 
-fn dense_shape(
-    input: &[usize],
-    weight: &Constant,
-    bias: Option<&Constant>,
-) -> Result<Vec<usize>, String> {
+fn dense_shape(input: &[usize], weight: &Constant, bias: Option<&Constant>) -> Result<Vec<usize>, String> {
     let (Some((&last, leading)), &[rows, columns]) = (input.split_last(), weight.shape()) else {
-        return Err(format!(
-            "input {input:?} does not fit a weight of shape {:?}",
-            weight.shape()
-        ));
+        return Err(format!("input {input:?} does not fit a weight of shape {:?}", weight.shape()));
     };
     if last != rows {
-        return Err(format!(
-            "input {input:?} does not fit a weight of shape {:?}",
-            weight.shape()
-        ));
+        return Err(format!("input {input:?} does not fit a weight of shape {:?}", weight.shape()));
     }
     if let Some(bias) = bias.filter(|bias| bias.shape() != [columns]) {
-        return Err(format!(
-            "bias has shape {:?}, needs [{columns}]",
-            bias.shape()
-        ));
+        return Err(format!("bias has shape {:?}, needs [{columns}]", bias.shape()));
     }
     Ok(leading.iter().copied().chain([columns]).collect())
 }
@@ -600,17 +523,11 @@ fn concat_shape(inputs: &[&[usize]], axis: usize) -> Result<Vec<usize>, String> 
         return Err(format!("{shape:?} has no axis {axis}"));
     }
     for input in &inputs[1..] {
-        let fits = input.len() == shape.len()
-            && (0..shape.len()).all(|i| i == axis || input[i] == shape[i]);
+        let fits = input.len() == shape.len() && (0..shape.len()).all(|i| i == axis || input[i] == shape[i]);
         if !fits {
-            return Err(format!(
-                "{:?} and {input:?} cannot be joined along axis {axis}",
-                inputs[0]
-            ));
+            return Err(format!("{:?} and {input:?} cannot be joined along axis {axis}", inputs[0]));
         }
-        shape[axis] = shape[axis]
-            .checked_add(input[axis])
-            .ok_or("the joined axis overflows")?;
+        shape[axis] = shape[axis].checked_add(input[axis]).ok_or("the joined axis overflows")?;
     }
     Ok(shape)
 }
@@ -620,8 +537,7 @@ fn slice_shape(input: &[usize], axes: &[AxisSlice]) -> Result<Vec<usize>, String
         return Err(format!("the slice does not name every axis of {input:?}"));
     }
     for (slice, &extent) in axes.iter().zip(input) {
-        let last =
-            slice.length.saturating_sub(1) as i128 * slice.step as i128 + slice.start as i128;
+        let last = slice.length.saturating_sub(1) as i128 * slice.step as i128 + slice.start as i128;
         let inside = slice.start < extent && (0..extent as i128).contains(&last);
         if slice.length > 0 && !inside {
             return Err(format!("{slice:?} lies outside of {input:?}"));

@@ -12,11 +12,7 @@ use super::{Graph, NodeId};
 ///
 /// `observe` sees the value of every node as soon as it is known. A wrong count, a wrong shape, NaN or infinity in an
 /// input, and withheld weights are errors.
-pub fn run(
-    graph: &Graph,
-    inputs: &[Tensor],
-    observe: &mut dyn FnMut(NodeId, &Tensor),
-) -> Result<Vec<Tensor>, Error> {
+pub fn run(graph: &Graph, inputs: &[Tensor], observe: &mut dyn FnMut(NodeId, &Tensor)) -> Result<Vec<Tensor>, Error> {
     check_inputs(graph, inputs)?;
     let mut last_use = vec![0_usize; graph.nodes().len()];
     for node in graph.nodes() {
@@ -35,11 +31,7 @@ pub fn run(
                 let arguments: Vec<&Tensor> = node
                     .inputs
                     .iter()
-                    .map(|input| {
-                        values[input.index()]
-                            .as_ref()
-                            .expect("inputs precede and outlive their last use")
-                    })
+                    .map(|input| values[input.index()].as_ref().expect("inputs precede and outlive their last use"))
                     .collect();
                 evaluate(&node.operator, &arguments, &node.shape)?
             }
@@ -52,33 +44,20 @@ pub fn run(
             }
         }
     }
-    let output =
-        |&(_, id): &(String, NodeId)| values[id.index()].clone().expect("outputs are never freed");
+    let output = |&(_, id): &(String, NodeId)| values[id.index()].clone().expect("outputs are never freed");
     Ok(graph.outputs().iter().map(output).collect())
 }
 
 fn check_inputs(graph: &Graph, inputs: &[Tensor]) -> Result<(), Error> {
     if inputs.len() != graph.inputs().len() {
-        let names: Vec<&str> = graph
-            .inputs()
-            .iter()
-            .map(|(name, _)| name.as_str())
-            .collect();
-        return Err(Error::InputCount {
-            expected: names.len(),
-            names: names.join(", "),
-            given: inputs.len(),
-        });
+        let names: Vec<&str> = graph.inputs().iter().map(|(name, _)| name.as_str()).collect();
+        return Err(Error::InputCount { expected: names.len(), names: names.join(", "), given: inputs.len() });
     }
     for ((name, id), input) in graph.inputs().iter().zip(inputs) {
         let expected = &graph.node(*id).shape;
         if &input.shape != expected || input.data.len() != expected.iter().product::<usize>() {
             let (expected, given) = (expected.clone(), input.shape.clone());
-            return Err(Error::InputShape {
-                input: name.clone(),
-                expected,
-                given,
-            });
+            return Err(Error::InputShape { input: name.clone(), expected, given });
         }
         if !input.is_finite() {
             return Err(Error::NotFinite(format!("input '{name}'")));
@@ -88,56 +67,29 @@ fn check_inputs(graph: &Graph, inputs: &[Tensor]) -> Result<(), Error> {
 }
 
 /// One operator on values whose shapes [`Operator::output_shape`] has accepted, `shape` being its answer.
-pub(crate) fn evaluate(
-    operator: &Operator,
-    inputs: &[&Tensor],
-    shape: &[usize],
-) -> Result<Tensor, Error> {
+pub(crate) fn evaluate(operator: &Operator, inputs: &[&Tensor], shape: &[usize]) -> Result<Tensor, Error> {
     Ok(match operator {
         Operator::Input => return Err(Error::Withheld("an input".into())),
         Operator::Constant { value } => value.tensor()?.clone(),
-        Operator::Conv {
-            weight,
-            bias,
-            groups,
-            window,
-        } => convolution(
-            inputs[0],
-            weight.tensor()?,
-            optional(bias.as_ref())?,
-            *groups,
-            window,
-            shape,
-        ),
-        Operator::Dense { weight, bias } => {
-            dense(inputs[0], weight.tensor()?, optional(bias.as_ref())?, shape)
+        Operator::Conv { weight, bias, groups, window } => {
+            convolution(inputs[0], weight.tensor()?, optional(bias.as_ref())?, *groups, window, shape)
         }
+        Operator::Dense { weight, bias } => dense(inputs[0], weight.tensor()?, optional(bias.as_ref())?, shape),
         Operator::MatMul => matmul(inputs[0], inputs[1], shape),
         Operator::Add => inputs[0].zip(inputs[1], |a, b| a + b),
         Operator::Sub => inputs[0].zip(inputs[1], |a, b| a - b),
         Operator::Mul => inputs[0].zip(inputs[1], |a, b| a * b),
-        Operator::Scale { factor } => {
-            inputs[0].zip(&factor.tensor()?.broadcast(shape), |a, b| a * b)
+        Operator::Scale { factor } => inputs[0].zip(&factor.tensor()?.broadcast(shape), |a, b| a * b),
+        Operator::AddConstant { constant } => inputs[0].zip(&constant.tensor()?.broadcast(shape), |a, b| a + b),
+        Operator::Mask { masked } => {
+            inputs[0].zip(&masked.tensor()?.broadcast(shape), |a, masked| if masked == 0.0 { a } else { MASKED })
         }
-        Operator::AddConstant { constant } => {
-            inputs[0].zip(&constant.tensor()?.broadcast(shape), |a, b| a + b)
-        }
-        Operator::Mask { masked } => inputs[0]
-            .zip(&masked.tensor()?.broadcast(shape), |a, masked| {
-                if masked == 0.0 { a } else { MASKED }
-            }),
         Operator::ReduceSum { .. } => fold(inputs[0], shape, 0.0, |sum, value| sum + value),
-        Operator::SumPool { window } => {
-            pool(inputs[0], window, shape, 0.0, |sum, value| sum + value)
-        }
+        Operator::SumPool { window } => pool(inputs[0], window, shape, 0.0, |sum, value| sum + value),
         Operator::MaxPool { window } => pool(inputs[0], window, shape, f64::NEG_INFINITY, f64::max),
         Operator::Activation { function } => inputs[0].map(|x| apply(*function, x)),
         Operator::Softmax => by_rows(inputs[0], softmax_row),
-        Operator::LayerNorm {
-            gamma,
-            beta,
-            epsilon,
-        } => {
+        Operator::LayerNorm { gamma, beta, epsilon } => {
             let (gamma, beta) = (optional(gamma.as_ref())?, optional(beta.as_ref())?);
             by_rows(inputs[0], |row| layer_norm_row(row, gamma, beta, *epsilon))
         }
@@ -146,31 +98,18 @@ pub(crate) fn evaluate(
 }
 
 fn optional(constant: Option<&Constant>) -> Result<Option<&[f64]>, Error> {
-    constant
-        .map(|constant| constant.tensor().map(|tensor| tensor.data.as_slice()))
-        .transpose()
+    constant.map(|constant| constant.tensor().map(|tensor| tensor.data.as_slice())).transpose()
 }
 
 /// The operators that only move elements, filling new places with `fill`.
-pub(crate) fn rearrange(
-    operator: &Operator,
-    inputs: &[&Tensor],
-    shape: &[usize],
-    fill: f64,
-) -> Tensor {
+pub(crate) fn rearrange(operator: &Operator, inputs: &[&Tensor], shape: &[usize], fill: f64) -> Tensor {
     let input = inputs[0];
     match operator {
-        Operator::Reshape { .. } => Tensor {
-            shape: shape.to_vec(),
-            data: input.data.clone(),
-        },
-        Operator::Transpose { permutation } => input.select(
-            shape.to_vec(),
-            &transpose_offsets(&input.shape, permutation),
-        ),
-        Operator::Broadcast { .. } => {
-            input.select(shape.to_vec(), &broadcast_offsets(&input.shape, shape))
+        Operator::Reshape { .. } => Tensor { shape: shape.to_vec(), data: input.data.clone() },
+        Operator::Transpose { permutation } => {
+            input.select(shape.to_vec(), &transpose_offsets(&input.shape, permutation))
         }
+        Operator::Broadcast { .. } => input.select(shape.to_vec(), &broadcast_offsets(&input.shape, shape)),
         Operator::Slice { axes } => slice(input, axes, shape),
         Operator::Concat { axis } => concat(inputs, *axis, shape),
         Operator::Gather { axis, indices } => gather(input, *axis, indices, shape),
@@ -216,18 +155,11 @@ pub(crate) fn multiply_into(out: &mut [f64], left: &[f64], right: &[f64], k: usi
     }
 }
 
-pub(crate) fn dense(
-    input: &Tensor,
-    weight: &Tensor,
-    bias: Option<&[f64]>,
-    shape: &[usize],
-) -> Tensor {
+pub(crate) fn dense(input: &Tensor, weight: &Tensor, bias: Option<&[f64]>, shape: &[usize]) -> Tensor {
     let (k, n) = (weight.shape[0], weight.shape[1]);
     let mut out = Tensor::filled(shape, 0.0);
     if let Some(bias) = bias {
-        out.data
-            .chunks_exact_mut(n.max(1))
-            .for_each(|row| row.copy_from_slice(bias));
+        out.data.chunks_exact_mut(n.max(1)).for_each(|row| row.copy_from_slice(bias));
     }
     multiply_into(&mut out.data, &input.data, &weight.data, k, n);
     out
@@ -240,10 +172,7 @@ pub(crate) fn matmul(left: &Tensor, right: &Tensor, shape: &[usize]) -> Tensor {
     if m * n * k == 0 {
         return out;
     }
-    let batches = left
-        .data
-        .chunks_exact(m * k)
-        .zip(right.data.chunks_exact(k * n));
+    let batches = left.data.chunks_exact(m * k).zip(right.data.chunks_exact(k * n));
     for (result, (a, b)) in out.data.chunks_exact_mut(m * n).zip(batches) {
         multiply_into(result, a, b, k, n);
     }
@@ -279,12 +208,8 @@ pub(crate) fn convolution(
                                 continue;
                             };
                             for channel in 0..group_channels {
-                                let at = ((image * channels + first + channel) * height + source_y)
-                                    * width
-                                    + source_x;
-                                let tap = ((output * group_channels + channel) * rows + row)
-                                    * columns
-                                    + column;
+                                let at = ((image * channels + first + channel) * height + source_y) * width + source_x;
+                                let tap = ((output * group_channels + channel) * rows + row) * columns + column;
                                 sum += input.data[at] * weight.data[tap];
                             }
                         }
@@ -294,10 +219,7 @@ pub(crate) fn convolution(
             }
         }
     }
-    Tensor {
-        shape: shape.to_vec(),
-        data: out,
-    }
+    Tensor { shape: shape.to_vec(), data: out }
 }
 
 /// Combines the elements under every position of the window.
@@ -344,18 +266,9 @@ pub(crate) fn for_each_in_window(
 }
 
 /// Combines along the axes that have extent one in `shape`.
-pub(crate) fn fold(
-    input: &Tensor,
-    shape: &[usize],
-    start: f64,
-    mut combine: impl FnMut(f64, f64) -> f64,
-) -> Tensor {
+pub(crate) fn fold(input: &Tensor, shape: &[usize], start: f64, mut combine: impl FnMut(f64, f64) -> f64) -> Tensor {
     let mut out = Tensor::filled(shape, start);
-    for (&value, &target) in input
-        .data
-        .iter()
-        .zip(&broadcast_offsets(shape, &input.shape))
-    {
+    for (&value, &target) in input.data.iter().zip(&broadcast_offsets(shape, &input.shape)) {
         out.data[target] = combine(out.data[target], value);
     }
     out
@@ -363,9 +276,7 @@ pub(crate) fn fold(
 
 fn by_rows(input: &Tensor, mut function: impl FnMut(&mut [f64])) -> Tensor {
     let mut out = input.clone();
-    out.data
-        .chunks_exact_mut(input.row_length())
-        .for_each(&mut function);
+    out.data.chunks_exact_mut(input.row_length()).for_each(&mut function);
     out
 }
 
@@ -383,11 +294,7 @@ fn softmax_row(row: &mut [f64]) {
 pub(crate) fn moments(row: &[f64]) -> (f64, f64) {
     let count = row.len() as f64;
     let mean = row.iter().sum::<f64>() / count;
-    let variance = row
-        .iter()
-        .map(|value| (value - mean) * (value - mean))
-        .sum::<f64>()
-        / count;
+    let variance = row.iter().map(|value| (value - mean) * (value - mean)).sum::<f64>() / count;
     (mean, variance)
 }
 
@@ -403,16 +310,8 @@ fn layer_norm_row(row: &mut [f64], gamma: Option<&[f64]>, beta: Option<&[f64]>, 
 
 fn slice(input: &Tensor, axes: &[AxisSlice], shape: &[usize]) -> Tensor {
     let own = strides(&input.shape);
-    let steps: Vec<isize> = axes
-        .iter()
-        .zip(&own)
-        .map(|(slice, &stride)| slice.step * stride as isize)
-        .collect();
-    let start = axes
-        .iter()
-        .zip(&own)
-        .map(|(slice, stride)| slice.start * stride)
-        .sum();
+    let steps: Vec<isize> = axes.iter().zip(&own).map(|(slice, &stride)| slice.step * stride as isize).collect();
+    let start = axes.iter().zip(&own).map(|(slice, stride)| slice.start * stride).sum();
     input.select(shape.to_vec(), &walk(shape, &steps, start))
 }
 
@@ -425,10 +324,7 @@ fn concat(inputs: &[&Tensor], axis: usize, shape: &[usize]) -> Tensor {
             data.extend_from_slice(&input.data[index * length..(index + 1) * length]);
         }
     }
-    Tensor {
-        shape: shape.to_vec(),
-        data,
-    }
+    Tensor { shape: shape.to_vec(), data }
 }
 
 fn gather(input: &Tensor, axis: usize, indices: &[usize], shape: &[usize]) -> Tensor {
@@ -440,19 +336,12 @@ fn gather(input: &Tensor, axis: usize, indices: &[usize], shape: &[usize]) -> Te
             data.extend_from_slice(&input.data[start..start + inner]);
         }
     }
-    Tensor {
-        shape: shape.to_vec(),
-        data,
-    }
+    Tensor { shape: shape.to_vec(), data }
 }
 
 fn pad(input: &Tensor, before: &[usize], shape: &[usize], fill: f64) -> Tensor {
     let own = strides(shape);
-    let start = before
-        .iter()
-        .zip(&own)
-        .map(|(before, stride)| before * stride)
-        .sum();
+    let start = before.iter().zip(&own).map(|(before, stride)| before * stride).sum();
     let steps: Vec<isize> = own.iter().map(|&stride| stride as isize).collect();
     let mut out = Tensor::filled(shape, fill);
     for (&value, offset) in input.data.iter().zip(walk(&input.shape, &steps, start)) {

@@ -50,24 +50,14 @@ pub(super) fn sites(graph: &Graph) -> Vec<Site> {
     let site = |node: &super::Node| {
         let row = node.shape.last().copied().unwrap_or(1);
         let (kind, row_length) = match &node.operator {
-            Operator::Activation {
-                function: Function::Relu,
-            } => (SiteKind::Rectifier, 1),
+            Operator::Activation { function: Function::Relu } => (SiteKind::Rectifier, 1),
             Operator::Activation { function } => (SiteKind::Activation(*function), 1),
             Operator::Softmax => (SiteKind::Softmax, row),
             Operator::LayerNorm { .. } => (SiteKind::Normalisation, row),
-            Operator::MaxPool { window } => {
-                (SiteKind::Maximum, window.kernel[0] * window.kernel[1])
-            }
+            Operator::MaxPool { window } => (SiteKind::Maximum, window.kernel[0] * window.kernel[1]),
             _ => return None,
         };
-        Some(Site {
-            node: node.id,
-            name: node.name.clone(),
-            kind,
-            elements: node.elements(),
-            row_length,
-        })
+        Some(Site { node: node.id, name: node.name.clone(), kind, elements: node.elements(), row_length })
     };
     graph.nodes().iter().filter_map(site).collect()
 }

@@ -18,14 +18,10 @@ pub struct Tensor {
 /// The number of elements of a shape, or a phrase that says why it is refused.
 pub fn element_count(shape: &[usize]) -> Result<usize, String> {
     // An axis of extent zero must not hide an overflow in the strides.
-    let padded = shape.iter().try_fold(1_usize, |product, &extent| {
-        product.checked_mul(extent.max(1))
-    });
+    let padded = shape.iter().try_fold(1_usize, |product, &extent| product.checked_mul(extent.max(1)));
     match padded {
         Some(padded) if padded <= ELEMENTS_MAX => Ok(shape.iter().product()),
-        _ => Err(format!(
-            "shape {shape:?} has more than {ELEMENTS_MAX} elements"
-        )),
+        _ => Err(format!("shape {shape:?} has more than {ELEMENTS_MAX} elements")),
     }
 }
 
@@ -34,28 +30,19 @@ impl Tensor {
     pub fn new(shape: Vec<usize>, data: Vec<f64>) -> Result<Tensor, String> {
         let expected = element_count(&shape)?;
         if expected != data.len() {
-            return Err(format!(
-                "shape {shape:?} needs {expected} elements, {} are given",
-                data.len()
-            ));
+            return Err(format!("shape {shape:?} needs {expected} elements, {} are given", data.len()));
         }
         Ok(Tensor { shape, data })
     }
 
     /// A tensor with every element equal to `value`. The shape must be within [`ELEMENTS_MAX`].
     pub fn filled(shape: &[usize], value: f64) -> Tensor {
-        Tensor {
-            shape: shape.to_vec(),
-            data: vec![value; shape.iter().product()],
-        }
+        Tensor { shape: shape.to_vec(), data: vec![value; shape.iter().product()] }
     }
 
     /// A tensor without axes.
     pub fn scalar(value: f64) -> Tensor {
-        Tensor {
-            shape: Vec::new(),
-            data: vec![value],
-        }
+        Tensor { shape: Vec::new(), data: vec![value] }
     }
 
     /// Extent of the last axis; 1 for a scalar.
@@ -75,33 +62,19 @@ impl Tensor {
 
     /// Every element through `function`.
     pub fn map(&self, function: impl FnMut(f64) -> f64) -> Tensor {
-        Tensor {
-            shape: self.shape.clone(),
-            data: self.data.iter().copied().map(function).collect(),
-        }
+        Tensor { shape: self.shape.clone(), data: self.data.iter().copied().map(function).collect() }
     }
 
     /// Element by element; both shapes must be equal.
     pub fn zip(&self, other: &Tensor, mut function: impl FnMut(f64, f64) -> f64) -> Tensor {
         debug_assert_eq!(self.shape, other.shape);
-        let data = self
-            .data
-            .iter()
-            .zip(&other.data)
-            .map(|(&left, &right)| function(left, right))
-            .collect();
-        Tensor {
-            shape: self.shape.clone(),
-            data,
-        }
+        let data = self.data.iter().zip(&other.data).map(|(&left, &right)| function(left, right)).collect();
+        Tensor { shape: self.shape.clone(), data }
     }
 
     /// The elements at `index` (offsets into `data`) in a new shape.
     pub(crate) fn select(&self, shape: Vec<usize>, index: &[usize]) -> Tensor {
-        Tensor {
-            shape,
-            data: index.iter().map(|&offset| self.data[offset]).collect(),
-        }
+        Tensor { shape, data: index.iter().map(|&offset| self.data[offset]).collect() }
     }
 
     /// Repeats along axes of extent one so that the result has `shape` (broadcasting rules of ONNX). The shape must
@@ -149,11 +122,7 @@ pub fn broadcast_shape(left: &[usize], right: &[usize]) -> Result<Vec<usize>, St
     let rank = left.len().max(right.len());
     let extent = |shape: &[usize], axis: usize| {
         let missing = rank - shape.len();
-        if axis < missing {
-            1
-        } else {
-            shape[axis - missing]
-        }
+        if axis < missing { 1 } else { shape[axis - missing] }
     };
     let mut shape = Vec::with_capacity(rank);
     for axis in 0..rank {
@@ -173,13 +142,7 @@ pub fn broadcast_offsets(from: &[usize], to: &[usize]) -> Vec<usize> {
     let missing = to.len() - from.len();
     let own = strides(from);
     let steps: Vec<isize> = (0..to.len())
-        .map(|axis| {
-            if axis < missing || from[axis - missing] == 1 {
-                0
-            } else {
-                own[axis - missing] as isize
-            }
-        })
+        .map(|axis| if axis < missing || from[axis - missing] == 1 { 0 } else { own[axis - missing] as isize })
         .collect();
     walk(to, &steps, 0)
 }
@@ -194,11 +157,7 @@ pub fn transpose_offsets(shape: &[usize], permutation: &[usize]) -> Vec<usize> {
 
 /// A shape seen as `[outer, extent, inner]` around one axis.
 pub fn around(shape: &[usize], axis: usize) -> (usize, usize, usize) {
-    (
-        shape[..axis].iter().product(),
-        shape[axis],
-        shape[axis + 1..].iter().product(),
-    )
+    (shape[..axis].iter().product(), shape[axis], shape[axis + 1..].iter().product())
 }
 
 #[cfg(test)]
@@ -209,25 +168,14 @@ mod tests {
     fn shapes_that_overflow_or_do_not_match_are_refused() {
         assert!(element_count(&[usize::MAX, 2]).is_err());
         assert!(element_count(&[0, usize::MAX, usize::MAX]).is_err());
-        assert!(
-            Tensor::new(vec![2, 3], vec![0.0; 5])
-                .unwrap_err()
-                .contains("[2, 3] needs 6")
-        );
-        assert!(
-            broadcast_shape(&[2, 3], &[4])
-                .unwrap_err()
-                .contains("do not broadcast")
-        );
+        assert!(Tensor::new(vec![2, 3], vec![0.0; 5]).unwrap_err().contains("[2, 3] needs 6"));
+        assert!(broadcast_shape(&[2, 3], &[4]).unwrap_err().contains("do not broadcast"));
     }
 
     #[test]
     fn offsets_follow_row_major_order() {
         assert_eq!(transpose_offsets(&[2, 3], &[1, 0]), [0, 3, 1, 4, 2, 5]);
-        assert_eq!(
-            broadcast_offsets(&[2, 1], &[2, 2, 2]),
-            [0, 0, 1, 1, 0, 0, 1, 1]
-        );
+        assert_eq!(broadcast_offsets(&[2, 1], &[2, 2, 2]), [0, 0, 1, 1, 0, 0, 1, 1]);
         assert_eq!(walk(&[], &[], 7), [7]);
         assert_eq!(broadcast_shape(&[5, 1, 3], &[4, 1]).unwrap(), [5, 4, 3]);
     }

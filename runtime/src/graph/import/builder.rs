@@ -20,12 +20,7 @@ pub(super) struct Literal {
 
 impl Literal {
     pub fn new(name: &str, tensor: Tensor, kind: ElementKind, visibility: Visibility) -> Literal {
-        Literal {
-            name: name.into(),
-            tensor: Arc::new(tensor),
-            kind,
-            visibility,
-        }
+        Literal { name: name.into(), tensor: Arc::new(tensor), kind, visibility }
     }
 
     /// A public real tensor.
@@ -44,22 +39,13 @@ impl Literal {
 
     /// The same constant with its elements through `function`.
     pub fn map(&self, function: impl FnMut(f64) -> f64) -> Literal {
-        Literal {
-            tensor: Arc::new(self.tensor.map(function)),
-            ..self.clone()
-        }
+        Literal { tensor: Arc::new(self.tensor.map(function)), ..self.clone() }
     }
 
     /// The same constant with another shape of as many elements.
     pub fn reshaped(&self, shape: Vec<usize>) -> Literal {
-        let tensor = Tensor {
-            shape,
-            data: self.tensor.data.clone(),
-        };
-        Literal {
-            tensor: Arc::new(tensor),
-            ..self.clone()
-        }
+        let tensor = Tensor { shape, data: self.tensor.data.clone() };
+        Literal { tensor: Arc::new(tensor), ..self.clone() }
     }
 }
 
@@ -104,13 +90,7 @@ impl Builder {
 
     fn push(&mut self, operator: Operator, inputs: Vec<NodeId>, shape: Vec<usize>) -> NodeId {
         let id = NodeId::from_index(self.nodes.len());
-        self.nodes.push(Node {
-            id,
-            name: self.name.clone(),
-            operator,
-            inputs,
-            shape,
-        });
+        self.nodes.push(Node { id, name: self.name.clone(), operator, inputs, shape });
         id
     }
 
@@ -120,11 +100,7 @@ impl Builder {
             Value::Node(id) => *id,
             Value::Literal(literal) => {
                 let value = literal.constant();
-                self.push(
-                    Operator::Constant { value },
-                    Vec::new(),
-                    literal.tensor.shape.clone(),
-                )
+                self.push(Operator::Constant { value }, Vec::new(), literal.tensor.shape.clone())
             }
         }
     }
@@ -146,29 +122,16 @@ impl Builder {
             })
             .collect();
         if let Some(literals) = literals.filter(|literals| !literals.is_empty()) {
-            let tensors: Vec<&Tensor> = literals
-                .iter()
-                .map(|literal| literal.tensor.as_ref())
-                .collect();
-            let tensor = reference::evaluate(&operator, &tensors, &shape)
-                .map_err(|e| Refusal::Invalid(e.to_string()))?;
+            let tensors: Vec<&Tensor> = literals.iter().map(|literal| literal.tensor.as_ref()).collect();
+            let tensor =
+                reference::evaluate(&operator, &tensors, &shape).map_err(|e| Refusal::Invalid(e.to_string()))?;
             let held = operator.constants();
-            let visibilities = held
-                .iter()
-                .map(|c| c.visibility)
-                .chain(literals.iter().map(|l| l.visibility));
+            let visibilities = held.iter().map(|c| c.visibility).chain(literals.iter().map(|l| l.visibility));
             let visibility = visibilities.max().unwrap_or(Visibility::Structural);
-            return Ok(Value::Literal(Literal::new(
-                &self.name,
-                tensor,
-                literals[0].kind,
-                visibility,
-            )));
+            return Ok(Value::Literal(Literal::new(&self.name, tensor, literals[0].kind, visibility)));
         }
         if shape.contains(&0) {
-            return Err(Refusal::Unsupported(format!(
-                "its result is empty (shape {shape:?})"
-            )));
+            return Err(Refusal::Unsupported(format!("its result is empty (shape {shape:?})")));
         }
         let ids = inputs.iter().map(|input| self.materialise(input)).collect();
         Ok(Value::Node(self.push(operator, ids, shape)))
@@ -177,15 +140,12 @@ impl Builder {
 
 fn changes_nothing(operator: &Operator, before: &[usize], after: &[usize]) -> bool {
     match operator {
-        Operator::Reshape { .. } | Operator::Broadcast { .. } | Operator::Pad { .. } => {
-            before == after
-        }
+        Operator::Reshape { .. } | Operator::Broadcast { .. } | Operator::Pad { .. } => before == after,
         Operator::Concat { .. } => true,
         Operator::Transpose { permutation } => permutation.iter().copied().eq(0..permutation.len()),
-        Operator::Slice { axes } => axes
-            .iter()
-            .zip(before)
-            .all(|(slice, &extent)| slice.length == extent && slice.step == 1),
+        Operator::Slice { axes } => {
+            axes.iter().zip(before).all(|(slice, &extent)| slice.length == extent && slice.step == 1)
+        }
         Operator::ReduceSum { axes } => axes.iter().all(|&axis| before[axis] == 1),
         Operator::Scale { factor } => factor.public_scalar() == Some(1.0),
         Operator::AddConstant { constant } => constant.public_scalar() == Some(0.0),

@@ -30,11 +30,7 @@ pub(super) struct Call<'a> {
 
 impl<'a> Call<'a> {
     /// Looks the inputs up; `None` where one of them comes from an unsupported node.
-    pub fn bind(
-        node: &'a NodeMessage,
-        operator_set: i64,
-        scope: &Scope,
-    ) -> Result<Option<Call<'a>>, Refusal> {
+    pub fn bind(node: &'a NodeMessage, operator_set: i64, scope: &Scope) -> Result<Option<Call<'a>>, Refusal> {
         let mut inputs = Vec::with_capacity(node.inputs.len());
         for name in &node.inputs {
             if name.is_empty() {
@@ -45,17 +41,11 @@ impl<'a> Call<'a> {
                 Some(Some(value)) => inputs.push(Some(value.clone())),
                 Some(None) => return Ok(None),
                 None => {
-                    return Err(Refusal::Invalid(format!(
-                        "its input '{name}' is not computed by an earlier node"
-                    )));
+                    return Err(Refusal::Invalid(format!("its input '{name}' is not computed by an earlier node")));
                 }
             }
         }
-        Ok(Some(Call {
-            node,
-            inputs,
-            operator_set,
-        }))
+        Ok(Some(Call { node, inputs, operator_set }))
     }
 
     pub fn operator(&self) -> &'a str {
@@ -75,14 +65,11 @@ impl<'a> Call<'a> {
     }
 
     pub fn inputs(&self) -> Result<Vec<Value>, Refusal> {
-        (0..self.inputs.len())
-            .map(|index| self.input(index))
-            .collect()
+        (0..self.inputs.len()).map(|index| self.input(index)).collect()
     }
 
     pub fn input(&self, index: usize) -> Result<Value, Refusal> {
-        self.optional(index)
-            .ok_or_else(|| Refusal::Invalid(format!("its input {index} is missing")))
+        self.optional(index).ok_or_else(|| Refusal::Invalid(format!("its input {index} is missing")))
     }
 
     pub fn optional(&self, index: usize) -> Option<Value> {
@@ -93,63 +80,40 @@ impl<'a> Call<'a> {
     pub fn literal(&self, index: usize, what: &str) -> Result<Literal, Refusal> {
         match self.input(index)? {
             Value::Literal(literal) => Ok(literal),
-            Value::Node(_) => Err(Refusal::Unsupported(format!(
-                "its {what} is computed; a constant is supported"
-            ))),
+            Value::Node(_) => Err(Refusal::Unsupported(format!("its {what} is computed; a constant is supported"))),
         }
     }
 
     pub fn optional_literal(&self, index: usize, what: &str) -> Result<Option<Literal>, Refusal> {
-        if self.optional(index).is_none() {
-            Ok(None)
-        } else {
-            self.literal(index, what).map(Some)
-        }
+        if self.optional(index).is_none() { Ok(None) } else { self.literal(index, what).map(Some) }
     }
 
     /// Integers from an input, or from the attribute that older operator sets use.
     pub fn integers_at(&self, index: usize, name: &str) -> Result<Option<Vec<i64>>, Refusal> {
         match self.optional_literal(index, name)? {
-            Some(literal) => Ok(Some(
-                literal
-                    .tensor
-                    .data
-                    .iter()
-                    .map(|&value| value as i64)
-                    .collect(),
-            )),
+            Some(literal) => Ok(Some(literal.tensor.data.iter().map(|&value| value as i64).collect())),
             None => Ok(self.integers(name).map(<[i64]>::to_vec)),
         }
     }
 
     pub fn attribute(&self, name: &str) -> Option<&'a AttributeMessage> {
-        self.node
-            .attributes
-            .iter()
-            .find(|attribute| attribute.name == name)
+        self.node.attributes.iter().find(|attribute| attribute.name == name)
     }
 
     pub fn integer(&self, name: &str, default: i64) -> i64 {
-        self.attribute(name)
-            .map_or(default, |attribute| attribute.integer)
+        self.attribute(name).map_or(default, |attribute| attribute.integer)
     }
 
     pub fn integers(&self, name: &str) -> Option<&'a [i64]> {
-        self.attribute(name)
-            .map(|attribute| attribute.integers.as_slice())
+        self.attribute(name).map(|attribute| attribute.integers.as_slice())
     }
 
     pub fn real(&self, name: &str, default: f32) -> f64 {
-        f64::from(
-            self.attribute(name)
-                .map_or(default, |attribute| attribute.float),
-        )
+        f64::from(self.attribute(name).map_or(default, |attribute| attribute.float))
     }
 
     pub fn string(&self, name: &str, default: &str) -> String {
-        self.attribute(name).map_or(default.into(), |a| {
-            String::from_utf8_lossy(&a.string).into_owned()
-        })
+        self.attribute(name).map_or(default.into(), |a| String::from_utf8_lossy(&a.string).into_owned())
     }
 
     /// A fixed number of small extents, each at least `minimum`.
@@ -163,9 +127,7 @@ impl<'a> Call<'a> {
             return Ok(default);
         };
         if values.len() != N {
-            return Err(Refusal::Unsupported(format!(
-                "its {name} are {values:?}; two spatial axes are supported"
-            )));
+            return Err(Refusal::Unsupported(format!("its {name} are {values:?}; two spatial axes are supported")));
         }
         let mut result = default;
         for (slot, &value) in result.iter_mut().zip(values) {
@@ -180,11 +142,7 @@ impl<'a> Call<'a> {
 
 /// A possibly negative axis as an index below `rank`.
 pub(super) fn axis(value: i64, rank: usize) -> Result<usize, Refusal> {
-    let shifted = if value < 0 {
-        value.checked_add(rank as i64)
-    } else {
-        Some(value)
-    };
+    let shifted = if value < 0 { value.checked_add(rank as i64) } else { Some(value) };
     shifted
         .and_then(|value| usize::try_from(value).ok())
         .filter(|&value| value < rank)
@@ -193,15 +151,10 @@ pub(super) fn axis(value: i64, rank: usize) -> Result<usize, Refusal> {
 
 /// Several axes, ascending and different.
 pub(super) fn axes(values: &[i64], rank: usize) -> Result<Vec<usize>, Refusal> {
-    let mut axes = values
-        .iter()
-        .map(|&value| axis(value, rank))
-        .collect::<Result<Vec<_>, _>>()?;
+    let mut axes = values.iter().map(|&value| axis(value, rank)).collect::<Result<Vec<_>, _>>()?;
     axes.sort_unstable();
     if axes.windows(2).any(|pair| pair[0] == pair[1]) {
-        return Err(Refusal::Invalid(format!(
-            "axes {values:?} name one axis twice"
-        )));
+        return Err(Refusal::Invalid(format!("axes {values:?} name one axis twice")));
     }
     Ok(axes)
 }

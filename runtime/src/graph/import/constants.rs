@@ -32,19 +32,11 @@ pub(super) fn fold(builder: &Builder, call: &Call) -> Result<Option<Literal>, Re
         ("Range", [start, limit, delta]) => range(builder, start, limit, delta).map(Some),
         ("Where", [condition, yes, no]) => select(builder, condition, yes, no).map(Some),
         ("ReduceProd", [value]) => {
-            let tensor = Tensor {
-                shape: vec![1; value.tensor.shape.len()],
-                data: vec![value.tensor.data.iter().product()],
-            };
+            let tensor =
+                Tensor { shape: vec![1; value.tensor.shape.len()], data: vec![value.tensor.data.iter().product()] };
             let keep = call.integer("keepdims", 1) != 0;
-            let all = call
-                .integers("axes")
-                .is_none_or(|axes| axes.len() == value.tensor.shape.len());
-            let tensor = if keep {
-                tensor
-            } else {
-                Tensor::scalar(tensor.data[0])
-            };
+            let all = call.integers("axes").is_none_or(|axes| axes.len() == value.tensor.shape.len());
+            let tensor = if keep { tensor } else { Tensor::scalar(tensor.data[0]) };
             Ok(all.then(|| Literal::new(builder.name(), tensor, value.kind, value.visibility)))
         }
         (operator, [value]) => Ok(unary(operator, value)),
@@ -54,115 +46,50 @@ pub(super) fn fold(builder: &Builder, call: &Call) -> Result<Option<Literal>, Re
 }
 
 fn integer(builder: &Builder, tensor: Tensor) -> Literal {
-    Literal::new(
-        builder.name(),
-        tensor,
-        ElementKind::Integer,
-        Visibility::Structural,
-    )
+    Literal::new(builder.name(), tensor, ElementKind::Integer, Visibility::Structural)
 }
 
 fn constant(builder: &Builder, call: &Call) -> Result<Literal, Refusal> {
-    let vector = |data: Vec<f64>| Tensor {
-        shape: vec![data.len()],
-        data,
-    };
+    let vector = |data: Vec<f64>| Tensor { shape: vec![data.len()], data };
     let (tensor, kind) = if let Some(attribute) = call.attribute("value") {
-        let tensor = attribute
-            .tensor
-            .as_ref()
-            .ok_or_else(|| "its value is no tensor".to_string())?;
+        let tensor = attribute.tensor.as_ref().ok_or_else(|| "its value is no tensor".to_string())?;
         tensor.values()?
     } else if let Some(attribute) = call.attribute("value_float") {
-        (
-            Tensor::scalar(f64::from(attribute.float)),
-            ElementKind::Real,
-        )
+        (Tensor::scalar(f64::from(attribute.float)), ElementKind::Real)
     } else if let Some(attribute) = call.attribute("value_int") {
-        (
-            Tensor::scalar(attribute.integer as f64),
-            ElementKind::Integer,
-        )
+        (Tensor::scalar(attribute.integer as f64), ElementKind::Integer)
     } else if let Some(attribute) = call.attribute("value_floats") {
-        (
-            vector(
-                attribute
-                    .floats
-                    .iter()
-                    .map(|&value| f64::from(value))
-                    .collect(),
-            ),
-            ElementKind::Real,
-        )
+        (vector(attribute.floats.iter().map(|&value| f64::from(value)).collect()), ElementKind::Real)
     } else if let Some(attribute) = call.attribute("value_ints") {
-        (
-            vector(
-                attribute
-                    .integers
-                    .iter()
-                    .map(|&value| value as f64)
-                    .collect(),
-            ),
-            ElementKind::Integer,
-        )
+        (vector(attribute.integers.iter().map(|&value| value as f64).collect()), ElementKind::Integer)
     } else {
-        return Err(Refusal::Unsupported(
-            "its value is neither a tensor nor a number".into(),
-        ));
+        return Err(Refusal::Unsupported("its value is neither a tensor nor a number".into()));
     };
     // A constant node with more than one real element is a trained tensor that an exporter inlined, unless proved
     // otherwise: only scalars are read as architecture.
     let trained = kind == ElementKind::Real && tensor.data.len() > 1 && !is_pattern(&tensor);
-    let visibility = if trained {
-        Visibility::Weight
-    } else {
-        Visibility::Structural
-    };
+    let visibility = if trained { Visibility::Weight } else { Visibility::Structural };
     Ok(Literal::new(builder.name(), tensor, kind, visibility))
 }
 
 /// Whether a tensor repeats one value, or is a mask (zeros and values that a softmax cannot see).
 fn is_pattern(tensor: &Tensor) -> bool {
     let first = tensor.data[0];
-    tensor.data.iter().all(|&value| value == first)
-        || tensor
-            .data
-            .iter()
-            .all(|&value| value == 0.0 || value <= -1e4)
+    tensor.data.iter().all(|&value| value == first) || tensor.data.iter().all(|&value| value == 0.0 || value <= -1e4)
 }
 
 fn shape(builder: &Builder, call: &Call) -> Result<Literal, Refusal> {
     let input = call.input(0)?;
     let shape = builder.shape(&input);
     let rank = shape.len() as i64;
-    let clamp = |value: i64| {
-        (if value < 0 {
-            value.saturating_add(rank)
-        } else {
-            value
-        })
-        .clamp(0, rank) as usize
-    };
-    let (start, end) = (
-        clamp(call.integer("start", 0)),
-        clamp(call.integer("end", rank)),
-    );
-    let data: Vec<f64> = shape[start..end.max(start)]
-        .iter()
-        .map(|&extent| extent as f64)
-        .collect();
-    Ok(integer(
-        builder,
-        Tensor {
-            shape: vec![data.len()],
-            data,
-        },
-    ))
+    let clamp = |value: i64| (if value < 0 { value.saturating_add(rank) } else { value }).clamp(0, rank) as usize;
+    let (start, end) = (clamp(call.integer("start", 0)), clamp(call.integer("end", rank)));
+    let data: Vec<f64> = shape[start..end.max(start)].iter().map(|&extent| extent as f64).collect();
+    Ok(integer(builder, Tensor { shape: vec![data.len()], data }))
 }
 
 fn cast(call: &Call, value: &Literal) -> Result<Literal, Refusal> {
-    let to = i32::try_from(call.integer("to", 0))
-        .map_err(|_| "it casts to no known type".to_string())?;
+    let to = i32::try_from(call.integer("to", 0)).map_err(|_| "it casts to no known type".to_string())?;
     let kind = element_kind(to)?;
     let converted = match kind {
         ElementKind::Real => value.clone(),
@@ -173,10 +100,7 @@ fn cast(call: &Call, value: &Literal) -> Result<Literal, Refusal> {
 }
 
 fn constant_of_shape(builder: &Builder, call: &Call, shape: &Literal) -> Result<Literal, Refusal> {
-    let (value, kind) = match call
-        .attribute("value")
-        .and_then(|attribute| attribute.tensor.as_ref())
-    {
+    let (value, kind) = match call.attribute("value").and_then(|attribute| attribute.tensor.as_ref()) {
         Some(tensor) => tensor.values()?,
         None => (Tensor::scalar(0.0), ElementKind::Real),
     };
@@ -185,83 +109,37 @@ fn constant_of_shape(builder: &Builder, call: &Call, shape: &Literal) -> Result<
     };
     let shape = extents(&shape.tensor.data)?;
     element_count(&shape)?;
-    Ok(Literal::new(
-        builder.name(),
-        Tensor::filled(&shape, value),
-        kind,
-        Visibility::Structural,
-    ))
+    Ok(Literal::new(builder.name(), Tensor::filled(&shape, value), kind, Visibility::Structural))
 }
 
 /// Non-negative extents from a tensor of integers.
 pub(super) fn extents(values: &[f64]) -> Result<Vec<usize>, Refusal> {
     let extent = |&value: &f64| {
         let fits = (0.0..=9e15).contains(&value) && value.fract() == 0.0;
-        if fits {
-            Ok(value as usize)
-        } else {
-            Err(Refusal::Invalid(format!("{value} is no extent")))
-        }
+        if fits { Ok(value as usize) } else { Err(Refusal::Invalid(format!("{value} is no extent"))) }
     };
     values.iter().map(extent).collect()
 }
 
-fn range(
-    builder: &Builder,
-    start: &Literal,
-    limit: &Literal,
-    delta: &Literal,
-) -> Result<Literal, Refusal> {
-    let (Some(first), Some(limit), Some(delta)) = (start.scalar(), limit.scalar(), delta.scalar())
-    else {
+fn range(builder: &Builder, start: &Literal, limit: &Literal, delta: &Literal) -> Result<Literal, Refusal> {
+    let (Some(first), Some(limit), Some(delta)) = (start.scalar(), limit.scalar(), delta.scalar()) else {
         return Err(Refusal::Invalid("its inputs are not numbers".into()));
     };
     let count = ((limit - first) / delta).ceil().max(0.0);
     if !(count.is_finite() && count <= 1e6) {
         return Err(Refusal::Invalid(format!("it would have {count} elements")));
     }
-    let data: Vec<f64> = (0..count as usize)
-        .map(|index| first + index as f64 * delta)
-        .collect();
-    Ok(Literal::new(
-        builder.name(),
-        Tensor {
-            shape: vec![data.len()],
-            data,
-        },
-        start.kind,
-        Visibility::Structural,
-    ))
+    let data: Vec<f64> = (0..count as usize).map(|index| first + index as f64 * delta).collect();
+    Ok(Literal::new(builder.name(), Tensor { shape: vec![data.len()], data }, start.kind, Visibility::Structural))
 }
 
-fn select(
-    builder: &Builder,
-    condition: &Literal,
-    yes: &Literal,
-    no: &Literal,
-) -> Result<Literal, Refusal> {
-    let shape = broadcast_shape(
-        &condition.tensor.shape,
-        &broadcast_shape(&yes.tensor.shape, &no.tensor.shape)?,
-    )?;
-    let (condition, a, b) = (
-        condition.tensor.broadcast(&shape),
-        yes.tensor.broadcast(&shape),
-        no.tensor.broadcast(&shape),
-    );
+fn select(builder: &Builder, condition: &Literal, yes: &Literal, no: &Literal) -> Result<Literal, Refusal> {
+    let shape = broadcast_shape(&condition.tensor.shape, &broadcast_shape(&yes.tensor.shape, &no.tensor.shape)?)?;
+    let (condition, a, b) =
+        (condition.tensor.broadcast(&shape), yes.tensor.broadcast(&shape), no.tensor.broadcast(&shape));
     let picked = |(&c, (&a, &b)): (&f64, (&f64, &f64))| if c != 0.0 { a } else { b };
-    let data = condition
-        .data
-        .iter()
-        .zip(a.data.iter().zip(&b.data))
-        .map(picked)
-        .collect();
-    Ok(Literal::new(
-        builder.name(),
-        Tensor { shape, data },
-        yes.kind,
-        yes.visibility.max(no.visibility),
-    ))
+    let data = condition.data.iter().zip(a.data.iter().zip(&b.data)).map(picked).collect();
+    Ok(Literal::new(builder.name(), Tensor { shape, data }, yes.kind, yes.visibility.max(no.visibility)))
 }
 
 fn unary(operator: &str, value: &Literal) -> Option<Literal> {
@@ -280,12 +158,7 @@ fn unary(operator: &str, value: &Literal) -> Option<Literal> {
     Some(value.map(function))
 }
 
-fn binary(
-    builder: &Builder,
-    operator: &str,
-    left: &Literal,
-    right: &Literal,
-) -> Result<Option<Literal>, Refusal> {
+fn binary(builder: &Builder, operator: &str, left: &Literal, right: &Literal) -> Result<Option<Literal>, Refusal> {
     let integers = left.kind == ElementKind::Integer;
     let truth = |value: bool| f64::from(u8::from(value));
     let function: &dyn Fn(f64, f64) -> f64 = match operator {
@@ -309,18 +182,10 @@ fn binary(
         return Err(Refusal::Invalid("it divides by zero".into()));
     }
     let shape = broadcast_shape(&left.tensor.shape, &right.tensor.shape)?;
-    let tensor = left
-        .tensor
-        .broadcast(&shape)
-        .zip(&right.tensor.broadcast(&shape), function);
+    let tensor = left.tensor.broadcast(&shape).zip(&right.tensor.broadcast(&shape), function);
     let kind = match operator {
         "Equal" | "Less" | "Greater" | "And" | "Or" => ElementKind::Boolean,
         _ => left.kind,
     };
-    Ok(Some(Literal::new(
-        builder.name(),
-        tensor,
-        kind,
-        left.visibility.max(right.visibility),
-    )))
+    Ok(Some(Literal::new(builder.name(), tensor, kind, left.visibility.max(right.visibility))))
 }

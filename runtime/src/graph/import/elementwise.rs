@@ -16,11 +16,8 @@ pub(super) fn lower(builder: &mut Builder, call: &Call) -> Result<Value, Refusal
         "Div" => divide(builder, &call.input(0)?, &call.input(1)?),
         "Sum" => {
             let inputs = call.inputs()?;
-            let (first, rest) = inputs
-                .split_first()
-                .ok_or_else(|| "it has no inputs".to_string())?;
-            rest.iter()
-                .try_fold(first.clone(), |sum, input| add(builder, &sum, input))
+            let (first, rest) = inputs.split_first().ok_or_else(|| "it has no inputs".to_string())?;
+            rest.iter().try_fold(first.clone(), |sum, input| add(builder, &sum, input))
         }
         "Neg" => scale(builder, &call.input(0)?, -1.0),
         "Pow" => power(builder, call),
@@ -35,9 +32,7 @@ pub(super) fn activation(builder: &mut Builder, call: &Call) -> Result<Value, Re
             "none" => Function::Gelu,
             "tanh" => Function::GeluTanh,
             other => {
-                return Err(Refusal::Unsupported(format!(
-                    "its approximation '{other}' is not none or tanh"
-                )));
+                return Err(Refusal::Unsupported(format!("its approximation '{other}' is not none or tanh")));
             }
         },
         "Sigmoid" => Function::Sigmoid,
@@ -69,28 +64,17 @@ fn spread(builder: &mut Builder, value: &Value, other: &[usize]) -> Result<Value
         return Ok(value.clone());
     }
     let missing = shape.len() - builder.shape(value).len();
-    let aligned: Vec<usize> = std::iter::repeat_n(1, missing)
-        .chain(builder.shape(value).iter().copied())
-        .collect();
-    let value = builder.emit(
-        Operator::Reshape { shape: aligned },
-        std::slice::from_ref(value),
-    )?;
+    let aligned: Vec<usize> = std::iter::repeat_n(1, missing).chain(builder.shape(value).iter().copied()).collect();
+    let value = builder.emit(Operator::Reshape { shape: aligned }, std::slice::from_ref(value))?;
     builder.emit(Operator::Broadcast { shape }, &[value])
 }
 
 pub(super) fn add(builder: &mut Builder, left: &Value, right: &Value) -> Result<Value, Refusal> {
-    let (a, b) = (
-        spread(builder, left, &shape_of(builder, right))?,
-        spread(builder, right, &shape_of(builder, left))?,
-    );
+    let (a, b) = (spread(builder, left, &shape_of(builder, right))?, spread(builder, right, &shape_of(builder, left))?);
     match (&a, &b) {
-        (Value::Literal(constant), data) | (data, Value::Literal(constant)) => builder.emit(
-            Operator::AddConstant {
-                constant: constant.constant(),
-            },
-            std::slice::from_ref(data),
-        ),
+        (Value::Literal(constant), data) | (data, Value::Literal(constant)) => {
+            builder.emit(Operator::AddConstant { constant: constant.constant() }, std::slice::from_ref(data))
+        }
         _ => builder.emit(Operator::Add, &[a, b]),
     }
 }
@@ -113,22 +97,12 @@ fn subtract(builder: &mut Builder, left: &Value, right: &Value) -> Result<Value,
     }
 }
 
-pub(super) fn multiply(
-    builder: &mut Builder,
-    left: &Value,
-    right: &Value,
-) -> Result<Value, Refusal> {
-    let (a, b) = (
-        spread(builder, left, &shape_of(builder, right))?,
-        spread(builder, right, &shape_of(builder, left))?,
-    );
+pub(super) fn multiply(builder: &mut Builder, left: &Value, right: &Value) -> Result<Value, Refusal> {
+    let (a, b) = (spread(builder, left, &shape_of(builder, right))?, spread(builder, right, &shape_of(builder, left))?);
     match (&a, &b) {
-        (Value::Literal(factor), data) | (data, Value::Literal(factor)) => builder.emit(
-            Operator::Scale {
-                factor: factor.constant(),
-            },
-            std::slice::from_ref(data),
-        ),
+        (Value::Literal(factor), data) | (data, Value::Literal(factor)) => {
+            builder.emit(Operator::Scale { factor: factor.constant() }, std::slice::from_ref(data))
+        }
         _ => builder.emit(Operator::Mul, &[a, b]),
     }
 }
@@ -140,12 +114,9 @@ fn divide(builder: &mut Builder, left: &Value, right: &Value) -> Result<Value, R
         }
         Value::Literal(divisor) => Value::Literal(divisor.map(f64::recip)),
         // The reciprocal before the broadcast: one per row, not one per element.
-        Value::Node(_) => builder.emit(
-            Operator::Activation {
-                function: Function::Reciprocal,
-            },
-            std::slice::from_ref(right),
-        )?,
+        Value::Node(_) => {
+            builder.emit(Operator::Activation { function: Function::Reciprocal }, std::slice::from_ref(right))?
+        }
     };
     multiply(builder, left, &inverse)
 }
@@ -154,10 +125,7 @@ fn power(builder: &mut Builder, call: &Call) -> Result<Value, Refusal> {
     let base = call.input(0)?;
     let exponent = call.literal(1, "exponent")?.scalar();
     let apply = |builder: &mut Builder, function, value: &Value| {
-        builder.emit(
-            Operator::Activation { function },
-            std::slice::from_ref(value),
-        )
+        builder.emit(Operator::Activation { function }, std::slice::from_ref(value))
     };
     match exponent {
         Some(1.0) => Ok(base),
@@ -172,9 +140,7 @@ fn power(builder: &mut Builder, call: &Call) -> Result<Value, Refusal> {
             let root = apply(builder, Function::SquareRoot, &base)?;
             apply(builder, Function::Reciprocal, &root)
         }
-        _ => Err(Refusal::Unsupported(
-            "supported exponents are 1, 2, 3, 0.5, -0.5 and -1".into(),
-        )),
+        _ => Err(Refusal::Unsupported("supported exponents are 1, 2, 3, 0.5, -0.5 and -1".into())),
     }
 }
 
@@ -188,10 +154,7 @@ fn select(builder: &mut Builder, call: &Call) -> Result<Value, Refusal> {
         (Value::Literal(other), data) => (data, other, truth(false), truth(true)),
         (yes, no) => {
             let (keep, replaced) = (Value::Literal(truth(true)), Value::Literal(truth(false)));
-            let (a, b) = (
-                multiply(builder, &yes, &keep)?,
-                multiply(builder, &no, &replaced)?,
-            );
+            let (a, b) = (multiply(builder, &yes, &keep)?, multiply(builder, &no, &replaced)?);
             return add(builder, &a, &b);
         }
     };
@@ -203,18 +166,11 @@ fn select(builder: &mut Builder, call: &Call) -> Result<Value, Refusal> {
     }
     let kept = multiply(builder, &data, &Value::Literal(keep))?;
     let shape = broadcast_shape(&replaced.tensor.shape, &other.tensor.shape)?;
-    let constant =
-        replaced
-            .tensor
-            .broadcast(&shape)
-            .zip(&other.tensor.broadcast(&shape), |keep, value| {
-                // An infinity at a position that is not taken must not become NaN.
-                if keep == 0.0 { 0.0 } else { value }
-            });
-    let constant = Literal {
-        tensor: constant.into(),
-        ..other
-    };
+    let constant = replaced.tensor.broadcast(&shape).zip(&other.tensor.broadcast(&shape), |keep, value| {
+        // An infinity at a position that is not taken must not become NaN.
+        if keep == 0.0 { 0.0 } else { value }
+    });
+    let constant = Literal { tensor: constant.into(), ..other };
     add(builder, &kept, &Value::Literal(constant))
 }
 
@@ -225,22 +181,14 @@ fn rectify(builder: &mut Builder, call: &Call) -> Result<Value, Refusal> {
     let data = match call.operator() {
         "Clip" => {
             let bound = |index: usize, name: &str| -> Result<Option<f64>, Refusal> {
-                let given = call
-                    .optional_literal(index, name)?
-                    .and_then(|literal| literal.scalar());
-                Ok(given.or_else(|| {
-                    call.attribute(name)
-                        .map(|attribute| f64::from(attribute.float))
-                }))
+                let given = call.optional_literal(index, name)?.and_then(|literal| literal.scalar());
+                Ok(given.or_else(|| call.attribute(name).map(|attribute| f64::from(attribute.float))))
             };
             let unbounded = bound(2, "max")?.is_none_or(|maximum| maximum >= 3e38);
-            (bound(1, "min")? == Some(0.0) && unbounded)
-                .then(|| call.input(0))
-                .transpose()?
+            (bound(1, "min")? == Some(0.0) && unbounded).then(|| call.input(0)).transpose()?
         }
         "Max" => match inputs?.as_slice() {
-            [data @ Value::Node(_), Value::Literal(zero)]
-            | [Value::Literal(zero), data @ Value::Node(_)]
+            [data @ Value::Node(_), Value::Literal(zero)] | [Value::Literal(zero), data @ Value::Node(_)]
                 if zero.scalar() == Some(0.0) =>
             {
                 Some(data.clone())
@@ -250,8 +198,5 @@ fn rectify(builder: &mut Builder, call: &Call) -> Result<Value, Refusal> {
         _ => None,
     };
     let function = Function::Relu;
-    builder.emit(
-        Operator::Activation { function },
-        &[data.ok_or_else(unsupported)?],
-    )
+    builder.emit(Operator::Activation { function }, &[data.ok_or_else(unsupported)?])
 }

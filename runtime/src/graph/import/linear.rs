@@ -14,24 +14,11 @@ pub(super) fn convolution(builder: &mut Builder, call: &Call) -> Result<Value, R
     let window = window(builder, call, &input, [rows, columns])?;
     let groups = usize::try_from(call.integer("group", 1)).map_err(|error| error.to_string())?;
     let (weight, bias) = (weight.constant(), bias.as_ref().map(Literal::constant));
-    builder.emit(
-        Operator::Conv {
-            weight,
-            bias,
-            groups,
-            window,
-        },
-        &[input],
-    )
+    builder.emit(Operator::Conv { weight, bias, groups, window }, &[input])
 }
 
 /// The geometry of a convolution or a pooling.
-pub(super) fn window(
-    builder: &Builder,
-    call: &Call,
-    input: &Value,
-    kernel: [usize; 2],
-) -> Result<Window, Refusal> {
+pub(super) fn window(builder: &Builder, call: &Call, input: &Value, kernel: [usize; 2]) -> Result<Window, Refusal> {
     let [_, _, height, width] = image(builder.shape(input)).map_err(Refusal::Unsupported)?;
     let kernel = call.geometry("kernel_shape", 1, kernel)?;
     if kernel.contains(&0) {
@@ -54,11 +41,7 @@ pub(super) fn window(
                 let total = ((extent.div_ceil(stride) - 1) * stride + span).saturating_sub(extent);
                 let (small, large) = (total / 2, total - total / 2);
                 let upper = mode == "SAME_UPPER";
-                (window.pads[axis], window.pads[axis + 2]) = if upper {
-                    (small, large)
-                } else {
-                    (large, small)
-                };
+                (window.pads[axis], window.pads[axis + 2]) = if upper { (small, large) } else { (large, small) };
             }
         }
         other => return Err(Refusal::Invalid(format!("its auto_pad is '{other}'"))),
@@ -70,10 +53,7 @@ pub(super) fn gemm(builder: &mut Builder, call: &Call) -> Result<Value, Refusal>
     let mut operands = [call.input(0)?, call.input(1)?];
     for (operand, attribute) in operands.iter_mut().zip(["transA", "transB"]) {
         if builder.shape(operand).len() != 2 {
-            return Err(Refusal::Invalid(format!(
-                "its operand has shape {:?}, not two axes",
-                builder.shape(operand)
-            )));
+            return Err(Refusal::Invalid(format!("its operand has shape {:?}, not two axes", builder.shape(operand))));
         }
         if call.integer(attribute, 0) != 0 {
             *operand = transpose_last(builder, operand)?;
@@ -94,10 +74,7 @@ fn transpose_last(builder: &mut Builder, value: &Value) -> Result<Value, Refusal
     let rank = builder.shape(value).len();
     let mut permutation: Vec<usize> = (0..rank).collect();
     permutation.swap(rank - 2, rank - 1);
-    builder.emit(
-        Operator::Transpose { permutation },
-        std::slice::from_ref(value),
-    )
+    builder.emit(Operator::Transpose { permutation }, std::slice::from_ref(value))
 }
 
 /// A literal that is one matrix, whatever leading axes of extent one it has.
@@ -108,17 +85,10 @@ fn matrix(value: &Value) -> Option<Literal> {
     let [leading @ .., rows, columns] = literal.tensor.shape.as_slice() else {
         return None;
     };
-    leading
-        .iter()
-        .all(|&extent| extent == 1)
-        .then(|| literal.reshaped(vec![*rows, *columns]))
+    leading.iter().all(|&extent| extent == 1).then(|| literal.reshaped(vec![*rows, *columns]))
 }
 
-pub(super) fn matrix_product(
-    builder: &mut Builder,
-    left: &Value,
-    right: &Value,
-) -> Result<Value, Refusal> {
+pub(super) fn matrix_product(builder: &mut Builder, left: &Value, right: &Value) -> Result<Value, Refusal> {
     let (a, b) = (shape_of(builder, left), shape_of(builder, right));
     if a.len() < 2 || b.len() < 2 {
         return vector_product(builder, left, right);
@@ -127,13 +97,8 @@ pub(super) fn matrix_product(
     if let Some(weight) = matrix(right)
         && !literals
     {
-        let product = builder.emit(
-            Operator::Dense {
-                weight: weight.constant(),
-                bias: None,
-            },
-            std::slice::from_ref(left),
-        )?;
+        let product =
+            builder.emit(Operator::Dense { weight: weight.constant(), bias: None }, std::slice::from_ref(left))?;
         return lead(builder, product, b.len());
     }
     if let Some(weight) = matrix(left)
@@ -144,13 +109,7 @@ pub(super) fn matrix_product(
         let Value::Literal(weight) = transpose_last(builder, &Value::Literal(weight))? else {
             return Err(Refusal::Invalid("its weight is not constant".into()));
         };
-        let product = builder.emit(
-            Operator::Dense {
-                weight: weight.constant(),
-                bias: None,
-            },
-            &[flipped],
-        )?;
+        let product = builder.emit(Operator::Dense { weight: weight.constant(), bias: None }, &[flipped])?;
         let product = transpose_last(builder, &product)?;
         return lead(builder, product, a.len());
     }
@@ -169,9 +128,7 @@ pub(super) fn matrix_product(
 fn lead(builder: &mut Builder, value: Value, rank: usize) -> Result<Value, Refusal> {
     let own = builder.shape(&value);
     let missing = rank.saturating_sub(own.len());
-    let shape = std::iter::repeat_n(1, missing)
-        .chain(own.iter().copied())
-        .collect();
+    let shape = std::iter::repeat_n(1, missing).chain(own.iter().copied()).collect();
     builder.emit(Operator::Reshape { shape }, &[value])
 }
 
@@ -181,21 +138,10 @@ fn vector_product(builder: &mut Builder, left: &Value, right: &Value) -> Result<
     if a.is_empty() || b.is_empty() {
         return Err(Refusal::Invalid("a scalar has no matrix product".into()));
     }
-    let row = if a.len() == 1 {
-        vec![1, a[0]]
-    } else {
-        a.clone()
-    };
-    let column = if b.len() == 1 {
-        vec![b[0], 1]
-    } else {
-        b.clone()
-    };
+    let row = if a.len() == 1 { vec![1, a[0]] } else { a.clone() };
+    let column = if b.len() == 1 { vec![b[0], 1] } else { b.clone() };
     let row = builder.emit(Operator::Reshape { shape: row }, std::slice::from_ref(left))?;
-    let column = builder.emit(
-        Operator::Reshape { shape: column },
-        std::slice::from_ref(right),
-    )?;
+    let column = builder.emit(Operator::Reshape { shape: column }, std::slice::from_ref(right))?;
     let product = matrix_product(builder, &row, &column)?;
     let mut shape = shape_of(builder, &product);
     let rank = shape.len();
@@ -213,9 +159,7 @@ pub(super) fn batch_normalisation(builder: &mut Builder, call: &Call) -> Result<
     let input = call.input(0)?;
     let shape = shape_of(builder, &input);
     if call.integer("training_mode", 0) != 0 {
-        return Err(Refusal::Unsupported(
-            "it is in training mode; export the model for inference".into(),
-        ));
+        return Err(Refusal::Unsupported("it is in training mode; export the model for inference".into()));
     }
     let names = ["scale", "bias", "mean", "variance"];
     let mut parameters = Vec::with_capacity(4);
@@ -223,31 +167,18 @@ pub(super) fn batch_normalisation(builder: &mut Builder, call: &Call) -> Result<
         let parameter = call.literal(index + 1, name)?;
         if shape.len() < 2 || parameter.tensor.shape != [shape[1]] {
             let given = &parameter.tensor.shape;
-            return Err(Refusal::Invalid(format!(
-                "its {name} has shape {given:?}, the input has {shape:?}"
-            )));
+            return Err(Refusal::Invalid(format!("its {name} has shape {given:?}, the input has {shape:?}")));
         }
         parameters.push(parameter);
     }
     let epsilon = call.real("epsilon", 1e-5);
     let [gain, bias, mean, variance] = [0, 1, 2, 3].map(|index| parameters[index].tensor.as_ref());
-    let factor = gain.zip(variance, |gain, variance| {
-        gain / (variance + epsilon).sqrt()
-    });
-    let shift = bias.zip(
-        &mean.zip(&factor, |mean, factor| mean * factor),
-        |bias, shift| bias - shift,
-    );
+    let factor = gain.zip(variance, |gain, variance| gain / (variance + epsilon).sqrt());
+    let shift = bias.zip(&mean.zip(&factor, |mean, factor| mean * factor), |bias, shift| bias - shift);
     let mut per_channel = vec![1; shape.len()];
     per_channel[1] = shape[1];
     let [factor, shift] = [factor, shift].map(|tensor| {
-        Value::Literal(
-            Literal {
-                tensor: tensor.into(),
-                ..parameters[0].clone()
-            }
-            .reshaped(per_channel.clone()),
-        )
+        Value::Literal(Literal { tensor: tensor.into(), ..parameters[0].clone() }.reshaped(per_channel.clone()))
     });
     let scaled = multiply(builder, &input, &factor)?;
     add(builder, &scaled, &shift)

@@ -101,10 +101,7 @@ pub struct Axes {
 impl Axes {
     /// The batch: dynamic axes that lead an input, and other axes of the same name.
     pub fn batch(batch: usize) -> Axes {
-        Axes {
-            batch,
-            named: BTreeMap::new(),
-        }
+        Axes { batch, named: BTreeMap::new() }
     }
 
     /// Another dynamic axis (the number of tokens, for example).
@@ -147,11 +144,7 @@ struct Imported {
 
 pub(super) fn import(bytes: &[u8], axes: &Axes) -> Result<Graph, Error> {
     let imported = lower_model(&onnx::decode(bytes)?, axes)?;
-    if imported.unsupported.is_empty() {
-        Ok(imported.graph)
-    } else {
-        Err(Error::Unsupported(imported.unsupported))
-    }
+    if imported.unsupported.is_empty() { Ok(imported.graph) } else { Err(Error::Unsupported(imported.unsupported)) }
 }
 
 /// Describes a file without failing: what could not be imported is part of the answer.
@@ -171,24 +164,17 @@ pub fn inspect(bytes: &[u8], axes: &Axes) -> Inspection {
     let model = match onnx::decode(bytes) {
         Ok(model) => model,
         Err(error) => {
-            return Inspection {
-                problem: Some(error),
-                ..inspection
-            };
+            return Inspection { problem: Some(error), ..inspection };
         }
     };
     inspection.producer.clone_from(&model.producer);
     inspection.operator_set = model.operator_set();
     for node in model.graph.iter().flat_map(|graph| &graph.nodes) {
-        *inspection
-            .file_nodes
-            .entry(node.operator.clone())
-            .or_default() += 1;
+        *inspection.file_nodes.entry(node.operator.clone()).or_default() += 1;
     }
     match lower_model(&model, axes) {
         Ok(Imported { graph, unsupported }) => {
-            let shape =
-                |(name, id): &(String, NodeId)| (name.clone(), graph.node(*id).shape.clone());
+            let shape = |(name, id): &(String, NodeId)| (name.clone(), graph.node(*id).shape.clone());
             inspection.inputs = graph.inputs().iter().map(shape).collect();
             inspection.outputs = graph.outputs().iter().map(shape).collect();
             inspection.graph_nodes = graph.nodes().len();
@@ -215,13 +201,7 @@ fn lower_model(model: &ModelMessage, axes: &Axes) -> Result<Imported, Error> {
     bind_initializers(graph, &mut scope)?;
     let inputs = bind_inputs(graph, axes, &mut builder, &mut scope, &mut unsupported)?;
     for node in &graph.nodes {
-        lower_node(
-            node,
-            model.operator_set(),
-            &mut builder,
-            &mut scope,
-            &mut unsupported,
-        )?;
+        lower_node(node, model.operator_set(), &mut builder, &mut scope, &mut unsupported)?;
     }
     let mut outputs = Vec::new();
     for output in &graph.outputs {
@@ -232,19 +212,11 @@ fn lower_model(model: &ModelMessage, axes: &Axes) -> Result<Imported, Error> {
             }
             Some(None) if !unsupported.is_empty() => {}
             _ => {
-                return Err(Error::Malformed(format!(
-                    "no node computes the output '{}'",
-                    output.name
-                )));
+                return Err(Error::Malformed(format!("no node computes the output '{}'", output.name)));
             }
         }
     }
-    let graph = rewrite::simplify(
-        builder.into_nodes(),
-        inputs,
-        outputs,
-        !unsupported.is_empty(),
-    )?;
+    let graph = rewrite::simplify(builder.into_nodes(), inputs, outputs, !unsupported.is_empty())?;
     Ok(Imported { graph, unsupported })
 }
 
@@ -253,11 +225,7 @@ fn bind_initializers(graph: &GraphMessage, scope: &mut Scope) -> Result<(), Erro
         let invalid = |reason| Error::Malformed(format!("tensor '{}': {reason}", initializer.name));
         let (tensor, kind) = initializer.values().map_err(invalid)?;
         // Trained tensors are real; integer initializers are axes and shapes.
-        let visibility = if kind == ElementKind::Real {
-            Visibility::Weight
-        } else {
-            Visibility::Structural
-        };
+        let visibility = if kind == ElementKind::Real { Visibility::Weight } else { Visibility::Structural };
         let literal = Literal::new(&initializer.name, tensor, kind, visibility);
         scope.insert(initializer.name.clone(), Some(Value::Literal(literal)));
     }
@@ -271,23 +239,13 @@ fn bind_inputs(
     scope: &mut Scope,
     unsupported: &mut Vec<Unsupported>,
 ) -> Result<Vec<(String, NodeId)>, Error> {
-    let true_inputs: Vec<&ValueMessage> = graph
-        .inputs
-        .iter()
-        .filter(|input| !scope.contains_key(&input.name))
-        .collect();
-    let batch_names: Vec<&str> = true_inputs
-        .iter()
-        .filter_map(|input| leading_parameter(input))
-        .collect();
+    let true_inputs: Vec<&ValueMessage> =
+        graph.inputs.iter().filter(|input| !scope.contains_key(&input.name)).collect();
+    let batch_names: Vec<&str> = true_inputs.iter().filter_map(|input| leading_parameter(input)).collect();
     let mut inputs = Vec::new();
     for input in true_inputs {
         let shape = input_shape(input, axes, &batch_names)?;
-        let kind = input
-            .kind
-            .as_ref()
-            .and_then(|kind| kind.tensor.as_ref())
-            .map(|tensor| tensor.element);
+        let kind = input.kind.as_ref().and_then(|kind| kind.tensor.as_ref()).map(|tensor| tensor.element);
         if kind.is_some_and(|kind| kind != 0 && onnx::element_kind(kind) != Ok(ElementKind::Real)) {
             unsupported.push(Unsupported {
                 node: input.name.clone(),
@@ -310,51 +268,28 @@ fn dimensions(input: &ValueMessage) -> Option<&[onnx::DimensionMessage]> {
 }
 
 fn leading_parameter(input: &ValueMessage) -> Option<&str> {
-    dimensions(input)?
-        .first()?
-        .parameter
-        .as_deref()
-        .filter(|name| !name.is_empty())
+    dimensions(input)?.first()?.parameter.as_deref().filter(|name| !name.is_empty())
 }
 
-fn input_shape(
-    input: &ValueMessage,
-    axes: &Axes,
-    batch_names: &[&str],
-) -> Result<Vec<usize>, Error> {
-    let invalid = |reason: String| Error::Invalid {
-        node: input.name.clone(),
-        operator: "Input".into(),
-        reason,
-    };
+fn input_shape(input: &ValueMessage, axes: &Axes, batch_names: &[&str]) -> Result<Vec<usize>, Error> {
+    let invalid = |reason: String| Error::Invalid { node: input.name.clone(), operator: "Input".into(), reason };
     let dims = dimensions(input).ok_or_else(|| invalid("the file gives no shape for it".into()))?;
     let mut shape = Vec::with_capacity(dims.len());
     for (position, dim) in dims.iter().enumerate() {
         let name = dim.parameter.as_deref().unwrap_or("");
         let extent = match (dim.value, axes.named.get(name)) {
-            (Some(value), _) if value > 0 => {
-                usize::try_from(value).map_err(|error| invalid(error.to_string()))?
-            }
+            (Some(value), _) if value > 0 => usize::try_from(value).map_err(|error| invalid(error.to_string()))?,
             (_, Some(&extent)) if !name.is_empty() => extent,
             _ if position == 0 || (!name.is_empty() && batch_names.contains(&name)) => axes.batch,
             _ => {
-                let axis = if name.is_empty() {
-                    position.to_string()
-                } else {
-                    name.to_string()
-                };
-                return Err(Error::Axis {
-                    input: input.name.clone(),
-                    axis,
-                });
+                let axis = if name.is_empty() { position.to_string() } else { name.to_string() };
+                return Err(Error::Axis { input: input.name.clone(), axis });
             }
         };
         shape.push(extent);
     }
     if shape.contains(&0) {
-        return Err(invalid(format!(
-            "shape {shape:?} is empty: every extent must be at least 1"
-        )));
+        return Err(invalid(format!("shape {shape:?} is empty: every extent must be at least 1")));
     }
     element_count(&shape).map_err(invalid)?;
     Ok(shape)
@@ -368,11 +303,7 @@ fn lower_node(
     unsupported: &mut Vec<Unsupported>,
 ) -> Result<(), Error> {
     let first_output = node.outputs.iter().find(|name| !name.is_empty());
-    let name = if node.name.is_empty() {
-        first_output.cloned().unwrap_or_default()
-    } else {
-        node.name.clone()
-    };
+    let name = if node.name.is_empty() { first_output.cloned().unwrap_or_default() } else { node.name.clone() };
     builder.begin(&name);
     let outcome = match Call::bind(node, operator_set, scope) {
         Err(refusal) => Err(refusal),
@@ -383,19 +314,11 @@ fn lower_node(
     let values = match outcome {
         Ok(values) => values,
         Err(Refusal::Unsupported(reason)) => {
-            unsupported.push(Unsupported {
-                node: name,
-                operator: node.operator.clone(),
-                reason,
-            });
+            unsupported.push(Unsupported { node: name, operator: node.operator.clone(), reason });
             Vec::new()
         }
         Err(Refusal::Invalid(reason)) => {
-            return Err(Error::Invalid {
-                node: name,
-                operator: node.operator.clone(),
-                reason,
-            });
+            return Err(Error::Invalid { node: name, operator: node.operator.clone(), reason });
         }
     };
     let mut values = values.into_iter();
@@ -406,19 +329,13 @@ fn lower_node(
 }
 
 fn unknown_operator() -> Refusal {
-    Refusal::Unsupported(format!(
-        "operator is not supported; supported are {}",
-        SUPPORTED.join(", ")
-    ))
+    Refusal::Unsupported(format!("operator is not supported; supported are {}", SUPPORTED.join(", ")))
 }
 
 /// The dispatch: what follows is found in the module that a line names.
 fn lower(builder: &mut Builder, call: &Call) -> Result<Vec<Value>, Refusal> {
     if !call.is_standard() {
-        return Err(Refusal::Unsupported(format!(
-            "operators of domain '{}' are not supported",
-            call.domain()
-        )));
+        return Err(Refusal::Unsupported(format!("operators of domain '{}' are not supported", call.domain())));
     }
     if let Some(literal) = constants::fold(builder, call)? {
         return Ok(vec![Value::Literal(literal)]);
@@ -428,20 +345,20 @@ fn lower(builder: &mut Builder, call: &Call) -> Result<Vec<Value>, Refusal> {
         "Gemm" => linear::gemm(builder, call)?,
         "MatMul" => linear::matrix_product(builder, &call.input(0)?, &call.input(1)?)?,
         "BatchNormalization" => linear::batch_normalisation(builder, call)?,
-        "Add" | "Sub" | "Mul" | "Div" | "Sum" | "Pow" | "Where" | "Clip" | "Max" | "Min"
-        | "Neg" => elementwise::lower(builder, call)?,
-        "Gelu" | "Sigmoid" | "Tanh" | "Relu" | "Erf" | "Exp" | "Log" | "Softplus" | "Sqrt"
-        | "Reciprocal" => elementwise::activation(builder, call)?,
+        "Add" | "Sub" | "Mul" | "Div" | "Sum" | "Pow" | "Where" | "Clip" | "Max" | "Min" | "Neg" => {
+            elementwise::lower(builder, call)?
+        }
+        "Gelu" | "Sigmoid" | "Tanh" | "Relu" | "Erf" | "Exp" | "Log" | "Softplus" | "Sqrt" | "Reciprocal" => {
+            elementwise::activation(builder, call)?
+        }
         "Identity" | "Dropout" | "Cast" => structure::unchanged(call)?,
         "Split" => return structure::split(builder, call),
-        "Reshape" | "Flatten" | "Squeeze" | "Unsqueeze" | "Transpose" | "Expand" | "Slice"
-        | "Concat" | "Gather" | "Pad" | "Tile" => structure::lower(builder, call)?,
-        "ReduceMean" | "ReduceSum" | "GlobalAveragePool" | "AveragePool" | "MaxPool"
-        | "Softmax" | "LayerNormalization" => rows::lower(builder, call)?,
+        "Reshape" | "Flatten" | "Squeeze" | "Unsqueeze" | "Transpose" | "Expand" | "Slice" | "Concat" | "Gather"
+        | "Pad" | "Tile" => structure::lower(builder, call)?,
+        "ReduceMean" | "ReduceSum" | "GlobalAveragePool" | "AveragePool" | "MaxPool" | "Softmax"
+        | "LayerNormalization" => rows::lower(builder, call)?,
         known if SUPPORTED.contains(&known) => {
-            return Err(Refusal::Unsupported(
-                "only supported on constants and shapes".into(),
-            ));
+            return Err(Refusal::Unsupported("only supported on constants and shapes".into()));
         }
         _ => return Err(unknown_operator()),
     };

@@ -13,9 +13,7 @@ pub(super) fn lower(builder: &mut Builder, call: &Call) -> Result<Value, Refusal
     match call.operator() {
         "ReduceMean" | "ReduceSum" => {
             let empty_is_none = call.integer("noop_with_empty_axes", 0) != 0;
-            let named = call
-                .integers_at(1, "axes")?
-                .filter(|named| !named.is_empty());
+            let named = call.integers_at(1, "axes")?.filter(|named| !named.is_empty());
             let over = match named {
                 Some(named) => axes(&named, shape.len())?,
                 None if empty_is_none => return Ok(input),
@@ -26,10 +24,7 @@ pub(super) fn lower(builder: &mut Builder, call: &Call) -> Result<Value, Refusal
             if call.integer("keepdims", 1) != 0 {
                 return Ok(reduced);
             }
-            let shape = (0..shape.len())
-                .filter(|axis| !over.contains(axis))
-                .map(|axis| shape[axis])
-                .collect();
+            let shape = (0..shape.len()).filter(|axis| !over.contains(axis)).map(|axis| shape[axis]).collect();
             builder.emit(Operator::Reshape { shape }, &[reduced])
         }
         "GlobalAveragePool" => reduce(builder, input, &(2..shape.len()).collect::<Vec<_>>(), true),
@@ -43,49 +38,25 @@ pub(super) fn lower(builder: &mut Builder, call: &Call) -> Result<Value, Refusal
     }
 }
 
-fn reduce(
-    builder: &mut Builder,
-    input: Value,
-    over: &[usize],
-    mean: bool,
-) -> Result<Value, Refusal> {
-    let count: usize = over
-        .iter()
-        .map(|&axis| builder.shape(&input)[axis])
-        .product();
-    let sum = builder.emit(
-        Operator::ReduceSum {
-            axes: over.to_vec(),
-        },
-        &[input],
-    )?;
-    if mean && count > 0 {
-        scale(builder, &sum, 1.0 / count as f64)
-    } else {
-        Ok(sum)
-    }
+fn reduce(builder: &mut Builder, input: Value, over: &[usize], mean: bool) -> Result<Value, Refusal> {
+    let count: usize = over.iter().map(|&axis| builder.shape(&input)[axis]).product();
+    let sum = builder.emit(Operator::ReduceSum { axes: over.to_vec() }, &[input])?;
+    if mean && count > 0 { scale(builder, &sum, 1.0 / count as f64) } else { Ok(sum) }
 }
 
 fn pool_window(builder: &Builder, call: &Call, input: &Value) -> Result<Window, Refusal> {
     let window = window(builder, call, input, [0, 0])?;
     if window.dilations != [1, 1] {
-        return Err(Refusal::Unsupported(
-            "dilated pooling; dilations of 1 are supported".into(),
-        ));
+        return Err(Refusal::Unsupported("dilated pooling; dilations of 1 are supported".into()));
     }
     for axis in 0..2 {
         let extent = builder.shape(input)[2 + axis] + window.pads[axis] + window.pads[axis + 2];
         if window.pads[axis].max(window.pads[axis + 2]) >= window.kernel[axis] {
-            return Err(Refusal::Invalid(format!(
-                "pads {:?} reach the kernel {:?}",
-                window.pads, window.kernel
-            )));
+            return Err(Refusal::Invalid(format!("pads {:?} reach the kernel {:?}", window.pads, window.kernel)));
         }
         let rest = extent.saturating_sub(window.kernel[axis]) % window.strides[axis];
         if call.integer("ceil_mode", 0) != 0 && rest != 0 {
-            return Err(Refusal::Unsupported(
-                "ceil_mode where the windows do not fit exactly".into(),
-            ));
+            return Err(Refusal::Unsupported("ceil_mode where the windows do not fit exactly".into()));
         }
     }
     Ok(window)
@@ -95,12 +66,7 @@ fn average_pool(builder: &mut Builder, call: &Call, input: Value) -> Result<Valu
     let window = pool_window(builder, call, &input)?;
     let shape = shape_of(builder, &input);
     let ones = Tensor::filled(&[1, 1, shape[2], shape[3]], 1.0);
-    let sum = builder.emit(
-        Operator::SumPool {
-            window: window.clone(),
-        },
-        &[input],
-    )?;
+    let sum = builder.emit(Operator::SumPool { window: window.clone() }, &[input])?;
     let area = (window.kernel[0] * window.kernel[1]) as f64;
     if window.pads == [0; 4] || call.integer("count_include_pad", 0) != 0 {
         return scale(builder, &sum, 1.0 / area);
@@ -113,84 +79,41 @@ fn average_pool(builder: &mut Builder, call: &Call, input: Value) -> Result<Valu
     multiply(builder, &sum, &Value::Literal(counts.map(f64::recip)))
 }
 
-fn softmax(
-    builder: &mut Builder,
-    call: &Call,
-    input: Value,
-    shape: &[usize],
-) -> Result<Value, Refusal> {
+fn softmax(builder: &mut Builder, call: &Call, input: Value, shape: &[usize]) -> Result<Value, Refusal> {
     let coerced = call.operator_set < 13;
-    let at = axis(
-        call.integer("axis", if coerced { 1 } else { -1 }),
-        shape.len(),
-    )?;
+    let at = axis(call.integer("axis", if coerced { 1 } else { -1 }), shape.len())?;
     if coerced {
         // Before operator set 13 all axes from `axis` on form one row.
         let flat = vec![shape[..at].iter().product(), shape[at..].iter().product()];
         let rows = builder.emit(Operator::Reshape { shape: flat }, &[input])?;
         let rows = builder.emit(Operator::Softmax, &[rows])?;
-        return builder.emit(
-            Operator::Reshape {
-                shape: shape.to_vec(),
-            },
-            &[rows],
-        );
+        return builder.emit(Operator::Reshape { shape: shape.to_vec() }, &[rows]);
     }
     let mut permutation: Vec<usize> = (0..shape.len()).collect();
     permutation.swap(at, shape.len() - 1);
-    let rows = builder.emit(
-        Operator::Transpose {
-            permutation: permutation.clone(),
-        },
-        &[input],
-    )?;
+    let rows = builder.emit(Operator::Transpose { permutation: permutation.clone() }, &[input])?;
     let rows = builder.emit(Operator::Softmax, &[rows])?;
     builder.emit(Operator::Transpose { permutation }, &[rows])
 }
 
-fn layer_norm(
-    builder: &mut Builder,
-    call: &Call,
-    input: Value,
-    shape: &[usize],
-) -> Result<Value, Refusal> {
+fn layer_norm(builder: &mut Builder, call: &Call, input: Value, shape: &[usize]) -> Result<Value, Refusal> {
     let at = axis(call.integer("axis", -1), shape.len())?;
     let length: usize = shape[at..].iter().product();
     let flatten = |literal: Literal, name: &str| {
         if literal.tensor.data.len() != length {
             let given = &literal.tensor.shape;
-            return Err(Refusal::Invalid(format!(
-                "its {name} has shape {given:?}, rows have {length} elements"
-            )));
+            return Err(Refusal::Invalid(format!("its {name} has shape {given:?}, rows have {length} elements")));
         }
         Ok(literal.reshaped(vec![length]).constant())
     };
-    let gamma = call
-        .optional_literal(1, "scale")?
-        .map(|literal| flatten(literal, "scale"))
-        .transpose()?;
-    let beta = call
-        .optional_literal(2, "bias")?
-        .map(|literal| flatten(literal, "bias"))
-        .transpose()?;
+    let gamma = call.optional_literal(1, "scale")?.map(|literal| flatten(literal, "scale")).transpose()?;
+    let beta = call.optional_literal(2, "bias")?.map(|literal| flatten(literal, "bias")).transpose()?;
     let epsilon = call.real("epsilon", 1e-5);
     if !(epsilon > 0.0 && epsilon.is_finite()) {
         return Err(Refusal::Invalid("its epsilon is not positive".into()));
     }
     let flat = shape[..at].iter().copied().chain([length]).collect();
     let rows = builder.emit(Operator::Reshape { shape: flat }, &[input])?;
-    let rows = builder.emit(
-        Operator::LayerNorm {
-            gamma,
-            beta,
-            epsilon,
-        },
-        &[rows],
-    )?;
-    builder.emit(
-        Operator::Reshape {
-            shape: shape.to_vec(),
-        },
-        &[rows],
-    )
+    let rows = builder.emit(Operator::LayerNorm { gamma, beta, epsilon }, &[rows])?;
+    builder.emit(Operator::Reshape { shape: shape.to_vec() }, &[rows])
 }

@@ -52,16 +52,10 @@ fn match_root(rewriter: &Rewriter, root: NodeId) -> Option<(Function, NodeId)> {
     }
     let inputs = &rewriter.node(product).inputs;
     let (left, right) = (inputs[0], inputs[1]);
-    match_factors(rewriter, scale, left, right)
-        .or_else(|| match_factors(rewriter, scale, right, left))
+    match_factors(rewriter, scale, left, right).or_else(|| match_factors(rewriter, scale, right, left))
 }
 
-fn match_factors(
-    rewriter: &Rewriter,
-    scale: f64,
-    gate: NodeId,
-    linear: NodeId,
-) -> Option<(Function, NodeId)> {
+fn match_factors(rewriter: &Rewriter, scale: f64, gate: NodeId, linear: NodeId) -> Option<(Function, NodeId)> {
     let gate = affine_activation(rewriter, gate, DEPTH_MAX)?;
     let (mut scale, mut x) = (scale, linear);
     for _ in 0..DEPTH_MAX {
@@ -86,10 +80,7 @@ fn identify(gate: &AffineActivation, scale: f64, argument: [f64; 4]) -> Option<F
     let (offset, gain) = if halves { (0.5, 0.5) } else { (0.0, 1.0) };
     let fits = close(scale * gate.offset, offset)
         && close(scale * gate.gain, gain)
-        && argument
-            .iter()
-            .zip(expected)
-            .all(|(&given, wanted)| close(given, wanted));
+        && argument.iter().zip(expected).all(|(&given, wanted)| close(given, wanted));
     fits.then_some(function)
 }
 
@@ -97,29 +88,17 @@ fn affine_activation(rewriter: &Rewriter, id: NodeId, depth: usize) -> Option<Af
     let operator = rewriter.operator(id);
     let source = rewriter.source(id)?;
     if let Operator::Activation { function } = operator {
-        return Some(AffineActivation {
-            offset: 0.0,
-            gain: 1.0,
-            function: *function,
-            argument: source,
-        });
+        return Some(AffineActivation { offset: 0.0, gain: 1.0, function: *function, argument: source });
     }
     let inner = |depth: usize| affine_activation(rewriter, source, depth);
     let depth = depth.checked_sub(1)?;
     if let Some(factor) = scalar_factor(operator) {
         let inner = inner(depth)?;
-        return Some(AffineActivation {
-            offset: inner.offset * factor,
-            gain: inner.gain * factor,
-            ..inner
-        });
+        return Some(AffineActivation { offset: inner.offset * factor, gain: inner.gain * factor, ..inner });
     }
     let summand = scalar_summand(operator)?;
     let inner = inner(depth)?;
-    Some(AffineActivation {
-        offset: inner.offset + summand,
-        ..inner
-    })
+    Some(AffineActivation { offset: inner.offset + summand, ..inner })
 }
 
 /// Coefficients of 1, x, x², x³ if the node is such a polynomial in the value of `x`.
@@ -152,10 +131,7 @@ fn polynomial(rewriter: &Rewriter, id: NodeId, x: NodeId, depth: usize) -> Optio
                     product[i + j] += left * right;
                 }
             }
-            product[4..]
-                .iter()
-                .all(|&high| high == 0.0)
-                .then(|| std::array::from_fn(|power| product[power]))
+            product[4..].iter().all(|&high| high == 0.0).then(|| std::array::from_fn(|power| product[power]))
         }
         _ => None,
     }

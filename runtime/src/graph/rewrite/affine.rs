@@ -8,10 +8,7 @@ use crate::graph::reference::multiply_into;
 use crate::graph::tensor::{Tensor, broadcast_shape};
 
 fn tensor(constant: &Constant) -> Tensor {
-    Tensor {
-        shape: constant.shape().to_vec(),
-        data: elements(constant).to_vec(),
-    }
+    Tensor { shape: constant.shape().to_vec(), data: elements(constant).to_vec() }
 }
 
 /// The same constant with a new value, as secret as both that it was made from.
@@ -23,17 +20,12 @@ fn remade(constant: &Constant, other: Visibility, value: Tensor) -> Constant {
 pub(super) fn merge(rewriter: &mut Rewriter) -> bool {
     let mut changed = false;
     for id in rewriter.ids() {
-        let Some(first) = rewriter
-            .source(id)
-            .filter(|first| rewriter.use_counts()[first.index()] == 1)
-        else {
+        let Some(first) = rewriter.source(id).filter(|first| rewriter.use_counts()[first.index()] == 1) else {
             continue;
         };
         let (a, b, sum) = match (rewriter.operator(first), rewriter.operator(id)) {
             (Operator::Scale { factor: a }, Operator::Scale { factor: b }) => (a, b, false),
-            (Operator::AddConstant { constant: a }, Operator::AddConstant { constant: b }) => {
-                (a, b, true)
-            }
+            (Operator::AddConstant { constant: a }, Operator::AddConstant { constant: b }) => (a, b, true),
             _ => continue,
         };
         let Ok(shape) = broadcast_shape(a.shape(), b.shape()) else {
@@ -44,11 +36,8 @@ pub(super) fn merge(rewriter: &mut Rewriter) -> bool {
         let merged = remade(b, a.visibility, value);
         let x = rewriter.node(first).inputs.clone();
         let node = &mut rewriter.nodes[id.index()];
-        node.operator = if sum {
-            Operator::AddConstant { constant: merged }
-        } else {
-            Operator::Scale { factor: merged }
-        };
+        node.operator =
+            if sum { Operator::AddConstant { constant: merged } } else { Operator::Scale { factor: merged } };
         node.inputs = x;
         changed = true;
     }
@@ -63,11 +52,7 @@ fn per_channel(constant: &Constant, shape: &[usize], axis: usize) -> Option<Vec<
         return None;
     }
     let values = elements(constant);
-    Some(if values.len() == 1 {
-        vec![values[0]; shape[axis]]
-    } else {
-        values.to_vec()
-    })
+    Some(if values.len() == 1 { vec![values[0]; shape[axis]] } else { values.to_vec() })
 }
 
 /// A scale or summand per channel behind a dense layer, a convolution or a layer norm that only it uses.
@@ -96,11 +81,7 @@ pub(super) fn into_producer(rewriter: &mut Rewriter) -> bool {
             continue;
         };
         let channels = Constant::new(constant.name.clone(), constant.visibility, vector(channels));
-        absorb(
-            &mut rewriter.nodes[producer.index()].operator,
-            &channels,
-            is_scale,
-        );
+        absorb(&mut rewriter.nodes[producer.index()].operator, &channels, is_scale);
         rewriter.redirect(id, producer);
         changed = true;
     }
@@ -108,33 +89,18 @@ pub(super) fn into_producer(rewriter: &mut Rewriter) -> bool {
 }
 
 fn vector(data: Vec<f64>) -> Tensor {
-    Tensor {
-        shape: vec![data.len()],
-        data,
-    }
+    Tensor { shape: vec![data.len()], data }
 }
 
 /// Multiplies or adds one value per output channel.
 fn absorb(operator: &mut Operator, channels: &Constant, is_scale: bool) {
     let values = elements(channels);
     let combine = |slot: &mut Option<Constant>, neutral: f64, function: fn(f64, f64) -> f64| {
-        let old = slot
-            .as_ref()
-            .map_or_else(|| vec![neutral; values.len()], |old| elements(old).to_vec());
-        let visibility = slot
-            .as_ref()
-            .map_or(Visibility::Structural, |old| old.visibility);
+        let old = slot.as_ref().map_or_else(|| vec![neutral; values.len()], |old| elements(old).to_vec());
+        let visibility = slot.as_ref().map_or(Visibility::Structural, |old| old.visibility);
         let name = slot.as_ref().unwrap_or(channels).name.clone();
-        let new = old
-            .iter()
-            .zip(values)
-            .map(|(&old, &value)| function(old, value))
-            .collect();
-        *slot = Some(Constant::new(
-            name,
-            visibility.max(channels.visibility),
-            vector(new),
-        ));
+        let new = old.iter().zip(values).map(|(&old, &value)| function(old, value)).collect();
+        *slot = Some(Constant::new(name, visibility.max(channels.visibility), vector(new)));
     };
     match operator {
         Operator::LayerNorm { gamma, beta, .. } => {
@@ -159,19 +125,13 @@ fn absorb(operator: &mut Operator, channels: &Constant, is_scale: bool) {
             // A dense weight is [in, out], a convolution's [out, ..].
             if value.shape.len() == 2 {
                 value.data.chunks_exact_mut(values.len()).for_each(|row| {
-                    row.iter_mut()
-                        .zip(values)
-                        .for_each(|(element, factor)| *element *= factor);
+                    row.iter_mut().zip(values).for_each(|(element, factor)| *element *= factor);
                 });
             } else {
                 let length = value.data.len() / values.len();
-                value
-                    .data
-                    .chunks_exact_mut(length)
-                    .zip(values)
-                    .for_each(|(kernel, factor)| {
-                        kernel.iter_mut().for_each(|element| *element *= factor);
-                    });
+                value.data.chunks_exact_mut(length).zip(values).for_each(|(kernel, factor)| {
+                    kernel.iter_mut().for_each(|element| *element *= factor);
+                });
             }
             *weight = remade(weight, channels.visibility, value);
         }
@@ -198,8 +158,7 @@ fn is_homogeneous(operator: &Operator) -> bool {
 pub(super) fn scalars(rewriter: &mut Rewriter) -> bool {
     let mut changed = false;
     for id in rewriter.ids() {
-        if scalar_factor(rewriter.operator(id)).is_none() || rewriter.use_counts()[id.index()] == 0
-        {
+        if scalar_factor(rewriter.operator(id)).is_none() || rewriter.use_counts()[id.index()] == 0 {
             continue;
         }
         let Operator::Scale { factor } = rewriter.operator(id).clone() else {
@@ -217,11 +176,7 @@ pub(super) fn scalars(rewriter: &mut Rewriter) -> bool {
             continue;
         };
         for absorber in absorbers {
-            scale_weight(
-                &mut rewriter.nodes[absorber.index()].operator,
-                &factor,
-                absorber < id,
-            );
+            scale_weight(&mut rewriter.nodes[absorber.index()].operator, &factor, absorber < id);
         }
         rewriter.redirect(id, x);
         changed = true;
@@ -251,14 +206,8 @@ fn backward(rewriter: &Rewriter, id: NodeId) -> Option<NodeId> {
         return None;
     }
     match rewriter.operator(id) {
-        Operator::Dense { .. }
-        | Operator::Conv { .. }
-        | Operator::LayerNorm { gamma: Some(_), .. } => Some(id),
-        Operator::MatMul => rewriter
-            .node(id)
-            .inputs
-            .iter()
-            .find_map(|&operand| backward(rewriter, operand)),
+        Operator::Dense { .. } | Operator::Conv { .. } | Operator::LayerNorm { gamma: Some(_), .. } => Some(id),
+        Operator::MatMul => rewriter.node(id).inputs.iter().find_map(|&operand| backward(rewriter, operand)),
         operator if is_homogeneous(operator) => backward(rewriter, rewriter.source(id)?),
         _ => None,
     }
@@ -267,13 +216,7 @@ fn backward(rewriter: &Rewriter, id: NodeId) -> Option<NodeId> {
 /// Multiplies a linear operator by a number, its bias too where the number came after it.
 fn scale_weight(operator: &mut Operator, factor: &Constant, with_bias: bool) {
     let number = elements(factor)[0];
-    let scaled = |constant: &Constant| {
-        remade(
-            constant,
-            factor.visibility,
-            tensor(constant).map(|x| x * number),
-        )
-    };
+    let scaled = |constant: &Constant| remade(constant, factor.visibility, tensor(constant).map(|x| x * number));
     match operator {
         Operator::Dense { weight, bias } | Operator::Conv { weight, bias, .. } => {
             *weight = scaled(weight);
@@ -300,18 +243,12 @@ pub(super) fn norm_into_dense(rewriter: &mut Rewriter) -> bool {
         if (gamma.is_none() && beta.is_none()) || !dense_users(rewriter, id, 1.0, &mut layers) {
             continue;
         }
-        let unique =
-            |layer: NodeId| layers.iter().filter(|&&(other, _)| other == layer).count() == 1;
+        let unique = |layer: NodeId| layers.iter().filter(|&&(other, _)| other == layer).count() == 1;
         if layers.is_empty() || !layers.iter().all(|&(layer, _)| unique(layer)) {
             continue;
         }
         for (layer, multiplicity) in layers {
-            move_affine(
-                &mut rewriter.nodes[layer.index()].operator,
-                gamma.as_ref(),
-                beta.as_ref(),
-                multiplicity,
-            );
+            move_affine(&mut rewriter.nodes[layer.index()].operator, gamma.as_ref(), beta.as_ref(), multiplicity);
         }
         if let Operator::LayerNorm { gamma, beta, .. } = &mut rewriter.nodes[id.index()].operator {
             (*gamma, *beta) = (None, None);
@@ -323,12 +260,7 @@ pub(super) fn norm_into_dense(rewriter: &mut Rewriter) -> bool {
 
 /// Dense layers at the end of every path, with how often the path adds each row up; only operators that keep the last
 /// axis whole may lie between.
-fn dense_users(
-    rewriter: &Rewriter,
-    id: NodeId,
-    multiplicity: f64,
-    layers: &mut Vec<(NodeId, f64)>,
-) -> bool {
+fn dense_users(rewriter: &Rewriter, id: NodeId, multiplicity: f64, layers: &mut Vec<(NodeId, f64)>) -> bool {
     let Some(users) = rewriter.users(id) else {
         return false;
     };
@@ -341,9 +273,7 @@ fn dense_users(
                 layers.push((user, multiplicity));
                 return layers.len() < 64;
             }
-            Operator::Reshape { .. } | Operator::Broadcast { .. } => {
-                node.shape.last() == shape.last()
-            }
+            Operator::Reshape { .. } | Operator::Broadcast { .. } => node.shape.last() == shape.last(),
             Operator::Transpose { permutation } => permutation[last] == last,
             Operator::Gather { axis, .. } => *axis != last,
             Operator::Slice { axes } => axes[last].length == shape[last] && axes[last].step == 1,
@@ -358,41 +288,23 @@ fn dense_users(
     })
 }
 
-fn move_affine(
-    operator: &mut Operator,
-    gamma: Option<&Constant>,
-    beta: Option<&Constant>,
-    multiplicity: f64,
-) {
+fn move_affine(operator: &mut Operator, gamma: Option<&Constant>, beta: Option<&Constant>, multiplicity: f64) {
     let Operator::Dense { weight, bias } = operator else {
         return;
     };
     let (rows, columns) = (weight.shape()[0], weight.shape()[1]);
     if let Some(beta) = beta {
-        let mut sum = bias
-            .as_ref()
-            .map_or_else(|| vec![0.0; columns], |bias| elements(bias).to_vec());
-        let shift: Vec<f64> = elements(beta)
-            .iter()
-            .map(|value| value * multiplicity)
-            .collect();
+        let mut sum = bias.as_ref().map_or_else(|| vec![0.0; columns], |bias| elements(bias).to_vec());
+        let shift: Vec<f64> = elements(beta).iter().map(|value| value * multiplicity).collect();
         multiply_into(&mut sum, &shift, elements(weight), rows, columns);
         let old = bias.as_ref().unwrap_or(beta);
-        *bias = Some(remade(
-            old,
-            weight.visibility.max(beta.visibility),
-            vector(sum),
-        ));
+        *bias = Some(remade(old, weight.visibility.max(beta.visibility), vector(sum)));
     }
     if let Some(gamma) = gamma {
         let mut value = tensor(weight);
-        value
-            .data
-            .chunks_exact_mut(columns.max(1))
-            .zip(elements(gamma))
-            .for_each(|(row, factor)| {
-                row.iter_mut().for_each(|element| *element *= factor);
-            });
+        value.data.chunks_exact_mut(columns.max(1)).zip(elements(gamma)).for_each(|(row, factor)| {
+            row.iter_mut().for_each(|element| *element *= factor);
+        });
         *weight = remade(weight, gamma.visibility, value);
     }
 }

@@ -33,28 +33,15 @@ pub(super) fn simplify(
     let mut rewriter = Rewriter { nodes, outputs };
     if keep_unused {
         let uses = rewriter.use_counts();
-        let unused = rewriter
-            .nodes
-            .iter()
-            .filter(|node| uses[node.id.index()] == 0)
-            .map(|node| node.id);
+        let unused = rewriter.nodes.iter().filter(|node| uses[node.id.index()] == 0).map(|node| node.id);
         let kept: Vec<_> = unused.map(|id| (String::new(), id)).collect();
         rewriter.outputs.extend(kept);
     }
     // Patterns first: folding a scale into a dense layer would break a pattern that the scale belongs to.
-    let patterns: &[fn(&mut Rewriter) -> bool] = &[
-        structure::simplify,
-        activations::recognise,
-        normalisation::recognise,
-        normalisation::masks,
-    ];
-    let folds: &[fn(&mut Rewriter) -> bool] = &[
-        affine::merge,
-        affine::into_producer,
-        affine::scalars,
-        affine::norm_into_dense,
-        structure::simplify,
-    ];
+    let patterns: &[fn(&mut Rewriter) -> bool] =
+        &[structure::simplify, activations::recognise, normalisation::recognise, normalisation::masks];
+    let folds: &[fn(&mut Rewriter) -> bool] =
+        &[affine::merge, affine::into_producer, affine::scalars, affine::norm_into_dense, structure::simplify];
     for passes in [patterns, folds] {
         for _ in 0..ROUNDS_MAX {
             rewriter.remove_dead();
@@ -107,22 +94,14 @@ impl Rewriter {
         if self.outputs.iter().any(|(_, output)| *output == id) {
             return None;
         }
-        let uses = |node: &Node| {
-            std::iter::repeat_n(
-                node.id,
-                node.inputs.iter().filter(|input| **input == id).count(),
-            )
-        };
+        let uses = |node: &Node| std::iter::repeat_n(node.id, node.inputs.iter().filter(|input| **input == id).count());
         Some(self.nodes.iter().flat_map(uses).collect())
     }
 
     /// Makes every user of `from` use `to`, which must be computed before all of them.
     fn redirect(&mut self, from: NodeId, to: NodeId) {
         let inputs = self.nodes.iter_mut().flat_map(|node| &mut node.inputs);
-        for id in inputs
-            .chain(self.outputs.iter_mut().map(|(_, id)| id))
-            .filter(|id| **id == from)
-        {
+        for id in inputs.chain(self.outputs.iter_mut().map(|(_, id)| id)).filter(|id| **id == from) {
             *id = to;
         }
     }
@@ -130,21 +109,13 @@ impl Rewriter {
     /// Puts a new node between `id` and its only input; returns the identifier that `id`'s node has afterwards.
     fn insert_before(&mut self, id: NodeId, operator: Operator) -> NodeId {
         let later = |other: NodeId| {
-            if other >= id {
-                NodeId::from_index(other.index() + 1)
-            } else {
-                other
-            }
+            if other >= id { NodeId::from_index(other.index() + 1) } else { other }
         };
         for node in &mut self.nodes {
             node.id = later(node.id);
-            node.inputs
-                .iter_mut()
-                .for_each(|input| *input = later(*input));
+            node.inputs.iter_mut().for_each(|input| *input = later(*input));
         }
-        self.outputs
-            .iter_mut()
-            .for_each(|(_, output)| *output = later(*output));
+        self.outputs.iter_mut().for_each(|(_, output)| *output = later(*output));
         let moved = &mut self.nodes[id.index()];
         let inserted = Node {
             id,
@@ -160,15 +131,11 @@ impl Rewriter {
     /// Removes nodes that no output needs (inputs of the model stay).
     fn remove_dead(&mut self) {
         let mut live = vec![false; self.nodes.len()];
-        self.outputs
-            .iter()
-            .for_each(|(_, id)| live[id.index()] = true);
+        self.outputs.iter().for_each(|(_, id)| live[id.index()] = true);
         for node in self.nodes.iter().rev() {
             if live[node.id.index()] || node.operator == Operator::Input {
                 live[node.id.index()] = true;
-                node.inputs
-                    .iter()
-                    .for_each(|input| live[input.index()] = true);
+                node.inputs.iter().for_each(|input| live[input.index()] = true);
             }
         }
         let mut renamed = Vec::with_capacity(self.nodes.len());
@@ -180,63 +147,36 @@ impl Rewriter {
         self.nodes.retain(|node| live[node.id.index()]);
         for node in &mut self.nodes {
             node.id = renamed[node.id.index()];
-            node.inputs
-                .iter_mut()
-                .for_each(|input| *input = renamed[input.index()]);
+            node.inputs.iter_mut().for_each(|input| *input = renamed[input.index()]);
         }
-        self.outputs
-            .iter_mut()
-            .for_each(|(_, id)| *id = renamed[id.index()]);
+        self.outputs.iter_mut().for_each(|(_, id)| *id = renamed[id.index()]);
     }
 
     fn finish(mut self, inputs: Vec<(String, NodeId)>) -> Result<Graph, Error> {
         // Input nodes are never removed and keep their order, so their rank identifies them.
         self.remove_dead();
-        let remaining = self
-            .nodes
-            .iter()
-            .filter(|node| node.operator == Operator::Input)
-            .map(|node| node.id);
-        let inputs = inputs
-            .into_iter()
-            .map(|(name, _)| name)
-            .zip(remaining)
-            .collect();
+        let remaining = self.nodes.iter().filter(|node| node.operator == Operator::Input).map(|node| node.id);
+        let inputs = inputs.into_iter().map(|(name, _)| name).zip(remaining).collect();
         for node in &self.nodes {
             for constant in node.operator.constants() {
                 if !constant.tensor()?.is_finite() {
-                    return Err(Error::NotFinite(format!(
-                        "tensor '{}' of node '{}'",
-                        constant.name, node.name
-                    )));
+                    return Err(Error::NotFinite(format!("tensor '{}' of node '{}'", constant.name, node.name)));
                 }
             }
         }
         self.outputs.retain(|(name, _)| !name.is_empty());
-        Ok(Graph {
-            nodes: self.nodes,
-            inputs,
-            outputs: self.outputs,
-        })
+        Ok(Graph { nodes: self.nodes, inputs, outputs: self.outputs })
     }
 }
 
 /// The factor of a scale by a single number.
 fn scalar_factor(operator: &Operator) -> Option<f64> {
-    if let Operator::Scale { factor } = operator {
-        factor.scalar()
-    } else {
-        None
-    }
+    if let Operator::Scale { factor } = operator { factor.scalar() } else { None }
 }
 
 /// The summand of a sum with a single number.
 fn scalar_summand(operator: &Operator) -> Option<f64> {
-    if let Operator::AddConstant { constant } = operator {
-        constant.scalar()
-    } else {
-        None
-    }
+    if let Operator::AddConstant { constant } = operator { constant.scalar() } else { None }
 }
 
 /// Whether two numbers agree as far as single-precision constants of an exporter do.
@@ -246,8 +186,5 @@ fn close(left: f64, right: f64) -> bool {
 
 /// The elements of a constant; import never withholds them.
 fn elements(constant: &Constant) -> &[f64] {
-    &constant
-        .tensor()
-        .expect("constants are known while a file is imported")
-        .data
+    &constant.tensor().expect("constants are known while a file is imported").data
 }

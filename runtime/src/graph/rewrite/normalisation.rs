@@ -18,11 +18,7 @@ pub(super) fn recognise(rewriter: &mut Rewriter) -> bool {
         let found = match_norm(rewriter, left, right).or_else(|| match_norm(rewriter, right, left));
         if let Some((x, epsilon)) = found {
             let node = &mut rewriter.nodes[id.index()];
-            node.operator = Operator::LayerNorm {
-                gamma: None,
-                beta: None,
-                epsilon,
-            };
+            node.operator = Operator::LayerNorm { gamma: None, beta: None, epsilon };
             node.inputs = vec![x];
             changed = true;
         }
@@ -39,9 +35,7 @@ fn match_norm(rewriter: &Rewriter, deviation: NodeId, inverse: NodeId) -> Option
     let square = mean_of_rows(rewriter, rewriter.source(sum)?)?;
     let factors = &rewriter.node(square).inputs;
     let is_square = *rewriter.operator(square) == Operator::Mul
-        && factors
-            .iter()
-            .all(|&factor| deviation_of(rewriter, factor) == Some(x));
+        && factors.iter().all(|&factor| deviation_of(rewriter, factor) == Some(x));
     is_square.then_some((x, epsilon))
 }
 
@@ -95,31 +89,18 @@ pub(super) fn masks(rewriter: &mut Rewriter) -> bool {
             continue;
         };
         let shape = rewriter.node(sum).shape.clone();
-        let spread = Tensor {
-            shape: constant.shape().to_vec(),
-            data: elements(constant).to_vec(),
-        }
-        .broadcast(&shape);
-        let masked_everywhere = spread
-            .rows()
-            .any(|row| row.iter().all(|&value| value <= MASK_MAX));
+        let spread = Tensor { shape: constant.shape().to_vec(), data: elements(constant).to_vec() }.broadcast(&shape);
+        let masked_everywhere = spread.rows().any(|row| row.iter().all(|&value| value <= MASK_MAX));
         if masked_everywhere || spread.data.iter().all(|&value| value > MASK_MAX) {
             continue;
         }
-        let value = Tensor {
-            shape: constant.shape().to_vec(),
-            data: elements(constant).to_vec(),
-        };
+        let value = Tensor { shape: constant.shape().to_vec(), data: elements(constant).to_vec() };
         let masked = value.map(|value| f64::from(u8::from(value <= MASK_MAX)));
         let rest = value.map(|value| if value <= MASK_MAX { 0.0 } else { value });
         let mask = Constant::new(constant.name.clone(), Visibility::Structural, masked);
         let empty = rest.data.iter().all(|&value| value == 0.0);
         let rest = Constant::new(constant.name.clone(), constant.visibility, rest);
-        let sum = if empty {
-            sum
-        } else {
-            rewriter.insert_before(sum, Operator::AddConstant { constant: rest })
-        };
+        let sum = if empty { sum } else { rewriter.insert_before(sum, Operator::AddConstant { constant: rest }) };
         rewriter.nodes[sum.index()].operator = Operator::Mask { masked: mask };
         return true;
     }

@@ -7,9 +7,7 @@ use crate::graph::operator::{Function, Operator};
 pub(super) fn simplify(rewriter: &mut Rewriter) -> bool {
     let mut changed = false;
     for id in rewriter.ids() {
-        changed |= merge_moves(rewriter, id)
-            || remove_identity(rewriter, id)
-            || maximum_first(rewriter, id);
+        changed |= merge_moves(rewriter, id) || remove_identity(rewriter, id) || maximum_first(rewriter, id);
     }
     changed
 }
@@ -23,15 +21,10 @@ fn merge_moves(rewriter: &mut Rewriter, id: NodeId) -> bool {
         return false;
     };
     let merged = match (rewriter.operator(first), rewriter.operator(id)) {
-        (Operator::Reshape { .. }, Operator::Reshape { shape }) => Operator::Reshape {
-            shape: shape.clone(),
-        },
-        (
-            Operator::Transpose { permutation: inner },
-            Operator::Transpose { permutation: outer },
-        ) => Operator::Transpose {
-            permutation: outer.iter().map(|&axis| inner[axis]).collect(),
-        },
+        (Operator::Reshape { .. }, Operator::Reshape { shape }) => Operator::Reshape { shape: shape.clone() },
+        (Operator::Transpose { permutation: inner }, Operator::Transpose { permutation: outer }) => {
+            Operator::Transpose { permutation: outer.iter().map(|&axis| inner[axis]).collect() }
+        }
         _ => return false,
     };
     let node = &mut rewriter.nodes[id.index()];
@@ -65,27 +58,17 @@ fn maximum_first(rewriter: &mut Rewriter, id: NodeId) -> bool {
     let Some(rectifier) = rewriter.source(id) else {
         return false;
     };
-    let is_rectifier = matches!(
-        rewriter.operator(rectifier),
-        Operator::Activation {
-            function: Function::Relu
-        }
-    );
+    let is_rectifier = matches!(rewriter.operator(rectifier), Operator::Activation { function: Function::Relu });
     if !is_rectifier || rewriter.use_counts()[rectifier.index()] != 1 {
         return false;
     }
-    let (name, shape) = (
-        rewriter.node(id).name.clone(),
-        rewriter.node(id).shape.clone(),
-    );
+    let (name, shape) = (rewriter.node(id).name.clone(), rewriter.node(id).shape.clone());
     let earlier = &mut rewriter.nodes[rectifier.index()];
     let earlier_name = std::mem::replace(&mut earlier.name, name);
     earlier.operator = Operator::MaxPool { window };
     earlier.shape = shape;
     let later = &mut rewriter.nodes[id.index()];
     later.name = earlier_name;
-    later.operator = Operator::Activation {
-        function: Function::Relu,
-    };
+    later.operator = Operator::Activation { function: Function::Relu };
     true
 }
