@@ -158,6 +158,13 @@ impl Builder {
         GroupId(self.circuit.groups.len() as u32 - 1)
     }
 
+    /// Says how the current group's site is built.
+    pub fn describe(&mut self, construction: Construction) {
+        if let Some(group) = self.circuit.groups.last_mut() {
+            group.construction = construction;
+        }
+    }
+
     /// Adds a node to the current group.
     pub fn push(&mut self, name: &str, kind: NodeKind) -> Result<NodeId, Error> {
         let id = NodeId(self.circuit.nodes.len() as u32);

@@ -8,9 +8,11 @@
 //! Assumes: nothing of the protocol but its lemmas (`catalogs::Lemma`) and its list of messages.
 
 mod builder;
+pub mod headroom;
 pub mod ideal;
 mod infer;
 pub mod layout;
+pub mod lower;
 mod node;
 pub mod products;
 pub mod schedule;
@@ -87,6 +89,54 @@ pub enum Error {
         lemma: Lemma,
         /// Of whom.
         protocol: String,
+    },
+    /// A site that the plan's choice does not serve, or that cannot be run.
+    #[error("{site}: {reason}")]
+    Choice {
+        /// The model's node.
+        site: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A site whose proved range exceeds what its entry is certified for.
+    #[error(
+        "{site}: its proved range {low}..={high} exceeds the window {window_low}..={window_high} of the {function} \
+         entry (integers at scale {scale}); choose an entry with a wider window"
+    )]
+    Window {
+        /// The model's node.
+        site: String,
+        /// The entry's function.
+        function: catalogs::Function,
+        /// Proved bounds of the argument.
+        low: i128,
+        /// Proved bounds of the argument.
+        high: i128,
+        /// The claim's window.
+        window_low: i64,
+        /// The claim's window.
+        window_high: i64,
+        /// Fraction bits of all four.
+        scale: catalogs::Scale,
+    },
+    /// A truncation whose operand may leave its window.
+    #[error(
+        "node {node} ('{name}' of {group}): its operand is only proved to lie in {low}..={high}, the truncation serves \
+         {bits} bits and a sign; choose fewer fraction bits"
+    )]
+    Headroom {
+        /// Which node.
+        node: NodeId,
+        /// Its name.
+        name: String,
+        /// Its group's name.
+        group: String,
+        /// Proved bounds of the operand.
+        low: i128,
+        /// Proved bounds of the operand.
+        high: i128,
+        /// log₂ of the window.
+        bits: u8,
     },
     /// The wrong number of inputs or weights.
     #[error("{what}: {needed} needed, {given} given")]

@@ -350,6 +350,8 @@ pub enum Construction {
     Softmax {
         /// Length of a row.
         row: usize,
+        /// Whether ê is multiplied by the values before ŝ, so that no probability is rounded.
+        normalised_last: bool,
     },
     /// Layer norm of a row x₁ … xₙ; see `lower::normalisation` for the integers.
     Normalisation(Normalisation),
@@ -358,7 +360,8 @@ pub enum Construction {
 /// The numbers of a layer norm as it was built.
 ///
 /// c = `centre_gain`·(x − mean) at scale `centre_scale`, V = ⌊κ_v·(variance + ε)⌉ at the rsqrt entry's scale with
-/// κ_v = `variance_gain` exactly, r = rsqrt(V), z' = c·r, y = γ'·z' + β with γ' = γ·`gamma_gain`.
+/// κ_v = `variance_gain` exactly, r = rsqrt(V), z' = ⌊c·r⌉ at scale `normalised_scale`, and the normalised row is
+/// z = `gamma_gain`·z', a gain that the next weights take up.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Normalisation {
     /// Length n of a row.
@@ -381,4 +384,6 @@ pub struct Normalisation {
     pub epsilon_encoded: i64,
     /// Fraction bits of the sum of squares before its truncation.
     pub squares_scale: u8,
+    /// Fraction bits of z'.
+    pub normalised_scale: u8,
 }

@@ -103,6 +103,25 @@ impl Truncation {
         Some(Truncation { target, shift, low, high, rounding })
     }
 
+    /// Whether an operand lies in the window.
+    pub fn serves(&self, operand: i128) -> bool {
+        i128::from(self.low) <= operand && operand <= i128::from(self.high)
+    }
+
+    /// log₂ of the window's bound.
+    pub fn window_bits(&self) -> u8 {
+        64 - self.high.leading_zeros() as u8
+    }
+
+    /// Bounds of the results for operands in the window between `low` and `high`: the target ring holds them, or
+    /// every residue is possible.
+    pub fn bounds(&self, low: i128, high: i128) -> (i128, i128) {
+        let low = (low >> self.shift) + i128::from(self.rounding.low);
+        let high = (high >> self.shift) + i128::from(self.rounding.high);
+        let limit = 1i128 << (self.target.bits() - 1);
+        if -limit <= low && high < limit { (low, high) } else { (-limit, limit - 1) }
+    }
+
     /// Truncates residues in place; the first is lane `first`. Returns how many lay outside the window.
     pub fn apply(&self, choices: Choices, first: u64, values: &mut [i64]) -> u64 {
         let mut outside = 0;
