@@ -10,16 +10,11 @@ use super::shape::Shape;
 pub trait Word: Copy + Default + Send + Sync + 'static {
     /// self + other modulo 2^64.
     fn plus(self, other: Self) -> Self;
-    /// self · other modulo 2^64.
-    fn times(self, other: Self) -> Self;
 }
 
 impl Word for i64 {
     fn plus(self, other: i64) -> i64 {
         self.wrapping_add(other)
-    }
-    fn times(self, other: i64) -> i64 {
-        self.wrapping_mul(other)
     }
 }
 
@@ -27,6 +22,21 @@ impl Word for u64 {
     fn plus(self, other: u64) -> u64 {
         self.wrapping_add(other)
     }
+}
+
+/// A word that can be multiplied.
+pub trait Factor: Word {
+    /// self · other modulo 2^64.
+    fn times(self, other: Self) -> Self;
+}
+
+impl Factor for i64 {
+    fn times(self, other: i64) -> i64 {
+        self.wrapping_mul(other)
+    }
+}
+
+impl Factor for u64 {
     fn times(self, other: u64) -> u64 {
         self.wrapping_mul(other)
     }

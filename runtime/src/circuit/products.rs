@@ -1,12 +1,12 @@
 //! Products of tensors modulo 2^64: of clear values in the simulation, of components of shares in a session.
 
-use super::layout::{self, Word};
+use super::layout::{self, Factor};
 use super::node::{Convolution, ProductKind};
 use super::shape::Shape;
 use rayon::prelude::*;
 
 /// Adds coefficient · (left × right) to `total`, whose shape is `shape`.
-pub fn accumulate<T: Word>(
+pub fn accumulate<T: Factor>(
     kind: &ProductKind,
     coefficient: T,
     left: (&[T], &Shape),
@@ -27,7 +27,7 @@ pub fn accumulate<T: Word>(
     }
 }
 
-fn batched<T: Word>(coefficient: T, left: (&[T], &Shape), right: (&[T], &Shape), total: &mut [T], shape: &Shape) {
+fn batched<T: Factor>(coefficient: T, left: (&[T], &Shape), right: (&[T], &Shape), total: &mut [T], shape: &Shape) {
     let (rank, left_rank, right_rank) = (shape.rank(), left.1.rank(), right.1.rank());
     let (rows, columns) = (shape.extents()[rank - 2], shape.extents()[rank - 1]);
     let inner = left.1.row_length();
@@ -51,7 +51,7 @@ fn batched<T: Word>(coefficient: T, left: (&[T], &Shape), right: (&[T], &Shape),
 }
 
 /// total += coefficient · left · right for row-major [rows, inner] and [inner, columns].
-fn matrix<T: Word>(coefficient: T, left: &[T], right: &[T], total: &mut [T], inner: usize, columns: usize) {
+fn matrix<T: Factor>(coefficient: T, left: &[T], right: &[T], total: &mut [T], inner: usize, columns: usize) {
     let rows_at_once = (32_768 / (inner * columns).max(1)).max(1);
     total.par_chunks_mut(columns * rows_at_once).zip(left.par_chunks(inner * rows_at_once)).for_each(
         |(total, left)| {
@@ -67,7 +67,7 @@ fn matrix<T: Word>(coefficient: T, left: &[T], right: &[T], total: &mut [T], inn
     );
 }
 
-fn convolve<T: Word>(
+fn convolve<T: Factor>(
     convolution: &Convolution,
     coefficient: T,
     image: (&[T], &Shape),

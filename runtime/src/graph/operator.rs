@@ -3,13 +3,14 @@
 //! The level is what a protocol wants: weights are folded into the linear operators, every broadcast is explicit,
 //! element-wise operators have operands of equal shape, and rows (softmax, layer norm, dense) lie on the last axis.
 
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 use super::error::Error;
 use super::tensor::{Tensor, broadcast_shape, element_count};
 
 /// Who may know a constant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Visibility {
     /// Follows from the architecture (a shape, 1/√d, a mask): public, like the graph itself.
     Structural,
@@ -18,7 +19,7 @@ pub enum Visibility {
 }
 
 /// A constant tensor. In a graph without weights ([`super::Graph::without_weights`]) its value may be withheld.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Constant {
     /// Name in the file, or of the node it was folded from.
     pub name: String,
@@ -57,6 +58,15 @@ impl Constant {
         self.value.as_deref().filter(|value| value.data.len() == 1).map(|value| value.data[0])
     }
 
+    /// Whether the value, if there is one, is finite and has the stated shape.
+    pub(crate) fn is_consistent(&self) -> bool {
+        let stated = super::tensor::element_count(&self.shape);
+        let fits = |tensor: &Tensor| {
+            tensor.shape == self.shape && stated.as_ref() == Ok(&tensor.data.len()) && tensor.is_finite()
+        };
+        stated.is_ok() && self.value.as_deref().is_none_or(fits)
+    }
+
     /// The same constant, its value removed if it is a weight.
     pub(crate) fn withhold_weight(&mut self) {
         if self.visibility == Visibility::Weight {
@@ -66,7 +76,7 @@ impl Constant {
 }
 
 /// A scalar function applied to every element.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Function {
     /// x·Φ(x) with the normal distribution function Φ.
     Gelu,
@@ -131,7 +141,7 @@ impl Function {
 }
 
 /// A window that slides over the last two axes of `[batch, channels, height, width]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Window {
     /// Height and width in elements.
     pub kernel: [usize; 2],
@@ -167,7 +177,7 @@ impl Window {
 }
 
 /// What is taken along one axis.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AxisSlice {
     /// First index.
     pub start: usize,
@@ -178,7 +188,7 @@ pub struct AxisSlice {
 }
 
 /// One operation of the graph. Unless stated otherwise it has one input.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Operator {
     /// A tensor of the input's owner. No inputs.
     Input,

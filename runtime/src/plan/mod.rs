@@ -178,7 +178,9 @@ impl CheckedPlan {
     /// plan's box. Only the model's owner can.
     pub fn prove_headroom(&self, graph: &Graph) -> Result<Weights, Refusal> {
         let weights = self.lowered.weights(graph)?;
-        circuit::headroom::prove(&self.lowered, &weights, self.plan.model.input_box)?;
+        let [low, high] = self.plan.model.input_box;
+        let boxes = vec![(low, high); self.lowered.circuit.inputs().len()];
+        circuit::headroom::prove(&self.lowered, &weights, &boxes)?;
         Ok(weights)
     }
 
