@@ -10,8 +10,10 @@
 
 pub mod error;
 pub mod import;
+pub mod observed;
 pub mod onnx;
 pub mod operator;
+pub mod ranges;
 pub mod reference;
 mod rewrite;
 pub mod sites;
