@@ -16,6 +16,7 @@ pub mod operator;
 pub mod ranges;
 pub mod reference;
 mod rewrite;
+mod shapes;
 pub mod sites;
 pub mod tensor;
 
