@@ -10,10 +10,13 @@
 
 pub mod error;
 pub mod import;
+pub mod observed;
 pub mod onnx;
 pub mod operator;
+pub mod ranges;
 pub mod reference;
 mod rewrite;
+mod shapes;
 pub mod sites;
 pub mod structure;
 pub mod tensor;

@@ -177,7 +177,10 @@ impl Plan {
     pub fn parse(text: &str) -> Result<Plan, Refusal> {
         let plan: Plan = toml::from_str(text).map_err(|error| Refusal::Syntax(error.to_string()))?;
         if plan.version != 1 {
-            return Err(Refusal::Syntax(format!("version {} is not known; this program reads version 1", plan.version)));
+            return Err(Refusal::Syntax(format!(
+                "version {} is not known; this program reads version 1",
+                plan.version
+            )));
         }
         if plan.protocol != "rss3" {
             return Err(Refusal::Syntax(format!("protocol '{}' is not known; rss3 is", plan.protocol)));

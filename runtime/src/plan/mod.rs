@@ -46,7 +46,9 @@ pub enum Refusal {
         source: CatalogError,
     },
     /// The entry in the catalog is not the planned one.
-    #[error("site {site}: the catalog's {entry} has digest {found:.12}…, the plan names {planned:.12}…; the catalog changed: tune again")]
+    #[error(
+        "site {site}: the catalog's {entry} has digest {found:.12}…, the plan names {planned:.12}…; the catalog changed: tune again"
+    )]
     Changed {
         /// Which site.
         site: String,
@@ -111,7 +113,11 @@ impl Plan {
             choices.insert(site.node, choice);
         }
         if let Some(site) = sites.iter().find(|site| !choices.contains_key(&site.node)) {
-            return Err(Refusal::Sites(format!("the plan has no choice for site {} ({})", site.name, site.kind.name())));
+            return Err(Refusal::Sites(format!(
+                "the plan has no choice for site {} ({})",
+                site.name,
+                site.kind.name()
+            )));
         }
         let lowered = lower(structure, &choices, self.formats()?, self.ownership())?;
         let schedule = circuit::schedule(&lowered.circuit, &Rss3)?;
@@ -228,9 +234,8 @@ impl ChoiceRecord {
                 let (planned, entry) = (record.digest.clone(), record.name.clone());
                 return Err(Refusal::Changed { site: site.to_owned(), entry, planned, found });
             }
-            let certified = verify::check_texts(&published.entry, &published.certificate).map_err(|reason| {
-                Refusal::Rejected { site: site.to_owned(), entry: record.name.clone(), reason }
-            })?;
+            let certified = verify::check_texts(&published.entry, &published.certificate)
+                .map_err(|reason| Refusal::Rejected { site: site.to_owned(), entry: record.name.clone(), reason })?;
             let certified = Arc::new(certified);
             proved.insert(record.digest.clone(), certified.clone());
             Ok(certified)

@@ -127,7 +127,7 @@ impl LocalParties {
 /// having checked that the roles agree on every component. `None` where they do not.
 pub fn reconstruct(outcome: &Outcome, index: usize, lane: usize) -> Option<u64> {
     let component = |role: usize, which: usize| outcome.outputs[role][index + which][lane];
-    (0..3).all(|role| component(role, 1) == component((role + 1) % 3, 0)).then(|| {
-        component(0, 0).wrapping_add(component(1, 0)).wrapping_add(component(2, 0))
-    })
+    (0..3)
+        .all(|role| component(role, 1) == component((role + 1) % 3, 0))
+        .then(|| component(0, 0).wrapping_add(component(1, 0)).wrapping_add(component(2, 0)))
 }

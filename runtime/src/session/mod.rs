@@ -144,11 +144,7 @@ impl Runner {
     }
 
     /// Executes one batch. `inputs` holds the tensors of the inputs that this party owns, in the circuit's order.
-    pub fn run(
-        &mut self,
-        inputs: &[Option<Integers>],
-        transport: &mut dyn Transport,
-    ) -> Result<BatchOutcome, Error> {
+    pub fn run(&mut self, inputs: &[Option<Integers>], transport: &mut dyn Transport) -> Result<BatchOutcome, Error> {
         if self.weights.len() != self.circuit.weights().len() {
             return Err(Error::Missing("the weights have not been shared"));
         }
@@ -414,3 +410,6 @@ impl Batch<'_> {
             .sum()
     }
 }
+
+#[cfg(test)]
+mod tests;
