@@ -16,6 +16,7 @@
 
 use super::basis::{Basis, dot};
 use super::domain::Domain;
+use super::exchange::Exchange;
 use super::extrema::{Extremum, local_extrema};
 use super::failure::{MinimaxError, decimal};
 use super::frame::Frame;
@@ -138,6 +139,23 @@ struct Fraction {
     denominator: Vec<Float>,
 }
 
+impl Fraction {
+    /// The same fraction with numerator and denominator times `factor`.
+    fn scaled(&self, factor: &Float) -> Self {
+        let times = |coefficients: &[Float]| {
+            coefficients.iter().map(|it| Float::with_val(it.prec(), it * factor)).collect()
+        };
+        Self { numerator: times(&self.numerator), denominator: times(&self.denominator) }
+    }
+}
+
+/// Relative distance by which a denominator may leave its range between points.
+const RANGE_SLACK: f64 = 1e-12;
+
+fn infinity(precision: u32) -> Float {
+    Float::with_val(precision, rug::float::Special::Infinity)
+}
+
 /// A fraction with its true error and denominator range.
 struct Measured {
     fraction: Fraction,
@@ -195,10 +213,9 @@ impl<'a> Correction<'a> {
 
     fn run(mut self) -> Result<RationalFit, MinimaxError> {
         let precision = self.sampler.precision;
-        let mut constant = vec![Float::new(precision); self.denominator.exponents().len()];
-        constant[0] = self.low.clone();
-        let zero = vec![Float::new(precision); self.sampler.basis.exponents().len()];
-        let mut best = self.measure(Fraction { numerator: zero, denominator: constant })?;
+        let anchor = self.anchor()?;
+        let mut best = self.measure(anchor.scaled(&self.low))?;
+        self.learn(&best)?;
         let mut confirmed = false;
         let negligible = Float::with_val(precision, &self.scale >> (precision - 64));
         for iteration in 1..=self.options.exchanges {
@@ -220,16 +237,59 @@ impl<'a> Correction<'a> {
             }
             let next = self.measure(fraction)?;
             self.learn(&next)?;
-            let slack = 1e-12;
-            let within = next.range.0 >= Float::with_val(precision, &self.low * (1.0 - slack))
-                && next.range.1 <= Float::with_val(precision, &self.high * (1.0 + slack));
-            if within && next.error < best.error {
+            let next = self.into_range(next, &anchor)?;
+            if next.error < best.error {
                 best = next;
             }
         }
         Err(MinimaxError::Stalled {
             exchanges: self.options.exchanges,
             excess: decimal(&(best.error / &self.scale)),
+        })
+    }
+
+    /// The best polynomial, over the denominator one.
+    fn anchor(&self) -> Result<Fraction, MinimaxError> {
+        let precision = self.sampler.precision;
+        let rough = Options { gap: 1e-6, ..self.options.clone() };
+        let exchange =
+            Exchange::new(self.sampler.clone(), self.frames.0.clone(), self.scan.clone(), &rough);
+        let mut denominator = vec![Float::new(precision); self.denominator.exponents().len()];
+        denominator[0] = Float::with_val(precision, 1);
+        Ok(Fraction { numerator: exchange.run()?.coefficients, denominator })
+    }
+
+    /// A fraction whose denominator leaves its range between the points, brought back: scaled, and
+    /// mixed with the polynomial as far as that is not enough. Mixing costs little: the set of
+    /// fractions with an error below a level is convex.
+    fn into_range(&self, next: Measured, anchor: &Fraction) -> Result<Measured, MinimaxError> {
+        let precision = self.sampler.precision;
+        let (least, most) = &next.range;
+        let below = Float::with_val(precision, &self.low * (1.0 - RANGE_SLACK));
+        let above = Float::with_val(precision, &self.high * (1.0 + RANGE_SLACK));
+        if *least >= below && *most <= above {
+            return Ok(next);
+        }
+        let middle = Float::with_val(precision, &self.low + &self.high) / 2u32;
+        if *least <= 0 || self.low == self.high {
+            return Ok(Measured { error: infinity(precision), ..next });
+        }
+        // The centre of the denominator's range goes to the centre of the range allowed; if it is
+        // still too wide, it shrinks towards the centre.
+        let factor = Float::with_val(precision, &middle * 2u32) / Float::with_val(precision, least + most);
+        let half = Float::with_val(precision, most - least) / 2u32 * &factor;
+        let room = Float::with_val(precision, &self.high - &self.low) / 2u32;
+        let share = if half > room { room / half } else { Float::with_val(precision, 1) };
+        let rest = Float::with_val(precision, 1) - &share;
+        let share = share * factor;
+        let other = anchor.scaled(&middle);
+        let mixed = |ours: &[Float], theirs: &[Float]| -> Vec<Float> {
+            let pairs = ours.iter().zip(theirs);
+            pairs.map(|(a, b)| Float::with_val(precision, a * &share + b * &rest)).collect()
+        };
+        self.measure(Fraction {
+            numerator: mixed(&next.fraction.numerator, &other.numerator),
+            denominator: mixed(&next.fraction.denominator, &other.denominator),
         })
     }
 
@@ -331,7 +391,7 @@ impl<'a> Correction<'a> {
         let range = range.unwrap_or_else(|| (self.low.clone(), self.high.clone()));
         if range.0 <= 0 {
             // A pole between the points: the fraction is unusable, its extrema are not.
-            error = Float::with_val(precision, rug::float::Special::Infinity);
+            error = infinity(precision);
         }
         Ok(Measured { fraction, error, range, extrema })
     }
