@@ -93,7 +93,19 @@ impl Simplex {
     pub fn optimise(&mut self, tolerance: &Float) -> Result<(), MinimaxError> {
         let limit = 200 + 60 * self.active.len() + 4 * self.rows.len();
         let start = self.pivots;
-        while let Some((entering, violation)) = self.most_violated(tolerance) {
+        let mut candidates: Vec<usize> = Vec::new();
+        loop {
+            let priced = self.price(candidates.iter().copied(), tolerance);
+            candidates = priced.iter().map(|(index, _)| *index).collect();
+            let Some((entering, violation)) = priced.into_iter().next() else {
+                let all = self.price(0..self.rows.len(), tolerance);
+                if all.is_empty() {
+                    return Ok(());
+                }
+                candidates = all.into_iter().map(|(index, _)| index).collect();
+                candidates.truncate(2 * self.active.len());
+                continue;
+            };
             if self.pivots - start >= limit {
                 return Err(MinimaxError::PivotLimit {
                     rows: self.rows.len(),
@@ -102,19 +114,24 @@ impl Simplex {
             }
             self.pivot(entering, &violation)?;
         }
-        Ok(())
     }
 
-    fn most_violated(&self, tolerance: &Float) -> Option<(usize, Float)> {
-        let mut worst: Option<(usize, Float)> = None;
-        for (index, row) in self.rows.iter().enumerate() {
-            let violation = dot(&row.form, &self.point, self.precision) - &row.bound;
-            let threshold = worst.as_ref().map_or(tolerance, |(_, violation)| violation);
-            if violation > *threshold && !self.active.contains(&Active::Row(index)) {
-                worst = Some((index, violation));
-            }
-        }
-        worst
+    /// The rows among `candidates` that are violated by more than `tolerance`, worst first.
+    fn price(
+        &self,
+        candidates: impl Iterator<Item = usize>,
+        tolerance: &Float,
+    ) -> Vec<(usize, Float)> {
+        let mut violated: Vec<(usize, Float)> = candidates
+            .filter_map(|index| {
+                let row = &self.rows[index];
+                let violation = dot(&row.form, &self.point, self.precision) - &row.bound;
+                let counts = violation > *tolerance && !self.active.contains(&Active::Row(index));
+                counts.then_some((index, violation))
+            })
+            .collect();
+        violated.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+        violated
     }
 
     fn pivot(&mut self, entering: usize, violation: &Float) -> Result<(), MinimaxError> {
