@@ -164,24 +164,20 @@ impl Search<'_> {
                 height: self.height(&x)?,
                 x,
             };
-            if probe.height >= best.height {
-                *(if probe.x >= best.x {
-                    &mut low
-                } else {
-                    &mut high
-                }) = best.x.clone();
-                third = std::mem::replace(&mut second, std::mem::replace(&mut best, probe));
+            // The bracket closes on the side where the lower of the two points lies.
+            let inner = if probe.height >= best.height {
+                &best
             } else {
-                *(if probe.x < best.x {
-                    &mut low
-                } else {
-                    &mut high
-                }) = probe.x.clone();
-                if probe.height >= second.height || second.x == best.x {
-                    third = std::mem::replace(&mut second, probe);
-                } else if probe.height >= third.height || third.x == best.x || third.x == second.x {
-                    third = probe;
-                }
+                &probe
+            };
+            let is_low = (probe.x >= best.x) == (probe.height >= best.height);
+            *(if is_low { &mut low } else { &mut high }) = inner.x.clone();
+            if probe.height >= best.height {
+                third = std::mem::replace(&mut second, std::mem::replace(&mut best, probe));
+            } else if probe.height >= second.height || second.x == best.x {
+                third = std::mem::replace(&mut second, probe);
+            } else if probe.height >= third.height || third.x == best.x || third.x == second.x {
+                third = probe;
             }
         }
         Ok((best.x, best.height))
