@@ -322,3 +322,25 @@ fn norms_weigh_by_the_size_of_f() {
     assert!(mixed.lower() > absolute.upper() && mixed.upper() < relative.lower());
     assert!(relative.width() < 1e-60 && mixed.width() < 1e-60);
 }
+
+/// A window of 2^47 inputs can only be sampled; an exact program has no error at any of them.
+#[test]
+fn wide_windows_are_sampled_and_called_samples() {
+    let sign = Lemma::Sign { width: 48, dropped: 0, operands: 1 };
+    let injection = Lemma::Injection { ring: Ring::Z64 };
+    let ops = vec![
+        Op::Input,
+        Op::Sign { operand: ValueId(0), lemma: LemmaId(0) },
+        Op::Inject { bit: ValueId(1), lemma: LemmaId(1) },
+        sum(64, &[(-1, 0, 2)], &[(1, 0)], 0, None, 16),
+    ];
+    let program = Program::new(Ring::Z64, scale(16), vec![sign, injection], ops).unwrap();
+    let mut entry = entry(Function::Relu, program, -(1 << 46), 1 << 46, Norm::ABSOLUTE);
+    let strata = Strata { points_per_octave: 30, neighbours: 3, seed: 7 };
+    let found = sample(&entry, entry.claim.window, strata, &Options::default()).unwrap();
+    assert!(found.samples > 2000 && found.worst.error.upper().is_zero());
+    // Beyond the width the sign is wrong, and the sample sees it.
+    entry.claim.window = Window { low: -(1 << 50), high: 1 << 50 };
+    let found = sample(&entry, entry.claim.window, strata, &Options::default()).unwrap();
+    assert!(*found.worst.error.lower() > 1e6);
+}

@@ -9,7 +9,7 @@
 //! factor that is zero in the ring removes it, everything else computed from it is poison again, and poison in the
 //! output means that the output can be anything. (Poison minus itself is called poison too: an outer approximation.)
 //!
-//! The meaning of every operation is that of `catalogs::evaluate`; [`crate::exhaust`] replays what it reports there.
+//! The meaning of every operation is that of `catalogs::evaluate`; [`mod@crate::exhaust`] replays what it reports there.
 
 use crate::prepare::{Action, Prepared, Step, Truncation, residue};
 use catalogs::{Adversary, Ring, Rounding, ValueId};
