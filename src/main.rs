@@ -31,6 +31,12 @@ enum Command {
     Fit(fit::Fit),
     Verify(verify::Verify),
     Catalog(catalog::CatalogCommand),
+    Inspect(inspect::Inspect),
+    Tune(tune::Tune),
+    Plan(plan::PlanCommand),
+    Run(run::Run),
+    Party(party::Party),
+    Keys(keys::Keys),
 }
 
 fn main() -> ExitCode {
@@ -41,6 +47,12 @@ fn main() -> ExitCode {
         Command::Fit(command) => command.run(&context),
         Command::Verify(command) => command.run(&context),
         Command::Catalog(command) => command.run(&context),
+        Command::Inspect(command) => command.run(&context),
+        Command::Tune(command) => command.run(&context),
+        Command::Plan(command) => command.run(&context),
+        Command::Run(command) => command.run(&context),
+        Command::Party(command) => command.run(&context),
+        Command::Keys(command) => command.run(&context),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -11,3 +11,4 @@ pub mod protocol;
 pub mod random;
 pub mod session;
 pub mod transport;
+pub mod tuner;

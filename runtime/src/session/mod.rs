@@ -143,6 +143,29 @@ impl Runner {
         Ok(())
     }
 
+    /// Tells all parties how many inputs there will be: a public number that the input's owner gives.
+    pub fn announce(
+        &mut self,
+        owner: Party,
+        count: Option<u64>,
+        transport: &mut dyn Transport,
+    ) -> Result<u64, Error> {
+        let position = Position { run: PARAMETER_RUN, round: 1 };
+        let kind = Kind::Parameters;
+        if owner == self.me {
+            let count = count.ok_or(Error::Missing("the input's owner has no input"))?;
+            for peer in peers(self.me) {
+                let payload = count.to_le_bytes().to_vec();
+                transport.send(transport::Party(peer.0), Frame { kind, position, payload })?;
+            }
+            return Ok(count);
+        }
+        let expected = Expected { kind, position, length: Length::Exactly(8) };
+        let payload = transport.receive(transport::Party(owner.0), expected)?;
+        let bytes = <[u8; 8]>::try_from(payload.as_slice()).unwrap_or_default();
+        Ok(u64::from_le_bytes(bytes))
+    }
+
     /// Executes one batch. `inputs` holds the tensors of the inputs that this party owns, in the circuit's order.
     pub fn run(&mut self, inputs: &[Option<Integers>], transport: &mut dyn Transport) -> Result<BatchOutcome, Error> {
         if self.weights.len() != self.circuit.weights().len() {

@@ -1,0 +1,260 @@
+//! Which entries may serve a site: the circuit with them can be lowered, and its headroom is proved.
+//!
+//! A baseline choice with the widest windows serves every site first; then each site is tried with each of its
+//! candidates in place of the baseline's. Every entry is proved by `verify::check` before it is considered.
+
+use super::{Error, Progress, Request};
+use crate::circuit::lower::{Centre, Choice, Formats, Ownership, lower};
+use crate::circuit::{headroom, schedule};
+use crate::graph::{Function, Graph, NodeId, Site, SiteKind};
+use crate::plan::{ChoiceRecord, EntryRecord};
+use catalogs::digest::Tag;
+use catalogs::protocol::{Model, rss3::Rss3};
+use catalogs::{Decimal, Digest, Format};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use verify::Certified;
+
+/// A choice that may serve a site, and what it costs there.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    /// The proved entries.
+    pub choice: Choice,
+    /// The same for the plan's file.
+    pub record: ChoiceRecord,
+    /// Certified error at the site's output, in real units.
+    pub error: f64,
+    /// Rounds of the site on the critical path.
+    pub rounds: f64,
+    /// Payload bytes of the site for one input of the model.
+    pub bytes: f64,
+}
+
+/// A proved entry with its published name.
+#[derive(Clone)]
+struct Named {
+    certified: Arc<Certified>,
+    record: EntryRecord,
+}
+
+/// Candidates per site, in the order of [`Graph::sites`]; none is empty.
+pub fn find(
+    request: &Request<'_>,
+    single: &Graph,
+    formats: Formats,
+    ownership: Ownership,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Vec<Vec<Candidate>>, Error> {
+    let entries = certified_entries(request);
+    let sites = single.sites();
+    let options: Vec<Vec<(Choice, ChoiceRecord, f64)>> =
+        sites.iter().map(|site| options(single, site, &entries, formats)).collect::<Result<_, _>>()?;
+    let mut baseline: BTreeMap<NodeId, Choice> = BTreeMap::new();
+    for (site, options) in sites.iter().zip(&options) {
+        let widest = options.iter().max_by_key(|(choice, _, _)| width(choice));
+        let (choice, _, _) = widest.ok_or_else(|| missing(site))?;
+        baseline.insert(site.node, choice.clone());
+    }
+    let mut found: Vec<Vec<Candidate>> = Vec::new();
+    let mut refusals: BTreeMap<usize, String> = BTreeMap::new();
+    for (index, site) in sites.iter().enumerate() {
+        let mut admissible = Vec::new();
+        for (choice, record, error) in &options[index] {
+            let mut choices = baseline.clone();
+            choices.insert(site.node, choice.clone());
+            match prove(request, single, &choices, formats, ownership, site) {
+                Ok((rounds, bytes)) => {
+                    admissible.push(Candidate { choice: choice.clone(), record: record.clone(), error: *error, rounds, bytes });
+                }
+                Err(reason) => {
+                    refusals.insert(index, reason);
+                }
+            }
+        }
+        progress(Progress::Site { name: site.name.clone(), admissible: admissible.len() });
+        found.push(admissible);
+    }
+    match found.iter().position(Vec::is_empty) {
+        None => Ok(found),
+        Some(index) => Err(Error::Site {
+            site: sites[index].name.clone(),
+            kind: sites[index].kind.name(),
+            reason: format!(
+                "no entry of the catalog is admissible; the last one tried failed with: {}",
+                refusals.remove(&index).unwrap_or_default()
+            ),
+        }),
+    }
+}
+
+fn missing(site: &Site) -> Error {
+    Error::Site {
+        site: site.name.clone(),
+        kind: site.kind.name(),
+        reason: "the catalog has no entries that fit its formats; add some with `chebyshare synth`".into(),
+    }
+}
+
+/// Lowers and proves; rounds and bytes of the site for one input.
+fn prove(
+    request: &Request<'_>,
+    single: &Graph,
+    choices: &BTreeMap<NodeId, Choice>,
+    formats: Formats,
+    ownership: Ownership,
+    site: &Site,
+) -> Result<(f64, f64), String> {
+    let lowered = lower(single, choices, formats, ownership).map_err(|error| error.to_string())?;
+    let weights = lowered.weights(single).map_err(|error| error.to_string())?;
+    let boxes = vec![request.input_box; lowered.circuit.inputs().len()];
+    headroom::prove(&lowered, &weights, &boxes).map_err(|error| error.to_string())?;
+    let schedule = schedule(&lowered.circuit, &Rss3).map_err(|error| error.to_string())?;
+    let groups = lowered.circuit.groups().iter().zip(schedule.groups());
+    let own = groups.filter(|(group, _)| group.site == Some(site.node.index() as u32));
+    Ok(own.fold((0.0, 0.0), |(rounds, bytes), (_, cost)| (rounds + f64::from(cost.rounds), bytes + cost.bytes as f64)))
+}
+
+fn certified_entries(request: &Request<'_>) -> Vec<Named> {
+    let proved = request.catalog.iter().filter_map(|(name, published)| {
+        let certified = verify::check_texts(&published.entry, &published.certificate).ok()?;
+        let offered = certified.needs().iter().all(|lemma| Rss3.offers(lemma).is_some());
+        let digest = Digest::of(Tag::Entry, published.entry.as_bytes()).to_string();
+        let record = EntryRecord { name: name.to_owned(), digest };
+        offered.then(|| Named { certified: Arc::new(certified), record })
+    });
+    proved.collect()
+}
+
+/// The width of the narrowest window that a choice has, in bits.
+fn width(choice: &Choice) -> u32 {
+    let bits = |entry: &Certified| {
+        let window = entry.claim().window;
+        128 - (i128::from(window.high) - i128::from(window.low)).unsigned_abs().leading_zeros()
+    };
+    match choice {
+        Choice::Unary { entry } => bits(entry),
+        Choice::Softmax { relu, exp, reciprocal, .. } => bits(relu).min(bits(exp)) + bits(reciprocal),
+        Choice::Normalisation { rsqrt, .. } => bits(rsqrt),
+        Choice::Maximum { relu } => bits(relu),
+    }
+}
+
+fn function(kind: SiteKind) -> Option<catalogs::Function> {
+    match kind {
+        SiteKind::Rectifier => Some(catalogs::Function::Relu),
+        SiteKind::Activation(function) => match function {
+            Function::Gelu => Some(catalogs::Function::Gelu),
+            Function::Silu => Some(catalogs::Function::Silu),
+            Function::Sigmoid => Some(catalogs::Function::Sigmoid),
+            Function::Tanh => Some(catalogs::Function::Tanh),
+            Function::Erf => Some(catalogs::Function::Erf),
+            Function::Exp => Some(catalogs::Function::Exp),
+            Function::Reciprocal => Some(catalogs::Function::Reciprocal),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// Choices whose formats fit, with their certified errors.
+fn options(
+    graph: &Graph,
+    site: &Site,
+    entries: &[Named],
+    formats: Formats,
+) -> Result<Vec<(Choice, ChoiceRecord, f64)>, Error> {
+    let activation = formats.activation();
+    let of = |function: catalogs::Function| entries.iter().filter(move |named| named.certified.claim().function == function);
+    let input = |named: &Named| format_of(named.certified.program().input());
+    let output = |named: &Named| format_of(named.certified.program().output());
+    let exact_relu = |named: &&Named| {
+        input(named) == activation && output(named) == activation && named.certified.claim().bound == Decimal::ZERO
+    };
+    let mut options = Vec::new();
+    match site.kind {
+        SiteKind::Rectifier | SiteKind::Activation(_) => {
+            let function = function(site.kind).ok_or_else(|| Error::Site {
+                site: site.name.clone(),
+                kind: site.kind.name(),
+                reason: "the catalog's functions do not include it".into(),
+            })?;
+            for named in of(function).filter(|named| input(named) == activation && output(named) == activation) {
+                let choice = Choice::Unary { entry: named.certified.clone() };
+                let error = named.certified.claim().bound.to_f64_lossy() * named.certified.claim().norm.absolute.to_f64_lossy().max(1.0);
+                options.push((choice, ChoiceRecord::Unary { entry: named.record.clone() }, error));
+            }
+        }
+        SiteKind::Maximum => {
+            for named in of(catalogs::Function::Relu).filter(exact_relu) {
+                let choice = Choice::Maximum { relu: named.certified.clone() };
+                options.push((choice, ChoiceRecord::Maximum { relu: named.record.clone() }, 0.0));
+            }
+        }
+        SiteKind::Softmax => {
+            for relu in of(catalogs::Function::Relu).filter(exact_relu) {
+                for exp in of(catalogs::Function::Exp).filter(|named| input(named) == activation) {
+                    for reciprocal in of(catalogs::Function::Reciprocal).filter(|named| input(named) == output(exp)) {
+                        let Some(error) = softmax_error(site.row_length, exp, reciprocal, activation) else { continue };
+                        let choice = Choice::Softmax {
+                            relu: relu.certified.clone(),
+                            exp: exp.certified.clone(),
+                            reciprocal: reciprocal.certified.clone(),
+                            normalise_last: false,
+                        };
+                        let record = ChoiceRecord::Softmax {
+                            relu: relu.record.clone(),
+                            exp: exp.record.clone(),
+                            reciprocal: reciprocal.record.clone(),
+                            normalise_last: false,
+                        };
+                        options.push((choice, record, error));
+                    }
+                }
+            }
+        }
+        SiteKind::Normalisation => {
+            for rsqrt in of(catalogs::Function::Rsqrt) {
+                for centre in [Centre::Rounded, Centre::Exact] {
+                    let choice = Choice::Normalisation { rsqrt: rsqrt.certified.clone(), centre };
+                    let record = ChoiceRecord::Normalisation {
+                        rsqrt: rsqrt.record.clone(),
+                        centre_exactly: centre == Centre::Exact,
+                    };
+                    options.push((choice, record, normalisation_error(site.row_length, rsqrt, activation)));
+                }
+            }
+        }
+    }
+    let _ = graph;
+    Ok(options)
+}
+
+fn format_of((ring, scale): (catalogs::Ring, catalogs::Scale)) -> Format {
+    Format { ring, scale }
+}
+
+/// The worst element of a softmax row: (1+ρ)[(n−1)a + r/2]/D + ρ + u with D = 1 − na − r; `None` if D ≤ 0.
+fn softmax_error(row: usize, exp: &Named, reciprocal: &Named, activation: Format) -> Option<f64> {
+    let n = row as f64;
+    let (a, r) = parts(&exp.certified);
+    let (reciprocal_absolute, rho) = parts(&reciprocal.certified);
+    // An absolute part of the reciprocal counts relatively for the largest sum, n.
+    let rho = rho + reciprocal_absolute * n;
+    let smallest = 1.0 - n * a - r;
+    let ulp = 0.5f64.powi(i32::from(activation.scale.bits()));
+    (smallest > 0.0).then(|| (1.0 + rho) * ((n - 1.0) * a + r / 2.0) / smallest + rho + ulp)
+}
+
+/// The rsqrt's relative error times the largest normalised value √(n−1), plus the roundings of mean and result.
+fn normalisation_error(row: usize, rsqrt: &Named, activation: Format) -> f64 {
+    let (absolute, relative) = parts(&rsqrt.certified);
+    let ulp = 0.5f64.powi(i32::from(activation.scale.bits()));
+    (relative + absolute) * (row.max(2) as f64 - 1.0).sqrt() + 3.0 * ulp
+}
+
+/// The absolute and the relative part of an entry's bound.
+fn parts(certified: &Certified) -> (f64, f64) {
+    let claim = certified.claim();
+    let bound = claim.bound.to_f64_lossy();
+    (bound * claim.norm.absolute.to_f64_lossy(), bound * claim.norm.relative.to_f64_lossy())
+}

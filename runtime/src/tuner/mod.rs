@@ -1,0 +1,263 @@
+//! The tuner: for every site of a model the entries that make the whole run fastest while the constraint holds.
+//!
+//! 1. *Admissible* choices per site: certified entries of the right function with which the circuit can be lowered
+//!    and its headroom proved, for every input of the box. Proved ranges decide, never observed ones.
+//! 2. *Predicted* error: Σ sensitivity · certified error; a sensitivity is measured by perturbing the plain model.
+//! 3. *Choice* by an integer program: least predicted seconds with the predicted error inside a budget.
+//! 4. *Gate*: the plan is simulated bit for bit over the calibration set under several choices of roundings, and
+//!    accepted only if the *measured* error and agreement meet the user's constraint; otherwise the budget shrinks.
+
+mod admissible;
+mod assignment;
+mod gate;
+mod sensitivity;
+
+pub use gate::{Verdict, agreements};
+pub use sensitivity::{difference, leading};
+
+use crate::circuit::lower::{Formats, Ownership};
+use crate::circuit::{self, Party};
+use crate::graph::{self, Graph, Tensor};
+use crate::plan::{
+    self, FormatsRecord, Measured, ModelRecord, PartiesRecord, Plan, Predicted, Refusal, SiteRecord, structure_digest,
+};
+use crate::transport::Shaping;
+use admissible::Candidate;
+use catalogs::Catalog;
+
+/// What is to be tuned.
+#[derive(Clone, Debug)]
+pub struct Request<'a> {
+    /// The model's file.
+    pub model: &'a [u8],
+    /// Its name, for people.
+    pub model_name: String,
+    /// The entries to choose from.
+    pub catalog: &'a Catalog,
+    /// Calibration inputs: one tensor per input of the model, the first axis counts the examples.
+    pub calibration: Vec<Tensor>,
+    /// The most calibration examples that are simulated.
+    pub simulated_max: usize,
+    /// Inputs of one run.
+    pub batch: usize,
+    /// Every input element lies in here.
+    pub input_box: (f64, f64),
+    /// The network that is tuned for.
+    pub network: Shaping,
+    /// Its name.
+    pub network_name: String,
+    /// The largest allowed difference of an output from the plain model.
+    pub error_max: f64,
+    /// The least allowed share of inputs whose arg-max is the plain model's.
+    pub agreement_min: f64,
+    /// Who owns model, input and output.
+    pub parties: PartiesRecord,
+}
+
+/// Why there is no plan.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The model or the calibration data cannot be used.
+    #[error(transparent)]
+    Graph(#[from] graph::Error),
+    /// The circuit cannot be built or simulated.
+    #[error(transparent)]
+    Circuit(#[from] circuit::Error),
+    /// The plan that was found does not check: a defect of the tuner.
+    #[error(transparent)]
+    Refusal(#[from] Refusal),
+    /// No entry serves a site.
+    #[error("site {site} ({kind}): {reason}")]
+    Site {
+        /// The site's name.
+        site: String,
+        /// What it evaluates.
+        kind: &'static str,
+        /// Why nothing serves.
+        reason: String,
+    },
+    /// The integer program has no solution.
+    #[error("no choice of entries meets a predicted error of {0:e}")]
+    Infeasible(f64),
+    /// The best plan does not meet the constraint.
+    #[error(
+        "the constraint cannot be met with this catalog: the best plan has a measured error of {error:.3e} and an agreement of {agreement:.4}; the site that costs most accuracy is {site}"
+    )]
+    Constraint {
+        /// The best measured error.
+        error: f64,
+        /// Its agreement.
+        agreement: f64,
+        /// The site with the largest predicted share of the error.
+        site: String,
+    },
+    /// Something about the request.
+    #[error("{0}")]
+    Request(String),
+}
+
+/// A step of the tuner, for a progress display.
+#[derive(Clone, Debug)]
+pub enum Progress {
+    /// Looking for admissible choices of a site.
+    Site {
+        /// Its name.
+        name: String,
+        /// How many were found.
+        admissible: usize,
+    },
+    /// A plan is simulated.
+    Simulation {
+        /// Counted from 1.
+        candidate: usize,
+    },
+}
+
+/// A plan with what a private run of it should show.
+#[derive(Clone, Debug)]
+pub struct Tuned {
+    /// The plan.
+    pub plan: Plan,
+    /// The public structure that the plan is about, at its batch.
+    pub structure: Graph,
+}
+
+/// Chooses for every site.
+pub fn tune(request: &Request<'_>, progress: &mut dyn FnMut(Progress)) -> Result<Tuned, Error> {
+    check_request(request)?;
+    let formats = Formats::default();
+    let ownership =
+        Ownership { input: Party(request.parties.input), output: Party(request.parties.output) };
+    let single = Graph::import(request.model, 1)?;
+    let candidates = admissible::find(request, &single, formats, ownership, progress)?;
+    let sensitivities = sensitivity::measure(request, &single)?;
+    let sites = single.sites();
+    let reference = gate::Reference::new(request)?;
+    // A sum of worst cases with measured sensitivities overstates what is seen: start generously, then shrink.
+    let mut tried = 0;
+    let mut last: Option<(Vec<usize>, Verdict)> = None;
+    for budget in [16.0, 8.0, 4.0, 2.0, 1.0, 0.5, 0.25, 0.125, f64::INFINITY].map(|factor| factor * request.error_max) {
+        let most_accurate = budget.is_infinite();
+        let chosen = if most_accurate {
+            Some(assignment::most_accurate(&candidates))
+        } else {
+            assignment::solve(&candidates, &sensitivities, request, budget)
+        };
+        let Some(chosen) = chosen else { continue };
+        if last.as_ref().is_some_and(|(previous, _)| *previous == chosen) {
+            continue;
+        }
+        tried += 1;
+        progress(Progress::Simulation { candidate: tried });
+        let (plan, structure) =
+            draft(request, &candidates, &chosen, &sensitivities, formats, ownership)?;
+        let verdict = reference.judge(&plan, &structure, request)?;
+        if verdict.error <= request.error_max && verdict.agreement >= request.agreement_min {
+            let measured = Measured {
+                inputs: verdict.inputs,
+                roundings: verdict.roundings,
+                error: verdict.error,
+                agreement: verdict.agreement,
+                candidates_tried: tried,
+            };
+            return Ok(Tuned { plan: Plan { measured, ..plan }, structure });
+        }
+        last = Some((chosen, verdict));
+    }
+    let (chosen, verdict) = last.ok_or(Error::Infeasible(request.error_max))?;
+    let share = |index: usize| sensitivities[index] * candidates[index][chosen[index]].error;
+    let worst = (0..sites.len()).max_by(|&a, &b| share(a).total_cmp(&share(b)));
+    let site = worst.map_or_else(String::new, |index| sites[index].name.clone());
+    Err(Error::Constraint { error: verdict.error, agreement: verdict.agreement, site })
+}
+
+fn check_request(request: &Request<'_>) -> Result<(), Error> {
+    let fail = |reason: String| Err(Error::Request(reason));
+    if request.batch == 0 || request.batch > 1 << 16 {
+        return fail(format!("a batch of {} is not between 1 and 65536", request.batch));
+    }
+    if request.calibration.is_empty() || request.calibration.iter().any(|tensor| tensor.shape.first() == Some(&0)) {
+        return fail("the calibration set is empty".into());
+    }
+    let (low, high) = request.input_box;
+    if !(low.is_finite() && high.is_finite() && low <= high) {
+        return fail(format!("the input range [{low}, {high}] is empty or not finite"));
+    }
+    for tensor in &request.calibration {
+        if let Some(index) = tensor.data.iter().position(|x| !x.is_finite()) {
+            return fail(format!("calibration element {index} is not a finite number"));
+        }
+        if let Some(index) = tensor.data.iter().position(|x| *x < low || *x > high) {
+            return fail(format!("calibration element {index} lies outside the input range [{low}, {high}]"));
+        }
+    }
+    let valid = request.error_max > 0.0 && (0.0..=1.0).contains(&request.agreement_min);
+    if valid { Ok(()) } else { fail("the constraint needs a positive error and an agreement between 0 and 1".into()) }
+}
+
+/// The plan of one assignment, with everything but the measurement.
+fn draft(
+    request: &Request<'_>,
+    candidates: &[Vec<Candidate>],
+    chosen: &[usize],
+    sensitivities: &[f64],
+    formats: Formats,
+    ownership: Ownership,
+) -> Result<(Plan, Graph), Error> {
+    let graph = Graph::import(request.model, request.batch)?;
+    let structure = graph.without_weights();
+    let sites = structure.sites();
+    let choices = sites.iter().enumerate().map(|(index, site)| (site.node, candidates[index][chosen[index]].choice.clone()));
+    let lowered = circuit::lower::lower(&structure, &choices.collect(), formats, ownership)?;
+    let schedule = circuit::schedule(&lowered.circuit, &catalogs::protocol::rss3::Rss3)?;
+    let bytes = schedule.bytes(crate::transport::HEADER_BYTES as u64);
+    let mut records = Vec::new();
+    let mut error = 0.0;
+    for (index, site) in sites.iter().enumerate() {
+        let candidate = &candidates[index][chosen[index]];
+        error += candidate.error * sensitivities[index];
+        let groups = lowered.circuit.groups().iter().zip(schedule.groups());
+        let own: Vec<_> = groups.filter(|(group, _)| group.site == Some(plan::node_number(site.node))).collect();
+        records.push(SiteRecord {
+            node: plan::node_number(site.node),
+            name: site.name.clone(),
+            kind: site.kind.name().into(),
+            elements: site.elements as u64,
+            certified_error: candidate.error,
+            sensitivity: sensitivities[index],
+            rounds: own.iter().map(|(_, cost)| u64::from(cost.rounds)).sum(),
+            bytes: own.iter().map(|(_, cost)| cost.bytes).sum(),
+            admissible: candidates[index].len(),
+            choice: candidate.record.clone(),
+        });
+    }
+    let seconds = assignment::seconds(f64::from(schedule.rounds), bytes as f64, request.network);
+    let (low, high) = request.input_box;
+    let plan = Plan {
+        version: 1,
+        protocol: "rss3".into(),
+        model: ModelRecord {
+            name: request.model_name.clone(),
+            structure: structure_digest(&structure).to_string(),
+            batch: request.batch,
+            input_box: [low, high],
+        },
+        parties: request.parties.clone(),
+        formats: FormatsRecord {
+            ring: formats.ring.bits(),
+            activations: formats.activations.bits(),
+            weights: formats.weights.bits(),
+        },
+        predicted: Predicted {
+            rounds_per_run: u64::from(schedule.rounds),
+            bytes_per_run: bytes,
+            weight_bytes: schedule.weight_bytes,
+            network: request.network_name.clone(),
+            seconds_per_run: seconds,
+            error,
+        },
+        measured: Measured { inputs: 0, roundings: Vec::new(), error: 0.0, agreement: 0.0, candidates_tried: 0 },
+        site: records,
+    };
+    Ok((plan, structure))
+}

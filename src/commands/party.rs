@@ -1,0 +1,231 @@
+//! `chebyshare party`: one party of a private run.
+
+use crate::catalog_folder;
+use crate::commands::{inspect, plan, tune};
+use crate::failure::Failure;
+use crate::report::Context;
+use clap::Args;
+use runtime::arrays::{Output, write_npz};
+use runtime::circuit;
+use runtime::deployment::PartyConfig;
+use runtime::graph::{Graph, Tensor};
+use runtime::plan::CheckedPlan;
+use runtime::session::{self, Runner};
+use runtime::transport::{self, AbortReason, Kind, Transport, tls};
+use runtime::tuner::leading;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+use std::time::Instant;
+
+/// Runs one party from its configuration file.
+///
+/// Example: chebyshare party --config data.toml
+#[derive(Args)]
+pub struct Party {
+    /// The configuration file.
+    #[arg(long, value_name = "PARTY.toml")]
+    config: PathBuf,
+}
+
+/// What this party may know of a run.
+#[derive(Serialize, Deserialize)]
+pub struct Report {
+    /// Its index.
+    pub party: u8,
+    /// Inputs that were processed.
+    pub inputs: u64,
+    /// Runs (batches).
+    pub runs: u64,
+    /// Per run, the rounds in which this party sent or received a frame.
+    pub active_rounds: Vec<Vec<u32>>,
+    /// Bytes that this party sent in runs: payload and frame headers.
+    pub bytes_sent: u64,
+    /// Bytes that it sent to share the model's weights.
+    pub weight_bytes_sent: u64,
+    /// Bytes that it handed to TCP in all, TLS included.
+    pub wire_bytes_sent: u64,
+    /// Seconds from the agreed session to the last run.
+    pub seconds: f64,
+    /// Seconds of the runs alone.
+    pub run_seconds: f64,
+    /// CPU seconds of this process, where the system tells.
+    pub cpu_seconds: Option<f64>,
+}
+
+/// What this party owns.
+struct Owned {
+    weights: Option<circuit::Weights>,
+    inputs: Option<Vec<Tensor>>,
+}
+
+impl Party {
+    /// Runs to the end of the session.
+    pub fn run(&self, context: &Context) -> Result<(), Failure> {
+        let config = PartyConfig::read(&self.config).map_err(Failure::input)?;
+        let catalog = catalog_folder::open(&context.catalog)?;
+        let file = plan::read(&config.plan)?;
+        let owners = (config.owners.model.0, config.owners.input.0, config.owners.output.0);
+        if owners != (file.parties.model, file.parties.input, file.parties.output) {
+            return Err(Failure::Input(format!("{}: the owners differ from the plan's", self.config.display())));
+        }
+        let structure_path = plan::structure_file(&config.plan);
+        let text = String::from_utf8(inspect::read(&structure_path)?)
+            .map_err(|_| Failure::Input(format!("{}: not text", structure_path.display())))?;
+        let structure = Graph::from_json(&text)
+            .map_err(|error| Failure::Input(format!("{}: {error}", structure_path.display())))?;
+        let checked = file.check(&structure, &catalog).map_err(refused)?;
+        let owned = load(&config, &checked, &structure)?;
+        let endpoint = config.endpoint().map_err(Failure::input)?;
+        let digest = transport::Digest(*checked.digest().bytes());
+        let shaping = config.shaping().map_err(Failure::input)?;
+        let mut mesh =
+            tls::connect(&endpoint, &config.terms(digest), config.limits(), shaping).map_err(peer)?;
+        let report = execute(&config, &checked, &owned, &mut mesh);
+        if report.is_err() {
+            mesh.abort(AbortReason::LocalFailure);
+        }
+        let report = report?;
+        context.print(&report, text_of)
+    }
+}
+
+fn refused(refusal: runtime::plan::Refusal) -> Failure {
+    use runtime::plan::Refusal::{Changed, Rejected};
+    match refusal {
+        Rejected { .. } | Changed { .. } => Failure::claim(refusal),
+        other => Failure::input(other),
+    }
+}
+
+fn peer(error: transport::Error) -> Failure {
+    Failure::Peer(error.to_string())
+}
+
+fn failed(error: session::Error) -> Failure {
+    match error {
+        session::Error::Transport(error) => peer(error),
+        other => Failure::input(other),
+    }
+}
+
+fn load(config: &PartyConfig, checked: &CheckedPlan, structure: &Graph) -> Result<Owned, Failure> {
+    let mut owned = Owned { weights: None, inputs: None };
+    if config.owners.model == config.party {
+        let path = config.model.as_ref().ok_or_else(|| Failure::input("the model's owner has no model file"))?;
+        let graph = Graph::import(&inspect::read(path)?, checked.plan().model.batch).map_err(Failure::input)?;
+        if runtime::plan::structure_digest(&graph).to_string() != checked.plan().model.structure {
+            return Err(Failure::Input(format!("{}: not the model that the plan was tuned for", path.display())));
+        }
+        owned.weights = Some(checked.prove_headroom(&graph).map_err(refused)?);
+    }
+    if config.owners.input == config.party {
+        let path = config.input.as_ref().ok_or_else(|| Failure::input("the input's owner has no input file"))?;
+        let tensors = tune::model_inputs(structure, path)?;
+        let [low, high] = checked.plan().model.input_box;
+        for tensor in &tensors {
+            if let Some(index) = tensor.data.iter().position(|x| !(*x >= low && *x <= high)) {
+                return Err(Failure::Input(format!(
+                    "{}: element {index} is not in the plan's input range [{low}, {high}]",
+                    path.display()
+                )));
+            }
+        }
+        owned.inputs = Some(tensors);
+    }
+    Ok(owned)
+}
+
+fn execute(
+    config: &PartyConfig,
+    checked: &CheckedPlan,
+    owned: &Owned,
+    transport: &mut dyn Transport,
+) -> Result<Report, Failure> {
+    let started = Instant::now();
+    let circuit = &checked.lowered().circuit;
+    let mut runner = Runner::new(circuit.clone(), circuit::Party(config.party.0)).map_err(failed)?;
+    let party = |party: transport::Party| circuit::Party(party.0);
+    runner.share_weights(party(config.owners.model), owned.weights.as_ref(), transport).map_err(failed)?;
+    let given = owned.inputs.as_ref().and_then(|tensors| tensors.first()).and_then(|t| t.shape.first().copied());
+    let count = runner
+        .announce(party(config.owners.input), given.map(|count| count as u64), transport)
+        .map_err(failed)?;
+    let batch = checked.plan().model.batch as u64;
+    let runs = count.div_ceil(batch);
+    let runs_started = Instant::now();
+    let mut outputs: Vec<Tensor> = Vec::new();
+    let mut active_rounds = Vec::new();
+    for run in 0..runs {
+        let first = (run * batch) as usize;
+        let size = batch.min(count - run * batch) as usize;
+        let inputs = match &owned.inputs {
+            Some(tensors) => {
+                let slice: Vec<Tensor> = tensors.iter().map(|tensor| leading(tensor, first, size)).collect();
+                let encoded = checked.lowered().encode_inputs(&checked.pad_batch(&slice)).map_err(Failure::input)?;
+                encoded.into_iter().map(Some).collect()
+            }
+            None => vec![None; circuit.inputs().len()],
+        };
+        let outcome = runner.run(&inputs, transport).map_err(failed)?;
+        active_rounds.push(outcome.rounds.into_iter().collect());
+        let known: Option<Vec<_>> = outcome.outputs.into_iter().collect();
+        if let Some(known) = known {
+            let decoded = checked.lowered().decode_outputs(&known).map_err(Failure::input)?;
+            append(&mut outputs, decoded, size);
+        }
+    }
+    let run_seconds = runs_started.elapsed().as_secs_f64();
+    let traffic = transport.finish().map_err(peer)?;
+    if let Some(path) = &config.output {
+        let names: Vec<&str> = checked.lowered().output_names().collect();
+        let arrays: Vec<Output<'_>> =
+            names.iter().zip(&outputs).map(|(name, tensor)| Output::reals(name, tensor)).collect();
+        write_npz(path, &arrays).map_err(Failure::input)?;
+    }
+    Ok(Report {
+        party: config.party.0,
+        inputs: count,
+        runs,
+        active_rounds,
+        bytes_sent: traffic.online_sent().bytes,
+        weight_bytes_sent: traffic.sent(Kind::Parameters).bytes,
+        wire_bytes_sent: traffic.wire_bytes_sent,
+        seconds: started.elapsed().as_secs_f64(),
+        run_seconds,
+        cpu_seconds: cpu_seconds(),
+    })
+}
+
+/// Appends the first `size` examples of each tensor.
+fn append(outputs: &mut Vec<Tensor>, decoded: Vec<Tensor>, size: usize) {
+    for (index, tensor) in decoded.into_iter().enumerate() {
+        let part = leading(&tensor, 0, size);
+        match outputs.get_mut(index) {
+            Some(whole) => {
+                whole.shape[0] += size;
+                whole.data.extend(part.data);
+            }
+            None => outputs.push(part),
+        }
+    }
+}
+
+/// User and system time of this process, from /proc (clock ticks of 1/100 s).
+fn cpu_seconds() -> Option<f64> {
+    let text = std::fs::read_to_string("/proc/self/stat").ok()?;
+    let fields: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
+    let ticks: f64 = fields.get(11)?.parse::<f64>().ok()? + fields.get(12)?.parse::<f64>().ok()?;
+    Some(ticks / 100.0)
+}
+
+fn text_of(report: &Report) -> String {
+    format!(
+        "party {}: {} inputs in {} runs, {:.2} s, {:.2} MB sent ({:.2} MB of them weights)\n",
+        report.party,
+        report.inputs,
+        report.runs,
+        report.seconds,
+        (report.bytes_sent + report.weight_bytes_sent) as f64 / 1e6,
+        report.weight_bytes_sent as f64 / 1e6,
+    )
+}

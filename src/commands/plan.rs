@@ -1,0 +1,103 @@
+//! `chebyshare plan`: why each choice was made.
+
+use crate::failure::Failure;
+use crate::report::{Context, table};
+use clap::{Args, Subcommand};
+use runtime::plan::{ChoiceRecord, Plan};
+use std::path::{Path, PathBuf};
+
+/// Shows plans.
+///
+/// Example: chebyshare plan show digits.plan.toml
+#[derive(Args)]
+pub struct PlanCommand {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// Every site's choice, its certified error and its cost.
+    Show {
+        /// The plan.
+        plan: PathBuf,
+    },
+}
+
+impl PlanCommand {
+    /// Prints.
+    pub fn run(&self, context: &Context) -> Result<(), Failure> {
+        let Action::Show { plan } = &self.action;
+        context.print(&read(plan)?, text)
+    }
+}
+
+/// Reads a plan's file.
+pub fn read(path: &Path) -> Result<Plan, Failure> {
+    let named = |reason: String| Failure::Input(format!("{}: {reason}", path.display()));
+    let text = std::fs::read_to_string(path).map_err(|error| named(error.to_string()))?;
+    Plan::parse(&text).map_err(|error| named(error.to_string()))
+}
+
+/// Where the public structure of a plan's model is.
+pub fn structure_file(plan: &Path) -> PathBuf {
+    plan.with_extension("structure.json")
+}
+
+/// The entries of a choice, in a few words.
+pub fn entries(choice: &ChoiceRecord) -> String {
+    match choice {
+        ChoiceRecord::Unary { entry } => entry.name.clone(),
+        ChoiceRecord::Softmax { relu, exp, reciprocal, .. } => {
+            format!("{} + {} + {}", exp.name, reciprocal.name, relu.name)
+        }
+        ChoiceRecord::Normalisation { rsqrt, centre_exactly } => {
+            format!("{}{}", rsqrt.name, if *centre_exactly { ", exact centre" } else { "" })
+        }
+        ChoiceRecord::Maximum { relu } => relu.name.clone(),
+    }
+}
+
+/// The plan as a page.
+pub fn text(plan: &Plan) -> String {
+    let rows: Vec<Vec<String>> = plan
+        .site
+        .iter()
+        .map(|site| {
+            vec![
+                site.kind.clone(),
+                site.elements.to_string(),
+                format!("{:.2e}", site.certified_error),
+                format!("{:.2e}", site.sensitivity),
+                site.rounds.to_string(),
+                format!("{:.1}", site.bytes as f64 / 1024.0),
+                site.admissible.to_string(),
+                entries(&site.choice),
+            ]
+        })
+        .collect();
+    let header = ["site", ">elements", ">certified", ">sensitivity", ">rounds", ">KiB", ">admissible", "chosen"];
+    let (predicted, measured) = (&plan.predicted, &plan.measured);
+    format!(
+        "{} under {}, {} inputs a run, inputs in [{}, {}], digest {}\n{}\
+         predicted: {} rounds and {:.2} MB a run (exact), {:.3} s under {}, error {:.2e}\n\
+         measured on {} calibration inputs, roundings {}: error {:.2e}, agreement {:.4} ({} plans simulated)\n",
+        plan.model.name,
+        plan.protocol,
+        plan.model.batch,
+        plan.model.input_box[0],
+        plan.model.input_box[1],
+        plan.digest().short(),
+        table(&header, &rows),
+        predicted.rounds_per_run,
+        predicted.bytes_per_run as f64 / 1e6,
+        predicted.seconds_per_run,
+        predicted.network,
+        predicted.error,
+        measured.inputs,
+        measured.roundings.join(", "),
+        measured.error,
+        measured.agreement,
+        measured.candidates_tried,
+    )
+}

@@ -1,0 +1,295 @@
+//! `chebyshare run`: all parties as processes on this machine, over real connections.
+
+use crate::commands::{inspect, party, plan, tune};
+use crate::failure::Failure;
+use crate::report::Context;
+use clap::Args;
+use runtime::arrays::Arrays;
+use runtime::deployment::{Loopback, Owners, loopback};
+use runtime::graph::{Graph, Tensor, reference};
+use runtime::plan::Plan;
+use runtime::transport::{Limits, Party};
+use runtime::tuner::{agreements, difference};
+use serde::Serialize;
+use std::collections::BTreeSet;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Runs a plan privately: three processes, mutual TLS 1.3 over loopback, fresh keys.
+///
+/// Example: chebyshare run examples/models/digits_vit.onnx --plan digits.plan.toml
+/// --input examples/models/digits_test.npz --output scores.npz --local
+#[derive(Args)]
+pub struct Run {
+    /// The ONNX file; only the party that owns the model reads its weights.
+    pub model: PathBuf,
+    /// The plan.
+    #[arg(long, value_name = "PLAN.toml")]
+    pub plan: PathBuf,
+    /// The inputs: an .npz with an array for each input of the model.
+    #[arg(long, value_name = "X.npz")]
+    pub input: PathBuf,
+    /// Where the outputs are written.
+    #[arg(long, value_name = "Y.npz")]
+    pub output: PathBuf,
+    /// All parties on this machine (the only way of this command; use `party` for a deployment).
+    #[arg(long)]
+    pub local: bool,
+    /// A network to imitate: lan, wan or a TOML file.
+    #[arg(long)]
+    pub network: Option<String>,
+    /// Do not compare with the plain model.
+    #[arg(long)]
+    pub no_reference: bool,
+}
+
+/// What a run showed.
+#[derive(Serialize)]
+pub struct Report {
+    /// Inputs.
+    pub inputs: u64,
+    /// Seconds of all runs, the slowest party's, sessions and weights included.
+    pub seconds: f64,
+    /// Seconds of the runs alone.
+    pub run_seconds: f64,
+    /// CPU seconds of all parties.
+    pub cpu_seconds_total: f64,
+    /// Runs.
+    pub runs: u64,
+    /// Rounds that were counted, all runs together: rounds in which any party sent or received a frame.
+    pub rounds: u64,
+    /// Rounds that the plan predicts.
+    pub rounds_predicted: u64,
+    /// Bytes that were counted, of all parties: payload and frame headers of the runs.
+    pub bytes_total: u64,
+    /// Bytes that the plan predicts.
+    pub bytes_predicted: u64,
+    /// Bytes that each party sent.
+    pub bytes_per_party: Vec<u64>,
+    /// What is done once a session.
+    pub preprocessing: Preprocessing,
+    /// Largest difference of an output from the plain model.
+    pub max_abs_error: Option<f64>,
+    /// Share of inputs with the plain model's arg-max.
+    pub agreement: Option<f64>,
+}
+
+/// What is done once a session.
+#[derive(Serialize)]
+pub struct Preprocessing {
+    /// Bytes of sharing the weights, all parties, headers included.
+    pub weight_bytes: u64,
+}
+
+impl Run {
+    /// Runs and prints.
+    pub fn run(&self, context: &Context) -> Result<(), Failure> {
+        if !self.local {
+            return Err(Failure::input("use --local; a deployment starts `chebyshare party` at each party"));
+        }
+        let report = self.execute(&context.catalog)?;
+        context.print(&report, text)
+    }
+
+    /// Starts the parties, waits for them, compares with the plain model.
+    pub fn execute(&self, catalog: &Path) -> Result<Report, Failure> {
+        let file = plan::read(&self.plan)?;
+        inspect::read(&self.model)?;
+        inspect::read(&self.input)?;
+        let folder = tempfile::tempdir().map_err(|error| Failure::Input(format!("temporary folder: {error}")))?;
+        let owners = Owners {
+            model: Party(file.parties.model),
+            input: Party(file.parties.input),
+            output: Party(file.parties.output),
+        };
+        let configs = loopback(
+            folder.path(),
+            &Loopback {
+                session: "local",
+                roles: &["model", "data", "helper"],
+                owners,
+                plan: &self.plan,
+                model: &self.model,
+                input: &self.input,
+                output: &self.output,
+                network: self.network.as_deref(),
+                limits: Limits::default(),
+            },
+        )
+        .map_err(Failure::input)?;
+        let reports = run_parties(&configs, catalog)?;
+        self.compare(&file, reports)
+    }
+
+    fn compare(&self, file: &Plan, reports: Vec<party::Report>) -> Result<Report, Failure> {
+        let runs = reports.iter().map(|report| report.runs).max().unwrap_or(0);
+        let mut rounds = 0;
+        for run in 0..runs as usize {
+            let active = reports.iter().filter_map(|report| report.active_rounds.get(run)).flatten();
+            rounds += active.collect::<BTreeSet<_>>().len() as u64;
+        }
+        let (mut max_abs_error, mut agreement) = (None, None);
+        if !self.no_reference {
+            let (plain, private) = self.outputs()?;
+            max_abs_error = Some(difference(&plain, &private));
+            let count = plain.first().and_then(|tensor| tensor.shape.first()).copied().unwrap_or(0);
+            agreement = Some(agreements(&plain, &private) as f64 / count.max(1) as f64);
+        }
+        let largest = |value: fn(&party::Report) -> f64| reports.iter().map(value).fold(0.0, f64::max);
+        Ok(Report {
+            inputs: reports.first().map_or(0, |report| report.inputs),
+            seconds: largest(|report| report.seconds),
+            run_seconds: largest(|report| report.run_seconds),
+            cpu_seconds_total: reports.iter().filter_map(|report| report.cpu_seconds).sum(),
+            runs,
+            rounds,
+            rounds_predicted: runs * file.predicted.rounds_per_run,
+            bytes_total: reports.iter().map(|report| report.bytes_sent).sum(),
+            bytes_predicted: runs * file.predicted.bytes_per_run,
+            bytes_per_party: reports.iter().map(|report| report.bytes_sent).collect(),
+            preprocessing: Preprocessing { weight_bytes: reports.iter().map(|report| report.weight_bytes_sent).sum() },
+            max_abs_error,
+            agreement,
+        })
+    }
+
+    /// The plain model's outputs, and the private ones as written.
+    fn outputs(&self) -> Result<(Vec<Tensor>, Vec<Tensor>), Failure> {
+        let model = inspect::read(&self.model)?;
+        let single = Graph::import(&model, 1).map_err(Failure::input)?;
+        let inputs = tune::model_inputs(&single, &self.input)?;
+        let count = inputs.first().and_then(|tensor| tensor.shape.first()).copied().unwrap_or(0);
+        let graph = Graph::import(&model, count).map_err(Failure::input)?;
+        let plain = reference::run(&graph, &inputs, &mut |_, _| {}).map_err(Failure::input)?;
+        let arrays = Arrays::read(&self.output).map_err(Failure::input)?;
+        let private = graph.outputs().iter().map(|(name, _)| arrays.reals(name).map_err(Failure::input));
+        Ok((plain, private.collect::<Result<_, _>>()?))
+    }
+}
+
+/// Starts a process per configuration and waits for all; one that fails ends the others.
+fn run_parties(configs: &[PathBuf], catalog: &Path) -> Result<Vec<party::Report>, Failure> {
+    let program = std::env::current_exe().map_err(|error| Failure::Input(format!("this program: {error}")))?;
+    let mut children = Vec::new();
+    for config in configs {
+        let mut command = Command::new(&program);
+        command.arg("--json").arg("--catalog").arg(catalog).arg("party").arg("--config").arg(config);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = command.spawn().map_err(|error| Failure::Peer(format!("cannot start a party: {error}")))?;
+        children.push(Watched::new(child));
+    }
+    let mut first_failure: Option<(Instant, String, i32)> = None;
+    loop {
+        let mut running = 0;
+        for (index, child) in children.iter_mut().enumerate() {
+            match child.poll() {
+                None => running += 1,
+                Some(0) => {}
+                Some(code) => {
+                    if first_failure.is_none() {
+                        first_failure = Some((Instant::now(), format!("party {index}: {}", child.errors()), code));
+                    }
+                }
+            }
+        }
+        if running == 0 {
+            break;
+        }
+        // The transport tells the others within its own bounds; this is for a party that is beyond telling.
+        if first_failure.as_ref().is_some_and(|(since, _, _)| since.elapsed() > Duration::from_secs(90)) {
+            children.iter_mut().for_each(Watched::kill);
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    if let Some((_, message, code)) = first_failure {
+        return Err(match code {
+            1 => Failure::Claim(message),
+            2 => Failure::Input(message),
+            _ => Failure::Peer(message),
+        });
+    }
+    children
+        .iter_mut()
+        .map(|child| {
+            serde_json::from_str(&child.output()).map_err(|error| Failure::Peer(format!("a party's report: {error}")))
+        })
+        .collect()
+}
+
+/// A child whose output is read while it runs.
+struct Watched {
+    child: Child,
+    output: Option<std::thread::JoinHandle<String>>,
+    errors: Option<std::thread::JoinHandle<String>>,
+    code: Option<i32>,
+}
+
+impl Watched {
+    fn new(mut child: Child) -> Watched {
+        let output = child.stdout.take().map(drain);
+        let errors = child.stderr.take().map(drain);
+        Watched { child, output, errors, code: None }
+    }
+
+    fn poll(&mut self) -> Option<i32> {
+        if self.code.is_none()
+            && let Ok(Some(status)) = self.child.try_wait()
+        {
+            self.code = Some(status.code().unwrap_or(3));
+        }
+        self.code
+    }
+
+    fn kill(&mut self) {
+        let _ = self.child.kill();
+    }
+
+    fn output(&mut self) -> String {
+        self.output.take().and_then(|thread| thread.join().ok()).unwrap_or_default()
+    }
+
+    fn errors(&mut self) -> String {
+        let text = self.errors.take().and_then(|thread| thread.join().ok()).unwrap_or_default();
+        text.trim().trim_start_matches("error: ").to_owned()
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn drain(mut stream: impl Read + Send + 'static) -> std::thread::JoinHandle<String> {
+    std::thread::spawn(move || {
+        let mut text = String::new();
+        let _ = stream.read_to_string(&mut text);
+        text
+    })
+}
+
+/// The run as a page.
+pub fn text(report: &Report) -> String {
+    let counted = |counted: u64, predicted: u64| if counted == predicted { "as predicted" } else { "NOT as predicted" };
+    let mut out = format!(
+        "{} inputs in {} runs: {:.2} s ({:.2} s of runs, {:.2} CPU s of all parties)\n\
+         rounds {} ({}), bytes of all parties {} ({}), weights once {} bytes\n",
+        report.inputs,
+        report.runs,
+        report.seconds,
+        report.run_seconds,
+        report.cpu_seconds_total,
+        report.rounds,
+        counted(report.rounds, report.rounds_predicted),
+        report.bytes_total,
+        counted(report.bytes_total, report.bytes_predicted),
+        report.preprocessing.weight_bytes,
+    );
+    if let (Some(error), Some(agreement)) = (report.max_abs_error, report.agreement) {
+        out.push_str(&format!("agreement with the plain model {:.2} %, worst score error {error:.2e}\n", 100.0 * agreement));
+    }
+    out
+}

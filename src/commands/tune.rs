@@ -1,0 +1,151 @@
+//! `chebyshare tune`: a plan for a model.
+
+use crate::catalog_folder;
+use crate::commands::{inspect, plan};
+use crate::failure::Failure;
+use crate::report::Context;
+use catalogs::Catalog;
+use clap::Args;
+use runtime::arrays::Arrays;
+use runtime::graph::{Graph, Tensor};
+use runtime::plan::PartiesRecord;
+use runtime::transport::Shaping;
+use runtime::tuner::{self, Progress, Request, Tuned};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// Chooses certified entries for every nonlinear site of a model: the fastest that meet the constraint.
+///
+/// Example: chebyshare tune examples/models/digits_vit.onnx --calibration examples/models/digits_calibration.npz
+/// --network lan --max-error 0.01 --out digits.plan.toml
+#[derive(Args)]
+pub struct Tune {
+    /// The ONNX file.
+    model: PathBuf,
+    /// Inputs to calibrate on: an .npz with an array for each input of the model.
+    #[arg(long, value_name = "X.npz")]
+    calibration: PathBuf,
+    /// The network to tune for: lan, wan or a TOML file.
+    #[arg(long, default_value = "lan")]
+    network: String,
+    /// The largest allowed difference of an output from the plain model.
+    #[arg(long, default_value_t = 0.01)]
+    max_error: f64,
+    /// The least allowed share of inputs whose arg-max is the plain model's.
+    #[arg(long, default_value_t = 0.995)]
+    min_agreement: f64,
+    /// Inputs of one run.
+    #[arg(long, default_value_t = 60)]
+    batch: usize,
+    /// The range that every input element lies in, LOW,HIGH; by default that of the calibration set.
+    #[arg(long, value_name = "LOW,HIGH", allow_hyphen_values = true)]
+    input_range: Option<String>,
+    /// Calibration inputs that are simulated bit for bit.
+    #[arg(long, default_value_t = 60)]
+    simulate: usize,
+    /// The plan's file. The model's public structure is written beside it.
+    #[arg(long, value_name = "PLAN.toml")]
+    out: PathBuf,
+}
+
+impl Tune {
+    /// Tunes, writes the plan, prints it.
+    pub fn run(&self, context: &Context) -> Result<(), Failure> {
+        let catalog = catalog_folder::open(&context.catalog)?;
+        let tuned = self.tune(&catalog, &mut |progress| {
+            let line = match progress {
+                Progress::Site { name, admissible } => format!("{name}: {admissible} admissible choices"),
+                Progress::Simulation { candidate } => format!("simulating plan {candidate}"),
+            };
+            let _ = writeln!(std::io::stderr(), "{line}");
+        })?;
+        context.print(&tuned.plan, plan::text)
+    }
+
+    /// Tunes and writes the plan and the structure.
+    pub fn tune(&self, catalog: &Catalog, progress: &mut dyn FnMut(Progress)) -> Result<Tuned, Failure> {
+        let model = inspect::read(&self.model)?;
+        let graph = Graph::import(&model, 1).map_err(Failure::input)?;
+        let calibration = model_inputs(&graph, &self.calibration)?;
+        let input_box = match &self.input_range {
+            Some(text) => parse_range(text)?,
+            None => hull(&calibration),
+        };
+        let request = Request {
+            model: &model,
+            model_name: self.model.file_name().map_or(String::new(), |name| name.to_string_lossy().into_owned()),
+            catalog,
+            calibration,
+            simulated_max: self.simulate,
+            batch: self.batch,
+            input_box,
+            network: Shaping::named(&self.network).map_err(Failure::input)?,
+            network_name: self.network.clone(),
+            error_max: self.max_error,
+            agreement_min: self.min_agreement,
+            parties: PartiesRecord { model: 0, input: 1, output: 1 },
+        };
+        let tuned = tuner::tune(&request, progress).map_err(Failure::input)?;
+        write_atomically(&plan::structure_file(&self.out), &tuned.structure.to_json())?;
+        write_atomically(&self.out, &tuned.plan.to_text())?;
+        Ok(tuned)
+    }
+
+    /// A request with defaults, for the demo.
+    #[cfg(feature = "generate")]
+    pub fn with_defaults(model: &Path, calibration: &Path, out: &Path) -> Tune {
+        Tune {
+            model: model.to_owned(),
+            calibration: calibration.to_owned(),
+            network: "lan".into(),
+            max_error: 0.01,
+            min_agreement: 0.995,
+            batch: 60,
+            input_range: None,
+            simulate: 60,
+            out: out.to_owned(),
+        }
+    }
+}
+
+/// The arrays of an .npz that the model's inputs name; a file with one array serves a model with one input.
+pub fn model_inputs(graph: &Graph, path: &Path) -> Result<Vec<Tensor>, Failure> {
+    let arrays = Arrays::read(path).map_err(Failure::input)?;
+    let names = arrays.names();
+    let mut tensors = Vec::new();
+    for (name, id) in graph.inputs() {
+        let found = if names.contains(&name.as_str()) || names.len() != 1 { name.as_str() } else { names[0] };
+        let tensor = arrays.reals(found).map_err(Failure::input)?;
+        let expected = &graph.node(*id).shape;
+        if tensor.shape.len() != expected.len() || tensor.shape[1..] != expected[1..] {
+            return Err(Failure::Input(format!(
+                "{}: array '{found}' has shape {:?}, the model's input {name} needs [examples, {}]",
+                path.display(),
+                tensor.shape,
+                expected[1..].iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+            )));
+        }
+        tensors.push(tensor);
+    }
+    Ok(tensors)
+}
+
+fn hull(tensors: &[Tensor]) -> (f64, f64) {
+    let elements = tensors.iter().flat_map(|tensor| tensor.data.iter().copied());
+    elements.fold((0.0, 0.0), |(low, high): (f64, f64), x| (low.min(x), high.max(x)))
+}
+
+fn parse_range(text: &str) -> Result<(f64, f64), Failure> {
+    let parsed = text.split_once(',').and_then(|(low, high)| Some((low.trim().parse().ok()?, high.trim().parse().ok()?)));
+    parsed.ok_or_else(|| Failure::Input(format!("'{text}' is not a range; write LOW,HIGH, such as 0,1")))
+}
+
+/// Writes a file by renaming a finished temporary one.
+pub fn write_atomically(path: &Path, text: &str) -> Result<(), Failure> {
+    let failed = |error: std::io::Error| Failure::Input(format!("{}: {error}", path.display()));
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
+    file.write_all(text.as_bytes()).map_err(failed)?;
+    file.persist(path).map_err(|error| failed(error.error))?;
+    Ok(())
+}
