@@ -4,4 +4,5 @@
 //! `verify::check` has accepted it.
 
 pub mod certify;
+pub mod families;
 pub mod minimax;

@@ -1,12 +1,15 @@
 //! Search for an input and roundings that come close to the proved bound.
 //!
 //! The checker's own models say which rounding pushes the output which way: at every sampled input all roundings are
-//! chosen to push up, then all to push down, and the evaluator says what really comes out.
+//! chosen to push up, then all to push down, and the evaluator says what really comes out. The function's value at
+//! the input is MPFR's: a model's own reference may be far off on a piece that is still too wide.
 
 use super::Section;
+use crate::families::target;
 use catalogs::{Adversary, Decimal, Entry, Ring, Rounding, ValueId, evaluate};
 use dashu::integer::IBig;
 use dashu::rational::RBig;
+use rug::{Float, Integer};
 use std::collections::BTreeMap;
 use verify::Witness;
 use verify::examine::Examination;
@@ -88,13 +91,13 @@ pub fn search(entry: &Entry, section: &Section, samples: usize) -> Option<Attemp
             break;
         }
         let t = position(x);
-        let f = reference.at(t);
-        let weight = (absolute + relative * (f / unit).abs()) * unit;
+        let f = exact_value(entry, x);
+        let weight = (absolute + relative * (f.to_f64() / unit).abs()) * unit;
         for (index, case) in cases.iter().enumerate() {
             for upwards in [true, false] {
                 let mut pusher = Pusher { case, t, upwards, flip: index, choices: vec![0; entry.program.ops().len()] };
                 let value = evaluate(&entry.program, i128::from(x), &mut pusher);
-                let error = (value as f64 - f).abs() / weight;
+                let error = Float::with_val(PRECISION, Integer::from(value) - &f).to_f64().abs() / weight;
                 if error > 0.0 && best.as_ref().is_none_or(|attempt| attempt.error < error) {
                     best = Some(Attempt { input: x, choices: pusher.choices, error });
                 }
@@ -102,6 +105,15 @@ pub fn search(entry: &Entry, section: &Section, samples: usize) -> Option<Attemp
         }
     }
     best
+}
+
+/// Bits to which the function is evaluated.
+const PRECISION: u32 = 128;
+
+/// f at the input integer `x`, in units of the output.
+fn exact_value(entry: &Entry, x: i64) -> Float {
+    let argument = Float::with_val(PRECISION, x) >> u32::from(entry.program.input().1.bits());
+    target::value(entry.claim.function, &argument, PRECISION) << u32::from(entry.program.output().1.bits())
 }
 
 /// Every input of a small section; otherwise its ends, an even grid, and a run of neighbours.
