@@ -6,3 +6,4 @@
 pub mod certify;
 pub mod families;
 pub mod minimax;
+pub mod search;

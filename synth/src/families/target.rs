@@ -45,3 +45,15 @@ pub fn log2_e() -> Rational {
     let inverse = Float::with_val(200, Constant::Log2).recip();
     inverse.to_rational().unwrap_or_default()
 }
+
+/// f(x) − f(0) for the functions where that is odd, without cancellation; f(x) for the others.
+pub fn odd_part(function: Function, x: &Float, precision: u32) -> Float {
+    let p = precision + 16;
+    let half = |x: &Float| Float::with_val(p, x) / 2u32;
+    let result = match function {
+        Function::Sigmoid => half(x).tanh() / 2u32,
+        Function::NormalCdf => (Float::with_val(p, x) / Float::with_val(p, 2).sqrt()).erf() / 2u32,
+        _ => value(function, x, p),
+    };
+    Float::with_val(precision, result)
+}
