@@ -95,8 +95,7 @@ struct Sampled {
 impl Sampled {
     fn new(draft: &Entry, examination: &Examination) -> Sampled {
         let unit = 2f64.powi(i32::from(draft.program.output().1.bits()));
-        let (absolute, relative) =
-            (draft.claim.norm.absolute.to_f64_lossy(), draft.claim.norm.relative.to_f64_lossy());
+        let (absolute, relative) = (draft.claim.norm.absolute.to_f64_lossy(), draft.claim.norm.relative.to_f64_lossy());
         let q = coefficients(&examination.reference().polynomial.0);
         let mut sampled = Sampled { total: 0.0, rounding: 0.0 };
         for output in examination.outputs() {

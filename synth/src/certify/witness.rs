@@ -159,7 +159,8 @@ pub fn search(entry: &Entry, section: &Section, samples: usize, known: f64) -> O
     if let (Some(peak), true) = (peak, spacing > 0 && section.bound > reached * 1.001) {
         // The roundings that really occur depend on the input's last bits: look at many neighbours of the peak.
         for reach in [samples as i64 / 2, spacing.saturating_mul(samples as i64 / 50)] {
-            let (low, high) = (peak.saturating_sub(reach).max(section.low), peak.saturating_add(reach).min(section.high));
+            let (low, high) =
+                (peak.saturating_sub(reach).max(section.low), peak.saturating_add(reach).min(section.high));
             try_inputs(entry, &promise, evenly(low, high, samples), &mut reached, &mut best);
         }
     }

@@ -66,8 +66,22 @@ pub fn shapes(goal: &Goal, accuracy: f64) -> Vec<Middle> {
     let scale = goal.input.scale.bits();
     let drops = (3..=7).rev().filter_map(|bits| scale.checked_sub(bits));
     let drops: Vec<u8> = drops.filter(|dropped| band_width(*dropped) < i128::from(edge) / 8).collect();
+    let reach = goal.real_f64(edge);
+    let part = |x: f64| {
+        let x = Float::with_val(80, x);
+        let part = match is_even(goal.function) {
+            Some(true) => target::even_part(goal.function, &x, 80).unwrap_or_else(|| Float::new(80)),
+            _ => target::odd_part(goal.function, &x, 80),
+        };
+        part.to_f64()
+    };
+    let errors = fitting::estimated_errors(part, -reach, reach);
+    let odd = usize::from(is_even(goal.function) == Some(false));
+    let exact = |degree: usize| errors.get(2 * degree + odd).copied().unwrap_or(0.0) / absolute;
+    // Degrees that may reach the accuracy and are not much better than needed.
+    let degrees = (1..=12).filter(|degree| exact(*degree) < 2.0 * accuracy && exact(*degree - 1) > accuracy / 20.0);
     let shape = |degree, dropped| Middle { edge, degree, dropped };
-    (1..=10).flat_map(|degree| drops.iter().map(move |dropped| shape(degree, *dropped))).collect()
+    degrees.flat_map(|degree| drops.iter().map(move |dropped| shape(degree, *dropped))).collect()
 }
 
 impl Middle {

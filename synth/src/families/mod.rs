@@ -7,9 +7,12 @@ pub mod builder;
 pub mod fitting;
 pub mod goal;
 pub mod middle;
+pub mod normalise;
+pub mod piecewise;
 pub mod polynomial;
 pub mod power;
 pub mod rectifier;
+pub mod split;
 pub mod target;
 
 pub use builder::{BuildError, Builder, Terms, Wire};
@@ -49,6 +52,9 @@ pub fn shapes(goal: &Goal, accuracy: f64) -> Vec<Box<dyn Shape>> {
     }
     boxed(middle::shapes(goal, accuracy))
         .chain(boxed(power::shapes(goal, accuracy)))
+        .chain(boxed(split::shapes(goal, accuracy)))
+        .chain(boxed(piecewise::shapes(goal, accuracy)))
+        .chain(boxed(normalise::shapes(goal)))
         .chain(boxed(rectifier::shapes(goal)))
         .collect()
 }

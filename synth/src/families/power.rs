@@ -41,9 +41,21 @@ pub fn shapes(goal: &Goal, accuracy: f64) -> Vec<Power> {
         None => vec![0],
     };
     let mut shapes = Vec::new();
-    for squarings in 0..=5 {
+    for squarings in 0..=5i32 {
+        // At x = 0 the root's error counts 2^m-fold, and no other place is stricter.
+        let narrow = reach / 2f64.powi(squarings);
+        let errors = fitting::estimated_errors(f64::exp, -narrow, 0.0);
+        let power = |degree: usize| errors[degree] * 2f64.powi(squarings) / goal.unit(1.0);
         for degree in 2..=8 {
-            shapes.extend(drops.iter().map(|dropped| Power { edge, degree, squarings, dropped: *dropped }));
+            if power(degree) < accuracy * 0.003 {
+                break;
+            }
+            shapes.extend(drops.iter().map(|dropped| Power {
+                edge,
+                degree,
+                squarings: squarings.unsigned_abs(),
+                dropped: *dropped,
+            }));
         }
     }
     shapes

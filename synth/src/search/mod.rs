@@ -91,7 +91,9 @@ pub enum Progress {
 #[derive(Clone, PartialEq, Debug, thiserror::Error)]
 pub enum SearchError {
     /// No family covers the goal.
-    #[error("no family of programs serves {function} with input scale {input_scale}, output scale {output_scale} on this window; change the window, the norm or the scales")]
+    #[error(
+        "no family of programs serves {function} with input scale {input_scale}, output scale {output_scale} on this window; change the window, the norm or the scales"
+    )]
     NoFamily {
         /// The function.
         function: &'static str,
@@ -120,18 +122,15 @@ struct Candidate {
 }
 
 /// The Pareto front over (certified error, rounds, bits), at most [`FRONT_MAX`] programs, cheapest in bits first.
-pub fn front(
-    goal: &Goal,
-    model: &dyn Model,
-    progress: &mut dyn FnMut(Progress),
-) -> Result<Vec<Found>, SearchError> {
+pub fn front(goal: &Goal, model: &dyn Model, progress: &mut dyn FnMut(Progress)) -> Result<Vec<Found>, SearchError> {
     let shapes = distinct_shapes(goal);
     let samples = Samples::new(goal);
     let mut candidates: Vec<Candidate> = Vec::new();
     let mut nearest: Option<(f64, String)> = None;
     let mut done = 0;
     for chunk in shapes.chunks(CHUNK) {
-        let measured: Vec<Measured> = chunk.par_iter().map(|shape| measure(goal, model, shape.as_ref(), &samples)).collect();
+        let measured: Vec<Measured> =
+            chunk.par_iter().map(|shape| measure(goal, model, shape.as_ref(), &samples)).collect();
         for Measured { promising, best } in measured {
             candidates.extend(promising);
             if best.as_ref().is_some_and(|best| nearest.as_ref().is_none_or(|known| best.0 < known.0)) {
@@ -269,7 +268,17 @@ fn prove(goal: &Goal, candidate: &Candidate) -> Result<Found, (f64, String)> {
     let effort = Effort { bound_max: Some(goal.accuracy()), ..Effort::default() };
     let begin = std::time::Instant::now();
     let proved = certify::certify(&request, &effort);
-    eprintln!("{:?} est {:e} {} {}: {}", begin.elapsed(), candidate.estimate, candidate.cost.bits, design.parameters, match &proved { Ok(p) => format!("{} {} pieces", p.entry.claim.bound, p.certificate.pieces.len()), Err(e) => e.to_string()});
+    eprintln!(
+        "{:?} est {:e} {} {}: {}",
+        begin.elapsed(),
+        candidate.estimate,
+        candidate.cost.bits,
+        design.parameters,
+        match &proved {
+            Ok(p) => format!("{} {} pieces", p.entry.claim.bound, p.certificate.pieces.len()),
+            Err(e) => e.to_string(),
+        }
+    );
     let proved = proved.map_err(|failure| (candidate.estimate, how(&failure)))?;
     let bound = proved.entry.claim.bound;
     if bound.to_rational() > goal.accuracy.to_rational() {
@@ -312,7 +321,9 @@ fn thinned(mut found: Vec<Found>) -> Vec<Found> {
     for (index, a) in found.iter().enumerate() {
         let cost = Cost { rounds: a.rounds, bits: a.bits };
         let dominated = found.iter().enumerate().any(|(other, b)| {
-            other != index && b.no_worse_than(a.bound(), &cost) && (!a.no_worse_than(b.bound(), &Cost { rounds: b.rounds, bits: b.bits }) || other < index)
+            other != index
+                && b.no_worse_than(a.bound(), &cost)
+                && (!a.no_worse_than(b.bound(), &Cost { rounds: b.rounds, bits: b.bits }) || other < index)
         });
         keep.push(!dominated);
     }
