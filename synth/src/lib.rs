@@ -5,4 +5,6 @@
 
 pub mod certify;
 pub mod expression;
+pub mod families;
 pub mod minimax;
+pub mod search;

@@ -51,9 +51,12 @@ impl Polynomial {
         Polynomial(self.0.iter().enumerate().skip(1).map(|(k, c)| c * IBig::from(k)).collect())
     }
 
-    /// p / 2^bits with floored coefficients, and the bound of the error: one unit a coefficient.
+    /// p / 2^bits with floored coefficients, and the bound of the error: one unit for each coefficient that is not
+    /// a multiple of 2^bits.
     pub fn shifted(&self, bits: usize) -> (Polynomial, IBig) {
-        (Polynomial(self.0.iter().map(|c| shift_floor(c, bits)).collect()), IBig::from(self.0.len()))
+        let floors: Vec<IBig> = self.0.iter().map(|c| shift_floor(c, bits)).collect();
+        let inexact = floors.iter().zip(&self.0).filter(|(floor, c)| *floor << bits != **c).count();
+        (Polynomial(floors), IBig::from(inexact))
     }
 
     /// p·q at scale 2^−`scale` up to `degree`, and a bound of what was dropped.
@@ -94,11 +97,11 @@ impl Polynomial {
     /// The largest Bernstein coefficient over 2^`halvings` subintervals, rounded up; intervals that cannot contain
     /// the maximum are not divided further.
     fn upper_bound(&self, halvings: usize) -> IBig {
-        let degree = self.0.len().saturating_sub(1);
+        let degree = self.0.iter().rposition(|c| *c != IBig::ZERO).unwrap_or(0);
         if degree == 0 {
             return self.coefficient(0);
         }
-        let bernstein = self.bernstein();
+        let bernstein = Polynomial(self.0[..=degree].to_vec()).bernstein();
         // Every halving multiplies by 2^degree instead of dividing, so that it is exact.
         let spare = degree * halvings;
         let scaled: Vec<IBig> = bernstein.into_iter().map(|b| b << spare).collect();

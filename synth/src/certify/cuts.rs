@@ -1,5 +1,5 @@
-//! Where a window is cut before anything else: at every change of a bit of the program, around the band in which
-//! that bit is undecided, at the kink of a rectifier, and where the function's tail rule takes over.
+//! Where it pays to cut a window: at every change of a bit of the program, around the band in which that bit is
+//! undecided, at the kink of a rectifier, and where the function's tail rule takes over.
 
 use catalogs::evaluate::{Constant, evaluate_into};
 use catalogs::{Adversary, Entry, Function, Op, Ring, Rounding, ValueId};
@@ -8,37 +8,47 @@ use std::collections::BTreeSet;
 /// Inputs that are looked at for changes of bits, beside all powers of two.
 const GRID: i64 = 512;
 
-/// Pieces (low, high, tail) that tile the window.
-pub fn initial(entry: &Entry) -> Vec<(i64, i64, bool)> {
-    let window = entry.claim.window;
-    let mut starts = BTreeSet::from([window.low]);
-    let mut cut = |x: i64| {
-        if x > window.low && x <= window.high {
-            starts.insert(x);
-        }
-    };
-    for x in bit_changes(entry) {
-        cut(x);
-        cut(band_end(entry, x));
+/// Where pieces may start, and where the tail rules serve.
+#[derive(Clone, Debug)]
+pub struct Seams {
+    /// Starts of pieces, ascending, all above the window's low end.
+    pub starts: Vec<i64>,
+    tails: [Option<i64>; 2],
+}
+
+impl Seams {
+    /// Whether all inputs from `low` to `high` are in one tail.
+    pub fn in_tail(&self, low: i64, high: i64) -> bool {
+        self.tails[0].is_some_and(|x| high < x) || self.tails[1].is_some_and(|x| low >= x)
     }
-    cut(entry.claim.fitted.low);
-    cut(entry.claim.fitted.high.saturating_add(1));
+
+    /// The start of the upper part when [`low`, `high`] is cut: the seam nearest to the middle, else the middle.
+    /// Also whether it is a seam. Precondition: low < high.
+    pub fn cut_of(&self, low: i64, high: i64) -> (i64, bool) {
+        let middle = low + (high - low) / 2 + 1;
+        let inside = &self.starts[self.starts.partition_point(|x| *x <= low)..];
+        let inside = &inside[..inside.partition_point(|x| *x <= high)];
+        match inside.iter().min_by_key(|x| x.abs_diff(middle)) {
+            Some(start) => (*start, true),
+            None => (middle, false),
+        }
+    }
+}
+
+/// The seams of an entry's program and function.
+pub fn seams(entry: &Entry) -> Seams {
+    let window = entry.claim.window;
+    let mut starts = BTreeSet::new();
+    for x in bit_changes(entry) {
+        starts.extend([x, band_end(entry, x)]);
+    }
     if entry.claim.function == Function::Relu {
-        cut(0);
-        cut(1);
+        starts.extend([0, 1]);
     }
     let tails = tail_starts(entry);
-    for x in tails.iter().flatten() {
-        cut(*x);
-    }
-    let starts: Vec<i64> = starts.into_iter().collect();
-    let ends = starts[1..].iter().map(|x| x - 1).chain([window.high]);
-    let [left, right] = tails;
-    starts
-        .iter()
-        .zip(ends)
-        .map(|(&low, high)| (low, high, left.is_some_and(|x| high < x) || right.is_some_and(|x| low >= x)))
-        .collect()
+    starts.extend(tails.iter().flatten());
+    let starts = starts.into_iter().filter(|x| *x > window.low && *x <= window.high).collect();
+    Seams { starts, tails }
 }
 
 /// Inputs where the left tail ends (exclusive) and the right tail begins, where the rules are far below any use.

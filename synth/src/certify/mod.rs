@@ -1,15 +1,17 @@
 //! From a program to a published claim: pieces, the least bound that the checker accepts, and a witness beside it.
 //!
-//! The window is cut where the program's bits change, and then wherever the checker's bound of a piece is further
-//! above the best known error than the requested tightness. The result is checked before it is returned.
+//! The window is cut best-first: always the piece with the largest bound, at a seam of the program if it has one
+//! inside, else in the middle, until the worst piece is as tight as its models allow or as the best known error
+//! asks for. So there are no more pieces than the bound needs. The result is checked before it is returned.
 
 mod cuts;
+mod section;
 mod witness;
 
 use catalogs::{Claim, Decimal, Entry, Function, Norm, Program, Window};
 use dashu::integer::IBig;
 use dashu::rational::RBig;
-use verify::examine::Examination;
+use section::Section;
 use verify::model::FRACTION;
 use verify::{Certificate, Certified, PieceProof, Rejection};
 use witness::Attempt;
@@ -40,11 +42,13 @@ pub struct Effort {
     pub tightness: f64,
     /// Inputs that are evaluated in search of a witness, per piece that matters.
     pub samples: usize,
+    /// A program that is seen to exceed this error is given up at once.
+    pub bound_max: Option<f64>,
 }
 
 impl Default for Effort {
     fn default() -> Effort {
-        Effort { degree: 14, pieces_max: 400, tightness: 1.01, samples: 4000 }
+        Effort { degree: 14, pieces_max: 600, tightness: 1.004, samples: 4000, bound_max: None }
     }
 }
 
@@ -57,10 +61,20 @@ pub struct Proved {
     pub certificate: Certificate,
     /// The checker's word.
     pub certified: Certified,
+    /// The first-order influence of the roundings in the claim's norm, over the pieces that decide the bound.
+    pub rounding: f64,
+}
+
+impl Proved {
+    /// Whether the bound is at most 1.02 times the witness plus a quarter of the rounding part.
+    pub fn is_tight(&self) -> bool {
+        let bound = self.entry.claim.bound.to_f64_lossy();
+        bound <= 1.02 * self.certificate.witness.error.to_f64_lossy() + 0.25 * self.rounding
+    }
 }
 
 /// Why a program cannot be certified.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[derive(Clone, PartialEq, Debug, thiserror::Error)]
 pub enum Failure {
     /// The checker rejects even single inputs, or the finished certificate.
     #[error("{0}")]
@@ -71,41 +85,37 @@ pub enum Failure {
     /// The bound cannot be written down.
     #[error("the error is unbounded in the requested norm")]
     Unbounded,
-}
-
-/// One piece of the window under examination.
-#[derive(Clone, Debug)]
-struct Section {
-    low: i64,
-    high: i64,
-    tail: bool,
-    examination: Examination,
-    /// The least bound in the claim's norm.
-    bound: f64,
+    /// An input was found at which the error exceeds what was asked for.
+    #[error("the error is at least {0:.3e}, above what was asked for")]
+    TooLarge(f64),
 }
 
 /// Finds pieces, bound and witness for `request`, and checks them.
 pub fn certify(request: &Request, effort: &Effort) -> Result<Proved, Failure> {
     let draft = draft_entry(request, Decimal::ONE);
-    let mut sections = initial_sections(&draft, effort)?;
-    let mut attempt: Option<Attempt> = None;
-    loop {
-        let worst = sections.iter().map(|section| section.bound).fold(0.0, f64::max);
-        for section in sections.iter().filter(|section| section.bound >= 0.97 * worst) {
-            let better = witness::search(&draft, section, effort.samples);
-            if better.as_ref().is_some_and(|b| attempt.as_ref().is_none_or(|a| a.error < b.error)) {
-                attempt = better;
-            }
-        }
-        let known = attempt.as_ref().map_or(0.0, |attempt| attempt.error);
-        if worst <= known * effort.tightness {
+    let seams = cuts::seams(&draft);
+    let mut attempt = witness::survey(&draft, &seams.starts);
+    give_up(&attempt, effort)?;
+    let sections = cut(&draft, &seams, effort, attempt.error)?;
+    let mut order: Vec<&Section> = sections.iter().collect();
+    order.sort_by(|a, b| b.bound.total_cmp(&a.bound));
+    for section in order {
+        if section.bound <= attempt.error {
             break;
         }
-        if !refine(&draft, &mut sections, effort, known * effort.tightness)? {
-            break;
+        if let Some(better) = witness::search(&draft, section, effort.samples, attempt.error) {
+            attempt = better;
         }
+        give_up(&attempt, effort)?;
     }
-    finish(request, sections, attempt, &draft)
+    finish(request, &sections, attempt)
+}
+
+fn give_up(attempt: &Attempt, effort: &Effort) -> Result<(), Failure> {
+    match effort.bound_max {
+        Some(bound) if attempt.error > bound => Err(Failure::TooLarge(attempt.error)),
+        _ => Ok(()),
+    }
 }
 
 fn draft_entry(request: &Request, bound: Decimal) -> Entry {
@@ -113,138 +123,44 @@ fn draft_entry(request: &Request, bound: Decimal) -> Entry {
     Entry { claim: Claim { function, fitted, window, norm, bound }, program: request.program.clone() }
 }
 
-fn initial_sections(draft: &Entry, effort: &Effort) -> Result<Vec<Section>, Failure> {
-    let mut sections = Vec::new();
-    for (low, high, tail) in cuts::initial(draft) {
-        examine_or_split(draft, low, high, tail, effort, &mut sections)?;
-    }
-    Ok(sections)
-}
-
-/// Examines a piece; where the checker cannot, halves it.
-fn examine_or_split(
-    draft: &Entry,
-    low: i64,
-    high: i64,
-    tail: bool,
-    effort: &Effort,
-    sections: &mut Vec<Section>,
-) -> Result<(), Failure> {
-    if sections.len() >= effort.pieces_max {
-        return Err(Failure::Pieces(effort.pieces_max));
-    }
-    let rejected = match section(draft, low, high, tail, effort) {
-        Ok(section) => {
-            sections.push(section);
-            return Ok(());
+/// Cuts the window until its worst section cannot be improved, or is near the `known` error.
+fn cut(draft: &Entry, seams: &cuts::Seams, effort: &Effort, known: f64) -> Result<Vec<Section>, Failure> {
+    let window = draft.claim.window;
+    let mut sections = vec![Section::new(draft, seams, window.low, window.high, effort.degree)];
+    loop {
+        let Some(worst) = (0..sections.len()).max_by(|a, b| sections[*a].bound.total_cmp(&sections[*b].bound)) else {
+            return Ok(sections);
+        };
+        let section = &sections[worst];
+        if section.bound.is_finite() && (section.bound <= known * effort.tightness || section.is_converged()) {
+            sections.sort_by_key(|section| section.low);
+            return Ok(sections);
         }
-        Err(failure) => failure,
-    };
-    if low == high {
-        return Err(rejected);
-    }
-    let middle = low + (high - low) / 2;
-    examine_or_split(draft, low, middle, tail, effort, sections)?;
-    examine_or_split(draft, middle + 1, high, tail, effort, sections)
-}
-
-fn section(draft: &Entry, low: i64, high: i64, tail: bool, effort: &Effort) -> Result<Section, Failure> {
-    let examination = Examination::new(draft, low, high, effort.degree, tail)?;
-    let bound = least_bound(draft, &examination).ok_or(Failure::Unbounded)?;
-    Ok(Section { low, high, tail, examination, bound })
-}
-
-/// Halves the pieces whose bound exceeds `goal`, worst first; false if nothing improved.
-fn refine(draft: &Entry, sections: &mut Vec<Section>, effort: &Effort, goal: f64) -> Result<bool, Failure> {
-    let worst = sections.iter().map(|section| section.bound).fold(0.0, f64::max);
-    let limit = goal.max(0.97 * worst);
-    let mut improved = false;
-    let mut next = Vec::with_capacity(sections.len() + 8);
-    let mut room = effort.pieces_max.saturating_sub(sections.len());
-    for old in sections.drain(..) {
-        if old.bound <= limit || old.low == old.high || room == 0 {
-            next.push(old);
-            continue;
+        if section.low == section.high {
+            return Err(section.rejection.clone().map_or(Failure::Unbounded, Failure::Rejected));
         }
-        let middle = old.low + (old.high - old.low) / 2;
-        let mut halves = Vec::new();
-        examine_or_split(draft, old.low, middle, old.tail, effort, &mut halves)?;
-        examine_or_split(draft, middle + 1, old.high, old.tail, effort, &mut halves)?;
-        let after = halves.iter().map(|section| section.bound).fold(0.0, f64::max);
-        if after < 0.9995 * old.bound {
-            improved = true;
-            room = room.saturating_sub(halves.len() - 1);
-            next.extend(halves);
-        } else {
-            next.push(old);
+        if sections.len() >= effort.pieces_max {
+            return Err(Failure::Pieces(effort.pieces_max));
         }
+        let (left, right) = section.split(draft, seams, effort.degree);
+        sections[worst] = left;
+        sections.push(right);
     }
-    *sections = next;
-    Ok(improved)
 }
 
-/// The least bound in the claim's norm that the checker accepts for the piece, to four digits, rounded up.
-fn least_bound(draft: &Entry, examination: &Examination) -> Option<f64> {
-    let claim = &draft.claim;
-    let unit = 2f64.powi(i32::from(draft.program.output().1.bits()) + FRACTION as i32);
-    let accepts = |bound: f64| {
-        let Some(bound) = decimal_above(bound) else { return false };
-        examination.fits(&Claim { bound, ..claim.clone() }).is_ok()
-    };
-    let parts = examination.parts();
-    let total = (parts.approximation + parts.rounding + parts.remainder).to_f64().value() / unit;
-    let (absolute, relative) = (claim.norm.absolute.to_f64_lossy(), claim.norm.relative.to_f64_lossy());
-    if relative == 0.0 {
-        let bound = total / absolute * (1.0 + 1e-9) + 1e-30;
-        return accepts(bound).then_some(bound);
-    }
-    if total == 0.0 && accepts(0.0) {
-        return Some(0.0);
-    }
-    let mut high = if absolute > 0.0 { total / absolute } else { 1.0 };
-    let mut low = 0.0;
-    let mut doublings = 0;
-    while !accepts(high) {
-        low = high;
-        high *= 4.0;
-        doublings += 1;
-        if doublings > 40 {
-            return None;
-        }
-    }
-    while high - low > 1e-4 * high && high > 1e-25 {
-        // Geometric while the bracket is wide, so that tiny bounds are found quickly.
-        let middle =
-            if low > 0.0 && high / low < 4.0 { (low + high) / 2.0 } else { (high * low.max(high * 1e-4)).sqrt() };
-        if accepts(middle) { high = middle } else { low = middle }
-    }
-    Some(high)
-}
-
-/// A decimal of nine digits that is not below `value`.
-fn decimal_above(value: f64) -> Option<Decimal> {
-    let exact = RBig::try_from(value).ok()?;
-    Decimal::round_up(&exact, 9)
-}
-
-fn finish(
-    request: &Request,
-    sections: Vec<Section>,
-    attempt: Option<Attempt>,
-    draft: &Entry,
-) -> Result<Proved, Failure> {
+fn finish(request: &Request, sections: &[Section], attempt: Attempt) -> Result<Proved, Failure> {
     let worst = sections.iter().map(|section| section.bound).fold(0.0, f64::max);
     let exact = RBig::try_from(worst).map_err(|_| Failure::Unbounded)?;
     let bound = Decimal::round_up(&exact, 6).ok_or(Failure::Unbounded)?;
     let entry = draft_entry(request, bound);
-    let operations = entry.program.ops().len();
-    let mut ranges: Vec<Option<(i128, i128)>> = vec![None; operations];
+    let mut ranges: Vec<Option<(i128, i128)>> = vec![None; entry.program.ops().len()];
     let unit = RBig::from(IBig::ONE << (usize::from(entry.program.output().1.bits()) + FRACTION));
     let stated = |value: &IBig| Decimal::round_up(&(RBig::from(value.clone()) / &unit), 6).ok_or(Failure::Unbounded);
     let mut pieces = Vec::new();
-    for section in &sections {
-        let parts = section.examination.parts();
-        for (range, found) in ranges.iter_mut().zip(section.examination.ranges()) {
+    for section in sections {
+        let Some(examination) = &section.examination else { return Err(Failure::Unbounded) };
+        let parts = examination.parts();
+        for (range, found) in ranges.iter_mut().zip(examination.ranges()) {
             if let Some((low, high)) = found {
                 let clamp = |v: &IBig| i128::try_from(v.clone()).map_err(|_| Failure::Unbounded);
                 let (low, high) = (clamp(low)?, clamp(high)?);
@@ -254,18 +170,15 @@ fn finish(
         pieces.push(PieceProof {
             low: section.low,
             high: section.high,
-            degree: section.examination.degree(),
+            degree: examination.degree(),
             tail: section.tail,
             approximation: stated(&parts.approximation)?,
             rounding: stated(&parts.rounding)?,
             remainder: stated(&parts.remainder)?,
         });
     }
-    let witness = match attempt {
-        Some(attempt) => attempt.into_witness(),
-        None => verify::Witness { input: draft.claim.window.low, error: Decimal::ZERO, choices: vec![0; operations] },
-    };
-    let certificate = Certificate { entry: entry.digest(), ranges, witness, pieces };
+    let rounding = sections.iter().filter(|s| s.bound >= 0.98 * worst).map(|s| s.rounding).fold(0.0, f64::max);
+    let certificate = Certificate { entry: entry.digest(), ranges, witness: attempt.into_witness(), pieces };
     let certified = verify::check(entry.clone(), &certificate)?;
-    Ok(Proved { entry, certificate, certified })
+    Ok(Proved { entry, certificate, certified, rounding })
 }

@@ -1,0 +1,211 @@
+//! A polynomial of fixed parity inside |x| < B, the function's affine tails outside.
+//!
+//! GELU and SiLU are x/2 plus an even function, sigmoid, tanh, erf and Φ a constant plus an odd one: a polynomial in
+//! u = x²/2^2h serves both signs. Two comparisons find the middle and one exact sum of products selects; outside the
+//! middle the powers may overflow, for they are multiplied by an exact zero.
+
+use super::builder::{BuildError, Builder, Terms, band_width};
+use super::fitting::{self, Fitted};
+use super::goal::Goal;
+use super::polynomial::{dot_with_powers, powers, powers_needed};
+use super::{Design, Shape, target};
+use crate::minimax::{self, Basis, Scaling};
+use catalogs::{Decimal, Function, Program, Window};
+use rug::{Float, Rational};
+
+/// A middle part to fit.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Middle {
+    /// B, as an input integer.
+    pub edge: i64,
+    /// Degree in u.
+    pub degree: usize,
+    /// Low bits that the comparisons ignore.
+    pub dropped: u8,
+}
+
+/// The scales of one program.
+#[derive(Clone, Copy, PartialEq, Debug)]
+struct Scales {
+    internal: i32,
+    computed: i32,
+}
+
+/// Whether f − (constant or x/2) is even; `None` for functions without this symmetry.
+fn is_even(function: Function) -> Option<bool> {
+    match function {
+        Function::Gelu | Function::Silu => Some(true),
+        Function::Sigmoid | Function::Tanh | Function::Erf | Function::NormalCdf => Some(false),
+        _ => None,
+    }
+}
+
+/// f(0) for the functions with an odd part.
+fn centre(function: Function) -> Rational {
+    match function {
+        Function::Sigmoid | Function::NormalCdf => Rational::from((1, 2)),
+        _ => Rational::new(),
+    }
+}
+
+/// The shapes that may reach `accuracy`.
+pub fn shapes(goal: &Goal, accuracy: f64) -> Vec<Middle> {
+    let fits = goal.norm.relative == Decimal::ZERO && goal.input.scale == goal.output_scale;
+    if is_even(goal.function).is_none() || !fits {
+        return Vec::new();
+    }
+    let absolute = goal.weights().0;
+    let exact = accuracy * absolute - 2f64.powi(-i32::from(goal.output_scale.bits()));
+    // Constant tails pass the last sum untouched, so the edge may use the whole accuracy.
+    let edges = (goal.tail_edge(false, accuracy * 0.999), goal.tail_edge(true, accuracy * 0.999));
+    let (Some(left), Some(right)) = edges else { return Vec::new() };
+    let edge = right.max(-left);
+    if exact <= 0.0 || edge >= goal.window.high || -edge <= goal.window.low {
+        return Vec::new();
+    }
+    let scale = goal.input.scale.bits();
+    let drops = (3..=7).rev().filter_map(|bits| scale.checked_sub(bits));
+    let drops: Vec<u8> = drops.filter(|dropped| band_width(*dropped) < i128::from(edge) / 8).collect();
+    let reach = goal.real_f64(edge);
+    let part = |x: f64| {
+        let x = Float::with_val(80, x);
+        let part = match is_even(goal.function) {
+            Some(true) => target::even_part(goal.function, &x, 80).unwrap_or_else(|| Float::new(80)),
+            _ => target::odd_part(goal.function, &x, 80),
+        };
+        part.to_f64()
+    };
+    let errors = fitting::estimated_errors(part, -reach, reach);
+    let odd = usize::from(is_even(goal.function) == Some(false));
+    let exact = |degree: usize| errors.get(2 * degree + odd).copied().unwrap_or(0.0) / absolute;
+    // Degrees that may reach the accuracy and are not much better than needed.
+    let degrees = (1..=12).filter(|degree| exact(*degree) < 2.0 * accuracy && exact(*degree - 1) > accuracy / 20.0);
+    let shape = |degree, dropped| Middle { edge, degree, dropped };
+    degrees.flat_map(|degree| drops.iter().map(move |dropped| shape(degree, *dropped))).collect()
+}
+
+impl Middle {
+    /// h: the middle lies in |x| < 2^h.
+    fn reach_bits(&self, goal: &Goal) -> i32 {
+        let reach = goal.real_f64(self.edge + band_width(self.dropped) as i64);
+        reach.log2().ceil() as i32
+    }
+
+    fn fit(&self, goal: &Goal) -> Option<Fitted> {
+        let function = goal.function;
+        let h = self.reach_bits(goal);
+        let top = goal.real(self.edge + band_width(self.dropped) as i64);
+        let fitted = if is_even(function)? {
+            let part = |u: &Float, precision: u32| {
+                let x = Float::with_val(precision + 8, u).sqrt() << h;
+                target::even_part(function, &x, precision).unwrap_or_else(|| Float::new(precision))
+            };
+            let square = Rational::from(top.square_ref()) >> (2 * h);
+            fitting::best(&part, minimax::Norm::Absolute, (Rational::new(), square), Basis::full(self.degree as u32))
+        } else {
+            let part = |x: &Float, precision: u32| target::odd_part(function, x, precision);
+            let scaling = Scaling::new(Rational::new(), Rational::from(1) << h).ok()?;
+            let basis = Basis::odd(2 * self.degree as u32 + 1).with_scaling(scaling);
+            let low = Rational::from(-&top);
+            let mut fitted = fitting::best(&part, minimax::Norm::Absolute, (low, top), basis)?;
+            // The program multiplies by x, not by t = x/2^h.
+            fitted.coefficients.iter_mut().for_each(|c| *c >>= h);
+            Some(fitted)
+        }?;
+        Some(Fitted { error: fitted.error / goal.weights().0, ..fitted })
+    }
+
+    fn program(&self, goal: &Goal, coefficients: &[Rational], scales: Scales) -> Result<Program, BuildError> {
+        let mut b = Builder::new(goal.input.ring, goal.input.scale);
+        let x = b.input();
+        let range = (i128::from(goal.window.low), i128::from(goal.window.high));
+        // Both bands lie outside |x| < B: there the polynomial may serve, but never a tail inside.
+        let left = -i128::from(self.edge) - band_width(self.dropped);
+        let below_left = b.less_than(x, left, range, self.dropped)?;
+        let below_right = b.less_than(x, i128::from(self.edge), range, self.dropped)?;
+        let (below_left, below_right) = (b.inject(below_left), b.inject(below_right));
+        let middle = b.exact(&Terms::new().linear(1, below_right).linear(-1, below_left), 0)?;
+
+        let squeeze = 2 * self.reach_bits(goal);
+        let u = b.truncated_product(x, x.divided_by_power(squeeze), scales.internal)?;
+        let output_scale = i32::from(goal.output_scale.bits());
+        let terms = if is_even(goal.function) == Some(true) {
+            let w = powers(&mut b, u, powers_needed(self.degree), scales.internal)?;
+            dot_with_powers(&mut b, &w, coefficients, Terms::new().linear((1, 2), x), scales.computed)?
+        } else {
+            self.odd_terms(&mut b, goal, u, coefficients, scales)?
+        };
+        let inside = b.truncated(&terms, output_scale, scales.computed - output_scale)?;
+        let mut output = Terms::new().product(1, middle, inside);
+        if let Some((constant, slope)) = goal.tail(true) {
+            if slope == 0 {
+                output = output.constant(constant).linear(-constant, below_right);
+            } else {
+                let right = b.exact(&Terms::new().constant(slope).linear(-slope, below_right), 0)?;
+                output = output.product(1, right, x);
+            }
+        }
+        if let Some((constant @ -1..=1, _)) = goal.tail(false).filter(|tail| tail.0 != 0) {
+            output = output.linear(constant, below_left);
+        }
+        b.exact(&output, output_scale)?;
+        b.finish()
+    }
+
+    /// constant + x·(a₀ + a₁u + …): above three powers, x·uʳ is one more power and carries the upper half.
+    fn odd_terms(
+        &self,
+        b: &mut Builder,
+        goal: &Goal,
+        u: super::Wire,
+        coefficients: &[Rational],
+        scales: Scales,
+    ) -> Result<Terms, BuildError> {
+        let x = b.input();
+        let count = if self.degree <= 3 { self.degree } else { powers_needed(self.degree) };
+        let w = powers(b, u, count, scales.internal)?;
+        let lower = coefficients.iter().take(1).fold(Terms::new(), |terms, c| terms.constant(c.clone()));
+        let lower = coefficients.iter().skip(1).zip(&w).fold(lower, |terms, (c, w)| terms.linear(c.clone(), *w));
+        let lower = b.exact(&lower, scales.computed - x.scale())?;
+        let mut terms = Terms::new().constant(centre(goal.function)).product(1, x, lower);
+        if self.degree > count {
+            let carrier = b.truncated_product(x, w[count - 1], scales.internal)?;
+            let upper = coefficients.iter().skip(1 + count).zip(&w);
+            let upper = upper.fold(Terms::new(), |terms, (c, w)| terms.linear(c.clone(), *w));
+            let upper = b.exact(&upper, scales.computed - scales.internal)?;
+            terms = terms.product(1, carrier, upper);
+        }
+        Ok(terms)
+    }
+}
+
+impl Shape for Middle {
+    fn family(&self) -> &'static str {
+        "middle"
+    }
+
+    fn describe(&self) -> String {
+        format!("edge {} degree {} dropped {}", self.edge, self.degree, self.dropped)
+    }
+
+    fn fit_error(&self, goal: &Goal) -> Option<f64> {
+        self.fit(goal).map(|fitted| fitted.error)
+    }
+
+    fn designs(&self, goal: &Goal, accuracy: f64) -> Vec<Design> {
+        let Some(fitted) = self.fit(goal).filter(|fitted| fitted.error < accuracy) else { return Vec::new() };
+        let reach = self.edge + band_width(self.dropped) as i64;
+        let fitted_window = Window { low: -reach, high: reach };
+        let mut designs = Vec::new();
+        for internal in (10..=30).step_by(2) {
+            for guard in [4, 8, 12] {
+                let scales = Scales { internal, computed: 2 * internal + guard };
+                if let Ok(program) = self.program(goal, &fitted.coefficients, scales) {
+                    let parameters = format!("{} internal {internal} guard {guard}", self.describe());
+                    designs.push(Design { family: self.family(), parameters, program, fitted: fitted_window });
+                }
+            }
+        }
+        designs
+    }
+}

@@ -1,0 +1,60 @@
+//! Families of programs: each turns a handful of parameters and fitted coefficients into programs.
+//!
+//! A [`Shape`] is everything about a program but its scales: it determines the fit. Its [`Design`]s are the programs
+//! with that fit at various scales. Nothing here is believed: `search` measures designs and certifies the best.
+
+pub mod builder;
+pub mod fitting;
+pub mod goal;
+pub mod middle;
+pub mod normalise;
+pub mod piecewise;
+pub mod polynomial;
+pub mod power;
+pub mod rectifier;
+pub mod split;
+pub mod target;
+
+pub use builder::{BuildError, Builder, Terms, Wire};
+pub use goal::Goal;
+
+use catalogs::{Program, Window};
+
+/// A program that may serve a goal.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Design {
+    /// The name of its family.
+    pub family: &'static str,
+    /// Its parameters, for people.
+    pub parameters: String,
+    /// The program.
+    pub program: Program,
+    /// The inputs for which its polynomials were fitted.
+    pub fitted: Window,
+}
+
+/// Everything about a family of programs but their scales.
+pub trait Shape: Send + Sync {
+    /// The name of the family.
+    fn family(&self) -> &'static str;
+    /// The parameters, for people.
+    fn describe(&self) -> String;
+    /// The error of the fit in the goal's norm; `None` where it cannot be fitted.
+    fn fit_error(&self, goal: &Goal) -> Option<f64>;
+    /// Programs with this shape, none if the fit alone exceeds `accuracy`.
+    fn designs(&self, goal: &Goal, accuracy: f64) -> Vec<Design>;
+}
+
+/// All shapes that may bring a goal to `accuracy`, in a fixed order.
+pub fn shapes(goal: &Goal, accuracy: f64) -> Vec<Box<dyn Shape>> {
+    fn boxed<S: Shape + 'static>(shapes: Vec<S>) -> impl Iterator<Item = Box<dyn Shape>> {
+        shapes.into_iter().map(|shape| Box::new(shape) as Box<dyn Shape>)
+    }
+    boxed(middle::shapes(goal, accuracy))
+        .chain(boxed(power::shapes(goal, accuracy)))
+        .chain(boxed(split::shapes(goal, accuracy)))
+        .chain(boxed(piecewise::shapes(goal, accuracy)))
+        .chain(boxed(normalise::shapes(goal)))
+        .chain(boxed(rectifier::shapes(goal)))
+        .collect()
+}

@@ -1,0 +1,242 @@
+//! Piecewise polynomials with shared powers: thresholds, and coefficients that are local sums over comparison bits.
+//!
+//! Every piece has its own polynomial in t = x/2^h, the outermost pieces are the function's affine tails. The powers
+//! of t are computed beside the comparisons, and one truncated sum Σ A_k·t^k ends the program. Where a coefficient is
+//! exactly zero its power may overflow.
+
+use super::builder::{BuildError, Builder, Terms, band_width};
+use super::fitting;
+use super::goal::Goal;
+use super::polynomial::powers;
+use super::{Design, Shape, target};
+use crate::minimax::{self, Basis, Scaling};
+use catalogs::{Function, Program, Window};
+use rug::{Float, Rational};
+
+/// Thresholds and a degree.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Piecewise {
+    /// Ends of the fitted pieces as input integers: n pieces have n + 1 of them.
+    pub thresholds: Vec<i64>,
+    /// Degree of every piece.
+    pub degree: usize,
+    /// Low bits that the comparisons ignore.
+    pub dropped: u8,
+}
+
+/// Nodes at which a function is interpolated to see how fast its Chebyshev coefficients fall.
+const NODES: usize = 24;
+/// The most fitted pieces.
+const PIECES_MAX: usize = 16;
+
+/// The shapes that may reach `accuracy`.
+pub fn shapes(goal: &Goal, accuracy: f64) -> Vec<Piecewise> {
+    if matches!(goal.function, Function::Relu | Function::Reciprocal | Function::Rsqrt) {
+        return Vec::new();
+    }
+    let one_ulp = 2f64.powi(-i32::from(goal.output_scale.bits())) / goal.unit(0.0);
+    // Tails pass the last truncation.
+    let tail_accuracy = accuracy - 1.1 * one_ulp;
+    if tail_accuracy <= 0.0 {
+        return Vec::new();
+    }
+    let Some(left) = goal.tail_edge(false, tail_accuracy) else { return Vec::new() };
+    let right = match goal.tail(true) {
+        Some(_) => goal.tail_edge(true, tail_accuracy),
+        None => Some(goal.window.high),
+    };
+    let Some(right) = right else { return Vec::new() };
+    let scale = goal.input.scale.bits();
+    let mut shapes = Vec::new();
+    for degree in 1..=6 {
+        for share in [0.9, 0.6] {
+            for drop in [5, 7, 9] {
+                let Some(dropped) = scale.checked_sub(drop) else { continue };
+                if let Some(thresholds) = place(goal, left, right, degree, accuracy * share, dropped) {
+                    shapes.push(Piecewise { thresholds, degree, dropped });
+                }
+            }
+        }
+    }
+    shapes
+}
+
+/// Thresholds from left to right, each piece as long as the error allows, then evened out.
+fn place(goal: &Goal, left: i64, right: i64, degree: usize, accuracy: f64, dropped: u8) -> Option<Vec<i64>> {
+    let greedy = |accuracy: f64| {
+        let mut thresholds = vec![left];
+        let mut start = left;
+        while start < right {
+            if thresholds.len() > PIECES_MAX {
+                return None;
+            }
+            let reaches = |end: i64| {
+                let end = (end + band_width(dropped) as i64).min(goal.window.high);
+                estimated_error(goal, start, end, degree) <= accuracy
+            };
+            let (mut good, mut bad) = (start, right + 1);
+            while bad - good > 1.max((right - left) >> 14) {
+                let middle = good + (bad - good) / 2;
+                if reaches(middle) { good = middle } else { bad = middle }
+            }
+            if good == start {
+                return None;
+            }
+            // The last piece ends at the edge.
+            start = if bad > right { right } else { good };
+            thresholds.push(start);
+        }
+        Some(thresholds)
+    };
+    let mut best = greedy(accuracy)?;
+    // The same number of pieces with the least error, so that the last one is not much shorter than the others.
+    let (mut low, mut high) = (accuracy / 64.0, accuracy);
+    for _ in 0..8 {
+        let middle = (low * high).sqrt();
+        match greedy(middle) {
+            Some(thresholds) if thresholds.len() <= best.len() => {
+                high = middle;
+                best = thresholds;
+            }
+            _ => low = middle,
+        }
+    }
+    Some(best)
+}
+
+/// About the minimax error of degree `degree` on [low, high] in the goal's norm, from Chebyshev coefficients.
+fn estimated_error(goal: &Goal, low: i64, high: i64, degree: usize) -> f64 {
+    let (low, high) = (goal.real_f64(low), goal.real_f64(high));
+    let angle = |i: usize| std::f64::consts::PI * (i as f64 + 0.5) / NODES as f64;
+    let values: Vec<f64> =
+        (0..NODES).map(|i| goal.value((low + high) / 2.0 + (high - low) / 2.0 * angle(i).cos())).collect();
+    let unit = values.iter().map(|value| goal.unit(*value)).fold(f64::INFINITY, f64::min);
+    let coefficient = |k: usize| {
+        values.iter().enumerate().map(|(i, value)| value * (k as f64 * angle(i)).cos()).sum::<f64>() * 2.0
+            / NODES as f64
+    };
+    (degree + 1..(degree + 4).min(NODES)).map(|k| coefficient(k).abs()).sum::<f64>() / unit
+}
+
+/// The scales of one program.
+#[derive(Clone, Copy, PartialEq, Debug)]
+struct Scales {
+    internal: i32,
+    computed: i32,
+}
+
+impl Piecewise {
+    fn reach_bits(&self, goal: &Goal) -> i32 {
+        let ends = [self.thresholds.first(), self.thresholds.last()];
+        let reach = ends.into_iter().flatten().map(|end| goal.real_f64(*end).abs()).fold(0.5, f64::max);
+        (reach + goal.real_f64(band_width(self.dropped) as i64)).log2().ceil() as i32
+    }
+
+    /// Coefficients of t⁰ … for every fitted piece, and the largest error.
+    fn fit(&self, goal: &Goal) -> Option<(Vec<Vec<Rational>>, f64)> {
+        let function = goal.function;
+        let f = |x: &Float, precision: u32| target::value(function, x, precision);
+        let (absolute, relative) = goal.weights();
+        let norm = || minimax::Norm::Mixed {
+            absolute: Rational::from_f64(absolute).unwrap_or_default(),
+            relative: Rational::from_f64(relative).unwrap_or_default(),
+        };
+        let (mut all, mut worst) = (Vec::new(), 0.0f64);
+        for ends in self.thresholds.windows(2) {
+            let high = (ends[1] + band_width(self.dropped) as i64).min(goal.window.high);
+            let scaling = Scaling::new(Rational::new(), Rational::from(1) << self.reach_bits(goal)).ok()?;
+            let basis = Basis::full(self.degree as u32).with_scaling(scaling);
+            let fitted = fitting::best(&f, norm(), (goal.real(ends[0]), goal.real(high)), basis)?;
+            worst = worst.max(fitted.error);
+            all.push(fitted.coefficients);
+        }
+        Some((all, worst))
+    }
+
+    fn program(&self, goal: &Goal, pieces: &[Vec<Rational>], scales: Scales) -> Result<Program, BuildError> {
+        let mut b = Builder::new(goal.input.ring, goal.input.scale);
+        let x = b.input();
+        let range = (i128::from(goal.window.low), i128::from(goal.window.high));
+        let h = self.reach_bits(goal);
+        // From left to right: tail, fitted pieces, tail; the polynomial to the left of each threshold.
+        let affine = |(constant, slope): (i32, i32)| vec![Rational::from(constant), Rational::from(slope) << h];
+        let mut polynomials = vec![];
+        let mut below = vec![];
+        let first = *self.thresholds.first().unwrap_or(&goal.window.low);
+        let last = *self.thresholds.last().unwrap_or(&goal.window.high);
+        if let (Some(tail), true) = (goal.tail(false), first > goal.window.low) {
+            polynomials.push(affine(tail));
+            // This band must not reach into the fitted interval with the tail; it lies to its left.
+            let bit = b.less_than(x, i128::from(first) - band_width(self.dropped), range, self.dropped)?;
+            below.push(b.inject(bit));
+        }
+        for (piece, end) in pieces.iter().zip(&self.thresholds[1..]) {
+            polynomials.push(piece.clone());
+            if *end < last || last < goal.window.high && goal.tail(true).is_some() {
+                let bit = b.less_than(x, i128::from(*end), range, self.dropped)?;
+                below.push(b.inject(bit));
+            }
+        }
+        if let (Some(tail), true) = (goal.tail(true), last < goal.window.high) {
+            polynomials.push(affine(tail));
+        }
+        let t = x.divided_by_power(h);
+        let w = powers(&mut b, t, self.degree, scales.internal)?;
+        let mut terms = Terms::new();
+        for exponent in 0..=self.degree {
+            let scale = scales.computed - exponent.checked_sub(1).map_or(0, |index| w[index].scale());
+            // Rounded first, so that differences are exact and a zero coefficient stays exactly zero.
+            let at = |index: usize| rounded(polynomials[index].get(exponent), scale);
+            let mut selected = Terms::new().constant(at(polynomials.len() - 1));
+            for (index, bit) in below.iter().enumerate() {
+                selected = selected.linear(at(index) - at(index + 1), *bit);
+            }
+            if exponent == 0 {
+                let constant = b.exact(&selected, scales.computed)?;
+                terms = terms.linear(1, constant);
+            } else {
+                let coefficient = b.exact(&selected, scale)?;
+                terms = terms.product(1, coefficient, w[exponent - 1]);
+            }
+        }
+        let output = i32::from(goal.output_scale.bits());
+        b.truncated(&terms, output, scales.computed - output)?;
+        b.finish()
+    }
+}
+
+fn rounded(coefficient: Option<&Rational>, scale: i32) -> Rational {
+    coefficient.map_or_else(Rational::new, |c| Rational::from(c << scale).round() >> scale)
+}
+
+impl Shape for Piecewise {
+    fn family(&self) -> &'static str {
+        "piecewise"
+    }
+
+    fn describe(&self) -> String {
+        format!("degree {} dropped {} thresholds {:?}", self.degree, self.dropped, self.thresholds)
+    }
+
+    fn fit_error(&self, goal: &Goal) -> Option<f64> {
+        self.fit(goal).map(|(_, error)| error)
+    }
+
+    fn designs(&self, goal: &Goal, accuracy: f64) -> Vec<Design> {
+        let Some((pieces, _)) = self.fit(goal).filter(|(_, error)| *error < accuracy) else { return Vec::new() };
+        let last = self.thresholds.last().map_or(goal.window.high, |end| end + band_width(self.dropped) as i64);
+        let first = self.thresholds.first().map_or(goal.window.low, |end| end - band_width(self.dropped) as i64);
+        let fitted = Window { low: first, high: last };
+        let mut designs = Vec::new();
+        for internal in (12..=30).step_by(2) {
+            for guard in [6, 12, 18, 24] {
+                let scales = Scales { internal, computed: internal + guard };
+                if let Ok(program) = self.program(goal, &pieces, scales) {
+                    let parameters = format!("{} internal {internal} guard {guard}", self.describe());
+                    designs.push(Design { family: self.family(), parameters, program, fitted });
+                }
+            }
+        }
+        designs
+    }
+}

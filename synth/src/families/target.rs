@@ -1,0 +1,59 @@
+//! The functions at any precision, for fitting and for estimates: MPFR's word, which nothing is proved from.
+
+use catalogs::Function;
+use rug::float::Constant;
+use rug::{Float, Rational};
+
+/// f(x) with a relative error far below 2^(16 − precision).
+pub fn value(function: Function, x: &Float, precision: u32) -> Float {
+    let p = precision + 16;
+    let x = Float::with_val(p.max(x.prec()), x);
+    let logistic = |x: Float| (Float::with_val(p, -x).exp() + 1u32).recip();
+    let normal = |x: &Float| {
+        // Φ(x) = erfc(−x/√2)/2 has no cancellation on the left.
+        let z = Float::with_val(p, -x) / Float::with_val(p, 2).sqrt();
+        z.erfc() / 2u32
+    };
+    let result = match function {
+        Function::Exp => Float::with_val(p, x.exp_ref()),
+        Function::Reciprocal => Float::with_val(p, x.recip_ref()),
+        Function::Rsqrt => Float::with_val(p, x.recip_sqrt_ref()),
+        Function::Sigmoid => logistic(x),
+        Function::Tanh => Float::with_val(p, x.tanh_ref()),
+        Function::Erf => Float::with_val(p, x.erf_ref()),
+        Function::NormalCdf => normal(&x),
+        Function::Gelu => normal(&x) * &x,
+        Function::Silu => logistic(x.clone()) * &x,
+        Function::Relu => Float::with_val(p, x.max(&Float::new(p))),
+    };
+    Float::with_val(precision, result)
+}
+
+/// f(x) − x/2 for the functions where that is even, without cancellation.
+pub fn even_part(function: Function, x: &Float, precision: u32) -> Option<Float> {
+    let p = precision + 16;
+    let half = match function {
+        Function::Gelu => (Float::with_val(p, x) / Float::with_val(p, 2).sqrt()).erf() / 2u32,
+        Function::Silu => (Float::with_val(p, x) / 2u32).tanh() / 2u32,
+        _ => return None,
+    };
+    Some(Float::with_val(precision, half * x))
+}
+
+/// log₂ e to 200 bits.
+pub fn log2_e() -> Rational {
+    let inverse = Float::with_val(200, Constant::Log2).recip();
+    inverse.to_rational().unwrap_or_default()
+}
+
+/// f(x) − f(0) for the functions where that is odd, without cancellation; f(x) for the others.
+pub fn odd_part(function: Function, x: &Float, precision: u32) -> Float {
+    let p = precision + 16;
+    let half = |x: &Float| Float::with_val(p, x) / 2u32;
+    let result = match function {
+        Function::Sigmoid => half(x).tanh() / 2u32,
+        Function::NormalCdf => (Float::with_val(p, x) / Float::with_val(p, 2).sqrt()).erf() / 2u32,
+        _ => value(function, x, p),
+    };
+    Float::with_val(precision, result)
+}

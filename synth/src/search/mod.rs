@@ -1,0 +1,339 @@
+//! From a goal to the Pareto front of certified programs.
+//!
+//! Every family's shapes are fitted, their designs measured at a few hundred inputs, and the promising ones
+//! certified, cheapest first, until nothing is left that could improve the front. The same goal gives the same
+//! front: work is spread over threads, but nothing depends on their order.
+
+mod estimate;
+
+use crate::certify::{self, Effort, Proved, Request};
+use crate::families::{Design, Goal, Shape, shapes};
+use catalogs::protocol::{Cost, Model, cost};
+use catalogs::{Entry, Lemma, Op, Published, Window};
+use estimate::Samples;
+use rayon::prelude::*;
+use std::collections::BTreeSet;
+use verify::{Certificate, Certified};
+
+/// The most programs of a front.
+pub const FRONT_MAX: usize = 8;
+/// Fractions of the accuracy for which tails are cut: more accurate programs need wider middles.
+const LEVELS: [f64; 3] = [1.0, 0.3, 0.1];
+/// Shapes that are fitted between two reports of progress.
+const CHUNK: usize = 24;
+/// Programs that are certified at once, and how often.
+const WAVE: usize = 6;
+const WAVES: usize = 6;
+/// A candidate is not certified if another one costs no more and errs at most this much more.
+const INDIFFERENCE: f64 = 1.25;
+
+/// A certified program.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// The entry.
+    pub entry: Entry,
+    /// Its proof.
+    pub certificate: Certificate,
+    /// The checker's word.
+    pub certified: Certified,
+    /// The family it comes from.
+    pub family: &'static str,
+    /// The family's parameters, for people.
+    pub parameters: String,
+    /// Rounds under the model.
+    pub rounds: u16,
+    /// Payload bits of all parties per element under the model.
+    pub bits: u64,
+    /// Bits between the largest proved value before any truncation and its lemma's window.
+    pub headroom_bits: u8,
+    /// The influence of the roundings in the claim's norm, where they decide the bound.
+    pub rounding: f64,
+}
+
+impl Found {
+    /// The certified bound in double precision.
+    pub fn bound(&self) -> f64 {
+        self.entry.claim.bound.to_f64_lossy()
+    }
+
+    /// Whether the bound is at most 1.02 times the witness plus a quarter of the rounding part.
+    pub fn is_tight(&self) -> bool {
+        self.bound() <= 1.02 * self.certificate.witness.error.to_f64_lossy() + 0.25 * self.rounding
+    }
+
+    fn no_worse_than(&self, bound: f64, cost: &Cost) -> bool {
+        self.bound() <= bound && self.rounds <= cost.rounds && self.bits <= cost.bits
+    }
+}
+
+/// What a search is doing.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Progress {
+    /// Shapes are fitted and their designs measured.
+    Fitting {
+        /// Shapes done.
+        done: usize,
+        /// Shapes in all.
+        total: usize,
+        /// Designs that seem accurate enough so far.
+        promising: usize,
+    },
+    /// Designs are being certified.
+    Certifying {
+        /// Programs certified so far.
+        certified: usize,
+        /// Programs that are tried now.
+        trying: usize,
+    },
+}
+
+/// Why there is no front.
+#[derive(Clone, PartialEq, Debug, thiserror::Error)]
+pub enum SearchError {
+    /// No family covers the goal.
+    #[error(
+        "no family of programs serves {function} with input scale {input_scale}, output scale {output_scale} on this window; change the window, the norm or the scales"
+    )]
+    NoFamily {
+        /// The function.
+        function: &'static str,
+        /// Fraction bits of the input.
+        input_scale: u8,
+        /// Fraction bits of the output.
+        output_scale: u8,
+    },
+    /// Nothing reached the accuracy.
+    #[error("no program reaches {wanted:e}; the best one found has an error of {reached:.3e} ({how})")]
+    OutOfReach {
+        /// The accuracy asked for.
+        wanted: f64,
+        /// The least error that was seen.
+        reached: f64,
+        /// Family and parameters of that program.
+        how: String,
+    },
+}
+
+/// A design that was measured.
+struct Candidate {
+    design: Design,
+    estimate: f64,
+    cost: Cost,
+}
+
+/// The Pareto front over (certified error, rounds, bits), at most [`FRONT_MAX`] programs, cheapest in bits first.
+pub fn front(goal: &Goal, model: &dyn Model, progress: &mut dyn FnMut(Progress)) -> Result<Vec<Found>, SearchError> {
+    let shapes = distinct_shapes(goal);
+    let samples = Samples::new(goal);
+    let mut candidates: Vec<Candidate> = Vec::new();
+    let mut nearest: Option<(f64, String)> = None;
+    let mut done = 0;
+    for chunk in shapes.chunks(CHUNK) {
+        let measured: Vec<Measured> =
+            chunk.par_iter().map(|shape| measure(goal, model, shape.as_ref(), &samples)).collect();
+        for Measured { promising, best } in measured {
+            candidates.extend(promising);
+            if best.as_ref().is_some_and(|best| nearest.as_ref().is_none_or(|known| best.0 < known.0)) {
+                nearest = best;
+            }
+        }
+        done += chunk.len();
+        progress(Progress::Fitting { done, total: shapes.len(), promising: candidates.len() });
+    }
+    candidates.sort_by(|a, b| {
+        (a.cost.bits, a.cost.rounds).cmp(&(b.cost.bits, b.cost.rounds)).then(a.estimate.total_cmp(&b.estimate))
+    });
+    let found = certify_waves(goal, candidates, progress, &mut nearest);
+    if found.is_empty() {
+        return Err(match nearest {
+            Some((reached, how)) => SearchError::OutOfReach { wanted: goal.accuracy(), reached, how },
+            None => SearchError::NoFamily {
+                function: goal.function.name(),
+                input_scale: goal.input.scale.bits(),
+                output_scale: goal.output_scale.bits(),
+            },
+        });
+    }
+    Ok(thinned(found))
+}
+
+/// The texts of an entry and its certificate, ready for a catalog.
+pub fn publish(found: &Found) -> Published {
+    Published { entry: found.entry.to_text(), certificate: found.certificate.to_text() }
+}
+
+fn distinct_shapes(goal: &Goal) -> Vec<Box<dyn Shape>> {
+    let mut known = BTreeSet::new();
+    let all = LEVELS.iter().flat_map(|level| shapes(goal, level * goal.accuracy()));
+    all.filter(|shape| known.insert((shape.family(), shape.describe()))).collect()
+}
+
+/// What one shape gave.
+struct Measured {
+    promising: Vec<Candidate>,
+    best: Option<(f64, String)>,
+}
+
+fn measure(goal: &Goal, model: &dyn Model, shape: &dyn Shape, samples: &Samples) -> Measured {
+    let accuracy = goal.accuracy();
+    let name = |parameters: &str| format!("{} with {parameters}", shape.family());
+    let mut best = None;
+    let mut promising: Vec<Candidate> = Vec::new();
+    for design in shape.designs(goal, accuracy) {
+        if !design.program.lemmas().iter().all(|lemma| model.offers(lemma).is_some()) {
+            continue;
+        }
+        let estimate = samples.error(&design.program);
+        if best.as_ref().is_none_or(|(known, _)| estimate < *known) {
+            best = Some((estimate, name(&design.parameters)));
+        }
+        if estimate <= accuracy {
+            let cost = cost(&design.program, model);
+            promising.push(Candidate { design, estimate, cost });
+        }
+    }
+    if best.is_none() {
+        best = shape.fit_error(goal).map(|error| (error, name(&shape.describe())));
+    }
+    // Within a shape only scales differ: keep what is not dominated.
+    let dominated = |a: &Candidate| {
+        promising.iter().any(|b| {
+            let no_worse = b.cost.bits <= a.cost.bits && b.cost.rounds <= a.cost.rounds && b.estimate <= a.estimate;
+            no_worse && (b.cost.bits < a.cost.bits || b.estimate < a.estimate)
+        })
+    };
+    let keep: Vec<bool> = promising.iter().map(|candidate| !dominated(candidate)).collect();
+    let mut keep = keep.into_iter();
+    promising.retain(|_| keep.next().unwrap_or(false));
+    Measured { promising, best }
+}
+
+fn certify_waves(
+    goal: &Goal,
+    mut candidates: Vec<Candidate>,
+    progress: &mut dyn FnMut(Progress),
+    nearest: &mut Option<(f64, String)>,
+) -> Vec<Found> {
+    let mut found: Vec<Found> = Vec::new();
+    for _ in 0..WAVES {
+        let mut wave: Vec<Candidate> = Vec::new();
+        let mut later = Vec::new();
+        for candidate in candidates {
+            let beaten = |bound: f64, cost: &Cost| {
+                bound <= candidate.estimate * INDIFFERENCE
+                    && cost.rounds <= candidate.cost.rounds
+                    && cost.bits <= candidate.cost.bits
+            };
+            if found.iter().any(|f| beaten(f.bound(), &Cost { rounds: f.rounds, bits: f.bits })) {
+                continue;
+            }
+            let waits = wave.len() == WAVE || wave.iter().any(|other| beaten(other.estimate, &other.cost));
+            if waits { later.push(candidate) } else { wave.push(candidate) }
+        }
+        candidates = later;
+        if wave.is_empty() {
+            break;
+        }
+        progress(Progress::Certifying { certified: found.len(), trying: wave.len() });
+        let results: Vec<Result<Found, (f64, String)>> =
+            wave.par_iter().map(|candidate| prove(goal, candidate)).collect();
+        for result in results {
+            match result {
+                Ok(proved) => found.push(proved),
+                Err(failed) if nearest.as_ref().is_none_or(|known| known.0 <= goal.accuracy()) => {
+                    *nearest = Some(failed);
+                }
+                Err(_) => {}
+            }
+        }
+    }
+    found
+}
+
+/// Certifies a candidate; else says what is known of its error.
+fn prove(goal: &Goal, candidate: &Candidate) -> Result<Found, (f64, String)> {
+    let design = &candidate.design;
+    let how = |what: &dyn std::fmt::Display| format!("{} with {}: {what}", design.family, design.parameters);
+    let fitted = goal.fitted.unwrap_or(Window {
+        low: design.fitted.low.max(goal.window.low),
+        high: design.fitted.high.min(goal.window.high),
+    });
+    let request = Request {
+        function: goal.function,
+        norm: goal.norm,
+        fitted,
+        window: goal.window,
+        program: design.program.clone(),
+    };
+    let effort = Effort { bound_max: Some(goal.accuracy()), ..Effort::default() };
+    let begin = std::time::Instant::now();
+    let proved = certify::certify(&request, &effort);
+    eprintln!(
+        "{:?} est {:e} {} {}: {}",
+        begin.elapsed(),
+        candidate.estimate,
+        candidate.cost.bits,
+        design.parameters,
+        match &proved {
+            Ok(p) => format!("{} {} pieces", p.entry.claim.bound, p.certificate.pieces.len()),
+            Err(e) => e.to_string(),
+        }
+    );
+    let proved = proved.map_err(|failure| (candidate.estimate, how(&failure)))?;
+    let bound = proved.entry.claim.bound;
+    if bound.to_rational() > goal.accuracy.to_rational() {
+        return Err((bound.to_f64_lossy(), how(&"certified")));
+    }
+    let headroom_bits = headroom(&proved);
+    let Proved { entry, certificate, certified, rounding } = proved;
+    Ok(Found {
+        entry,
+        certificate,
+        certified,
+        family: design.family,
+        parameters: design.parameters.clone(),
+        rounds: candidate.cost.rounds,
+        bits: candidate.cost.bits,
+        headroom_bits,
+        rounding,
+    })
+}
+
+/// Bits left between the proved ranges and the windows of the truncations.
+fn headroom(proved: &Proved) -> u8 {
+    let program = &proved.entry.program;
+    let mut least = program.output().0.bits();
+    for (op, range) in program.ops().iter().zip(&proved.certificate.ranges) {
+        let (Op::Sum(sum), Some((low, high))) = (op, range) else { continue };
+        let Some(lemma) = sum.truncation else { continue };
+        if let Lemma::Truncation { shift, window: Some(window), .. } = program.lemma(lemma) {
+            let magnitude = low.unsigned_abs().max(high.unsigned_abs());
+            let used = (128 - magnitude.leading_zeros()) as u8 + shift;
+            least = least.min(window.saturating_sub(used));
+        }
+    }
+    least
+}
+
+/// At most [`FRONT_MAX`] undominated programs; where there are more, the ones with the least gain are left out.
+fn thinned(mut found: Vec<Found>) -> Vec<Found> {
+    let mut keep = Vec::new();
+    for (index, a) in found.iter().enumerate() {
+        let cost = Cost { rounds: a.rounds, bits: a.bits };
+        let dominated = found.iter().enumerate().any(|(other, b)| {
+            other != index
+                && b.no_worse_than(a.bound(), &cost)
+                && (!a.no_worse_than(b.bound(), &Cost { rounds: b.rounds, bits: b.bits }) || other < index)
+        });
+        keep.push(!dominated);
+    }
+    let mut keep = keep.into_iter();
+    found.retain(|_| keep.next().unwrap_or(false));
+    found.sort_by(|a, b| (a.bits, a.rounds).cmp(&(b.bits, b.rounds)));
+    while found.len() > FRONT_MAX {
+        let gain = |index: usize| found[index].bound() / found[index - 1].bound();
+        let Some(weakest) = (1..found.len()).max_by(|a, b| gain(*a).total_cmp(&gain(*b))) else { break };
+        found.remove(weakest);
+    }
+    found
+}
