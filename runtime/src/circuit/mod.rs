@@ -14,6 +14,8 @@ mod infer;
 pub mod layout;
 pub mod lower;
 mod node;
+#[cfg(test)]
+mod sample_entries;
 pub mod schedule;
 mod shape;
 mod tensor;
