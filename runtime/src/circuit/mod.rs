@@ -21,6 +21,7 @@ mod shape;
 mod tensor;
 #[cfg(test)]
 mod tests;
+mod text;
 
 pub use builder::{Builder, Circuit, Weights};
 pub use node::{
@@ -30,6 +31,7 @@ pub use node::{
 pub use schedule::{Field, GroupCost, Schedule, schedule};
 pub use shape::Shape;
 pub use tensor::{Integers, decode, encode, nearest, residue};
+pub use text::CircuitDigest;
 
 use catalogs::{Format, Lemma};
 
@@ -160,3 +162,4 @@ pub enum Error {
         format: Format,
     },
 }
+#[cfg(test)]
