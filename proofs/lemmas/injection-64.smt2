@@ -16,8 +16,8 @@
 ; round 1: role 1 to role 2; s1 is a stream of roles 1 and 3
 (define-fun s2 () (_ BitVec 64) (bvsub m s1))
 ; round 2: role 2 to role 3 and role 3 to role 2; v1 and v2 are streams with role 1
-(define-fun sent32 () (_ BitVec 64) (bvsub (bvmul s1 n) v1))
-(define-fun sent23 () (_ BitVec 64) (bvsub (bvmul s2 n) v2))
+(define-fun sent32 () (_ BitVec 64) (bvsub (bvand s1 (bvneg n)) v1))
+(define-fun sent23 () (_ BitVec 64) (bvsub (bvand s2 (bvneg n)) v2))
 (define-fun v3 () (_ BitVec 64) (bvadd sent32 sent23))
 ; m + n - 2mn
 (define-fun result1 () (_ BitVec 64) (bvsub s1 (bvadd v1 v1)))

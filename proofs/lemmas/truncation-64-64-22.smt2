@@ -1,7 +1,8 @@
 ; Two-round truncation by 22 bits in Z_2^64: for every z with -2^62 <= z < 2^62 (signed), every
 ; sharing and all masks, the shares of the result sum to floor(z / 2^22) + delta modulo 2^64 with
-; delta in 0..=1. The query asks for a counterexample. It also asks for a correction word whose bits
-; above bit 22 matter: they do not, so 23 bits are sent.
+; delta in 0..=1. The query asks for a counterexample. It also asks for a word for which the code's
+; operations (left shift, correction words of 23 bits) differ from the products that are written
+; here: there is none. Its conditional negation is negation-64.
 ; Roles: P1 and P2 open c = z' + rho under the masks r13 and r23 that they share with P3; P3 knows
 ; rho; y3 is a stream of P2 and P3.
 ; Rests elsewhere: that the code computes these expressions is tied by exhaustive runs of the
@@ -42,7 +43,7 @@
 (define-fun floor () (_ BitVec 64) (bvashr z (_ bv22 64)))
 (assert (bvsge z (_ bv13835058055282163712 64)))
 (assert (bvslt z (_ bv4611686018427387904 64)))
-; a wrong rounding, or a correction word whose bits above d are not discarded
+; a wrong rounding, or a word operation of the code that differs from the one written here
 (declare-fun word () (_ BitVec 64))
-(assert (or (and (distinct y (bvadd floor (_ bv0 64))) (distinct y (bvadd floor (_ bv1 64)))) (distinct (bvmul (_ bv2199023255552 64) word) (bvmul (_ bv2199023255552 64) (bvand word (_ bv8388607 64))))))
+(assert (or (and (distinct y (bvadd floor (_ bv0 64))) (distinct y (bvadd floor (_ bv1 64)))) (distinct (bvmul (_ bv2199023255552 64) word) (bvmul (_ bv2199023255552 64) (bvand word (_ bv8388607 64)))) (distinct (bvmul (_ bv2199023255552 64) word) (bvshl word (_ bv41 64)))))
 (check-sat)

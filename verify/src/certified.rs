@@ -1,6 +1,7 @@
 //! The type that stands for a proof.
 
-use catalogs::{Claim, Decimal, Digest, Entry, Lemma, Program};
+use catalogs::{Claim, Decimal, Digest, Entry, Failure, Lemma, Op, Program};
+use dashu::integer::IBig;
 use dashu::rational::RBig;
 
 /// An entry whose certificate was checked. `verify::check` is the only way to make one.
@@ -38,6 +39,22 @@ impl Certified {
     /// The digest of the entry's file.
     pub fn digest(&self) -> Digest {
         self.digest
+    }
+
+    /// The union bound of the probabilities, per element, that an operation returns what its lemma does not allow.
+    /// The claim holds but for these failures.
+    pub fn failure(&self) -> RBig {
+        let lemmas = self.program().ops().iter().filter_map(|op| match op {
+            Op::Sum(sum) => sum.truncation.map(|lemma| self.program().lemma(lemma)),
+            _ => None,
+        });
+        let failure = |lemma: &Lemma| match lemma {
+            Lemma::Truncation { failure: Failure::AtMost(bits), .. } => {
+                RBig::from(IBig::ONE) / RBig::from(IBig::ONE << usize::from(*bits))
+            }
+            _ => RBig::ZERO,
+        };
+        lemmas.map(failure).fold(RBig::ZERO, |sum, probability| sum + probability)
     }
 
     /// Proved bounds of the output integer (signed residue at the program's output scale) over the whole window.

@@ -3,14 +3,19 @@
 //! It reads the certificate once, front to back, and recomputes everything that it states. Nothing is searched for
 //! and nothing is repaired: a certificate with a gap is rejected.
 
-use crate::certificate::{Certificate, PieceProof, Witness};
+use crate::certificate::{Certificate, PieceProof};
 use crate::certified::Certified;
 use crate::examine::{Examination, enclosure, scaled_floor};
 use crate::integer::{IBig, absolute, is_negative, larger};
 use crate::model::FRACTION;
 use crate::rejection::Rejection;
-use catalogs::{Adversary, Claim, Decimal, Entry, Ring, Rounding, ValueId, evaluate};
+use crate::walk::widen;
+use catalogs::{Adversary, Claim, Entry, Ring, Rounding, ValueId, evaluate};
 use dashu::rational::RBig;
+
+/// The most multiplications of coefficients that one certificate may cost: a bound of the time that anybody can make
+/// somebody else's checker spend, in the order of a minute.
+pub const MAX_WORK: u64 = 1 << 28;
 
 /// Parses and checks the canonical texts of an entry and its certificate.
 pub fn check_texts(entry: &str, certificate: &str) -> Result<Certified, Rejection> {
@@ -31,12 +36,22 @@ pub fn check(entry: Entry, certificate: &Certificate) -> Result<Certified, Rejec
     if ranges.len() != entry.program.ops().len() {
         return Err(Rejection::Claim(format!("{} ranges for {} operations", ranges.len(), entry.program.ops().len())));
     }
+    let (mut output, mut work) = (None, 0u64);
     for piece in &certificate.pieces {
-        check_piece(&entry, piece, ranges)?;
+        let examination = check_piece(&entry, piece, ranges)?;
+        work += examination.work();
+        if work > MAX_WORK {
+            return Err(Rejection::Work { limit: MAX_WORK, low: piece.low });
+        }
+        if let Some((low, high)) = examination.ranges().last().cloned().flatten() {
+            widen(&mut output, (low, high));
+        }
     }
-    check_witness(&entry, &certificate.witness)?;
-    let Some((output_low, output_high)) = ranges.last().copied().flatten() else {
-        return Err(Rejection::Claim("the certificate states no range of the output".into()));
+    check_witness(&entry, certificate)?;
+    // The output is live on every piece and inside its ring, so there is a range and it fits.
+    let narrow = |value: IBig| i128::try_from(value).ok();
+    let Some((Some(output_low), Some(output_high))) = output.map(|(low, high)| (narrow(low), narrow(high))) else {
+        return Err(Rejection::Claim("the output has no range".into()));
     };
     let witness = certificate.witness.error;
     let rounding = certificate.pieces.iter().map(|piece| piece.rounding.to_rational()).max().unwrap_or(RBig::ZERO);
@@ -85,7 +100,7 @@ fn check_tiling(claim: &Claim, pieces: &[PieceProof]) -> Result<(), Rejection> {
     if expected == end { Ok(()) } else { Err(Rejection::Tiling { expected: end, found: expected }) }
 }
 
-fn check_piece(entry: &Entry, piece: &PieceProof, stated: &[Option<(i128, i128)>]) -> Result<(), Rejection> {
+fn check_piece(entry: &Entry, piece: &PieceProof, stated: &[Option<(i128, i128)>]) -> Result<Examination, Rejection> {
     let examination = Examination::new(entry, piece.low, piece.high, piece.degree, piece.tail)?;
     examination.fits(&entry.claim)?;
     let parts = examination.parts();
@@ -114,25 +129,28 @@ fn check_piece(entry: &Entry, piece: &PieceProof, stated: &[Option<(i128, i128)>
             });
         }
     }
-    Ok(())
+    Ok(examination)
 }
 
 /// Replays the witness with the one evaluator and compares with the function's enclosure at that point:
 /// |v − f| ≥ |v − q| − ε must be at least the stated error times α + β·|f|.
-fn check_witness(entry: &Entry, witness: &Witness) -> Result<(), Rejection> {
+fn check_witness(entry: &Entry, certificate: &Certificate) -> Result<(), Rejection> {
+    let witness = &certificate.witness;
     let fail = |reason: String| Err(Rejection::Witness { input: witness.input, reason });
-    if !entry.claim.window.contains(i128::from(witness.input)) {
-        return fail("not in the window".into());
-    }
+    let at = |piece: &&PieceProof| piece.low <= witness.input && witness.input <= piece.high;
+    let Some(piece) = certificate.pieces.iter().find(at) else { return fail("not in the window".into()) };
     if witness.choices.len() != entry.program.ops().len() {
         return fail(format!("{} choices for {} operations", witness.choices.len(), entry.program.ops().len()));
     }
-    let mut replay = Replay { choices: &witness.choices, refused: None };
+    let mut replay = Replay { left: witness.choices.clone(), refused: None };
     let value = evaluate(&entry.program, i128::from(witness.input), &mut replay);
     if let Some(reason) = replay.refused {
         return fail(reason);
     }
-    let reference = enclosure(entry, witness.input, witness.input, 0, false)?;
+    if let Some(index) = replay.left.iter().position(|choice| *choice != 0) {
+        return fail(format!("v{index} leaves nothing to choose"));
+    }
+    let reference = enclosure(entry, witness.input, witness.input, 0, piece.tail)?;
     let distance =
         absolute(&((IBig::from(value) << FRACTION) - reference.polynomial.coefficient(0))) - &reference.error;
     let largest = absolute(&reference.polynomial.coefficient(0)) + &reference.error;
@@ -148,14 +166,15 @@ fn check_witness(entry: &Entry, witness: &Witness) -> Result<(), Rejection> {
 }
 
 /// The adversary that a certificate's witness describes.
-struct Replay<'a> {
-    choices: &'a [i8],
+struct Replay {
+    /// The choices that were not asked for yet; zero afterwards.
+    left: Vec<i8>,
     refused: Option<String>,
 }
 
-impl Adversary for Replay<'_> {
+impl Adversary for Replay {
     fn rounding(&mut self, op: ValueId, _: i128, rounding: Rounding) -> i8 {
-        let delta = self.choices[op.index()];
+        let delta = std::mem::take(&mut self.left[op.index()]);
         if delta < rounding.low || delta > rounding.high {
             self.refused = Some(format!("rounding {delta} of {op} is not in its lemma"));
         }
@@ -165,15 +184,10 @@ impl Adversary for Replay<'_> {
         operand
     }
     fn band(&mut self, op: ValueId, _: i128, _: bool) -> bool {
-        if !(0..=1).contains(&self.choices[op.index()]) {
+        let bit = std::mem::take(&mut self.left[op.index()]);
+        if !(0..=1).contains(&bit) {
             self.refused = Some(format!("the bit {op} is neither 0 nor 1"));
         }
-        self.choices[op.index()] == 1
+        bit == 1
     }
-}
-
-/// Tightness: the certified bound over the witness; `None` if the witness shows no error at all.
-pub fn tightness(bound: Decimal, witness: Decimal) -> Option<f64> {
-    let (bound, witness) = (bound.to_f64_lossy(), witness.to_f64_lossy());
-    (witness > 0.0).then(|| bound / witness)
 }

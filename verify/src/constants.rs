@@ -31,8 +31,8 @@ impl Ball {
     }
 }
 
-/// The largest |x| of [`exponential`].
-pub const EXPONENT_LIMIT: u32 = 4096;
+/// The largest |x| of [`exponential`]. Beyond, e^−x is far below every working scale, and tail rules serve.
+pub const EXPONENT_LIMIT: u32 = 256;
 
 /// e^x for x = `argument`·2^−`scale`; `None` if |x| > [`EXPONENT_LIMIT`].
 ///
@@ -90,7 +90,7 @@ fn arctangent_of_inverse(n: i64, scale: usize) -> Ball {
 }
 
 /// The largest |c| of [`gaussian_integral`]; tails serve beyond.
-pub const GAUSSIAN_LIMIT: u32 = 64;
+pub const GAUSSIAN_LIMIT: u32 = 16;
 
 /// ∫₀ᶜ exp(−s·u²) du for c = `end`·2^−`scale`, s = `numerator`/`denominator` > 0; `None` beyond
 /// [`GAUSSIAN_LIMIT`] or where s·c² exceeds [`EXPONENT_LIMIT`].

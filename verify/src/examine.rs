@@ -5,7 +5,7 @@ use crate::model::{FRACTION, Model};
 use crate::reference::{self, Piece, Reference};
 use crate::rejection::Rejection;
 use crate::tail;
-use crate::walk::{Range, walk};
+use crate::walk::{MAX_CASES, MAX_PIECE_WORK, Obstacle, Range, walk};
 use catalogs::{Claim, Entry};
 use dashu::rational::RBig;
 
@@ -24,6 +24,7 @@ pub struct Examination {
     outputs: Vec<Model>,
     reference: Reference,
     ranges: Vec<Range>,
+    work: u64,
 }
 
 /// The three parts of a piece's error, in units of 2^−(output scale + [`FRACTION`]).
@@ -48,17 +49,35 @@ impl Examination {
             });
         }
         let program = &entry.program;
-        let walk = walk(program, low, high, usize::from(degree)).map_err(|escape| Rejection::Range {
-            low,
-            high,
-            operation: escape.operation,
-            least: escape.least.to_string(),
-            greatest: escape.greatest.to_string(),
-            limits: escape.limits,
+        let walk = walk(program, low, high, usize::from(degree)).map_err(|obstacle| match obstacle {
+            Obstacle::Escape(escape) => Rejection::Range {
+                low,
+                high,
+                operation: escape.operation,
+                least: escape.least.to_string(),
+                greatest: escape.greatest.to_string(),
+                limits: escape.limits,
+            },
+            Obstacle::Cases => {
+                let reason = format!("more than {MAX_CASES} combinations of undecided bits; cut the piece");
+                Rejection::Piece { low, high, reason }
+            }
+            Obstacle::Work => {
+                let reason = format!("more than {MAX_PIECE_WORK} multiplications; a lower degree costs less");
+                Rejection::Piece { low, high, reason }
+            }
         })?;
         let output_scale = program.output().1.bits();
         let reference = enclosure(entry, low, high, degree, use_tail)?;
-        Ok(Examination { low, high, degree, output_scale, outputs: walk.outputs, reference, ranges: walk.ranges })
+        let square = (u64::from(degree) + 2).pow(2);
+        // The enclosure of f, then three ranges with subdivisions of every output's error.
+        let work = walk.work + 4096 + 64 * square + 96 * square * walk.outputs.len() as u64;
+        Ok(Examination { low, high, degree, output_scale, outputs: walk.outputs, reference, ranges: walk.ranges, work })
+    }
+
+    /// About how many multiplications of coefficients the piece costs to check: the same number for everybody.
+    pub fn work(&self) -> u64 {
+        self.work
     }
 
     /// The models of the output, one for every combination of undecided bits.

@@ -5,7 +5,7 @@ pub use dashu::integer::IBig;
 
 /// ⌊value / 2^bits⌋.
 pub fn shift_floor(value: &IBig, bits: usize) -> IBig {
-    divide_floor(value, &(IBig::ONE << bits))
+    value >> bits
 }
 
 /// ⌈value / 2^bits⌉.
@@ -62,6 +62,14 @@ mod tests {
             assert_eq!(shift_ceil(&v, 3), IBig::from(ceil));
             assert_eq!(divide_floor(&v, &IBig::from(7)), IBig::from(value.div_euclid(7)));
             assert_eq!(divide_ceil(&v, &IBig::from(7)), IBig::from(-((-value).div_euclid(7))));
+        }
+        let wide = (IBig::ONE << 300usize) - IBig::ONE;
+        for bits in [0usize, 1, 63, 64, 65, 128, 299, 300, 301, 500] {
+            let power = IBig::ONE << bits;
+            for value in [wide.clone(), -wide.clone(), IBig::ONE << 128usize, -(IBig::ONE << 128usize)] {
+                assert_eq!(shift_floor(&value, bits), divide_floor(&value, &power));
+                assert_eq!(shift_ceil(&value, bits), divide_ceil(&value, &power));
+            }
         }
         assert_eq!(square_root_floor(&IBig::from(99)), IBig::from(9));
     }

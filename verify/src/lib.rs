@@ -25,5 +25,5 @@ pub mod walk;
 
 pub use certificate::{Certificate, PieceProof, Witness};
 pub use certified::Certified;
-pub use check::{check, check_texts, tightness};
+pub use check::{MAX_WORK, check, check_texts};
 pub use rejection::Rejection;

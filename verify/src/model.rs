@@ -104,6 +104,16 @@ impl Model {
         Model { polynomial, symbols, remainder: shift_ceil(&self.remainder, shift) + dropped }
     }
 
+    /// The number of coefficients.
+    pub fn size(&self) -> usize {
+        self.polynomial.0.len() + self.symbols.values().map(|symbol| symbol.0.len()).sum::<usize>()
+    }
+
+    /// A bound of |value| in integer units, rounded up.
+    pub fn magnitude(&self) -> IBig {
+        shift_ceil(&(self.polynomial.magnitude() + self.rounding_magnitude() + &self.remainder), FRACTION)
+    }
+
     /// A bound of |Σ eᵢ·Sᵢ|.
     pub fn rounding_magnitude(&self) -> IBig {
         self.symbols.values().map(Polynomial::magnitude).sum()

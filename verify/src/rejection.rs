@@ -41,6 +41,14 @@ pub enum Rejection {
         /// What is wrong.
         reason: String,
     },
+    /// The certificate is too expensive to check.
+    #[error("the pieces up to the one at {low} cost more than {limit} multiplications to check; use fewer pieces")]
+    Work {
+        /// The limit.
+        limit: u64,
+        /// Where it was exceeded.
+        low: i64,
+    },
     /// The function has no enclosure over a piece.
     #[error("piece [{low}, {high}]: no enclosure of the function: {reason}")]
     Function {

@@ -24,6 +24,24 @@ impl Word for u64 {
     }
 }
 
+/// A word that can be multiplied.
+pub trait Factor: Word {
+    /// self · other modulo 2^64.
+    fn times(self, other: Self) -> Self;
+}
+
+impl Factor for i64 {
+    fn times(self, other: i64) -> i64 {
+        self.wrapping_mul(other)
+    }
+}
+
+impl Factor for u64 {
+    fn times(self, other: u64) -> u64 {
+        self.wrapping_mul(other)
+    }
+}
+
 /// The result of a movement without constants. [`Movement::Replace`] puts zero at replaced lanes; the caller adds
 /// the public constant as its protocol does. [`Movement::Narrow`] copies; the caller reduces.
 pub fn apply<T: Word>(movement: &Movement, operands: &[(&[T], &Shape)], result: &Shape) -> Vec<T> {

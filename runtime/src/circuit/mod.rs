@@ -14,6 +14,7 @@ mod infer;
 pub mod layout;
 pub mod lower;
 mod node;
+pub mod products;
 #[cfg(test)]
 mod sample_entries;
 pub mod schedule;

@@ -10,13 +10,18 @@
 
 pub mod error;
 pub mod import;
+pub mod observed;
 pub mod onnx;
 pub mod operator;
+pub mod ranges;
 pub mod reference;
 mod rewrite;
+mod shapes;
 pub mod sites;
+pub mod structure;
 pub mod tensor;
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 pub use error::{Error, Unsupported};
@@ -26,7 +31,7 @@ pub use sites::{Site, SiteKind};
 pub use tensor::Tensor;
 
 /// A node's position in topological order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct NodeId(u32);
 
 impl NodeId {
@@ -47,7 +52,7 @@ impl fmt::Display for NodeId {
 }
 
 /// One operation with its result's shape.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Node {
     /// Its position.
     pub id: NodeId,
@@ -69,7 +74,7 @@ impl Node {
 }
 
 /// A model for one concrete batch size.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Graph {
     nodes: Vec<Node>,
     inputs: Vec<(String, NodeId)>,

@@ -13,30 +13,29 @@ use super::{Graph, NodeId};
 /// `observe` sees the value of every node as soon as it is known. A wrong count, a wrong shape, NaN or infinity in an
 /// input, and withheld weights are errors.
 pub fn run(graph: &Graph, inputs: &[Tensor], observe: &mut dyn FnMut(NodeId, &Tensor)) -> Result<Vec<Tensor>, Error> {
+    run_altered(graph, inputs, &mut |id, value| observe(id, value))
+}
+
+/// Like [`run`], but `alter` may change every value before later nodes see it: a model of arithmetic that errs.
+pub fn run_altered(
+    graph: &Graph,
+    inputs: &[Tensor],
+    alter: &mut dyn FnMut(NodeId, &mut Tensor),
+) -> Result<Vec<Tensor>, Error> {
     check_inputs(graph, inputs)?;
-    let mut last_use = vec![0_usize; graph.nodes().len()];
-    for node in graph.nodes() {
-        for input in &node.inputs {
-            last_use[input.index()] = node.id.index();
-        }
-    }
-    for (_, output) in graph.outputs() {
-        last_use[output.index()] = usize::MAX;
-    }
+    let last_use = last_uses(graph);
     let mut values: Vec<Option<Tensor>> = vec![None; graph.nodes().len()];
     for node in graph.nodes() {
-        let value = match graph.inputs().iter().position(|&(_, id)| id == node.id) {
+        let mut value = match graph.inputs().iter().position(|&(_, id)| id == node.id) {
             Some(position) => inputs[position].clone(),
             None => {
-                let arguments: Vec<&Tensor> = node
-                    .inputs
-                    .iter()
-                    .map(|input| values[input.index()].as_ref().expect("inputs precede and outlive their last use"))
-                    .collect();
+                let argument = |input: &NodeId| values[input.index()].as_ref();
+                let arguments: Option<Vec<&Tensor>> = node.inputs.iter().map(argument).collect();
+                let arguments = arguments.expect("inputs precede their users and are freed after the last");
                 evaluate(&node.operator, &arguments, &node.shape)?
             }
         };
-        observe(node.id, &value);
+        alter(node.id, &mut value);
         values[node.id.index()] = Some(value);
         for input in &node.inputs {
             if last_use[input.index()] == node.id.index() {
@@ -46,6 +45,20 @@ pub fn run(graph: &Graph, inputs: &[Tensor], observe: &mut dyn FnMut(NodeId, &Te
     }
     let output = |&(_, id): &(String, NodeId)| values[id.index()].clone().expect("outputs are never freed");
     Ok(graph.outputs().iter().map(output).collect())
+}
+
+/// For every node, the last node that reads it; beyond all nodes for outputs of the model.
+fn last_uses(graph: &Graph) -> Vec<usize> {
+    let mut last_use = vec![0_usize; graph.nodes().len()];
+    for node in graph.nodes() {
+        for input in &node.inputs {
+            last_use[input.index()] = node.id.index();
+        }
+    }
+    for (_, output) in graph.outputs() {
+        last_use[output.index()] = usize::MAX;
+    }
+    last_use
 }
 
 fn check_inputs(graph: &Graph, inputs: &[Tensor]) -> Result<(), Error> {
@@ -348,4 +361,13 @@ fn pad(input: &Tensor, before: &[usize], shape: &[usize], fill: f64) -> Tensor {
         out.data[offset] = value;
     }
     out
+}
+
+/// The last two axes exchanged.
+pub(crate) fn transpose_last_two(input: &Tensor) -> Tensor {
+    let rank = input.shape.len();
+    let mut permutation: Vec<usize> = (0..rank).collect();
+    permutation.swap(rank - 2, rank - 1);
+    let shape = permutation.iter().map(|&axis| input.shape[axis]).collect();
+    input.select(shape, &transpose_offsets(&input.shape, &permutation))
 }

@@ -3,11 +3,13 @@
 //! Establishes: `data.len()` equals the product of `shape`, and no tensor exceeds [`ELEMENTS_MAX`], so products of
 //! dimensions taken from a file never overflow.
 
+use serde::{Deserialize, Serialize};
+
 /// The most elements that one tensor may have (2 GiB of `f64`); a larger shape in a file is refused.
 pub const ELEMENTS_MAX: usize = 1 << 28;
 
 /// A row-major tensor. A scalar has an empty shape and one element.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Tensor {
     /// Extent of each axis, outermost first.
     pub shape: Vec<usize>,

@@ -4,7 +4,7 @@
 //! A run is covered by one polynomial of degree [`DEGREE`] in t = x − centre with *integer* coefficients at 2^−E units,
 //! evaluated exactly by forward differences. Its error is bounded once per run: the Lagrange remainder over the whole
 //! run, plus the rounding of each coefficient, both from [`crate::jet`]. Where that bound is not below
-//! [`MAX_RADIUS`] units the run is halved, and short runs are enclosed point by point ([`crate::enclosure`]).
+//! four units the run is halved, and short runs are enclosed point by point ([`crate::enclosure`]).
 
 use crate::EvidenceError;
 use crate::enclosure::enclose_dyadic;

@@ -9,7 +9,7 @@
 //! factor that is zero in the ring removes it, everything else computed from it is poison again, and poison in the
 //! output means that the output can be anything. (Poison minus itself is called poison too: an outer approximation.)
 //!
-//! The meaning of every operation is that of `catalogs::evaluate`; [`crate::exhaust`] replays what it reports there.
+//! The meaning of every operation is that of `catalogs::evaluate`; [`mod@crate::exhaust`] replays what it reports there.
 
 use crate::prepare::{Action, Prepared, Step, Truncation, residue};
 use catalogs::{Adversary, Ring, Rounding, ValueId};
@@ -139,7 +139,10 @@ pub struct Propagation<'a, const LANES: usize, H: History> {
     next: Vec<State<LANES, H::Tag>>,
     linear: Vec<(i64, usize)>,
     products: Vec<(i64, usize, usize)>,
+    /// Whether some state may hold poison.
     poisoned: bool,
+    /// Whether the sum at hand reads a value that is poison in every state.
+    poison_read: bool,
 }
 
 impl<'a, const LANES: usize, H: History> Propagation<'a, LANES, H> {
@@ -156,6 +159,7 @@ impl<'a, const LANES: usize, H: History> Propagation<'a, LANES, H> {
             linear: Vec::new(),
             products: Vec::new(),
             poisoned: false,
+            poison_read: false,
         }
     }
 
@@ -176,7 +180,7 @@ impl<'a, const LANES: usize, H: History> Propagation<'a, LANES, H> {
                 Action::Sum { unused, products, linear, constant, truncation } => {
                     if self.resolve(*unused, products, linear, *constant) {
                         self.sum_alike(index, step)
-                    } else if self.poisoned || self.any_poison(products, linear) {
+                    } else if self.poisoned || self.poison_read {
                         self.sum_poisoned(index, step)
                     } else {
                         let constant = self.linear[0].0;
@@ -239,6 +243,7 @@ impl<'a, const LANES: usize, H: History> Propagation<'a, LANES, H> {
     ) -> bool {
         let mut total = constant;
         let mut varies = false;
+        self.poison_read = false;
         self.linear.clear();
         self.products.clear();
         self.linear.push((0, usize::MAX));
@@ -260,8 +265,11 @@ impl<'a, const LANES: usize, H: History> Propagation<'a, LANES, H> {
                     varies = true;
                     self.products.push((coefficient, lane(left), lane(right)));
                 }
-                (Value::Varies, Value::Poison) | (Value::Poison, Value::Varies) => varies = true,
-                _ => {}
+                (Value::Varies, Value::Poison) | (Value::Poison, Value::Varies) => {
+                    varies = true;
+                    self.poison_read = true;
+                }
+                _ => self.poison_read = true,
             }
         }
         for &(coefficient, value) in linear {
@@ -271,19 +279,11 @@ impl<'a, const LANES: usize, H: History> Propagation<'a, LANES, H> {
                     varies = true;
                     self.linear.push((coefficient, lane(value)));
                 }
-                Value::Poison => {}
+                Value::Poison => self.poison_read = true,
             }
         }
         self.linear[0].0 = residue(total, unused);
         !varies
-    }
-
-    fn any_poison(&self, products: &[(i64, usize, usize)], linear: &[(i64, usize)]) -> bool {
-        products
-            .iter()
-            .flat_map(|(_, l, r)| [*l, *r])
-            .chain(linear.iter().map(|(_, v)| *v))
-            .any(|v| self.values[v] == Value::Poison)
     }
 
     /// A sum that is the same in all states. Returns whether states were forked.
@@ -464,6 +464,7 @@ impl<'a, const LANES: usize, H: History> Propagation<'a, LANES, H> {
 }
 
 /// `state` after `step`, whose result is `value`.
+#[inline]
 fn with<const LANES: usize, Tag: Copy>(state: &State<LANES, Tag>, step: &Step, value: Value) -> State<LANES, Tag> {
     let mut result = *state;
     for &lane in &step.released {
@@ -483,6 +484,7 @@ fn with<const LANES: usize, Tag: Copy>(state: &State<LANES, Tag>, step: &Step, v
     result
 }
 
+#[inline(always)]
 fn fork<const LANES: usize, H: History>(
     next: &mut Vec<State<LANES, H::Tag>>,
     history: &mut H,
@@ -492,9 +494,9 @@ fn fork<const LANES: usize, H: History>(
     floor: i64,
     truncation: &Truncation,
 ) {
+    let mut forked = with(state, step, Value::Known(0));
     for delta in truncation.rounding.low..=truncation.rounding.high {
-        let value = residue(floor + i64::from(delta), truncation.target_unused);
-        let mut forked = with(state, step, Value::Known(value));
+        forked.lanes[step.lane] = residue(floor.wrapping_add(delta.into()), truncation.target_unused);
         forked.tag = history.extend(state.tag, index, Choice::Rounding(delta));
         next.push(forked);
     }

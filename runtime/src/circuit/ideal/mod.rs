@@ -7,17 +7,16 @@
 
 mod choices;
 mod lanes;
-mod products;
 
 pub use choices::{Choices, RoundingMode, Truncation};
 pub use lanes::LaneProgram;
 
 use super::Error;
 use super::builder::{Circuit, Weights, check_tensor};
-use super::layout;
 use super::node::{Constant, Movement, NodeId, NodeKind, Sum};
 use super::shape::Shape;
 use super::tensor::{Integers, residue};
+use super::{layout, products};
 use std::collections::BTreeMap;
 
 /// What a node met that its proofs should exclude.

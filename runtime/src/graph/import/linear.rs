@@ -3,7 +3,8 @@
 use super::builder::{Builder, Literal, Value};
 use super::call::{Call, Refusal, shape_of};
 use super::elementwise::{add, multiply, scale};
-use crate::graph::operator::{Operator, Window, image};
+use crate::graph::operator::{Operator, Window};
+use crate::graph::shapes::image;
 use crate::graph::tensor::broadcast_shape;
 
 pub(super) fn convolution(builder: &mut Builder, call: &Call) -> Result<Value, Refusal> {

@@ -9,13 +9,17 @@
 //!
 //! | query | mirrors, in `runtime::protocol::rss3` | shares and masks |
 //! | --- | --- | --- |
-//! | `truncation-K-K-D` | the two-round fused truncation | all symbolic |
-//! | `truncation-K-T-D`, T ≤ K − D | the one-round truncation into a narrower ring | all symbolic |
-//! | `sign-W-S` | the sign test: what its chunks and its tree compute of m = x1 + x2 and n = x3 | the three components symbolic |
-//! | `sign-chunk-C` | one chunk of the sign test: monomials shared by role 1, inner products by roles 2 and 3, reshared | all symbolic |
-//! | `sign-and` | one AND of the tree on replicated bits | all symbolic |
-//! | `injection-K` | a shared bit to a ring element | all symbolic |
-//! | `reshare-K` | a product of two shared values, reshared | all symbolic |
+//! | `truncation-K-K-D` | `truncate`: two rounds, the wrap corrected | all symbolic |
+//! | `negation-K` | the conditional negation in `truncate`, which the line above writes as a product | any word |
+//! | `truncation-K-T-D`, T ≤ K − D | `truncate_narrow`: one round, T + D bits opened | all symbolic |
+//! | `sign-W-S` | `sign::sign`: what `chunk_products` and `tree` compute of m = x1 + x2 and n = x3, with the levels of `catalogs::protocol::rss3::SignCircuit` | the three components symbolic |
+//! | `sign-chunk-C` | `sign::share_monomials` and `sign::inner_products` for a chunk of C bits, padded to three as there | all symbolic |
+//! | `sign-and` | one AND of `sign::tree` on replicated bits, with `reshare` | all symbolic |
+//! | `injection-K` | `inject` | all symbolic |
+//! | `reshare-K`, `reshare-square-K` | `local_product` of two values, of a value with itself, with `reshare` | all symbolic |
+//!
+//! Words of the code have 64 bits and are reduced to K where a right shift follows; the formulas compute modulo 2^K,
+//! which is the same. How the sign test packs its bits into words is not in the formulas.
 //!
 //! The sign test rests on three of them: `sign-chunk-C` says that the shared bits of a chunk are its generate and
 //! propagate bits, `sign-and` that a tree node computes the AND of what its operands share, and `sign-W-S` that
@@ -29,7 +33,7 @@ mod solve;
 mod truncation;
 
 pub use files::{SHIPPED_FOLDER, file_name, regenerate, shipped_lemmas, shipped_queries, write_files};
-pub use shares::{injection_queries, reshare_queries};
+pub use shares::{injection_queries, reshare_queries, square_queries};
 pub use solve::{External, Verdict, externals, prove, prove_externally};
 
 use crate::EvidenceError;
@@ -97,7 +101,8 @@ pub fn lemma_queries(lemma: &Lemma) -> Result<Vec<Query>, EvidenceError> {
     Ok(match offered {
         Lemma::Truncation { ring, target, shift, window, rounding, .. } if target == ring => {
             let window = window.ok_or_else(|| no_formula("two-round truncation has a window"))?;
-            truncation::two_round(ring, shift, window, rounding).into()
+            let executed = truncation::two_round(ring, shift, window, rounding);
+            executed.into_iter().chain(truncation::negation(ring)).collect()
         }
         Lemma::Truncation { ring, target, shift, rounding, .. } => {
             truncation::narrowing(ring, target, shift, rounding).into()

@@ -10,6 +10,8 @@ const RESTS: &str = "Rests elsewhere: that the code computes these expressions i
                      protocol on small rings; that its messages reveal nothing is argued in SECURITY.md and enumerated.";
 /// Shares are words of this many bits; the sign test reads the low `width` of them.
 const SHARE_BITS: u32 = 64;
+/// Bits of a full chunk.
+const WIDEST: u32 = SignCircuit::CHUNK_BITS as u32;
 
 /// All pairs that a sign test of `width` − `dropped` bits rests on.
 pub(super) fn queries(width: u8, dropped: u8, band: i128) -> Vec<Query> {
@@ -146,27 +148,31 @@ fn chunk(size: u8) -> [Query; 2] {
             script.declare(1, &[&format!("s{monomial}")]);
             script.define(1, &format!("t{monomial}"), format!("(bvxor {} s{monomial})", product("m", monomial)));
         }
+        script.comment("a chunk of fewer bits is treated as one of three: m has no bits there, n has ones");
+        let ones = constant(-1, WIDEST - c);
+        let padded = if c == WIDEST { "n".to_owned() } else { format!("(concat {ones} n)") };
+        script.define(WIDEST, "padded", padded);
         let mut wrong = Vec::new();
         for (what, function) in [("g", generate as fn(u32, u32, u32) -> bool), ("p", propagate)] {
             script.comment("inner products with functions of n by roles 2 and 3, masked with streams and exchanged");
-            let coefficients = coefficients(c, function);
+            let coefficients = coefficients(WIDEST, function);
             let inner = |share: &str| {
                 let terms: Vec<String> = (1..1usize << c)
                     .filter(|monomial| !coefficients[*monomial].is_empty())
-                    .map(|monomial| format!("(bvand {share}{monomial} {})", polynomial("n", &coefficients[monomial])))
+                    .map(|monomial| format!("(bvand {share}{monomial} {})", polynomial("padded", &coefficients[monomial])))
                     .collect();
                 fold("bvxor", &terms)
             };
-            script.declare(1, &[&format!("{what}1"), &format!("{what}2")]);
-            script.define(1, &format!("{what}23"), format!("(bvxor {} {what}2)", inner("t")));
-            script.define(1, &format!("{what}32"), format!("(bvxor {} {what}1)", inner("s")));
-            let public = if coefficients[0].is_empty() {
-                constant(0, 1)
-            } else {
-                polynomial("n", &coefficients[0])
+            // The terms without m are role 2's.
+            let public = match coefficients[0].as_slice() {
+                [] => constant(0, 1),
+                _ if expected == Expected::Sat => constant(0, 1),
+                monomials => polynomial("padded", monomials),
             };
-            let public = if expected == Expected::Sat { constant(0, 1) } else { public };
-            script.define(1, &format!("{what}3"), format!("(bvxor {what}23 {what}32 {public})"));
+            script.declare(1, &[&format!("{what}1"), &format!("{what}2")]);
+            script.define(1, &format!("{what}23"), format!("(bvxor {} {public} {what}2)", inner("t")));
+            script.define(1, &format!("{what}32"), format!("(bvxor {} {what}1)", inner("s")));
+            script.define(1, &format!("{what}3"), format!("(bvxor {what}23 {what}32)"));
             let bit = format!("(bvxor {what}1 {what}2 {what}3)");
             let truth = if what == "g" {
                 let wide = |word: &str| zero_extend(word, 1);

@@ -80,14 +80,13 @@ pub fn prove_externally(solver: &External, query: &Query, timeout: Duration) -> 
         "z3" => command.args(["-in".to_owned(), format!("-T:{}", timeout.as_secs().max(1))]),
         _ => command.args(["--lang=smt2".to_owned(), format!("--tlimit={}", timeout.as_millis()), "-".to_owned()]),
     };
-    let run = || -> std::io::Result<std::process::Output> {
+    let mut run = || -> std::io::Result<std::process::Output> {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
         if let Some(mut input) = child.stdin.take() {
             input.write_all(query.file_text().as_bytes())?;
         }
         child.wait_with_output()
     };
-    let mut run = run;
     let output = run().map_err(|source| error(format!("'{}' did not run: {source}", solver.name)))?;
     let answer = String::from_utf8_lossy(&output.stdout);
     Ok(match answer.lines().next().unwrap_or("").trim() {

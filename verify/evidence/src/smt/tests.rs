@@ -106,6 +106,8 @@ fn lemmas_at_the_limits_of_the_offer() {
         Lemma::Sign { width: 4, dropped: 2, operands: 2 },
         Lemma::Injection { ring: ring(3) },
     ];
+    let every_shift = (1..=5).map(|shift| truncation(8, 8, shift, Some(6)));
+    let lemmas: Vec<Lemma> = lemmas.into_iter().chain(every_shift).collect();
     confirm_all(lemmas.iter().flat_map(|lemma| lemma_queries(lemma).unwrap()).collect());
 }
 

@@ -65,14 +65,12 @@ pub(super) fn two_round(ring: Ring, shift: u8, window: u8, rounding: Rounding) -
         script.assert(format!("(bvsge z {})", constant(-(1i128 << window) - weakened, k)));
         script.assert(format!("(bvslt z {})", constant(1i128 << window, k)));
         if expected == Expected::Unsat {
-            script.comment("a wrong rounding, or a correction word whose bits above d are not discarded");
+            script.comment("a wrong rounding, or a word operation of the code that differs from the one written here");
             script.declare(k, &["word"]);
             let wrong: Vec<String> = (rounding.low..=rounding.high)
                 .map(|delta| format!("(distinct y (bvadd floor {}))", constant(delta.into(), k)))
                 .collect();
-            let masked = format!("(bvand word {})", constant((1i128 << (d + 1)) - 1, k));
-            let kept = format!("(distinct {} {})", raised("word"), raised(&masked));
-            script.assert(format!("(or (and {}) {kept})", wrong.join(" ")));
+            script.assert(format!("(or (and {}) {})", wrong.join(" "), words_disagree(k, d)));
         } else {
             no_rounding_fits(&mut script, k, rounding);
         }
@@ -80,8 +78,9 @@ pub(super) fn two_round(ring: Ring, shift: u8, window: u8, rounding: Rounding) -
             Expected::Unsat => format!(
                 "Two-round truncation by {d} bits in Z_2^{k}: for every z with -2^{window} <= z < 2^{window} (signed), \
                  every sharing and all masks, the shares of the result sum to floor(z / 2^{d}) + delta modulo 2^{k} \
-                 with delta in {}..={}. The query asks for a counterexample. It also asks for a correction word whose \
-                 bits above bit {d} matter: they do not, so {} bits are sent.",
+                 with delta in {}..={}. The query asks for a counterexample. It also asks for a word for which the code's \
+                 operations (left shift, correction words of {} bits) differ from the products that are written here: there \
+                 is none. Its conditional negation is negation-{k}.",
                 rounding.low,
                 rounding.high,
                 d + 1
@@ -94,6 +93,18 @@ pub(super) fn two_round(ring: Ring, shift: u8, window: u8, rounding: Rounding) -
         };
         script.query(&name, vec![statement, ROLES.into(), RESTS.into()], expected)
     })
+}
+
+/// "One of two word operations of the code is not what the formula says for some `word`": that bits above d of a
+/// correction word matter, that a left shift is not the product with a power of two.
+fn words_disagree(k: u32, d: u32) -> String {
+    let power = constant(1 << (k - 1 - d), k);
+    let masked = format!("(bvand word {})", constant((1i128 << (d + 1)) - 1, k));
+    format!(
+        "(distinct (bvmul {power} word) (bvmul {power} {masked})) \
+         (distinct (bvmul {power} word) (bvshl word {place}))",
+        place = constant((k - 1 - d).into(), k)
+    )
 }
 
 /// Z_2^k to Z_2^`target`, one round, every operand.
@@ -131,5 +142,28 @@ pub(super) fn narrowing(ring: Ring, target: Ring, shift: u8, rounding: Rounding)
             ),
         };
         script.query(&name, vec![statement, ROLES.into(), RESTS.into()], expected)
+    })
+}
+
+/// The conditional negation of a correction word in Z_2^k, as the code computes it.
+pub(super) fn negation(ring: Ring) -> [Query; 2] {
+    let k = u32::from(ring.bits());
+    let name = format!("negation-{k}");
+    [Expected::Unsat, Expected::Sat].map(|expected| {
+        let mut script = Script::new();
+        script.declare(k, &["word"]);
+        script.declare(1, &["bit"]);
+        script.define(k, "top", zero_extend("bit", k - 1));
+        script.define(k, "sign", format!("(bvsub {} (bvadd top top))", constant(1, k)));
+        let added = if expected == Expected::Sat { constant(0, k) } else { "top".into() };
+        script.assert(format!("(distinct (bvmul sign word) (bvadd (bvxor word (bvneg top)) {added}))"));
+        let statement = match expected {
+            Expected::Unsat => format!(
+                "Conditional negation in Z_2^{k}: (word xor -top) + top is (1 - 2 top) word, for a bit top and all \
+                 words. The query asks for a counterexample. The two-round truncation is stated with the product."
+            ),
+            Expected::Sat => format!("Twin of negation-{k}: the bit is not added after the xor."),
+        };
+        script.query(&name, vec![statement], expected)
     })
 }

@@ -1,17 +1,17 @@
-//! Products of clear tensors modulo 2^64.
+//! Products of tensors modulo 2^64: of clear values in the simulation, of components of shares in a session.
 
-use super::super::layout;
-use super::super::node::{Convolution, ProductKind};
-use super::super::shape::Shape;
+use super::layout::{self, Factor};
+use super::node::{Convolution, ProductKind};
+use super::shape::Shape;
 use rayon::prelude::*;
 
 /// Adds coefficient · (left × right) to `total`, whose shape is `shape`.
-pub fn accumulate(
+pub fn accumulate<T: Factor>(
     kind: &ProductKind,
-    coefficient: i64,
-    left: (&[i64], &Shape),
-    right: (&[i64], &Shape),
-    total: &mut [i64],
+    coefficient: T,
+    left: (&[T], &Shape),
+    right: (&[T], &Shape),
+    total: &mut [T],
     shape: &Shape,
 ) {
     match kind {
@@ -19,7 +19,7 @@ pub fn accumulate(
             let left = layout::broadcast(left.0, left.1, shape);
             let right = layout::broadcast(right.0, right.1, shape);
             for ((total, a), b) in total.iter_mut().zip(left).zip(right) {
-                *total = total.wrapping_add(a.wrapping_mul(b).wrapping_mul(coefficient));
+                *total = total.plus(a.times(b).times(coefficient));
             }
         }
         ProductKind::MatMul => batched(coefficient, left, right, total, shape),
@@ -27,7 +27,7 @@ pub fn accumulate(
     }
 }
 
-fn batched(coefficient: i64, left: (&[i64], &Shape), right: (&[i64], &Shape), total: &mut [i64], shape: &Shape) {
+fn batched<T: Factor>(coefficient: T, left: (&[T], &Shape), right: (&[T], &Shape), total: &mut [T], shape: &Shape) {
     let (rank, left_rank, right_rank) = (shape.rank(), left.1.rank(), right.1.rank());
     let (rows, columns) = (shape.extents()[rank - 2], shape.extents()[rank - 1]);
     let inner = left.1.row_length();
@@ -51,15 +51,15 @@ fn batched(coefficient: i64, left: (&[i64], &Shape), right: (&[i64], &Shape), to
 }
 
 /// total += coefficient · left · right for row-major [rows, inner] and [inner, columns].
-fn matrix(coefficient: i64, left: &[i64], right: &[i64], total: &mut [i64], inner: usize, columns: usize) {
+fn matrix<T: Factor>(coefficient: T, left: &[T], right: &[T], total: &mut [T], inner: usize, columns: usize) {
     let rows_at_once = (32_768 / (inner * columns).max(1)).max(1);
     total.par_chunks_mut(columns * rows_at_once).zip(left.par_chunks(inner * rows_at_once)).for_each(
         |(total, left)| {
             for (total, left) in total.chunks_exact_mut(columns).zip(left.chunks_exact(inner)) {
                 for (&a, right) in left.iter().zip(right.chunks_exact(columns)) {
-                    let a = a.wrapping_mul(coefficient);
+                    let a = a.times(coefficient);
                     for (total, &b) in total.iter_mut().zip(right) {
-                        *total = total.wrapping_add(a.wrapping_mul(b));
+                        *total = total.plus(a.times(b));
                     }
                 }
             }
@@ -67,12 +67,12 @@ fn matrix(coefficient: i64, left: &[i64], right: &[i64], total: &mut [i64], inne
     );
 }
 
-fn convolve(
+fn convolve<T: Factor>(
     convolution: &Convolution,
-    coefficient: i64,
-    image: (&[i64], &Shape),
-    weight: (&[i64], &Shape),
-    total: &mut [i64],
+    coefficient: T,
+    image: (&[T], &Shape),
+    weight: (&[T], &Shape),
+    total: &mut [T],
     shape: &Shape,
 ) {
     let (image_extents, weight_extents) = (image.1.extents(), weight.1.extents());
