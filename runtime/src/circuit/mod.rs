@@ -163,4 +163,3 @@ pub enum Error {
         format: Format,
     },
 }
-#[cfg(test)]
