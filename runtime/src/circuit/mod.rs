@@ -15,11 +15,14 @@ pub mod layout;
 pub mod lower;
 mod node;
 pub mod products;
+#[cfg(test)]
+mod sample_entries;
 pub mod schedule;
 mod shape;
 mod tensor;
 #[cfg(test)]
 mod tests;
+mod text;
 
 pub use builder::{Builder, Circuit, Weights};
 pub use node::{
@@ -29,6 +32,7 @@ pub use node::{
 pub use schedule::{Field, GroupCost, Schedule, schedule};
 pub use shape::Shape;
 pub use tensor::{Integers, decode, encode, nearest, residue};
+pub use text::CircuitDigest;
 
 use catalogs::{Format, Lemma};
 

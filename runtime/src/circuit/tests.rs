@@ -376,3 +376,34 @@ fn lemmas_and_parties_that_the_protocol_lacks_are_refused() {
     };
     assert!(build(exact, Party(0)).unwrap_err().to_string().contains("does not offer"));
 }
+
+/// Every public number is in the description: changing any changes the digest.
+#[test]
+fn digests_tell_circuits_apart() {
+    let build = |owner: u8, start: usize, constant: i64, shift: u8, flag: bool, factor: i64| {
+        let mut builder = Builder::new();
+        let ring = Ring::Z64;
+        let x = builder.input("x", Party(owner), shape(&[4]), format(64, 16)).unwrap();
+        let s = builder.movement("s", Movement::Slice { axis: 0, start, length: 2, step: 1 }, x).unwrap();
+        let replaced = std::sync::Arc::new(vec![flag, true]);
+        let r = builder.movement("r", Movement::Replace { replaced, value: 1 }, s).unwrap();
+        let linear = vec![Term { coefficient: Coefficient { value: factor, scale: 8 }, value: r }];
+        let truncation = Some(truncation(ring, ring, shift));
+        let sum = Sum { ring, products: vec![], linear, constant: Constant::Scalar(constant), truncation };
+        let y = builder.push("y", NodeKind::Sum(sum)).unwrap();
+        builder.output("out", Party(1), y).unwrap();
+        builder.finish().unwrap().digest()
+    };
+    let variants = [
+        build(0, 0, 0, 8, false, 3),
+        build(1, 0, 0, 8, false, 3),
+        build(0, 1, 0, 8, false, 3),
+        build(0, 0, 1, 8, false, 3),
+        build(0, 0, 0, 9, false, 3),
+        build(0, 0, 0, 8, true, 3),
+        build(0, 0, 0, 8, false, 4),
+    ];
+    let distinct: std::collections::BTreeSet<_> = variants.iter().collect();
+    assert_eq!(distinct.len(), variants.len());
+    assert_eq!(variants[0], build(0, 0, 0, 8, false, 3));
+}

@@ -24,8 +24,8 @@ pub enum Fact {
     NotBelow(i64),
     /// A row minus its maximum.
     NotPositive,
-    /// A matrix product of a row with itself: no square is negative.
-    SumOfSquares,
+    /// Σ c² over centred rows.
+    SumOfSquares(Squares),
     /// The sum of ê(d) over a row in which one d is 0 and none is positive.
     SumOfExponentials {
         /// ê.
@@ -63,7 +63,21 @@ pub enum Fact {
         epsilon_encoded: i64,
         /// Fraction bits of Σ c² + ε.
         squares_scale: u8,
+        /// What is known of Σ c².
+        squares: Squares,
     },
+}
+
+/// Σ c² over rows of c = multiplier·(x − mean): squares are not negative and, whatever t, no larger together than
+/// multiplier²·Σ (x − t)².
+#[derive(Clone, Copy, Debug)]
+pub struct Squares {
+    /// x.
+    pub argument: NodeId,
+    /// n where the centre is exact, else 1.
+    pub multiplier: i64,
+    /// Fraction bits of 1/n where the mean is rounded; 63 where 1/n itself is exact.
+    pub mean_bits: Option<u8>,
 }
 
 impl Fact {
@@ -72,6 +86,8 @@ impl Fact {
         match self {
             Fact::Maximum { left, right } => *left == id || *right == id,
             Fact::Averaged { values, .. } => *values == id,
+            Fact::SumOfSquares(squares) => squares.argument == id,
+            Fact::Normalised { squares, .. } => squares.argument == id,
             _ => false,
         }
     }
@@ -146,7 +162,7 @@ impl Proof<'_> {
             Fact::NotPositive => {
                 known.lanes.iter_mut().for_each(|lane| *lane = lane.meet(Interval { low: i128::MIN, high: 0 }));
             }
-            Fact::SumOfSquares => {}
+            Fact::SumOfSquares(_) => {}
             Fact::SumOfExponentials { exp, row } => {
                 let (low, high) = sum_of_exponentials(exp, *row);
                 if low <= 0.0 {
@@ -173,8 +189,8 @@ impl Proof<'_> {
                 let bounds = integers(-bound, bound, bits);
                 known.lanes.iter_mut().for_each(|lane| *lane = lane.meet(bounds));
             }
-            Fact::Normalised { rsqrt, epsilon_encoded, squares_scale, row } => {
-                let norm = self.normalised(id, rsqrt, *epsilon_encoded, *squares_scale)?;
+            Fact::Normalised { row, .. } => {
+                let norm = self.normalised(id, fact)?;
                 let norm = norm + (*row as f64).sqrt() / (1u128 << bits) as f64;
                 let bounds = integers(-norm, norm, bits);
                 known.lanes.iter_mut().for_each(|lane| *lane = lane.meet(bounds));
@@ -186,16 +202,28 @@ impl Proof<'_> {
 
     /// What a fact says of the operand of its node's truncation.
     pub(super) fn before_truncation(&self, id: NodeId, fact: &Fact, total: &mut [Interval]) -> Result<(), Error> {
-        if let (Fact::Normalised { rsqrt, epsilon_encoded, squares_scale, .. }, NodeKind::Sum(sum)) =
-            (fact, &self.circuit.node(id).kind)
-        {
-            let norm = self.normalised(id, rsqrt, *epsilon_encoded, *squares_scale)?;
+        if let (Fact::Normalised { .. }, NodeKind::Sum(sum)) = (fact, &self.circuit.node(id).kind) {
+            let norm = self.normalised(id, fact)?;
             let factors = sum.products.first().map_or([id, id], |product| [product.left, product.right]);
             let bits: u8 = factors.iter().map(|&factor| self.circuit.node(factor).format.scale.bits()).sum();
             let bounds = integers(-norm, norm, bits);
             total.iter_mut().for_each(|lane| *lane = lane.meet(bounds));
         }
         Ok(())
+    }
+
+    /// Bounds of the matrix products of centred rows with themselves.
+    pub(super) fn sum_of_squares(&self, squares: Squares, centred: NodeId) -> Result<Vec<Interval>, Error> {
+        let (lanes, shape) = self.lanes(centred)?;
+        let row = shape.row_length();
+        let mut bounds = interval::row_squares(lanes, row);
+        let (argument, _) = self.lanes(squares.argument)?;
+        for (bound, row) in bounds.iter_mut().zip(argument.chunks_exact(row)) {
+            if let Some(high) = centred_squares(row, squares.multiplier, squares.mean_bits) {
+                *bound = bound.meet(Interval { low: 0, high });
+            }
+        }
+        Ok(bounds)
     }
 
     fn values_of(&self, fact: &Fact) -> NodeId {
@@ -221,18 +249,20 @@ impl Proof<'_> {
 
     /// A bound of ‖c·r‖₂ in real units. V's integer is at least (S + ε)·2^-shift − 1, S = Σ c², and
     /// r ≤ (1 + β)/√V + α, so ‖c·r‖ ≤ (1 + β)·√(S/(S + ε − 2^shift)) + α·√S.
-    fn normalised(&self, id: NodeId, rsqrt: &Certified, epsilon: i64, squares_scale: u8) -> Result<f64, Error> {
+    fn normalised(&self, id: NodeId, fact: &Fact) -> Result<f64, Error> {
+        let Fact::Normalised { rsqrt, epsilon_encoded, squares_scale, squares, .. } = fact else {
+            return Err(self.vacuous(id, "it is no normalised row"));
+        };
+        let (epsilon, squares_scale, squares) = (*epsilon_encoded, *squares_scale, *squares);
         let NodeKind::Sum(sum) = &self.circuit.node(id).kind else { return Err(self.vacuous(id, "it is no sum")) };
         let Some(product) = sum.products.first() else { return Err(self.vacuous(id, "it has no product")) };
-        let (centred, shape) = self.lanes(product.left)?;
         let scale = self.circuit.node(product.left).format.scale.bits();
         let shift = squares_scale.saturating_sub(rsqrt.program().input().1.bits());
         let (epsilon, unit) = (epsilon as f64, (1u128 << shift) as f64);
         if epsilon <= unit {
             return Err(self.vacuous(id, "its epsilon vanishes at the scale of its rsqrt entry's input"));
         }
-        let squares = interval::row_squares(centred, shape.row_length());
-        let largest = interval::hull(&squares).high as f64;
+        let largest = interval::hull(&self.sum_of_squares(squares, product.left)?).high as f64;
         // √(S/(S + ε')) grows with S. The gain 2^log between Σ c² and the variance is part of the squares' scale.
         let gain = (1u128 << (squares_scale - 2 * scale)) as f64;
         let ratio = (largest / (largest + epsilon - unit)).sqrt() * gain.sqrt();
@@ -240,6 +270,25 @@ impl Proof<'_> {
         let (alpha, beta) = (upper(&rsqrt.claim().absolute_part()), upper(&rsqrt.claim().relative_part()));
         Ok(((1.0 + beta) * ratio + alpha * norm) * (1.0 + MARGIN))
     }
+}
+
+/// A bound of Σ c²: multiplier²·Σ (x − t)² with t the middle of the row's hull, and n·e² for a mean that is off by e.
+/// A rounded mean is off by at most one unit, one more for the rounding of t here, and |Σ x|·2^-bits for 1/n.
+fn centred_squares(row: &[Interval], multiplier: i64, mean_bits: Option<u8>) -> Option<i128> {
+    let hull = interval::hull(row);
+    let middle = hull.low.checked_add(hull.high)? >> 1;
+    let mut total = 0i128;
+    for lane in row {
+        let distance = lane.low.checked_sub(middle)?.checked_abs()?.max(lane.high.checked_sub(middle)?.checked_abs()?);
+        total = total.checked_add(distance.checked_mul(distance)?)?;
+    }
+    let n = row.len() as i128;
+    let off = match mean_bits {
+        Some(bits) => (hull.magnitude().checked_mul(n)? >> bits) + 2,
+        None => 0,
+    };
+    let multiplier = i128::from(multiplier);
+    total.checked_mul(multiplier)?.checked_mul(multiplier)?.checked_add(n.checked_mul(off.checked_mul(off)?)?)
 }
 
 /// Bounds of Σ ê(d) over a row: [1 − n·a − r, n·(1 + a + r)].

@@ -3,6 +3,7 @@
 //! Floating point is used with a relative margin of 2^-40 on every bound, far above what a few operations can lose.
 
 use super::interval::Interval;
+use crate::circuit::lower::is_exact_relu;
 use catalogs::Function;
 use dashu::rational::RBig;
 use verify::Certified;
@@ -31,8 +32,7 @@ pub(super) fn bounds(certified: &Certified, argument: Interval) -> Interval {
     let (input, output) = (certified.program().input().1.bits(), certified.program().output().1.bits());
     let unit = (1u128 << input) as f64;
     let (low, high) = (argument.low as f64 / unit, argument.high as f64 / unit);
-    let exact = claim.bound == catalogs::Decimal::ZERO && input == output;
-    if claim.function == Function::Relu && exact {
+    if is_exact_relu(certified) {
         return Interval { low: argument.low.max(0), high: argument.high.max(0) };
     }
     let Some((low, high)) = range(claim.function, low, high) else {

@@ -9,7 +9,7 @@ mod fact;
 mod function;
 mod interval;
 
-pub use fact::Fact;
+pub use fact::{Fact, Squares};
 pub use interval::Interval;
 
 use super::Error;
@@ -145,12 +145,12 @@ impl Proof<'_> {
                 super::layout::broadcast(&points, tensor.shape(), shape)
             }
         };
-        let squares = matches!(self.lowered.facts.get(&id), Some(Fact::SumOfSquares));
+        let fact = self.lowered.facts.get(&id);
         for product in &sum.products {
             let (left, right) = (self.lanes(product.left)?, self.lanes(product.right)?);
-            let lanes = match squares {
-                true => interval::row_squares(left.0, left.1.row_length()),
-                false => {
+            let lanes = match fact {
+                Some(Fact::SumOfSquares(squares)) => self.sum_of_squares(*squares, product.left)?,
+                _ => {
                     let mut lanes = interval::product(&product.kind, left, right, shape);
                     if product.kind == ProductKind::MatMul {
                         self.known(product.left)?.norms.tighten(left.1, right, shape, &mut lanes);
@@ -167,7 +167,7 @@ impl Proof<'_> {
             total.iter_mut().for_each(|lane| *lane = lane.reduced(sum.ring));
             return Ok(Known::from(total));
         };
-        if let Some(fact) = self.lowered.facts.get(&id) {
+        if let Some(fact) = fact {
             self.before_truncation(id, fact, &mut total)?;
         }
         let magnitude = interval::hull(&total).magnitude().unsigned_abs();

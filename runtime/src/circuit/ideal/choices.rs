@@ -124,16 +124,24 @@ impl Truncation {
 
     /// Truncates residues in place; the first is lane `first`. Returns how many lay outside the window.
     pub fn apply(&self, choices: Choices, first: u64, values: &mut [i64]) -> u64 {
-        let mut outside = 0;
-        for (lane, value) in (first..).zip(values.iter_mut()) {
-            let operand = *value;
-            *value = if self.low <= operand && operand <= self.high {
-                let delta = choices.rounding(lane, operand, self.shift, self.rounding);
-                residue(self.target, (operand >> self.shift).wrapping_add(i64::from(delta)))
-            } else {
-                outside += 1;
-                choices.outside(lane, self.target)
-            };
+        let outside = values.iter().filter(|&&operand| operand < self.low || operand > self.high).count() as u64;
+        let (target, shift, rounding) = (self.target, self.shift, self.rounding);
+        let lanes = values.iter_mut().enumerate().map(|(index, value)| (first.wrapping_add(index as u64), value));
+        // Usually every operand is inside: then no lane branches.
+        if outside == 0 {
+            lanes.for_each(|(lane, value)| {
+                let delta = choices.rounding(lane, *value, shift, rounding);
+                *value = residue(target, (*value >> shift).wrapping_add(i64::from(delta)));
+            });
+        } else {
+            lanes.for_each(|(lane, value)| {
+                *value = if self.low <= *value && *value <= self.high {
+                    let delta = choices.rounding(lane, *value, shift, rounding);
+                    residue(target, (*value >> shift).wrapping_add(i64::from(delta)))
+                } else {
+                    choices.outside(lane, target)
+                }
+            });
         }
         outside
     }

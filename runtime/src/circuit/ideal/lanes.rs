@@ -94,8 +94,8 @@ impl LaneProgram {
     fn block(&self, choices: &[Choices], first: u64, argument: &[i64], values: &mut [i64]) -> u64 {
         let lanes = argument.len();
         let mut outside = 0;
-        for (index, step) in self.steps.iter().enumerate() {
-            let (before, rest) = values.split_at_mut(index * BLOCK);
+        for (step_index, step) in self.steps.iter().enumerate() {
+            let (before, rest) = values.split_at_mut(step_index * BLOCK);
             let result = &mut rest[..lanes];
             let value = |index: usize| &before[index * BLOCK..index * BLOCK + lanes];
             match step {
@@ -116,14 +116,18 @@ impl LaneProgram {
                     }
                     result.iter_mut().for_each(|total| *total = residue(*ring, *total));
                     if let Some(truncation) = truncation {
-                        outside += truncation.apply(choices[index], first, result);
+                        outside += truncation.apply(choices[step_index], first, result);
                     }
                 }
                 Step::Sign { operand, position, band } => {
-                    for ((lane, bit), &v) in (first..).zip(result.iter_mut()).zip(value(*operand)) {
-                        let exact = (v >> position) & 1;
-                        let above = v as u64 & ((1u64 << position) - 1);
-                        *bit = if above < *band { i64::from(choices[index].band(lane)) } else { exact };
+                    let operand = value(*operand);
+                    result.iter_mut().zip(operand).for_each(|(bit, &v)| *bit = (v >> position) & 1);
+                    if *band > 0 {
+                        let below = (1u64 << position) - 1;
+                        let inside = operand.iter().enumerate().filter(|&(_, &v)| (v as u64 & below) < *band);
+                        for (index, _) in inside {
+                            result[index] = i64::from(choices[step_index].band(first.wrapping_add(index as u64)));
+                        }
                     }
                 }
                 Step::Inject { bit, ring } => {

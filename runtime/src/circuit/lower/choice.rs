@@ -3,6 +3,8 @@
 use super::super::Error;
 use super::super::node::Party;
 use catalogs::{Format, Function, Ring, Scale};
+use dashu::integer::UBig;
+use dashu::rational::RBig;
 use std::sync::Arc;
 use verify::Certified;
 
@@ -107,18 +109,25 @@ pub(super) fn require(site: &str, certified: &Certified, function: Function) -> 
     }
 }
 
+/// Whether a rectifier gives max(x, 0) exactly: its claimed error is below one unit of its output, in which the true
+/// value can be written.
+pub fn is_exact_relu(certified: &Certified) -> bool {
+    let claim = certified.claim();
+    let (input, output) = (certified.program().input(), certified.program().output());
+    let largest = RBig::from(claim.window.high.unsigned_abs()) / RBig::from(UBig::ONE << usize::from(input.1.bits()));
+    let error = claim.absolute_part() + claim.relative_part() * largest;
+    let unit = RBig::from_parts(1.into(), UBig::ONE << usize::from(output.1.bits()));
+    claim.function == Function::Relu && input == output && error < unit
+}
+
 /// Refuses a rectifier that is not exact or changes the format.
 pub(super) fn require_exact_relu(site: &str, certified: &Certified) -> Result<(), Error> {
     require(site, certified, Function::Relu)?;
-    let fail = |reason: String| Err(Error::Choice { site: site.into(), reason });
-    if certified.claim().bound != catalogs::Decimal::ZERO {
-        return fail(format!(
-            "a maximum needs an exact rectifier, the chosen one errs by up to {}",
-            certified.claim().bound
-        ));
+    match is_exact_relu(certified) {
+        true => Ok(()),
+        false => Err(Error::Choice {
+            site: site.into(),
+            reason: "a maximum needs a rectifier whose error is below one unit of its input's format".into(),
+        }),
     }
-    if certified.program().input() != certified.program().output() {
-        return fail("a maximum needs a rectifier whose output has the format of its input".into());
-    }
-    Ok(())
 }

@@ -14,8 +14,10 @@ mod maximum;
 mod movement;
 mod normalisation;
 mod softmax;
+#[cfg(test)]
+mod tests;
 
-pub use choice::{Centre, Choice, Formats, Ownership};
+pub use choice::{Centre, Choice, Formats, Ownership, is_exact_relu};
 
 use super::Error;
 use super::builder::{Builder, Circuit, Weights};

@@ -6,7 +6,7 @@
 //! That gain, γ and the model's next weights are encoded together.
 
 use super::super::Error;
-use super::super::headroom::Fact;
+use super::super::headroom::{Fact, Squares};
 use super::super::node::{
     Coefficient, Constant, Construction, Movement, NodeId, Normalisation, Product, ProductKind, Term,
 };
@@ -48,12 +48,17 @@ impl Lowering<'_> {
         let epsilon_encoded = epsilon_encoded.ok_or_else(|| {
             self.refuse(node, "its epsilon is not positive at the scale of the squares, or too large")
         })?;
-        let variance = self.variance(node, centred, log, epsilon_encoded, rsqrt.program().input().1)?;
+        let squares = Squares {
+            argument: x,
+            multiplier: if centre == Centre::Exact { row as i64 } else { 1 },
+            mean_bits: (centre == Centre::Rounded).then_some(if mean_bits == 0 { 63 } else { mean_bits }),
+        };
+        let variance = self.variance(node, centred, squares, log, epsilon_encoded, rsqrt.program().input().1)?;
         let inverse = self.program(node, "rsqrt", &rsqrt, variance)?;
         let normalised_scale = self.formats.activations.bits() + GUARD_BITS;
         let target = Scale::new(normalised_scale).ok_or_else(|| self.refuse(node, "its scale is out of range"))?;
         let normalised = self.product("normalised", ProductKind::Hadamard, centred, inverse, target)?;
-        self.facts.insert(normalised, Fact::Normalised { rsqrt, row, epsilon_encoded, squares_scale });
+        self.facts.insert(normalised, Fact::Normalised { rsqrt, row, epsilon_encoded, squares_scale, squares });
 
         let gamma_gain = variance_gain.sqrt() / gain;
         self.builder.describe(Construction::Normalisation(Normalisation {
@@ -104,6 +109,7 @@ impl Lowering<'_> {
         &mut self,
         node: &graph::Node,
         centred: NodeId,
+        known: Squares,
         log: u8,
         epsilon: i64,
         scale: Scale,
@@ -117,7 +123,7 @@ impl Lowering<'_> {
         let right = self.builder.movement("columns", columns, centred)?;
         let squares = Product { coefficient: Coefficient::halve(log), kind: ProductKind::MatMul, left, right };
         let variance = self.sum("variance", vec![squares], Vec::new(), Constant::Scalar(epsilon), scale)?;
-        self.facts.insert(variance, Fact::SumOfSquares);
+        self.facts.insert(variance, Fact::SumOfSquares(known));
         let kept = reshape([outer, &[1]].concat()).map_err(|reason| self.refuse(node, reason))?;
         self.builder.movement("variance", kept, variance)
     }

@@ -1,0 +1,265 @@
+//! Small ONNX models through lowering, proof, schedule and simulation, against the plain reference.
+
+use super::*;
+use crate::circuit::ideal::{self, RoundingMode};
+use crate::circuit::node::Party;
+use crate::circuit::sample_entries::{exp, reciprocal, relu, rsqrt};
+use crate::circuit::{headroom, schedule};
+use crate::graph::onnx::{
+    AttributeMessage, DimensionMessage, GraphMessage, ModelMessage, NodeMessage, OperatorSetMessage, ShapeMessage,
+    TensorMessage, TensorTypeMessage, TypeMessage, ValueMessage,
+};
+use crate::graph::{SiteKind, reference};
+use catalogs::protocol::rss3::Rss3;
+use prost::Message;
+
+const OWNERSHIP: Ownership = Ownership { input: Party(0), output: Party(2) };
+
+/// Weights that repeat: small, of both signs, different.
+fn numbers(count: usize, amplitude: f64) -> Vec<f64> {
+    (0..count).map(|index| ((index * 37 + 11) % 101) as f64 / 50.0 - 1.0).map(|x| x * amplitude).collect()
+}
+
+fn value(name: &str, dims: &[usize]) -> ValueMessage {
+    let dims = dims.iter().map(|&extent| DimensionMessage { value: Some(extent as i64), parameter: None });
+    let shape = Some(ShapeMessage { dims: dims.collect() });
+    let tensor = Some(TensorTypeMessage { element: 1, shape });
+    ValueMessage { name: name.into(), kind: Some(TypeMessage { tensor }) }
+}
+
+fn weight(name: &str, dims: &[usize], amplitude: f64) -> TensorMessage {
+    let data = numbers(dims.iter().product(), amplitude).into_iter().map(|value| value as f32).collect();
+    TensorMessage {
+        dims: dims.iter().map(|&extent| extent as i64).collect(),
+        data_type: 1,
+        float_data: data,
+        name: name.into(),
+        ..TensorMessage::default()
+    }
+}
+
+fn integers(name: &str, values: &[i64]) -> AttributeMessage {
+    AttributeMessage { name: name.into(), integers: values.to_vec(), kind: 7, ..AttributeMessage::default() }
+}
+
+fn node(operator: &str, inputs: &[&str], output: &str, attributes: Vec<AttributeMessage>) -> NodeMessage {
+    NodeMessage {
+        inputs: inputs.iter().map(|name| (*name).into()).collect(),
+        outputs: vec![output.into()],
+        name: output.into(),
+        operator: operator.into(),
+        attributes,
+        domain: String::new(),
+    }
+}
+
+/// A model from `x` to `y`.
+fn graph(input: &[usize], nodes: Vec<NodeMessage>, initializers: Vec<TensorMessage>) -> Graph {
+    let graph = GraphMessage {
+        nodes,
+        name: "test".into(),
+        initializers,
+        inputs: vec![value("x", input)],
+        outputs: vec![ValueMessage { name: "y".into(), kind: None }],
+    };
+    let operator_sets = vec![OperatorSetMessage { domain: String::new(), version: 17 }];
+    let model = ModelMessage { ir_version: 8, producer: "test".into(), graph: Some(graph), operator_sets };
+    Graph::import(&model.encode_to_vec(), input[0]).unwrap()
+}
+
+fn choices(graph: &Graph, centre: Centre, normalise_last: bool) -> BTreeMap<graph::NodeId, Choice> {
+    let relu = relu(24, 16);
+    let choice = |kind| match kind {
+        SiteKind::Rectifier => Choice::Unary { entry: relu.clone() },
+        SiteKind::Maximum => Choice::Maximum { relu: relu.clone() },
+        SiteKind::Softmax => {
+            Choice::Softmax { relu: relu.clone(), exp: exp(), reciprocal: reciprocal(), normalise_last }
+        }
+        SiteKind::Normalisation => Choice::Normalisation { rsqrt: rsqrt(), centre },
+        SiteKind::Activation(_) => Choice::Unary { entry: exp() },
+    };
+    graph.sites().iter().map(|site| (site.node, choice(site.kind))).collect()
+}
+
+/// Lowers, proves, schedules and simulates under every mode; returns the worst error against the reference.
+fn worst_error(graph: &Graph, choices: &BTreeMap<graph::NodeId, Choice>, amplitude: f64) -> (f64, Lowered) {
+    let lowered = lower(graph, choices, Formats::default(), OWNERSHIP).unwrap();
+    let public = lower(&graph.without_weights(), choices, Formats::default(), OWNERSHIP).unwrap();
+    assert_eq!(lowered.circuit.describe(), public.circuit.describe(), "weights may not matter");
+    assert!(public.weights(&graph.without_weights()).is_err() || graph.weights().next().is_none());
+    let weights = lowered.weights(graph).unwrap();
+    let proof = headroom::prove(&lowered, &weights, &[(-amplitude, amplitude)]).unwrap();
+    schedule(&lowered.circuit, &Rss3).unwrap();
+    let shape = &graph.node(graph.inputs()[0].1).shape;
+    let input = Tensor::new(shape.clone(), numbers(shape.iter().product(), amplitude)).unwrap();
+    let expected = reference::run(graph, &[input.clone()], &mut |_, _| {}).unwrap();
+    let inputs = lowered.encode_inputs(&[input]).unwrap();
+    let mut worst = 0.0f64;
+    for mode in [RoundingMode::Seed(3), RoundingMode::AllLow, RoundingMode::AllHigh] {
+        let mut inside = |id: NodeId, tensor: &Integers| {
+            let range = proof.range(id);
+            let outside = tensor.values().iter().find(|&&v| i128::from(v) < range.low || i128::from(v) > range.high);
+            let node = lowered.circuit.node(id);
+            assert!(outside.is_none(), "{id} '{}' leaves {range:?}: {outside:?}", node.name);
+        };
+        let outcome = ideal::observe(&lowered.circuit, &weights, &inputs, mode, &mut inside).unwrap();
+        assert!(outcome.report.violations(&lowered.circuit).is_empty());
+        let found = lowered.decode_outputs(&outcome.outputs).unwrap();
+        assert_eq!(found[0].shape, expected[0].shape);
+        for (found, expected) in found[0].data.iter().zip(&expected[0].data) {
+            worst = worst.max((found - expected).abs());
+        }
+    }
+    (worst, lowered)
+}
+
+#[test]
+fn softmax_rows_of_every_small_length() {
+    for row in 1..=5usize {
+        let graph = graph(&[3, row], vec![node("Softmax", &["x"], "y", vec![])], vec![]);
+        let (error, lowered) = worst_error(&graph, &choices(&graph, Centre::Exact, false), 3.0);
+        // exp errs by 1.2e-3 and the reciprocal by 1e-3·(1 + 1/S).
+        assert!(error < 4e-3, "row {row}: {error}");
+        let schedule = schedule(&lowered.circuit, &Rss3).unwrap();
+        let tree = row.next_power_of_two().trailing_zeros();
+        let relu = catalogs::protocol::cost(relu(24, 16).program(), &Rss3).rounds;
+        let [exp, reciprocal] = [exp(), reciprocal()].map(|e| catalogs::protocol::cost(e.program(), &Rss3).rounds);
+        let expected = 2 + tree * u32::from(relu) + u32::from(exp) + u32::from(reciprocal) + 2;
+        assert_eq!(schedule.rounds, expected, "row {row}");
+        assert_eq!(schedule.groups().iter().map(|group| group.rounds).sum::<u32>(), schedule.rounds);
+    }
+}
+
+#[test]
+fn layer_norm_with_and_without_weights_behind_it() {
+    let epsilon = AttributeMessage { name: "epsilon".into(), float: 0.4, kind: 1, ..AttributeMessage::default() };
+    for row in [3usize, 4, 6] {
+        for centre in [Centre::Exact, Centre::Rounded] {
+            let norm = node("LayerNormalization", &["x", "gamma", "beta"], "z", vec![epsilon.clone()]);
+            let gamma = || vec![weight("gamma", &[row], 1.5), weight("beta", &[row], 0.7)];
+            // Followed by a dense layer, which takes up γ, β and the gain; by a softmax-free use of z itself.
+            let dense = [vec![weight("w", &[row, 5], 1.0)], gamma()].concat();
+            let dense = graph(&[2, row], vec![norm.clone(), node("MatMul", &["z", "w"], "y", vec![])], dense);
+            let own = graph(&[2, row], vec![norm, node("Neg", &["z"], "y", vec![])], gamma());
+            for graph in [dense, own] {
+                let (error, lowered) = worst_error(&graph, &choices(&graph, centre, false), 1.5);
+                assert!(error < 8e-3, "row {row} {centre:?}: {error}");
+                let found = lowered.circuit.groups().iter().find_map(|group| match group.construction {
+                    Construction::Normalisation(normalisation) => Some(normalisation),
+                    _ => None,
+                });
+                let found = found.unwrap();
+                let exact = f64::from(row as u32).log2().fract() == 0.0;
+                assert_eq!(found.gamma_gain == 1.0, exact);
+                assert_eq!((found.row, found.mean_rounded), (row, centre == Centre::Rounded));
+            }
+        }
+    }
+}
+
+#[test]
+fn attention_may_divide_last() {
+    let nodes = vec![
+        node("MatMul", &["x", "q"], "queries", vec![]),
+        node("Transpose", &["x"], "keys", vec![integers("perm", &[0, 2, 1])]),
+        node("MatMul", &["queries", "keys"], "scores", vec![]),
+        node("Softmax", &["scores"], "p", vec![]),
+        node("MatMul", &["p", "x"], "y", vec![]),
+    ];
+    let graph = graph(&[2, 4, 3], nodes, vec![weight("q", &[3, 3], 0.5)]);
+    let (first, before) = worst_error(&graph, &choices(&graph, Centre::Exact, false), 1.0);
+    let (last, after) = worst_error(&graph, &choices(&graph, Centre::Exact, true), 1.0);
+    assert!(first < 8e-3 && last < 8e-3, "{first} {last}");
+    let rounds = [&before, &after].map(|lowered| schedule(&lowered.circuit, &Rss3).unwrap().rounds);
+    assert_eq!(rounds[0] - rounds[1], 2);
+    assert_ne!(before.circuit.digest(), after.circuit.digest());
+}
+
+#[test]
+fn convolution_pooling_and_rectifiers() {
+    let conv = vec![integers("kernel_shape", &[3, 3]), integers("pads", &[1, 1, 1, 1])];
+    let pool =
+        |pads: &[i64]| vec![integers("kernel_shape", &[3, 2]), integers("strides", &[2, 2]), integers("pads", pads)];
+    for pads in [[0, 0, 0, 0], [1, 0, 1, 1]] {
+        let nodes = vec![
+            node("Conv", &["x", "w", "b"], "c", conv.clone()),
+            node("MaxPool", &["c"], "m", pool(&pads)),
+            node("Relu", &["m"], "r", vec![]),
+            node("AveragePool", &["r"], "y", vec![integers("kernel_shape", &[2, 2])]),
+        ];
+        let graph = graph(&[2, 1, 6, 6], nodes, vec![weight("w", &[3, 1, 3, 3], 0.8), weight("b", &[3], 0.3)]);
+        let (error, lowered) = worst_error(&graph, &choices(&graph, Centre::Exact, false), 1.0);
+        assert!(error < 1e-3, "{error}");
+        assert!(lowered.circuit.groups().iter().any(|group| group.construction == Construction::Maximum));
+    }
+}
+
+#[test]
+fn sums_scales_and_rearrangements() {
+    let nodes = vec![
+        node("Add", &["x", "w"], "a", vec![]),
+        node("ReduceMean", &["a"], "m", vec![integers("axes", &[1])]),
+        node("Sub", &["a", "m"], "d", vec![]),
+        node(
+            "Concat",
+            &["d", "m"],
+            "c",
+            vec![AttributeMessage { name: "axis".into(), integer: 1, kind: 2, ..AttributeMessage::default() }],
+        ),
+        node("Mul", &["c", "c"], "s", vec![]),
+        node("Transpose", &["s"], "y", vec![integers("perm", &[1, 0, 2])]),
+    ];
+    let graph = graph(&[2, 3, 4], nodes, vec![weight("w", &[3, 4], 0.5)]);
+    let (error, _) = worst_error(&graph, &choices(&graph, Centre::Exact, false), 2.0);
+    assert!(error < 3e-4, "{error}");
+}
+
+#[test]
+fn plans_that_do_not_fit_are_refused_by_site() {
+    let softmax = graph(&[2, 4], vec![node("Softmax", &["x"], "y", vec![])], vec![]);
+    let good = choices(&softmax, Centre::Exact, false);
+    let site = *good.keys().next().unwrap();
+    let refuse = |choice: Option<Choice>| {
+        let choices = choice.map(|choice| (site, choice)).into_iter().collect();
+        lower(&softmax, &choices, Formats::default(), OWNERSHIP).unwrap_err().to_string()
+    };
+    let choice = |relu: &Arc<Certified>, exp: Arc<Certified>, reciprocal: Arc<Certified>, normalise_last| {
+        Some(Choice::Softmax { relu: Arc::clone(relu), exp, reciprocal, normalise_last })
+    };
+    let exact = relu(24, 16);
+    for (choice, phrase) in [
+        (None, "no choice"),
+        (Some(Choice::Unary { entry: exact.clone() }), "a scalar function"),
+        (choice(&exact, exact.clone(), reciprocal(), false), "needs an entry for exp"),
+        (choice(&exact, exp(), rsqrt(), false), "needs an entry for reciprocal"),
+        (choice(&relu(24, 12), exp(), reciprocal(), false), "takes ring 64 scale 12"),
+        (choice(&exact, exp(), reciprocal(), true), "one user"),
+    ] {
+        let message = refuse(choice);
+        assert!(message.contains("y: ") && message.contains(phrase), "{message}");
+    }
+    // A rectifier of 20 bits serves differences below 8; e^x is certified down to −30.
+    let narrow = BTreeMap::from([(site, choice(&relu(20, 16), exp(), reciprocal(), false).unwrap())]);
+    for (choices, amplitude, phrase) in [(&narrow, 4.5, "relu"), (&good, 20.0, "exp")] {
+        let lowered = lower(&softmax, choices, Formats::default(), OWNERSHIP).unwrap();
+        let weights = lowered.weights(&softmax).unwrap();
+        assert!(headroom::prove(&lowered, &weights, &[(-3.0, 3.0)]).is_ok());
+        let message = headroom::prove(&lowered, &weights, &[(-amplitude, amplitude)]).unwrap_err().to_string();
+        assert!(message.contains("y: ") && message.contains(phrase) && message.contains("window"), "{message}");
+        assert!(headroom::prove(&lowered, &weights, &[]).is_err());
+        assert!(headroom::prove(&lowered, &weights, &[(1.0, -1.0)]).is_err());
+    }
+}
+
+#[test]
+fn products_without_headroom_are_refused() {
+    let square = graph(&[2, 2], vec![node("Mul", &["x", "x"], "y", vec![])], vec![]);
+    let lowered = lower(&square, &BTreeMap::new(), Formats::default(), OWNERSHIP).unwrap();
+    let weights = lowered.weights(&square).unwrap();
+    let prove = |amplitude: f64| headroom::prove(&lowered, &weights, &[(-amplitude, amplitude)]);
+    let proof = prove(32767.0).unwrap();
+    let product = lowered.circuit.iter().find(|(_, node)| node.name == "product").unwrap().0;
+    assert_eq!(proof.spare_bits(product), Some(0));
+    let message = prove(32769.0).unwrap_err().to_string();
+    assert!(message.contains("'product' of y") && message.contains("62 bits"), "{message}");
+}
