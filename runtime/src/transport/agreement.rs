@@ -7,6 +7,7 @@
 use std::fmt::Write;
 
 use ring::hkdf;
+use zeroize::Zeroizing;
 
 use super::{Digest, Error, Mesh, Party, Result, Transport, control::Control};
 use crate::random::{Key, SessionId};
@@ -261,12 +262,12 @@ fn pair_key(session: &SessionId, secret: &Key, a: Party, b: Party) -> Key {
     }
     let (low, high) = (a.min(b).0, a.max(b).0);
     let pseudorandom = hkdf::Salt::new(hkdf::HKDF_SHA256, &session.0).extract(secret.bytes());
-    let mut key = [0; Key::BYTES];
+    let mut key = Zeroizing::new([0; Key::BYTES]);
     pseudorandom
         .expand(&[PAIR_PURPOSE, &[low, high]], Bytes)
-        .and_then(|output| output.fill(&mut key))
+        .and_then(|output| output.fill(&mut *key))
         .expect("32 bytes are within what HKDF-SHA-256 can expand to");
-    Key::from_bytes(key)
+    Key::from_bytes(*key)
 }
 
 /// One digest for all certificates, by index.
@@ -300,6 +301,13 @@ impl Digest {
             text
         })
     }
+}
+
+/// The control frame by which `party` greets, for tests that misbehave afterwards.
+#[cfg(test)]
+pub(super) fn greeting(version: u16, party: Party, terms: &Terms, identities: Digest) -> Vec<u8> {
+    let hello = Hello { version, party, identities, contribution: [6; 32], terms: terms.clone() };
+    Control::Hello(hello.encode()).encode()
 }
 
 #[cfg(test)]

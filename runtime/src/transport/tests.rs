@@ -88,8 +88,8 @@ pub(super) fn converse(mesh: Mesh, large: usize) -> Traffic {
     let (me, parties) = (mesh.me(), mesh.parties());
     let peers = mesh.peers();
     let mut tap = Wiretap::new(mesh);
-    let bytes = |round: u32, from: Party, to: Party| match round {
-        0 => large,
+    let bytes = |run: u64, round: u32, from: Party, to: Party| match round {
+        0 if run == 0 => large,
         1 => usize::from(from.0), // party 0 sends nothing in this round
         _ => 1000 + usize::from(from.0) * 10 + usize::from(to.0),
     };
@@ -98,11 +98,11 @@ pub(super) fn converse(mesh: Mesh, large: usize) -> Traffic {
             (0..).zip([Kind::Parameters, Kind::Share, Kind::Masked, Kind::Masked, Kind::Preprocessing, Kind::Opening])
         {
             for &to in &peers {
-                let payload = payload(me, to, bytes(round, me, to));
+                let payload = payload(me, to, bytes(run, round, me, to));
                 tap.send(to, frame(kind, at(run, round), payload)).unwrap();
             }
             for &from in &peers {
-                let count = bytes(round, from, me);
+                let count = bytes(run, round, from, me);
                 let expected = expected(kind, at(run, round), count);
                 let received = tap.receive(from, expected).unwrap();
                 assert!(received == payload(from, me, count), "{from} to {me}, round {round}");

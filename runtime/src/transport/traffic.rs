@@ -125,6 +125,11 @@ impl Counters {
         self.sent[peer.index()][index(kind)].frames.fetch_add(1, Ordering::AcqRel);
     }
 
+    /// Bytes of all kinds handed to the connection to `peer` so far.
+    pub(super) fn total_sent(&self, peer: Party) -> u64 {
+        self.sent[peer.index()].iter().map(|cell| cell.read().bytes).sum()
+    }
+
     pub(super) fn bytes_received(&self, peer: Party, kind: Kind, bytes: u64) {
         self.received[peer.index()][index(kind)].bytes.fetch_add(bytes, Ordering::AcqRel);
     }

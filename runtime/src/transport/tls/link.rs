@@ -4,9 +4,13 @@
 //! while a socket blocks. So two parties can fill each other's pipes at once.
 
 use std::{
-    io::{self, ErrorKind, IoSlice, Read, Write},
+    io::{self, BufRead, ErrorKind, IoSlice, Read, Write},
     net::{Shutdown, TcpStream},
-    sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
@@ -25,11 +29,11 @@ use crate::transport::{
 const CHUNK: usize = 1 << 16;
 /// Bytes taken from the socket at once.
 const INTAKE: usize = 1 << 17;
-/// A payload's buffer grows by at most this much beyond what has arrived.
-const GROWTH: usize = 1 << 20;
 /// How long a closing party waits for its last frames to leave, and then for its peer to close.
 const FAREWELL: Duration = Duration::from_millis(1000);
 const PARTING: Duration = Duration::from_millis(250);
+/// Longest sleep between two looks at whether the connection was cut.
+const NAP: Duration = Duration::from_millis(50);
 
 /// What both threads use.
 struct Shared {
@@ -40,6 +44,8 @@ struct Shared {
     limits: Limits,
     mailbox: Arc<Mailbox>,
     counters: Arc<Counters>,
+    /// Set when the connection is cut with frames still waiting for an imitated network.
+    cut: AtomicBool,
 }
 
 enum Item {
@@ -99,7 +105,7 @@ pub(super) fn start(
     let lost = |error: io::Error| Error::Lost { peer, reason: error.to_string() };
     socket.set_write_timeout(Some(limits.receive)).map_err(lost)?;
     let connection = Mutex::new(connection);
-    let shared = Shared { peer, own, connection, socket, limits, mailbox, counters };
+    let shared = Shared { peer, own, connection, socket, limits, mailbox, counters, cut: AtomicBool::new(false) };
     let shared = Arc::new(shared);
     let (queue, items) = mpsc::channel();
     let (a, b) = (shared.clone(), shared.clone());
@@ -121,7 +127,19 @@ impl Outbox for Link {
         let Some(queue) = &self.queue else {
             return false;
         };
-        queue.send(Item::Drained(done)).is_ok() && drained.recv_timeout(limit).is_ok()
+        if queue.send(Item::Drained(done)).is_err() {
+            return false;
+        }
+        let sent = || self.shared.counters.total_sent(self.shared.peer);
+        let mut before = sent();
+        for _ in 0..Limits::PATIENCE {
+            match drained.recv_timeout(limit) {
+                Ok(()) => return true,
+                Err(mpsc::RecvTimeoutError::Timeout) if sent() > before => before = sent(),
+                Err(_) => return false,
+            }
+        }
+        false
     }
 
     fn close(&mut self) {
@@ -134,6 +152,7 @@ impl Drop for Link {
         self.close();
         self.sender.wait(FAREWELL);
         self.receiver.wait(PARTING);
+        self.shared.cut.store(true, Ordering::Release);
         // Wakes either thread if it still blocks.
         let _ = self.shared.socket.shutdown(Shutdown::Both);
         self.sender.join();
@@ -175,8 +194,7 @@ impl Shared {
         while sent < parcel.bytes() {
             let end = parcel.bytes().min(sent + CHUNK);
             if let Some(departure) = &parcel.departure {
-                let wait = departure.arrival(end).saturating_duration_since(Instant::now());
-                thread::sleep(wait);
+                self.pause(departure.arrival(end))?;
             }
             let header = &parcel.header[sent.min(HEADER_BYTES)..];
             let payload = &parcel.payload[sent.saturating_sub(HEADER_BYTES)..end - HEADER_BYTES];
@@ -190,6 +208,20 @@ impl Shared {
             sent += taken;
         }
         Ok(())
+    }
+
+    /// Sleeps until then, in pieces, so that a connection that is cut ends soon.
+    fn pause(&self, until: Instant) -> io::Result<()> {
+        loop {
+            if self.cut.load(Ordering::Acquire) {
+                return Err(ErrorKind::ConnectionAborted.into());
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(());
+            }
+            thread::sleep(left.min(NAP));
+        }
     }
 
     fn flush(&self, records: &mut Vec<u8>) -> io::Result<()> {
@@ -225,22 +257,25 @@ impl Shared {
     }
 
     fn receive_one(&self, stream: &mut Stream<'_>) -> std::result::Result<Arrived, Ending> {
+        let mut start = Vec::with_capacity(HEADER_BYTES);
+        while start.len() < HEADER_BYTES {
+            stream.append(&mut start, HEADER_BYTES)?;
+        }
         let mut header = [0; HEADER_BYTES];
-        stream.fill(&mut header)?;
+        header.copy_from_slice(&start);
         let limit = payload_limit(header[3], &self.limits);
         let header = Header::decode(&header, self.peer, limit).map_err(Ending::Frame)?;
         self.counters.bytes_received(self.peer, header.kind, HEADER_BYTES as u64);
-        let length = usize::try_from(header.length).map_err(|_| {
-            let (bytes, limit) = (header.length, self.limits.frame_bytes_max);
-            Ending::Frame(Error::TooLong { peer: self.peer, direction: "from", bytes, limit })
+        let mut payload = Vec::new();
+        let length = usize::try_from(header.length).unwrap_or(usize::MAX);
+        // Room is reserved, not touched: an announced length costs no memory until bytes come.
+        payload.try_reserve_exact(length).map_err(|_| {
+            let reason = format!("this machine has no room for its {length} bytes");
+            Ending::Frame(Error::Malformed { peer: self.peer, reason })
         })?;
-        let mut payload = Vec::with_capacity(length.min(GROWTH));
         while payload.len() < length {
-            let filled = payload.len();
-            payload.resize(length.min(filled + GROWTH), 0);
-            stream.fill(&mut payload[filled..])?;
-            let bytes = (payload.len() - filled) as u64;
-            self.counters.bytes_received(self.peer, header.kind, bytes);
+            let bytes = stream.append(&mut payload, length)?;
+            self.counters.bytes_received(self.peer, header.kind, bytes as u64);
         }
         self.counters.frame_received(self.peer, header.kind);
         Ok(Arrived { header, payload, ready_at: None })
@@ -292,19 +327,14 @@ struct Stream<'a> {
 }
 
 impl Stream<'_> {
-    fn fill(&mut self, mut buffer: &mut [u8]) -> io::Result<()> {
-        while !buffer.is_empty() {
-            let count = self.read(buffer)?;
-            buffer = &mut buffer[count..];
-        }
-        Ok(())
-    }
-
-    /// At least one byte, or an error; the end of the stream is one.
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+    /// Appends at least one byte to `target`, up to `length` in all, and returns how many. The end
+    /// of the stream is an error.
+    fn append(&mut self, target: &mut Vec<u8>, length: usize) -> io::Result<usize> {
+        let before = target.len();
         loop {
-            if let Some(count) = self.open(buffer)? {
-                return Ok(count);
+            self.open(target, length)?;
+            if target.len() > before {
+                return Ok(target.len() - before);
             }
             let count = (&self.shared.socket).read(&mut self.intake)?;
             (self.start, self.end) = (0, count);
@@ -316,22 +346,27 @@ impl Stream<'_> {
         }
     }
 
-    /// Opens records taken in until some plain bytes are there; none if all intake is used up.
-    fn open(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+    /// Opens records until `target` has `length` bytes or all intake is used up.
+    fn open(&mut self, target: &mut Vec<u8>, length: usize) -> io::Result<()> {
         let mut connection = self.shared.lock();
-        let mut filled = 0;
         loop {
-            match connection.reader().read(&mut buffer[filled..]) {
-                Ok(0) if filled == 0 => return Err(ErrorKind::UnexpectedEof.into()),
-                Ok(count) => filled += count,
+            let mut reader = connection.reader();
+            match reader.fill_buf() {
+                Ok([]) => return Err(ErrorKind::UnexpectedEof.into()),
+                Ok(plain) => {
+                    let count = plain.len().min(length - target.len());
+                    target.extend_from_slice(&plain[..count]);
+                    reader.consume(count);
+                    if target.len() == length {
+                        return Ok(());
+                    }
+                    continue;
+                }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                 Err(error) => return Err(error),
             }
-            if filled == buffer.len() || (filled > 0 && self.start == self.end) {
-                return Ok(Some(filled));
-            }
             if self.start == self.end {
-                return Ok(None);
+                return Ok(());
             }
             let mut taken_in = &self.intake[self.start..self.end];
             self.start += connection.read_tls(&mut taken_in)?;

@@ -18,6 +18,7 @@ use std::{
 
 use rustls::{ClientConnection, Connection, ServerConnection};
 use rustls_pki_types::{CertificateDer, ServerName};
+use zeroize::Zeroizing;
 
 use super::{
     Counters, Endpoint, Error, Limits, Party, Peer, Result, fingerprint,
@@ -124,7 +125,7 @@ fn gather(
                 let (count, last) = refusals;
                 let refused = match count {
                     0 => String::new(),
-                    _ => format!("; refused {count} connections, the last {last}"),
+                    _ => format!("; connections refused: {count}, the last {last}"),
                 };
                 return Err(Error::NeverCame {
                     peer: missing.unwrap_or(endpoint.me),
@@ -345,9 +346,10 @@ fn handshake(
 }
 
 fn joined(peer: Party, connection: Connection, socket: TcpStream) -> io::Result<Joined> {
-    let secret = connection.export_keying_material([0; Key::BYTES], EXPORTER_LABEL, None).map_err(io::Error::other)?;
+    let mut secret = Zeroizing::new([0; Key::BYTES]);
+    connection.export_keying_material(&mut secret[..], EXPORTER_LABEL, None).map_err(io::Error::other)?;
     socket.set_read_timeout(None)?;
-    Ok(Joined { peer, connection, socket, secret: Key::from_bytes(secret) })
+    Ok(Joined { peer, connection, socket, secret: Key::from_bytes(*secret) })
 }
 
 /// A socket whose reads and writes all end by one deadline.

@@ -13,7 +13,9 @@ use std::{
 
 use super::*;
 use crate::transport::{
-    AbortReason, Kind, Transport,
+    AbortReason, Kind, PROTOCOL_VERSION, Transport,
+    control::Control,
+    frame::Header,
     tests::{QUICK, at, check_balance, converse, expected, frame, payload},
 };
 
@@ -98,6 +100,14 @@ impl Rogue {
     }
 }
 
+impl Rogue {
+    fn send_control(&mut self, payload: &[u8]) {
+        let length = payload.len() as u64;
+        let header = Header { kind: Kind::Control, position: at(0, 0), length };
+        self.send(&[&header.encode(), payload].concat());
+    }
+}
+
 fn patient_socket(address: &str) -> TcpStream {
     for _ in 0..300 {
         if let Ok(socket) = TcpStream::connect(address) {
@@ -109,10 +119,12 @@ fn patient_socket(address: &str) -> TcpStream {
 }
 
 /// What party 0 says about party 1 when `misbehave` has that one's connection.
-fn verdict(misbehave: impl FnOnce(Rogue) + Send) -> (Error, Duration) {
+fn verdict(misbehave: impl FnOnce(Rogue, Digest) + Send) -> (Error, Duration) {
     let endpoints = endpoints::<2>();
+    let identities = endpoints.each_ref().map(|endpoint| endpoint.identity.fingerprint());
+    let identities = agreement::identities(&identities);
     thread::scope(|scope| {
-        scope.spawn(|| misbehave(Rogue::connect(&endpoints)));
+        scope.spawn(|| misbehave(Rogue::connect(&endpoints), identities));
         let start = Instant::now();
         let error = connect(&endpoints[0], &terms(2), QUICK, None).unwrap_err();
         (error, start.elapsed())
@@ -212,7 +224,7 @@ fn a_listener_with_another_certificate_is_refused() {
     assert_eq!(dialler.unwrap_err(), refused);
     let error = listener.unwrap_err().to_string();
     assert!(error.starts_with("party 1 did not connect to 127.0.0.1:"), "{error}");
-    assert!(error.contains("within 0.4 s; refused 1 connections, the last from"), "{error}");
+    assert!(error.contains("within 0.4 s; connections refused: 1, the last from"), "{error}");
 }
 
 #[test]
@@ -325,7 +337,7 @@ fn a_party_that_connects_twice_is_refused() {
 
 #[test]
 fn garbage_from_an_authenticated_peer_is_refused() {
-    let (error, _) = verdict(|mut rogue| {
+    let (error, _) = verdict(|mut rogue, _| {
         rogue.send(b"this is no frame at all, but long enough for one");
         thread::sleep(Duration::from_millis(100));
     });
@@ -334,7 +346,7 @@ fn garbage_from_an_authenticated_peer_is_refused() {
 
 #[test]
 fn an_announced_length_beyond_the_limit_is_refused_before_it_is_stored() {
-    let (error, _) = verdict(|mut rogue| {
+    let (error, _) = verdict(|mut rogue, _| {
         let header = *b"CHB\x04\0\0\0\0\0\0\0\0\0\0\0\0\xff\xff\xff\xff\xff\xff\xff\x7f";
         rogue.send(&header);
         thread::sleep(Duration::from_millis(100));
@@ -345,7 +357,7 @@ fn an_announced_length_beyond_the_limit_is_refused_before_it_is_stored() {
 
 #[test]
 fn a_peer_that_dies_within_a_frame_is_noticed_at_once() {
-    let (error, took) = verdict(|mut rogue| {
+    let (error, took) = verdict(|mut rogue, _| {
         rogue.send(b"CHB\x00\0\0\0\0\0\0\0\0\0\0\0\0\x64\0\0\0\0\0\0\0only half of it");
         rogue.socket.shutdown(Shutdown::Both).unwrap();
     });
@@ -386,16 +398,18 @@ fn a_different_plan_is_refused_on_both_sides() {
         });
         starting.map(|thread| thread.join().unwrap())
     });
-    let (seven, eight) = ("07".repeat(32), "08".repeat(32));
     for (me, error) in errors.iter().enumerate() {
-        let (mine, theirs) = if me == 2 { (&eight, &seven) } else { (&seven, &eight) };
-        let difference = format!("disagrees about the plan digest: {mine} here, {theirs} there");
-        let told = "stopped the session: it and party 2 have different terms";
-        let said = error.to_string();
-        let other_said = said.trim_start_matches(|c| c != ' ').trim_start();
-        let other_said = &other_said[2..];
+        let (mine, theirs) = if me == 2 { (8, 7) } else { (7, 8) };
+        let hexadecimal = |byte| Digest([byte; 32]).to_string();
+        let seen = matches!(
+            error,
+            Error::Differs { peer, what: "plan digest", mine: here, theirs: there }
+                if (me == 2 || *peer == Party(2))
+                    && (here, there) == (&hexadecimal(mine), &hexadecimal(theirs))
+        );
+        let told = matches!(error, Error::Aborted { reason: AbortReason::TermsDiffer(Party(2)), .. });
         // The odd one out sees the difference itself; another may be told of it first.
-        assert!(other_said == difference || me != 2 && other_said == told, "{me}: {said}");
+        assert!(seen || me != 2 && told, "{me}: {error}");
     }
 }
 
@@ -490,4 +504,54 @@ fn handshakes_beyond_the_limit_do_not_pile_up() {
         assert!(listener.join().unwrap().is_err());
     });
     assert_eq!(closed.load(Ordering::Relaxed), 8);
+}
+
+#[test]
+fn a_greeting_that_differs_is_refused_by_what_differs() {
+    let (now, one, hello) = (PROTOCOL_VERSION, Party(1), agreement::greeting);
+    type Greet = fn(u16, Party, Digest) -> Vec<u8>;
+    let cases: [(Greet, &str); 4] = [
+        (|now, one, all| agreement::greeting(now + 1, one, &terms(2), all), "protocol version: 1 here, 2 there"),
+        (
+            |now, _, all| agreement::greeting(now, Party(0), &terms(2), all),
+            "index of that party: party 1 here, party 0 there",
+        ),
+        (|now, one, _| agreement::greeting(now, one, &terms(2), Digest([0; 32])), "certificates of the parties"),
+        (|now, one, all| agreement::greeting(now, one, &terms(3), all), "roles of the parties"),
+    ];
+    for (greet, said) in cases {
+        let (error, _) = verdict(|mut rogue, identities| {
+            rogue.send_control(&greet(now, one, identities));
+            thread::sleep(Duration::from_millis(50));
+        });
+        let error = error.to_string();
+        assert!(error.starts_with("party 1 disagrees about the") && error.contains(said), "{error}");
+    }
+    // The same greeting without a difference gets as far as the session, which is then not confirmed.
+    let (error, _) = verdict(|mut rogue, identities| {
+        rogue.send_control(&hello(now, one, &terms(2), identities));
+        rogue.send_control(&Control::Confirm([3; 32]).encode());
+        thread::sleep(Duration::from_millis(50));
+    });
+    let error = error.to_string();
+    assert!(error.starts_with("party 1 disagrees about the session id: "), "{error}");
+    assert!(error.ends_with(&format!(" here, {} there", "03".repeat(32))), "{error}");
+}
+
+/// What an imitated network still holds back does not hold back who leaves.
+#[test]
+fn closing_does_not_wait_for_a_slow_network() {
+    let endpoints = endpoints::<2>();
+    let slow = Shaping { round_trip_seconds: 0.0, bits_per_second: 1e5 };
+    let [mut a, mut b] = thread::scope(|scope| {
+        let starting =
+            endpoints.each_ref().map(|endpoint| scope.spawn(|| connect(endpoint, &terms(2), QUICK, Some(slow))));
+        starting.map(|thread| thread.join().unwrap().unwrap())
+    });
+    a.send(Party(1), frame(Kind::Masked, at(0, 0), vec![1; 1_000_000])).unwrap();
+    let start = Instant::now();
+    drop(a);
+    assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+    let error = b.receive(Party(0), expected(Kind::Masked, at(0, 0), 1_000_000)).unwrap_err();
+    assert_eq!(error, Error::Closed { peer: Party(0) });
 }
