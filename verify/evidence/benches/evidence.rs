@@ -8,7 +8,12 @@ use evidence::{Expected, Options, exhaust, prove};
 use std::time::{Duration, Instant};
 
 fn main() {
-    for (name, entry) in [("six dependent truncations", horner(false)), ("with a square kept alive", horner(true))] {
+    let entries = [
+        ("six dependent truncations", horner(false)),
+        ("with a square kept alive", horner(true)),
+        ("tails with dead lanes", gelu_shape()),
+    ];
+    for (name, entry) in entries {
         let start = Instant::now();
         let found = exhaust(&entry, entry.claim.window, &Options::default()).expect("the entry can be exhausted");
         let seconds = start.elapsed().as_secs_f64();
@@ -79,5 +84,59 @@ fn horner(square: bool) -> Entry {
     let program = Program::new(ring, scale, vec![lemma], ops).expect("the program is well-formed");
     let window = Window { low: -(1 << 20), high: 0 };
     let claim = Claim { function: Function::Exp, fitted: window, window, norm: Norm::ABSOLUTE, bound: Decimal::ONE };
+    Entry { claim, program }
+}
+
+/// The shape of a GELU: an even polynomial of degree twelve inside, two sign tests, and outside it dead values that
+/// leave the window of their truncations. (Its coefficients are a Taylor polynomial: only the shape matters here.)
+fn gelu_shape() -> Entry {
+    let scale = Scale::new(16).expect("16 is a scale");
+    let ring = Ring::Z64;
+    let truncation = Lemma::Truncation {
+        ring,
+        target: ring,
+        shift: 16,
+        window: Some(62),
+        rounding: Rounding::FLOOR_OR_NEXT,
+        failure: Failure::Never,
+    };
+    let (sign, injection) = (Lemma::Sign { width: 26, dropped: 0, operands: 1 }, Lemma::Injection { ring });
+    let sum = |products: &[(i128, u16, u16)], linear: &[(i128, u16)], constant: i128, truncated: bool| {
+        Op::Sum(Sum {
+            ring,
+            products: products
+                .iter()
+                .map(|&(coefficient, l, r)| Product { coefficient, left: ValueId(l), right: ValueId(r) })
+                .collect(),
+            linear: linear.iter().map(|&(coefficient, value)| Term { coefficient, value: ValueId(value) }).collect(),
+            constant,
+            truncation: truncated.then_some(LemmaId(0)),
+            scale,
+        })
+    };
+    let seam = 160_000;
+    let mut ops = vec![
+        Op::Input,
+        sum(&[], &[(1, 0)], -seam, false),
+        sum(&[], &[(1, 0)], seam, false),
+        Op::Sign { operand: ValueId(1), lemma: LemmaId(1) },
+        Op::Sign { operand: ValueId(2), lemma: LemmaId(1) },
+        Op::Inject { bit: ValueId(3), lemma: LemmaId(2) },
+        Op::Inject { bit: ValueId(4), lemma: LemmaId(2) },
+        sum(&[], &[(1, 5), (-1, 6)], 0, false),
+        sum(&[(1, 0, 0)], &[], 0, true),
+    ];
+    let coefficients = [26_145i128, -4_357, 654, -78, 8, -1];
+    ops.push(sum(&[], &[(coefficients[5], 8)], coefficients[4] << 16, true));
+    for step in (0..4).rev() {
+        let previous = ops.len() as u16 - 1;
+        ops.push(sum(&[(1, previous, 8)], &[], coefficients[step] << 16, true));
+    }
+    let last = ops.len() as u16 - 1;
+    ops.push(sum(&[(1, last, 8)], &[(1 << 15, 0)], 0, true));
+    ops.push(sum(&[(1, last + 1, 7), (-1, 0, 5)], &[(1, 0)], 0, false));
+    let program = Program::new(ring, scale, vec![truncation, sign, injection], ops).expect("it is well-formed");
+    let window = Window { low: -(1 << 21), high: 1 << 21 };
+    let claim = Claim { function: Function::Gelu, fitted: window, window, norm: Norm::ABSOLUTE, bound: Decimal::ONE };
     Entry { claim, program }
 }

@@ -9,11 +9,12 @@
 //! candidates, and those are enclosed again at [`REFINED_PRECISION`] bits.
 
 use crate::EvidenceError;
+use crate::choices::{Choices, Forget, Remember, Replay};
 use crate::enclosure::enclose_dyadic;
 use crate::fixed::{Bounds, GUARD, Target};
 use crate::interval::Interval;
 use crate::prepare::Prepared;
-use crate::states::{Choices, Forget, Propagation, Remember, Replay};
+use crate::states::Propagation;
 use catalogs::{Claim, Decimal, Entry, Window, evaluate};
 use rayon::prelude::*;
 use rug::float::Round;

@@ -1,10 +1,11 @@
 //! State propagation against brute force over all choices, and exhaustions against points enclosed one by one.
 
 use crate::EvidenceError;
+use crate::choices::{Choice, Forget, Replay};
 use crate::exhaust::{Exhaustion, Options, error_at, exhaust};
 use crate::prepare::Prepared;
 use crate::sample::{Strata, sample};
-use crate::states::{Choice, Forget, Propagation, Replay};
+use crate::states::Propagation;
 use catalogs::{
     Adversary, Claim, Decimal, Entry, Failure, Function, Lemma, LemmaId, Norm, Op, Product, Program, Ring, Rounding,
     Scale, Sum, Term, ValueId, Window, evaluate,

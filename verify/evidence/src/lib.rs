@@ -8,9 +8,11 @@
 //! * [`mod@sample`]: the same at stratified samples of a window that is too large, and called a sample.
 //! * [`smt`]: the protocol's lemmas as SMT-LIB, proved by Z3 at full width, each with a satisfiable twin.
 
+pub mod choices;
 pub mod enclosure;
 pub mod exhaust;
 pub mod fixed;
+mod gates;
 pub mod interval;
 pub mod jet;
 mod prepare;

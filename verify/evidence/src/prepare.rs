@@ -34,6 +34,21 @@ pub(crate) enum Action {
     },
 }
 
+impl Action {
+    /// The values that are read.
+    pub(crate) fn operands(&self) -> Vec<usize> {
+        match self {
+            Action::Nothing | Action::Input => vec![],
+            Action::Sum { products, linear, .. } => {
+                let products = products.iter().flat_map(|(_, left, right)| [*left, *right]);
+                products.chain(linear.iter().map(|(_, value)| *value)).collect()
+            }
+            Action::Sign { operand, .. } => vec![*operand],
+            Action::Inject { bit } => vec![*bit],
+        }
+    }
+}
+
 #[derive(Clone, Debug)]
 pub(crate) struct Step {
     pub(crate) action: Action,
@@ -49,6 +64,8 @@ pub struct Prepared {
     pub(crate) steps: Vec<Step>,
     pub(crate) lanes: usize,
     pub(crate) input_unused: u32,
+    /// Needed values that are the same whatever the adversary does.
+    pub(crate) deterministic: Vec<bool>,
 }
 
 /// The most values that may be undetermined and alive at a time.
@@ -95,7 +112,8 @@ impl Prepared {
         if lanes > MAX_LANES {
             return Err(EvidenceError::TooManyLiveValues { live: lanes, limit: MAX_LANES });
         }
-        Ok(Prepared { steps, lanes, input_unused: unused(program.input().0) })
+        let deterministic = needed.iter().zip(&varies).map(|(needed, varies)| *needed && !varies).collect();
+        Ok(Prepared { steps, lanes, input_unused: unused(program.input().0), deterministic })
     }
 
     /// The number of lanes that a state needs.

@@ -5,9 +5,10 @@
 //! a number of points between it and the next, on either side of zero.
 
 use crate::EvidenceError;
+use crate::choices::{Choice, Choices, Forget};
 use crate::exhaust::{Inputs, Measure, Options, Survey, Worst, check_window, conclude};
 use crate::prepare::Prepared;
-use crate::states::{Choice, Choices, Forget, Propagation};
+use crate::states::Propagation;
 use catalogs::{Adversary, Entry, Ring, Rounding, ValueId, Window, evaluate};
 use std::collections::BTreeSet;
 

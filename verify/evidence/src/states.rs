@@ -11,99 +11,20 @@
 //!
 //! The meaning of every operation is that of `catalogs::evaluate`; [`mod@crate::exhaust`] replays what it reports there.
 
+use crate::choices::{Choice, History};
+use crate::gates::Gates;
 use crate::prepare::{Action, Prepared, Step, Truncation, residue};
-use catalogs::{Adversary, Ring, Rounding, ValueId};
+use catalogs::Rounding;
 
-/// What an adversary did at one operation.
+/// What a value is in all states.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Choice {
-    /// δ of a truncation.
-    Rounding(i8),
-    /// A bit inside its band.
-    Bit(bool),
-}
-
-/// The choices of one run, in order of operations; operations without one had no choice, or it does not matter.
-pub type Choices = Vec<(ValueId, Choice)>;
-
-/// The adversary that repeats `Choices`.
-#[derive(Clone, Debug)]
-pub struct Replay<'a>(pub &'a [(ValueId, Choice)]);
-
-impl Replay<'_> {
-    fn find(&self, op: ValueId) -> Option<Choice> {
-        self.0.iter().find(|(id, _)| *id == op).map(|(_, choice)| *choice)
-    }
-}
-
-impl Adversary for Replay<'_> {
-    fn rounding(&mut self, op: ValueId, _: i128, rounding: Rounding) -> i8 {
-        match self.find(op) {
-            Some(Choice::Rounding(delta)) => delta,
-            _ => rounding.low,
-        }
-    }
-    fn outside(&mut self, op: ValueId, operand: i128, _: Ring) -> i128 {
-        // Any element will do where the output does not depend on it; this one is unlike every likely value.
-        operand ^ 0x5a5a_5a5a ^ i128::from(op.0)
-    }
-    fn band(&mut self, op: ValueId, _: i128, exact: bool) -> bool {
-        match self.find(op) {
-            Some(Choice::Bit(bit)) => bit,
-            _ => exact,
-        }
-    }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Value {
+pub(crate) enum Value {
+    /// The same number.
     Known(i64),
+    /// Anything.
     Poison,
     /// Differs between states; look at the lane.
     Varies,
-}
-
-/// Remembers how a state came about, or does not.
-pub trait History {
-    /// What a state carries.
-    type Tag: Copy + Default;
-    /// The tag of the state that `choice` at `op` makes of one tagged `parent`.
-    fn extend(&mut self, parent: Self::Tag, op: usize, choice: Choice) -> Self::Tag;
-}
-
-/// Remembers nothing, at no cost.
-pub struct Forget;
-
-impl History for Forget {
-    type Tag = ();
-    fn extend(&mut self, (): (), _: usize, _: Choice) {}
-}
-
-/// Remembers every choice.
-#[derive(Default)]
-pub struct Remember(Vec<(u32, ValueId, Choice)>);
-
-impl Remember {
-    /// The choices that led to the state with this tag.
-    pub fn choices(&self, tag: u32) -> Choices {
-        let mut choices = Vec::new();
-        let mut tag = tag;
-        while tag != 0 {
-            let (parent, op, choice) = self.0[tag as usize - 1];
-            choices.push((op, choice));
-            tag = parent;
-        }
-        choices.reverse();
-        choices
-    }
-}
-
-impl History for Remember {
-    type Tag = u32;
-    fn extend(&mut self, parent: u32, op: usize, choice: Choice) -> u32 {
-        self.0.push((parent, ValueId(op as u16), choice));
-        self.0.len() as u32
-    }
 }
 
 #[derive(Clone, Copy)]
@@ -131,6 +52,7 @@ pub struct Capped;
 /// Buffers for propagating states of at most `LANES` undetermined values.
 pub struct Propagation<'a, const LANES: usize, H: History> {
     prepared: &'a Prepared,
+    gates: Gates,
     cap: usize,
     /// Remembers choices, if asked to.
     pub history: H,
@@ -151,6 +73,7 @@ impl<'a, const LANES: usize, H: History> Propagation<'a, LANES, H> {
         assert!(prepared.lanes <= LANES, "the caller chooses LANES by Prepared::lanes");
         Propagation {
             prepared,
+            gates: Gates::new(prepared),
             cap,
             history,
             values: vec![Value::Varies; prepared.steps.len()],
@@ -169,35 +92,49 @@ impl<'a, const LANES: usize, H: History> Propagation<'a, LANES, H> {
         self.states.clear();
         self.states.push(State { lanes: [0; LANES], poison: 0, tag: H::Tag::default() });
         self.poisoned = false;
-        let last = prepared.steps.len() - 1;
         for (index, step) in prepared.steps.iter().enumerate() {
-            let forked = match &step.action {
-                Action::Nothing => continue,
-                Action::Input => {
-                    self.values[index] = Value::Known(residue(argument, prepared.input_unused));
-                    continue;
-                }
-                Action::Sum { unused, products, linear, constant, truncation } => {
-                    if self.resolve(*unused, products, linear, *constant) {
-                        self.sum_alike(index, step)
-                    } else if self.poisoned || self.poison_read {
-                        self.sum_poisoned(index, step)
-                    } else {
-                        let constant = self.linear[0].0;
-                        self.sum_states(index, step, constant, *unused, truncation.as_ref())
-                    }
-                }
-                Action::Sign { operand, position, band } => self.sign(index, step, *operand, *position, *band),
-                Action::Inject { bit } => self.inject(index, step, *bit),
-            };
+            if prepared.deterministic[index] {
+                self.step(index, step, argument);
+            }
+        }
+        let steps = self.gates.open(prepared, &self.values);
+        let last = steps.len() - 1;
+        let mut capped = false;
+        for (index, step) in steps.iter().enumerate() {
+            let forked = self.step(index, step, argument);
             if index != last && self.states.len() > 1 && (forked || !step.released.is_empty()) {
                 self.merge();
             }
             if self.states.len() > self.cap {
-                return Err(Capped);
+                capped = true;
+                break;
             }
         }
-        Ok(self.outputs(last))
+        self.gates.keep(steps);
+        if capped { Err(Capped) } else { Ok(self.outputs(last)) }
+    }
+
+    /// Applies one step to all states. Returns whether states were forked.
+    fn step(&mut self, index: usize, step: &Step, argument: i64) -> bool {
+        match &step.action {
+            Action::Nothing => false,
+            Action::Input => {
+                self.values[index] = Value::Known(residue(argument, self.prepared.input_unused));
+                false
+            }
+            Action::Sum { unused, products, linear, constant, truncation } => {
+                if self.resolve(*unused, products, linear, *constant) {
+                    self.sum_alike(index, step)
+                } else if self.poisoned || self.poison_read {
+                    self.sum_poisoned(index, step)
+                } else {
+                    let constant = self.linear[0].0;
+                    self.sum_states(index, step, constant, *unused, truncation.as_ref())
+                }
+            }
+            Action::Sign { operand, position, band } => self.sign(index, step, *operand, *position, *band),
+            Action::Inject { bit } => self.inject(index, step, *bit),
+        }
     }
 
     fn outputs(&self, last: usize) -> Outputs<H::Tag> {
