@@ -1,7 +1,12 @@
 //! Static ranges of the shipped models: nothing that a run shows lies outside, and the table of how far they are off.
 
+#![allow(clippy::unwrap_used)]
+
+mod onnx_model;
+
 use std::path::PathBuf;
 
+use onnx_model::{Model, integers};
 use runtime::arrays::Arrays;
 use runtime::graph::observed::Observed;
 use runtime::graph::ranges::{InputRange, Margin, Ranges, SiteRange};
@@ -237,6 +242,195 @@ fn static_ranges_are_close_enough_to_choose_windows() {
                     "{model} {site} {name} {outer:?}"
                 );
             }
+        }
+    }
+}
+
+fn single(graph: &Graph, data: &[f64]) -> Vec<f64> {
+    let shape = graph.node(graph.inputs()[0].1).shape.clone();
+    let input = Tensor::new(shape, data.to_vec()).unwrap();
+    reference::run(graph, &[input], &mut |_, _| {})
+        .unwrap()
+        .remove(0)
+        .data
+}
+
+fn random_weights(random: &mut Random, count: usize) -> Vec<f32> {
+    (0..count).map(|_| (random.unit() - 0.5) as f32).collect()
+}
+
+/// An upper bound that nothing comes near could as well be wrong by a factor: here the worst inputs are known.
+#[test]
+fn a_dense_layer_behind_a_layer_norm_attains_its_bound() {
+    let mut random = Random(5);
+    let weights = random_weights(&mut random, 6);
+    let graph = Model::default()
+        .input("x", &["batch", "6"])
+        .weight("one", &[6], &[1.0; 6])
+        .weight("w", &[6, 1], &weights)
+        .op("LayerNormalization", &["x", "one"], "n")
+        .op("MatMul", &["n", "w"], "y")
+        .graph("y");
+    let ranges = Ranges::analyse(&graph, &[InputRange::uniform(-1e4, 1e4)], Margin::NONE).unwrap();
+    let bound = ranges.node(graph.outputs()[0].1);
+    let mean = weights.iter().sum::<f32>() / 6.0;
+    let worst: Vec<f64> = weights
+        .iter()
+        .map(|weight| f64::from(weight - mean) * 1e4)
+        .collect();
+    let attained = single(&graph, &worst)[0];
+    assert!(
+        attained <= bound.upper && attained > 0.9999 * bound.upper,
+        "{attained} {bound:?}"
+    );
+    assert!((bound.lower + bound.upper).abs() < 1e-6);
+}
+
+fn product(matrix: &[f64], vector: &[f64]) -> Vec<f64> {
+    matrix
+        .chunks_exact(vector.len())
+        .map(|row| row.iter().zip(vector).map(|(a, b)| a * b).sum())
+        .collect()
+}
+
+#[test]
+fn attention_logits_attain_their_bound_and_their_difference() {
+    // Two tokens of width 6, two-dimensional queries and keys: q·k = z₁ᵀ·M·z₂ with M = W_q·W_kᵀ projected.
+    let mut random = Random(9);
+    let (query, key) = (
+        random_weights(&mut random, 12),
+        random_weights(&mut random, 12),
+    );
+    let permutation = vec![integers("perm", &[0, 2, 1])];
+    let graph = Model::default()
+        .input("x", &["batch", "3", "6"])
+        .weight("one", &[6], &[1.0; 6])
+        .weight("wq", &[6, 2], &query)
+        .weight("wk", &[6, 2], &key)
+        .op("LayerNormalization", &["x", "one"], "n")
+        .op("MatMul", &["n", "wq"], "q")
+        .op("MatMul", &["n", "wk"], "k")
+        .node("Transpose", &["k"], "t", permutation)
+        .op("MatMul", &["q", "t"], "l")
+        .op("Softmax", &["l"], "y")
+        .graph("y");
+    let ranges = Ranges::analyse(&graph, &[InputRange::uniform(-1e5, 1e5)], Margin::NONE).unwrap();
+    let site = graph.sites().pop().unwrap().node;
+    let Some(SiteRange::Softmax {
+        input, difference, ..
+    }) = ranges.site(site)
+    else {
+        panic!("no softmax")
+    };
+    let entry = |weights: &[f32], row: usize, column: usize| {
+        let mean = (0..6)
+            .map(|row| f64::from(weights[row * 2 + column]))
+            .sum::<f64>()
+            / 6.0;
+        f64::from(weights[row * 2 + column]) - mean
+    };
+    let forward: Vec<f64> = (0..36)
+        .map(|i| {
+            (0..2)
+                .map(|c| entry(&query, i / 6, c) * entry(&key, i % 6, c))
+                .sum()
+        })
+        .collect();
+    let backward: Vec<f64> = (0..36).map(|i| forward[i % 6 * 6 + i / 6]).collect();
+    let mut z = vec![1.0, -2.0, 0.5, 0.3, 0.1, 0.1];
+    for _ in 0..200 {
+        z = product(&backward, &product(&forward, &z));
+        let size = z.iter().map(|x| x * x).sum::<f64>().sqrt();
+        z.iter_mut().for_each(|x| *x /= size);
+    }
+    let first: Vec<f64> = product(&forward, &z).iter().map(|x| x * 1e4).collect();
+    let (second, third): (Vec<f64>, Vec<f64>) = z.iter().map(|x| (x * 1e4, x * -1e4)).unzip();
+    let mut logits = Vec::new();
+    let image = Tensor::new(vec![1, 3, 6], [first, second, third].concat()).unwrap();
+    reference::run(&graph, &[image], &mut |id, value| {
+        assert_inside(&ranges, &graph, id, value);
+        if graph.node(site).inputs[0] == id {
+            logits.clone_from(&value.data);
+        }
+    })
+    .unwrap();
+    assert!(logits[1] > 0.97 * input.upper, "{} {input:?}", logits[1]);
+    assert!(
+        logits[1] - logits[2] > 0.97 * difference.upper,
+        "{logits:?} {difference:?}"
+    );
+}
+
+#[test]
+fn a_variance_behind_a_convolution_is_attained_at_a_corner() {
+    let mut random = Random(21);
+    let graph = Model::default()
+        .input("x", &["batch", "1", "2", "2"])
+        .weight("w", &[6, 1, 2, 2], &random_weights(&mut random, 24))
+        .weight("one", &[6], &[1.0; 6])
+        .op("Conv", &["x", "w"], "c")
+        .integers("shape", &[0, 6])
+        .op("Reshape", &["c", "shape"], "r")
+        .op("LayerNormalization", &["r", "one"], "y")
+        .graph("y");
+    let ranges = Ranges::analyse(&graph, &[InputRange::uniform(-1.0, 3.0)], Margin::NONE).unwrap();
+    let site = graph.sites()[0].node;
+    let Some(SiteRange::Normalisation { variance, .. }) = ranges.site(site) else {
+        panic!("no layer norm")
+    };
+    let mut greatest = 0.0_f64;
+    for corner in 0..16 {
+        let data: Vec<f64> = (0..4)
+            .map(|pixel| if corner >> pixel & 1 == 1 { 3.0 } else { -1.0 })
+            .collect();
+        let mut observed = Observed::new(&graph);
+        observed
+            .run(&graph, &[Tensor::new(vec![1, 1, 2, 2], data).unwrap()])
+            .unwrap();
+        let Some((_, SiteRange::Normalisation { variance, .. })) = observed.sites().next() else {
+            panic!("not seen")
+        };
+        greatest = greatest.max(variance.upper);
+    }
+    // Centre and reach are bounded apart, so equality is not expected, but no more than a factor of two is lost.
+    assert!(
+        greatest <= variance.upper && greatest > 0.5 * variance.upper,
+        "{greatest} {variance:?}"
+    );
+}
+
+#[test]
+fn masked_positions_neither_widen_a_softmax_nor_escape_it() {
+    let graph = Model::default()
+        .input("x", &["batch", "4"])
+        .weight("m", &[4], &[0.0, -1e4, 0.0, -1e9])
+        .op("Add", &["x", "m"], "a")
+        .op("Softmax", &["a"], "y")
+        .graph("y");
+    let ranges = Ranges::analyse(&graph, &[InputRange::uniform(-4.0, 4.0)], Margin::NONE).unwrap();
+    let site = graph.sites()[0].node;
+    let Some(SiteRange::Softmax {
+        input,
+        below_maximum,
+        denominator,
+        ..
+    }) = ranges.site(site)
+    else {
+        panic!("no softmax")
+    };
+    assert!(input.lower >= -4.001 && below_maximum.lower >= -8.001 && denominator.upper < 2.001);
+    let mut random = Random(2);
+    for _ in 0..100 {
+        let data = (0..4).map(|_| 8.0 * random.unit() - 4.0).collect();
+        let mut observed = Observed::new(&graph);
+        let image = Tensor::new(vec![1, 4], data).unwrap();
+        reference::run(&graph, &[image], &mut |id, value| {
+            assert_inside(&ranges, &graph, id, value);
+            observed.record(&graph, id, value);
+        })
+        .unwrap();
+        for (site, seen) in observed.sites() {
+            assert_contains(ranges.site(site).unwrap(), seen, "masked softmax");
         }
     }
 }

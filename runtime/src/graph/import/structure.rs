@@ -120,7 +120,7 @@ fn reshape(call: &Call, shape: &[usize]) -> Result<Vec<usize>, Refusal> {
             .try_fold(1_usize, |product, &extent| product.checked_mul(extent))
             .unwrap_or(0);
         let count: usize = shape.iter().product();
-        if known == 0 || count % known != 0 {
+        if known == 0 || !count.is_multiple_of(known) {
             return Err(Refusal::Invalid(format!(
                 "{shape:?} cannot be reshaped to {wanted:?}"
             )));

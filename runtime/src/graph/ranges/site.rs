@@ -225,43 +225,39 @@ fn spreads(graph: &Graph, node: &Node, input: &Bounds) -> Vec<Row> {
     (0..input.lower.data.len() / length).map(row).collect()
 }
 
-/// pᵢ = 1/(1 + Σ_{j≠i} e^(xⱼ−xᵢ)) falls in every difference xⱼ − xᵢ, which the intervals and the spread both bound.
+/// pᵢ = 1/(1 + Σ_{j≠i} e^(xⱼ−xᵢ)) falls in every difference xⱼ − xᵢ, which the intervals bound, and between two free
+/// positions the spread too.
 pub(super) fn softmax(graph: &Graph, node: &Node, input: &Bounds) -> Bounds {
-    let rows = spreads(graph, node, input);
     let masked = masked_positions(graph, node);
+    let free = |offset: usize| {
+        masked
+            .as_ref()
+            .is_none_or(|masked| masked.data[offset] == 0.0)
+    };
     let length = input.lower.row_length();
+    let error = rounding(length, 1.0);
     let (mut lower, mut upper) = (input.lower.clone(), input.upper.clone());
-    for (row, known) in rows.iter().enumerate() {
-        let free = |offset: usize| {
-            masked
-                .as_ref()
-                .is_none_or(|masked| masked.data[offset] == 0.0)
-        };
-        let offsets: Vec<usize> = (row * length..(row + 1) * length)
-            .filter(|&offset| free(offset))
-            .collect();
-        for offset in row * length..(row + 1) * length {
-            if !free(offset) {
-                (lower.data[offset], upper.data[offset]) = (0.0, f64::MIN_POSITIVE);
-                continue;
-            }
+    for (row, known) in spreads(graph, node, input).iter().enumerate() {
+        let offsets = row * length..(row + 1) * length;
+        for offset in offsets.clone() {
             let own = input.interval(offset);
             let (mut greatest, mut least) = (1.0, 1.0);
-            for &other in offsets.iter().filter(|&&other| other != offset) {
+            for other in offsets.clone().filter(|&other| other != offset) {
+                let spread = if free(offset) && free(other) {
+                    known.spread
+                } else {
+                    f64::INFINITY
+                };
                 let other = input.interval(other);
-                greatest += (other.upper - own.lower).min(known.spread).exp();
-                least += (other.lower - own.upper).max(-known.spread).exp();
+                greatest += (other.upper - own.lower).min(spread).exp();
+                least += (other.lower - own.upper).max(-spread).exp();
             }
-            let value = Interval::new(1.0 / greatest, 1.0 / least).widen(rounding(length, 1.0));
-            let value = value.meet(Interval::new(
-                -rounding(length, 1.0),
-                1.0 + rounding(length, 1.0),
-            ));
+            let value = Interval::new(1.0 / greatest, 1.0 / least).widen(error);
             (lower.data[offset], upper.data[offset]) = (value.lower, value.upper);
         }
     }
     Bounds {
-        distribution: Some(rounding(length, 1.0)),
+        distribution: Some(error),
         ..Bounds::intervals(lower, upper)
     }
 }
