@@ -293,35 +293,31 @@ fn product(matrix: &[f64], vector: &[f64]) -> Vec<f64> {
         .collect()
 }
 
-#[test]
-fn attention_logits_attain_their_bound_and_their_difference() {
-    // Two tokens of width 6, two-dimensional queries and keys: q·k = z₁ᵀ·M·z₂ with M = W_q·W_kᵀ projected.
+/// Attention of three tokens of width 6 with two-dimensional queries and keys and values that are all 5, and the input
+/// whose logits are the greatest: q·k = z₁ᵀ·M·z₂ with M = W_q·W_kᵀ projected, at M's singular vectors.
+fn attention() -> (Graph, Tensor) {
     let mut random = Random(9);
     let (query, key) = (
         random_weights(&mut random, 12),
         random_weights(&mut random, 12),
     );
-    let permutation = vec![integers("perm", &[0, 2, 1])];
     let graph = Model::default()
         .input("x", &["batch", "3", "6"])
         .weight("one", &[6], &[1.0; 6])
         .weight("wq", &[6, 2], &query)
         .weight("wk", &[6, 2], &key)
+        .weight("wv", &[6, 2], &[0.0; 12])
+        .weight("bv", &[2], &[5.0; 2])
         .op("LayerNormalization", &["x", "one"], "n")
         .op("MatMul", &["n", "wq"], "q")
         .op("MatMul", &["n", "wk"], "k")
-        .node("Transpose", &["k"], "t", permutation)
-        .op("MatMul", &["q", "t"], "l")
-        .op("Softmax", &["l"], "y")
+        .op("MatMul", &["n", "wv"], "u")
+        .op("Add", &["u", "bv"], "v")
+        .node("Transpose", &["k"], "t", vec![integers("perm", &[0, 2, 1])])
+        .op("MatMul", &["q", "t"], "logits")
+        .op("Softmax", &["logits"], "p")
+        .op("MatMul", &["p", "v"], "y")
         .graph("y");
-    let ranges = Ranges::analyse(&graph, &[InputRange::uniform(-1e5, 1e5)], Margin::NONE).unwrap();
-    let site = graph.sites().pop().unwrap().node;
-    let Some(SiteRange::Softmax {
-        input, difference, ..
-    }) = ranges.site(site)
-    else {
-        panic!("no softmax")
-    };
     let entry = |weights: &[f32], row: usize, column: usize| {
         let mean = (0..6)
             .map(|row| f64::from(weights[row * 2 + column]))
@@ -329,13 +325,12 @@ fn attention_logits_attain_their_bound_and_their_difference() {
             / 6.0;
         f64::from(weights[row * 2 + column]) - mean
     };
-    let forward: Vec<f64> = (0..36)
-        .map(|i| {
-            (0..2)
-                .map(|c| entry(&query, i / 6, c) * entry(&key, i % 6, c))
-                .sum()
-        })
-        .collect();
+    let term = |i: usize| {
+        (0..2)
+            .map(|c| entry(&query, i / 6, c) * entry(&key, i % 6, c))
+            .sum()
+    };
+    let forward: Vec<f64> = (0..36).map(term).collect();
     let backward: Vec<f64> = (0..36).map(|i| forward[i % 6 * 6 + i / 6]).collect();
     let mut z = vec![1.0, -2.0, 0.5, 0.3, 0.1, 0.1];
     for _ in 0..200 {
@@ -345,9 +340,25 @@ fn attention_logits_attain_their_bound_and_their_difference() {
     }
     let first: Vec<f64> = product(&forward, &z).iter().map(|x| x * 1e4).collect();
     let (second, third): (Vec<f64>, Vec<f64>) = z.iter().map(|x| (x * 1e4, x * -1e4)).unzip();
+    (
+        graph,
+        Tensor::new(vec![1, 3, 6], [first, second, third].concat()).unwrap(),
+    )
+}
+
+#[test]
+fn attention_logits_attain_their_bound_and_their_difference() {
+    let (graph, worst) = attention();
+    let ranges = Ranges::analyse(&graph, &[InputRange::uniform(-1e5, 1e5)], Margin::NONE).unwrap();
+    let site = graph.sites().pop().unwrap().node;
+    let Some(SiteRange::Softmax {
+        input, difference, ..
+    }) = ranges.site(site)
+    else {
+        panic!("no softmax")
+    };
     let mut logits = Vec::new();
-    let image = Tensor::new(vec![1, 3, 6], [first, second, third].concat()).unwrap();
-    reference::run(&graph, &[image], &mut |id, value| {
+    reference::run(&graph, &[worst], &mut |id, value| {
         assert_inside(&ranges, &graph, id, value);
         if graph.node(site).inputs[0] == id {
             logits.clone_from(&value.data);
@@ -358,6 +369,53 @@ fn attention_logits_attain_their_bound_and_their_difference() {
     assert!(
         logits[1] - logits[2] > 0.97 * difference.upper,
         "{logits:?} {difference:?}"
+    );
+}
+
+#[test]
+fn errors_of_logits_and_of_softmax_weights_reach_what_follows() {
+    let (graph, worst) = attention();
+    let (logits, weights) = (
+        graph.sites().pop().unwrap().node,
+        graph.sites().pop().unwrap().node,
+    );
+    let logits = graph.node(logits).inputs[0];
+    // A logit may be off by 50, a softmax weight by 0.1; the rest is exact.
+    let margin = |id: NodeId| {
+        let absolute = if id == logits {
+            50.0
+        } else {
+            f64::from(u8::from(id == weights)) * 0.1
+        };
+        Margin {
+            relative: 0.0,
+            absolute,
+        }
+    };
+    let boxes = [InputRange::uniform(-1e5, 1e5)];
+    let ranges = Ranges::analyse_with(&graph, &boxes, &|node| margin(node.id)).unwrap();
+    let mut observed = Observed::new(&graph);
+    reference::run_altered(&graph, &[worst], &mut |id, value| {
+        let size = margin(id).absolute;
+        for (index, x) in value.data.iter_mut().enumerate() {
+            *x += if id == logits && index % 3 == 2 {
+                -size
+            } else {
+                size
+            };
+        }
+        assert_inside(&ranges, &graph, id, value);
+        observed.record(&graph, id, value);
+    })
+    .unwrap();
+    for (site, seen) in observed.sites() {
+        assert_contains(ranges.site(site).unwrap(), seen, "attention");
+    }
+    // The values are all 5: a mean of them moves only because the weights do not add up to one.
+    let bound = ranges.node(graph.outputs()[0].1);
+    assert!(
+        (bound.upper - 6.5).abs() < 1e-6 && (bound.lower - 3.5).abs() < 1e-6,
+        "{bound:?}"
     );
 }
 
