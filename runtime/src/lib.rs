@@ -1,5 +1,7 @@
 //! Private inference: model graphs in, arrays in and out, sharing, protocols, transport, and the tuner.
 
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
 pub mod arrays;
 pub mod backend;
 pub mod circuit;

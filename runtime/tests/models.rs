@@ -1,5 +1,7 @@
 //! The shipped models: import, sites, and the reference against the scores of the framework that trained them.
 
+#![allow(clippy::unwrap_used)]
+
 use std::path::PathBuf;
 
 use runtime::arrays::Arrays;

@@ -9,7 +9,7 @@
 //! which is much sharper than an interval per element: an output of a dense layer with weights w is bounded by ‖w‖·√n
 //! instead of Σ|w|·√(n−1).
 //!
-//! Rounding: a dense layer adds to the slack what [`rounding`] gives for the products of centre, slack and generators
+//! Rounding: a dense layer adds to the slack what `rounding` gives for the products of centre, slack and generators
 //! (‖G row‖ times radius bounds the rounding of a generator's row by the triangle inequality).
 
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! Closed intervals of real numbers, and what scalar functions do to them.
 //!
-//! Soundness: arithmetic is `f64` rounded to nearest, so every computed end is widened by [`rounding`] of the terms
+//! Soundness: arithmetic is `f64` rounded to nearest, so every computed end is widened by `rounding` of the terms
 //! that went into it. An end that is not a number (from ∞ − ∞ or 0·∞) becomes infinite.
 
 use crate::graph::operator::Function;

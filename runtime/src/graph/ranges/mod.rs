@@ -8,16 +8,16 @@
 //! | --- | --- | --- |
 //! | moves, add, subtract, scale, sums | interval arithmetic per element | exact image of a box |
 //! | dense, convolution | centre and radius per element | exact image of a box |
-//! | the same behind a layer norm or a convolution | [`form`]: affine images of balls and boxes | see there |
-//! | matrix product | interval products, and [`attention`]: Cauchy–Schwarz and operator norms | see there |
-//! | softmax | [0,1], 1/(1 + Σⱼ e^(±(xⱼ−xᵢ))) from the bounds of differences | monotone in each xⱼ |
+//! | the same behind a layer norm or a convolution | `form`: affine images of balls and boxes | see there |
+//! | matrix product | interval products, and `attention`: Cauchy–Schwarz and operator norms | see there |
+//! | softmax | 0 to 1, 1/(1 + Σⱼ e^(±(xⱼ−xᵢ))) from the bounds of differences | monotone in each xⱼ |
 //! | softmax times V | the hull of V's rows, plus margin times Σ‖V‖ | weights are a distribution |
 //! | layer norm | \|y\| ≤ \|γ\|√(n−1) + \|β\| and ‖z‖ ≤ √n, Σz = 0 | Samuelson; Σz² = n·var/(var+ε) |
 //! | activations | monotone pieces ([`Interval::image`]), and ‖f(x)‖ ≤ ‖x‖ where \|f(x)\| ≤ \|x\| | |
 //! | maximum | maxima of lower and of upper ends | monotone |
 //!
 //! Different rules bound the same value, so their results are intersected. All of it is computed in `f64` and widened
-//! by more than its rounding errors ([`interval::rounding`]).
+//! by more than its rounding errors (`interval::rounding`).
 
 mod attention;
 mod form;
