@@ -28,7 +28,11 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     #[cfg(feature = "generate")]
+    Demo(demo::Demo),
+    #[cfg(feature = "generate")]
     Fit(fit::Fit),
+    #[cfg(feature = "generate")]
+    Synth(synth::Synth),
     Verify(verify::Verify),
     Catalog(catalog::CatalogCommand),
     Inspect(inspect::Inspect),
@@ -44,7 +48,11 @@ fn main() -> ExitCode {
     let context = report::Context { json: arguments.json, catalog: arguments.catalog };
     let outcome = match arguments.command {
         #[cfg(feature = "generate")]
+        Command::Demo(command) => command.run(&context),
+        #[cfg(feature = "generate")]
         Command::Fit(command) => command.run(&context),
+        #[cfg(feature = "generate")]
+        Command::Synth(command) => command.run(&context),
         Command::Verify(command) => command.run(&context),
         Command::Catalog(command) => command.run(&context),
         Command::Inspect(command) => command.run(&context),

@@ -10,20 +10,13 @@ use runtime::graph::onnx::AttributeMessage;
 use runtime::graph::{Axes, Error, Graph, SiteKind, Tensor, Visibility, inspect, reference};
 
 fn operators(graph: &Graph) -> Vec<&'static str> {
-    graph
-        .nodes()
-        .iter()
-        .map(|node| node.operator.name())
-        .collect()
+    graph.nodes().iter().map(|node| node.operator.name()).collect()
 }
 
 fn value(graph: &Graph, data: &[f64]) -> Vec<f64> {
     let shape = graph.node(graph.inputs()[0].1).shape.clone();
     let input = Tensor::new(shape, data.to_vec()).unwrap();
-    reference::run(graph, &[input], &mut |_, _| {})
-        .unwrap()
-        .remove(0)
-        .data
+    reference::run(graph, &[input], &mut |_, _| {}).unwrap().remove(0).data
 }
 
 fn assert_close(given: &[f64], expected: &[f64]) {
@@ -42,11 +35,11 @@ fn x() -> Model {
 #[test]
 fn all_unsupported_nodes_are_listed_and_inspect_still_answers() {
     let model = || {
-        x().op("Relu", &["x"], "r")
-            .op("Sin", &["r"], "s")
-            .op("Tanh", &["s"], "t")
-            .op("LSTM", &["t"], "l")
-            .op("Add", &["l", "r"], "y")
+        x().op("Relu", &["x"], "r").op("Sin", &["r"], "s").op("Tanh", &["s"], "t").op("LSTM", &["t"], "l").op(
+            "Add",
+            &["l", "r"],
+            "y",
+        )
     };
     let message = model().error("y");
     for part in ["2 unsupported", "'s' (Sin)", "'l' (LSTM)", "Softmax"] {
@@ -55,12 +48,7 @@ fn all_unsupported_nodes_are_listed_and_inspect_still_answers() {
     let inspection = inspect(&model().bytes("y"), &Axes::batch(1));
     assert_eq!(inspection.unsupported.len(), 2);
     assert_eq!(inspection.file_nodes.values().sum::<usize>(), 5);
-    assert!(
-        inspection
-            .sites
-            .iter()
-            .any(|site| site.kind == SiteKind::Rectifier)
-    );
+    assert!(inspection.sites.iter().any(|site| site.kind == SiteKind::Rectifier));
     assert!(inspection.problem.is_none());
     assert!(inspect(b"garbage", &Axes::batch(1)).problem.is_some());
 }
@@ -68,60 +56,29 @@ fn all_unsupported_nodes_are_listed_and_inspect_still_answers() {
 #[test]
 fn contradictory_models_are_refused_with_the_node() {
     let named = |message: String, parts: &[&str]| {
-        parts
-            .iter()
-            .for_each(|part| assert!(message.contains(part), "{part}: {message}"));
+        parts.iter().for_each(|part| assert!(message.contains(part), "{part}: {message}"));
     };
-    named(
-        x().op("Relu", &["nowhere"], "y").error("y"),
-        &["'y' (Relu)", "'nowhere'"],
-    );
+    named(x().op("Relu", &["nowhere"], "y").error("y"), &["'y' (Relu)", "'nowhere'"]);
     named(x().op("Relu", &["x"], "y").error("z"), &["output 'z'"]);
-    named(
-        x().weight("w", &[3, 2], &[0.0; 6])
-            .op("MatMul", &["x", "w"], "y")
-            .error("y"),
-        &["'y' (MatMul)", "[3, 2]"],
-    );
-    named(
-        x().integers("s", &[5, 5])
-            .op("Reshape", &["x", "s"], "y")
-            .error("y"),
-        &["'y' (Reshape)"],
-    );
-    named(
-        x().scalar("z", 0.0).op("Div", &["x", "z"], "y").error("y"),
-        &["divides by zero"],
-    );
-    let infinite = x()
-        .weight("w", &[4, 1], &[f32::INFINITY; 4])
-        .op("MatMul", &["x", "w"], "y");
+    named(x().weight("w", &[3, 2], &[0.0; 6]).op("MatMul", &["x", "w"], "y").error("y"), &["'y' (MatMul)", "[3, 2]"]);
+    named(x().integers("s", &[5, 5]).op("Reshape", &["x", "s"], "y").error("y"), &["'y' (Reshape)"]);
+    named(x().scalar("z", 0.0).op("Div", &["x", "z"], "y").error("y"), &["divides by zero"]);
+    let infinite = x().weight("w", &[4, 1], &[f32::INFINITY; 4]).op("MatMul", &["x", "w"], "y");
     named(infinite.error("y"), &["'w'", "NaN or infinity"]);
-    let tokens = Model::default()
-        .input("x", &["batch", "tokens", "4"])
-        .op("Relu", &["x"], "y")
-        .bytes("y");
+    let tokens = Model::default().input("x", &["batch", "tokens", "4"]).op("Relu", &["x"], "y").bytes("y");
     assert!(matches!(Graph::import(&tokens, 1), Err(Error::Axis { axis, .. }) if axis == "tokens"));
     let graph = Graph::import_with(&tokens, &Axes::batch(2).with("tokens", 5)).unwrap();
     assert_eq!(graph.nodes()[0].shape, [2, 5, 4]);
-    let huge = x()
-        .integers("s", &[1 << 30, 1 << 30])
-        .op("Expand", &["x", "s"], "y")
-        .error("y");
+    let huge = x().integers("s", &[1 << 30, 1 << 30]).op("Expand", &["x", "s"], "y").error("y");
     named(huge, &["'y' (Expand)"]);
 }
 
 fn gelu_constants() -> Model {
-    x().scalar("half", 0.5)
-        .scalar("one", 1.0)
-        .scalar("root", std::f32::consts::SQRT_2)
+    x().scalar("half", 0.5).scalar("one", 1.0).scalar("root", std::f32::consts::SQRT_2)
 }
 
 fn phi(model: Model) -> Model {
-    model
-        .op("Div", &["x", "root"], "u")
-        .op("Erf", &["u"], "e")
-        .op("Add", &["one", "e"], "p")
+    model.op("Div", &["x", "root"], "u").op("Erf", &["u"], "e").op("Add", &["one", "e"], "p")
 }
 
 #[test]
@@ -133,10 +90,7 @@ fn every_order_of_an_erf_gelu_is_recognised() {
         &[["half", "x"], ["p", "m0"]],
         &[["p", "x"], ["m0", "half"]],
     ];
-    let expected: Vec<f64> = XS
-        .iter()
-        .map(|x| 0.5 * x * (1.0 + libm::erf(x / 2_f64.sqrt())))
-        .collect();
+    let expected: Vec<f64> = XS.iter().map(|x| 0.5 * x * (1.0 + libm::erf(x / 2_f64.sqrt()))).collect();
     for order in orders {
         let mut model = phi(gelu_constants());
         for (index, inputs) in order.iter().enumerate() {
@@ -150,19 +104,10 @@ fn every_order_of_an_erf_gelu_is_recognised() {
 
 #[test]
 fn what_is_almost_a_gelu_is_left_alone() {
-    let other_root = x()
-        .scalar("half", 0.5)
-        .scalar("one", 1.0)
-        .scalar("root", 1.5);
-    let near = phi(other_root)
-        .op("Mul", &["x", "p"], "m")
-        .op("Mul", &["m", "half"], "y")
-        .graph("y");
+    let other_root = x().scalar("half", 0.5).scalar("one", 1.0).scalar("root", 1.5);
+    let near = phi(other_root).op("Mul", &["x", "p"], "m").op("Mul", &["m", "half"], "y").graph("y");
     assert!(operators(&near).contains(&"erf"));
-    let expected: Vec<f64> = XS
-        .iter()
-        .map(|x| 0.5 * x * (1.0 + libm::erf(x / 1.5)))
-        .collect();
+    let expected: Vec<f64> = XS.iter().map(|x| 0.5 * x * (1.0 + libm::erf(x / 1.5))).collect();
     assert_close(&value(&near, &XS), &expected);
     let twice = phi(gelu_constants()).op("Mul", &["x", "p"], "y").graph("y");
     assert!(!operators(&twice).contains(&"gelu"));
@@ -174,29 +119,17 @@ fn what_is_almost_a_gelu_is_left_alone() {
         .op("Mul", &["m", "half"], "y")
         .graph("y");
     assert!(!operators(&minus).contains(&"gelu"));
-    let silu_of_twice = x()
-        .scalar("two", 2.0)
-        .op("Mul", &["x", "two"], "u")
-        .op("Sigmoid", &["u"], "s")
-        .op("Mul", &["x", "s"], "y");
+    let silu_of_twice =
+        x().scalar("two", 2.0).op("Mul", &["x", "two"], "u").op("Sigmoid", &["u"], "s").op("Mul", &["x", "s"], "y");
     assert!(!operators(&silu_of_twice.graph("y")).contains(&"silu"));
 }
 
 #[test]
 fn tanh_gelu_and_silu_are_recognised() {
     let constants = || {
-        x().scalar("half", 0.5)
-            .scalar("one", 1.0)
-            .scalar("three", 3.0)
-            .scalar("a", 0.044715)
-            .scalar("b", 0.797_884_6)
+        x().scalar("half", 0.5).scalar("one", 1.0).scalar("three", 3.0).scalar("a", 0.044715).scalar("b", 0.797_884_6)
     };
-    let close = |model: Model| {
-        model
-            .op("Tanh", &["u"], "t")
-            .op("Add", &["t", "one"], "p")
-            .op("Mul", &["h", "p"], "y")
-    };
+    let close = |model: Model| model.op("Tanh", &["u"], "t").op("Add", &["t", "one"], "p").op("Mul", &["h", "p"], "y");
     let with_power = constants()
         .op("Pow", &["x", "three"], "c")
         .op("Mul", &["c", "a"], "d")
@@ -210,21 +143,13 @@ fn tanh_gelu_and_silu_are_recognised() {
         .op("Mul", &["b", "x"], "g")
         .op("Mul", &["g", "s"], "u")
         .op("Mul", &["half", "x"], "h");
-    let exact = |x: &f64| {
-        0.5 * x * (1.0 + ((2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x.powi(3))).tanh())
-    };
+    let exact = |x: &f64| 0.5 * x * (1.0 + ((2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x.powi(3))).tanh());
     for model in [with_power, factored] {
         let graph = close(model).graph("y");
         assert_eq!(operators(&graph), ["input", "gelu-tanh"]);
-        assert_close(
-            &value(&graph, &XS),
-            &XS.iter().map(exact).collect::<Vec<_>>(),
-        );
+        assert_close(&value(&graph, &XS), &XS.iter().map(exact).collect::<Vec<_>>());
     }
-    let silu = x()
-        .op("Sigmoid", &["x"], "s")
-        .op("Mul", &["s", "x"], "y")
-        .graph("y");
+    let silu = x().op("Sigmoid", &["x"], "s").op("Mul", &["s", "x"], "y").graph("y");
     assert_eq!(operators(&silu), ["input", "silu"]);
 }
 
@@ -238,12 +163,7 @@ fn a_layer_norm_in_pieces_becomes_one() {
         .node("ReduceMean", &["x"], "mean", vec![integers("axes", &[-1])])
         .op("Sub", &["x", "mean"], "d")
         .op("Pow", &["d", "two"], "d2")
-        .node(
-            "ReduceMean",
-            &["d2"],
-            "variance",
-            vec![integers("axes", &[-1])],
-        )
+        .node("ReduceMean", &["d2"], "variance", vec![integers("axes", &[-1])])
         .op("Add", &["variance", "epsilon"], "v")
         .op("Sqrt", &["v"], "s")
         .op("Div", &["d", "s"], "z")
@@ -254,9 +174,7 @@ fn a_layer_norm_in_pieces_becomes_one() {
     let mean = XS.iter().sum::<f64>() / 4.0;
     let scale = (XS.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / 4.0 + 1e-5).sqrt();
     let (gamma, beta) = ([1.0, 2.0, 3.0, 4.0], [0.5, 0.0, -0.5, 1.0]);
-    let expected: Vec<f64> = (0..4)
-        .map(|i| (XS[i] - mean) / scale * gamma[i] + beta[i])
-        .collect();
+    let expected: Vec<f64> = (0..4).map(|i| (XS[i] - mean) / scale * gamma[i] + beta[i]).collect();
     assert_close(&value(&graph, &XS), &expected);
 }
 
@@ -275,24 +193,12 @@ fn gamma_beta_and_scales_fold_into_dense_layers() {
         .op("Mul", &["a", "k"], "y")
         .graph("y");
     assert_eq!(operators(&graph), ["input", "layer norm", "dense"]);
-    assert!(
-        graph
-            .weights()
-            .all(|(_, weight)| weight.visibility == Visibility::Weight)
-    );
+    assert!(graph.weights().all(|(_, weight)| weight.visibility == Visibility::Weight));
     let mean = XS.iter().sum::<f64>() / 4.0;
     let scale = (XS.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / 4.0 + 1e-5).sqrt();
     let (gamma, beta) = ([1.0, 2.0, 3.0, 4.0], [0.5, 0.0, -0.5, 1.0]);
-    let n: Vec<f64> = (0..4)
-        .map(|i| (XS[i] - mean) / scale * gamma[i] + beta[i])
-        .collect();
-    let out = |j: usize| {
-        0.25 * ((0..4)
-            .map(|i| n[i] * f64::from(weights[i * 3 + j]))
-            .sum::<f64>()
-            + j as f64
-            + 1.0)
-    };
+    let n: Vec<f64> = (0..4).map(|i| (XS[i] - mean) / scale * gamma[i] + beta[i]).collect();
+    let out = |j: usize| 0.25 * ((0..4).map(|i| n[i] * f64::from(weights[i * 3 + j])).sum::<f64>() + j as f64 + 1.0);
     assert_close(&value(&graph, &XS), &[out(0), out(1), out(2)]);
 }
 
@@ -307,11 +213,7 @@ fn batch_norm_folds_into_the_convolution_before_it() {
             .weight("mean", &[2], &[0.1, 0.2])
             .weight("variance", &[2], &[4.0, 0.25])
             .op("Conv", &["x", "w"], "c")
-            .op(
-                "BatchNormalization",
-                &[kernel, "gain", "bias", "mean", "variance"],
-                "y",
-            )
+            .op("BatchNormalization", &[kernel, "gain", "bias", "mean", "variance"], "y")
     };
     let graph = model("c").graph("y");
     assert_eq!(operators(&graph), ["input", "convolution"]);
@@ -320,20 +222,13 @@ fn batch_norm_folds_into_the_convolution_before_it() {
     };
     let first = XS.iter().map(|x| norm(2.0 * x, 1.0, 0.5, 0.1, 4.0));
     let second = XS.iter().map(|x| norm(-x, 3.0, -0.5, 0.2, 0.25));
-    assert_close(
-        &value(&graph, &XS),
-        &first.chain(second).collect::<Vec<_>>(),
-    );
+    assert_close(&value(&graph, &XS), &first.chain(second).collect::<Vec<_>>());
     assert!(model("x").error("y").contains("'y' (BatchNormalization)"));
 }
 
 #[test]
 fn masks_are_recognised_and_fully_masked_rows_are_not() {
-    let masked = |values: &[f32]| {
-        x().weight("m", &[4], values)
-            .op("Add", &["x", "m"], "a")
-            .op("Softmax", &["a"], "y")
-    };
+    let masked = |values: &[f32]| x().weight("m", &[4], values).op("Add", &["x", "m"], "a").op("Softmax", &["a"], "y");
     for least in [-1e4, -1e9, f32::MIN, f32::NEG_INFINITY] {
         let graph = masked(&[0.0, least, 0.0, least]).graph("y");
         assert_eq!(operators(&graph), ["input", "mask", "softmax"]);
@@ -342,15 +237,9 @@ fn masks_are_recognised_and_fully_masked_rows_are_not() {
         assert_eq!(graph.weights().count(), 0);
     }
     let biased = masked(&[1.0, -1e4, 0.0, 0.0]).graph("y");
-    assert_eq!(
-        operators(&biased),
-        ["input", "add constant", "mask", "softmax"]
-    );
+    assert_eq!(operators(&biased), ["input", "add constant", "mask", "softmax"]);
     let all = [(XS[0] + 1.0).exp(), 0.0, XS[2].exp(), XS[3].exp()];
-    assert_close(
-        &value(&biased, &XS),
-        &all.map(|e| e / all.iter().sum::<f64>()),
-    );
+    assert_close(&value(&biased, &XS), &all.map(|e| e / all.iter().sum::<f64>()));
     assert!(!operators(&masked(&[-1e4; 4]).graph("y")).contains(&"mask"));
 }
 
@@ -363,43 +252,19 @@ fn constants_on_the_left_vectors_and_batches_multiply_as_in_the_standard() {
         .graph("y");
     let [a, b, c, d] = XS;
     let row = |p: f64, q: f64| [p * a + q * c, p * b + q * d];
-    assert_close(
-        &value(&left, &XS),
-        &[row(1.0, 2.0), row(3.0, 4.0), row(5.0, 6.0)].concat(),
-    );
-    let vector = x()
-        .weight("w", &[4], &[1.0, 2.0, 3.0, 4.0])
-        .op("MatMul", &["x", "w"], "y")
-        .graph("y");
-    assert_close(
-        &value(&vector, &XS),
-        &[XS[0] + 2.0 * XS[1] + 3.0 * XS[2] + 4.0 * XS[3]],
-    );
-    let square = Model::default()
-        .input("x", &["batch", "2", "2"])
-        .op("MatMul", &["x", "x"], "y")
-        .graph("y");
+    assert_close(&value(&left, &XS), &[row(1.0, 2.0), row(3.0, 4.0), row(5.0, 6.0)].concat());
+    let vector = x().weight("w", &[4], &[1.0, 2.0, 3.0, 4.0]).op("MatMul", &["x", "w"], "y").graph("y");
+    assert_close(&value(&vector, &XS), &[XS[0] + 2.0 * XS[1] + 3.0 * XS[2] + 4.0 * XS[3]]);
+    let square = Model::default().input("x", &["batch", "2", "2"]).op("MatMul", &["x", "x"], "y").graph("y");
     assert_eq!(operators(&square), ["input", "matrix product"]);
-    assert_close(
-        &value(&square, &XS),
-        &[a * a + b * c, a * b + b * d, c * a + d * c, c * b + d * d],
-    );
+    assert_close(&value(&square, &XS), &[a * a + b * c, a * b + b * d, c * a + d * c, c * b + d * d]);
 }
 
 #[test]
 fn slices_gathers_and_pads_follow_the_standard() {
     let slice = |starts: i64, ends: i64, steps: i64| {
-        let model = x()
-            .integers("s", &[starts])
-            .integers("e", &[ends])
-            .integers("a", &[1])
-            .integers("t", &[steps]);
-        value(
-            &model
-                .op("Slice", &["x", "s", "e", "a", "t"], "y")
-                .graph("y"),
-            &XS,
-        )
+        let model = x().integers("s", &[starts]).integers("e", &[ends]).integers("a", &[1]).integers("t", &[steps]);
+        value(&model.op("Slice", &["x", "s", "e", "a", "t"], "y").graph("y"), &XS)
     };
     assert_close(&slice(1, i64::MAX, 2), &[XS[1], XS[3]]);
     assert_close(&slice(-1, i64::MIN, -1), &[XS[3], XS[2], XS[1], XS[0]]);
@@ -408,50 +273,22 @@ fn slices_gathers_and_pads_follow_the_standard() {
         "Gather",
         &["x", "i"],
         "y",
-        vec![AttributeMessage {
-            name: "axis".into(),
-            integer: 1,
-            ..AttributeMessage::default()
-        }],
+        vec![AttributeMessage { name: "axis".into(), integer: 1, ..AttributeMessage::default() }],
     );
     assert_close(&value(&gather.graph("y"), &XS), &[XS[3], XS[0]]);
-    let pad = x()
-        .integers("p", &[0, 1, 0, 2])
-        .op("Pad", &["x", "p"], "y")
-        .graph("y");
-    assert_close(
-        &value(&pad, &XS),
-        &[0.0, XS[0], XS[1], XS[2], XS[3], 0.0, 0.0],
-    );
+    let pad = x().integers("p", &[0, 1, 0, 2]).op("Pad", &["x", "p"], "y").graph("y");
+    assert_close(&value(&pad, &XS), &[0.0, XS[0], XS[1], XS[2], XS[3], 0.0, 0.0]);
 }
 
 #[test]
 fn average_pooling_with_padding_counts_real_elements() {
-    let geometry = || {
-        vec![
-            integers("kernel_shape", &[2, 2]),
-            integers("pads", &[1, 1, 1, 1]),
-            integers("strides", &[2, 2]),
-        ]
-    };
+    let geometry =
+        || vec![integers("kernel_shape", &[2, 2]), integers("pads", &[1, 1, 1, 1]), integers("strides", &[2, 2])];
     let model = || Model::default().input("x", &["batch", "1", "2", "2"]);
-    let graph = model()
-        .node("AveragePool", &["x"], "y", geometry())
-        .graph("y");
+    let graph = model().node("AveragePool", &["x"], "y", geometry()).graph("y");
     assert_close(&value(&graph, &XS), &XS);
-    let counted = AttributeMessage {
-        name: "count_include_pad".into(),
-        integer: 1,
-        ..AttributeMessage::default()
-    };
-    let graph = model()
-        .node(
-            "AveragePool",
-            &["x"],
-            "y",
-            [geometry(), vec![counted]].concat(),
-        )
-        .graph("y");
+    let counted = AttributeMessage { name: "count_include_pad".into(), integer: 1, ..AttributeMessage::default() };
+    let graph = model().node("AveragePool", &["x"], "y", [geometry(), vec![counted]].concat()).graph("y");
     assert_close(&value(&graph, &XS), &XS.map(|x| x / 4.0));
     let graph = model().node("MaxPool", &["x"], "y", geometry()).graph("y");
     assert_close(&value(&graph, &XS), &XS);
@@ -459,26 +296,14 @@ fn average_pooling_with_padding_counts_real_elements() {
 
 #[test]
 fn a_public_structure_differs_in_weights_only() {
-    let graph = x()
-        .weight("w", &[4, 1], &[1.0; 4])
-        .scalar("k", 3.0)
-        .op("Relu", &["x"], "r")
-        .op("Mul", &["r", "k"], "m");
-    let graph = graph
-        .op("Add", &["m", "x"], "s")
-        .op("MatMul", &["s", "w"], "y")
-        .graph("y");
+    let graph =
+        x().weight("w", &[4, 1], &[1.0; 4]).scalar("k", 3.0).op("Relu", &["x"], "r").op("Mul", &["r", "k"], "m");
+    let graph = graph.op("Add", &["m", "x"], "s").op("MatMul", &["s", "w"], "y").graph("y");
     let public = graph.without_weights();
     assert_eq!(operators(&graph), operators(&public));
     assert!(graph.weights().all(|(_, weight)| weight.tensor().is_ok()));
-    assert!(
-        public.weights().count() == 1
-            && public.weights().all(|(_, weight)| weight.tensor().is_err())
-    );
-    let scales = public
-        .nodes()
-        .iter()
-        .flat_map(|node| node.operator.constants());
+    assert!(public.weights().count() == 1 && public.weights().all(|(_, weight)| weight.tensor().is_err()));
+    let scales = public.nodes().iter().flat_map(|node| node.operator.constants());
     assert!(
         scales
             .filter(|constant| constant.visibility == Visibility::Structural)

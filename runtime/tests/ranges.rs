@@ -177,10 +177,7 @@ fn static_ranges_are_close_enough_to_choose_windows() {
 fn single(graph: &Graph, data: &[f64]) -> Vec<f64> {
     let shape = graph.node(graph.inputs()[0].1).shape.clone();
     let input = Tensor::new(shape, data.to_vec()).unwrap();
-    reference::run(graph, &[input], &mut |_, _| {})
-        .unwrap()
-        .remove(0)
-        .data
+    reference::run(graph, &[input], &mut |_, _| {}).unwrap().remove(0).data
 }
 
 fn random_weights(random: &mut Random, count: usize) -> Vec<f32> {
@@ -202,33 +199,21 @@ fn a_dense_layer_behind_a_layer_norm_attains_its_bound() {
     let ranges = Ranges::analyse(&graph, &[InputRange::uniform(-1e4, 1e4)], Margin::NONE).unwrap();
     let bound = ranges.node(graph.outputs()[0].1);
     let mean = weights.iter().sum::<f32>() / 6.0;
-    let worst: Vec<f64> = weights
-        .iter()
-        .map(|weight| f64::from(weight - mean) * 1e4)
-        .collect();
+    let worst: Vec<f64> = weights.iter().map(|weight| f64::from(weight - mean) * 1e4).collect();
     let attained = single(&graph, &worst)[0];
-    assert!(
-        attained <= bound.upper && attained > 0.9999 * bound.upper,
-        "{attained} {bound:?}"
-    );
+    assert!(attained <= bound.upper && attained > 0.9999 * bound.upper, "{attained} {bound:?}");
     assert!((bound.lower + bound.upper).abs() < 1e-6);
 }
 
 fn product(matrix: &[f64], vector: &[f64]) -> Vec<f64> {
-    matrix
-        .chunks_exact(vector.len())
-        .map(|row| row.iter().zip(vector).map(|(a, b)| a * b).sum())
-        .collect()
+    matrix.chunks_exact(vector.len()).map(|row| row.iter().zip(vector).map(|(a, b)| a * b).sum()).collect()
 }
 
 /// Attention of three tokens of width 6 with two-dimensional queries and keys and values that are all 5, and the input
 /// whose logits are the greatest: q·k = z₁ᵀ·M·z₂ with M = W_q·W_kᵀ projected, at M's singular vectors.
 fn attention() -> (Graph, Tensor) {
     let mut random = Random(9);
-    let (query, key) = (
-        random_weights(&mut random, 12),
-        random_weights(&mut random, 12),
-    );
+    let (query, key) = (random_weights(&mut random, 12), random_weights(&mut random, 12));
     let graph = Model::default()
         .input("x", &["batch", "3", "6"])
         .weight("one", &[6], &[1.0; 6])
@@ -247,17 +232,10 @@ fn attention() -> (Graph, Tensor) {
         .op("MatMul", &["p", "v"], "y")
         .graph("y");
     let entry = |weights: &[f32], row: usize, column: usize| {
-        let mean = (0..6)
-            .map(|row| f64::from(weights[row * 2 + column]))
-            .sum::<f64>()
-            / 6.0;
+        let mean = (0..6).map(|row| f64::from(weights[row * 2 + column])).sum::<f64>() / 6.0;
         f64::from(weights[row * 2 + column]) - mean
     };
-    let term = |i: usize| {
-        (0..2)
-            .map(|c| entry(&query, i / 6, c) * entry(&key, i % 6, c))
-            .sum()
-    };
+    let term = |i: usize| (0..2).map(|c| entry(&query, i / 6, c) * entry(&key, i % 6, c)).sum();
     let forward: Vec<f64> = (0..36).map(term).collect();
     let backward: Vec<f64> = (0..36).map(|i| forward[i % 6 * 6 + i / 6]).collect();
     let mut z = vec![1.0, -2.0, 0.5, 0.3, 0.1, 0.1];
@@ -268,10 +246,7 @@ fn attention() -> (Graph, Tensor) {
     }
     let first: Vec<f64> = product(&forward, &z).iter().map(|x| x * 1e4).collect();
     let (second, third): (Vec<f64>, Vec<f64>) = z.iter().map(|x| (x * 1e4, x * -1e4)).unzip();
-    (
-        graph,
-        Tensor::new(vec![1, 3, 6], [first, second, third].concat()).unwrap(),
-    )
+    (graph, Tensor::new(vec![1, 3, 6], [first, second, third].concat()).unwrap())
 }
 
 #[test]
@@ -279,12 +254,7 @@ fn attention_logits_attain_their_bound_and_their_difference() {
     let (graph, worst) = attention();
     let ranges = Ranges::analyse(&graph, &[InputRange::uniform(-1e5, 1e5)], Margin::NONE).unwrap();
     let site = graph.sites().pop().unwrap().node;
-    let Some(SiteRange::Softmax {
-        input, difference, ..
-    }) = ranges.site(site)
-    else {
-        panic!("no softmax")
-    };
+    let Some(SiteRange::Softmax { input, difference, .. }) = ranges.site(site) else { panic!("no softmax") };
     let mut logits = Vec::new();
     reference::run(&graph, &[worst], &mut |id, value| {
         assert_inside(&ranges, &graph, id, value);
@@ -294,31 +264,18 @@ fn attention_logits_attain_their_bound_and_their_difference() {
     })
     .unwrap();
     assert!(logits[1] > 0.97 * input.upper, "{} {input:?}", logits[1]);
-    assert!(
-        logits[1] - logits[2] > 0.97 * difference.upper,
-        "{logits:?} {difference:?}"
-    );
+    assert!(logits[1] - logits[2] > 0.97 * difference.upper, "{logits:?} {difference:?}");
 }
 
 #[test]
 fn errors_of_logits_and_of_softmax_weights_reach_what_follows() {
     let (graph, worst) = attention();
-    let (logits, weights) = (
-        graph.sites().pop().unwrap().node,
-        graph.sites().pop().unwrap().node,
-    );
+    let (logits, weights) = (graph.sites().pop().unwrap().node, graph.sites().pop().unwrap().node);
     let logits = graph.node(logits).inputs[0];
     // A logit may be off by 50, a softmax weight by 0.1; the rest is exact.
     let margin = |id: NodeId| {
-        let absolute = if id == logits {
-            50.0
-        } else {
-            f64::from(u8::from(id == weights)) * 0.1
-        };
-        Margin {
-            relative: 0.0,
-            absolute,
-        }
+        let absolute = if id == logits { 50.0 } else { f64::from(u8::from(id == weights)) * 0.1 };
+        Margin { relative: 0.0, absolute }
     };
     let boxes = [InputRange::uniform(-1e5, 1e5)];
     let ranges = Ranges::analyse_with(&graph, &boxes, &|node| margin(node.id)).unwrap();
@@ -326,11 +283,7 @@ fn errors_of_logits_and_of_softmax_weights_reach_what_follows() {
     reference::run_altered(&graph, &[worst], &mut |id, value| {
         let size = margin(id).absolute;
         for (index, x) in value.data.iter_mut().enumerate() {
-            *x += if id == logits && index % 3 == 2 {
-                -size
-            } else {
-                size
-            };
+            *x += if id == logits && index % 3 == 2 { -size } else { size };
         }
         assert_inside(&ranges, &graph, id, value);
         observed.record(&graph, id, value);
@@ -341,10 +294,7 @@ fn errors_of_logits_and_of_softmax_weights_reach_what_follows() {
     }
     // The values are all 5: a mean of them moves only because the weights do not add up to one.
     let bound = ranges.node(graph.outputs()[0].1);
-    assert!(
-        (bound.upper - 6.5).abs() < 1e-6 && (bound.lower - 3.5).abs() < 1e-6,
-        "{bound:?}"
-    );
+    assert!((bound.upper - 6.5).abs() < 1e-6 && (bound.lower - 3.5).abs() < 1e-6, "{bound:?}");
 }
 
 #[test]
@@ -361,28 +311,17 @@ fn a_variance_behind_a_convolution_is_attained_at_a_corner() {
         .graph("y");
     let ranges = Ranges::analyse(&graph, &[InputRange::uniform(-1.0, 3.0)], Margin::NONE).unwrap();
     let site = graph.sites()[0].node;
-    let Some(SiteRange::Normalisation { variance, .. }) = ranges.site(site) else {
-        panic!("no layer norm")
-    };
+    let Some(SiteRange::Normalisation { variance, .. }) = ranges.site(site) else { panic!("no layer norm") };
     let mut greatest = 0.0_f64;
     for corner in 0..16 {
-        let data: Vec<f64> = (0..4)
-            .map(|pixel| if corner >> pixel & 1 == 1 { 3.0 } else { -1.0 })
-            .collect();
+        let data: Vec<f64> = (0..4).map(|pixel| if corner >> pixel & 1 == 1 { 3.0 } else { -1.0 }).collect();
         let mut observed = Observed::new(&graph);
-        observed
-            .run(&graph, &[Tensor::new(vec![1, 1, 2, 2], data).unwrap()])
-            .unwrap();
-        let Some((_, SiteRange::Normalisation { variance, .. })) = observed.sites().next() else {
-            panic!("not seen")
-        };
+        observed.run(&graph, &[Tensor::new(vec![1, 1, 2, 2], data).unwrap()]).unwrap();
+        let Some((_, SiteRange::Normalisation { variance, .. })) = observed.sites().next() else { panic!("not seen") };
         greatest = greatest.max(variance.upper);
     }
     // Centre and reach are bounded apart, so equality is not expected, but no more than a factor of two is lost.
-    assert!(
-        greatest <= variance.upper && greatest > 0.5 * variance.upper,
-        "{greatest} {variance:?}"
-    );
+    assert!(greatest <= variance.upper && greatest > 0.5 * variance.upper, "{greatest} {variance:?}");
 }
 
 #[test]
@@ -395,13 +334,7 @@ fn masked_positions_neither_widen_a_softmax_nor_escape_it() {
         .graph("y");
     let ranges = Ranges::analyse(&graph, &[InputRange::uniform(-4.0, 4.0)], Margin::NONE).unwrap();
     let site = graph.sites()[0].node;
-    let Some(SiteRange::Softmax {
-        input,
-        below_maximum,
-        denominator,
-        ..
-    }) = ranges.site(site)
-    else {
+    let Some(SiteRange::Softmax { input, below_maximum, denominator, .. }) = ranges.site(site) else {
         panic!("no softmax")
     };
     assert!(input.lower >= -4.001 && below_maximum.lower >= -8.001 && denominator.upper < 2.001);

@@ -2,12 +2,12 @@
 
 use crate::failure::Failure;
 use crate::report::Context;
+use ::synth::expression::{Expression, parse_rational};
+use ::synth::minimax::{self, Basis, Domain, Norm, Options, Problem};
 use clap::Args;
 use serde::Serialize;
 use std::fmt::Write;
 use std::time::Instant;
-use synth::expression::{Expression, parse_rational};
-use synth::minimax::{self, Basis, Domain, Norm, Options, Problem};
 
 /// Fits the best polynomial of a degree, in the sense of the largest error.
 ///

@@ -3,6 +3,7 @@
 use crate::failure::Failure;
 use crate::report::{Context, table};
 use clap::Args;
+use runtime::graph::Axes;
 use serde::Serialize;
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -43,7 +44,7 @@ impl Inspect {
     /// Reads and prints; fails with exit code 2 if something is unsupported.
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
         let bytes = read(&self.model)?;
-        let inspection = runtime::graph::inspect(&bytes, self.batch).map_err(Failure::input)?;
+        let inspection = runtime::graph::inspect(&bytes, &Axes::batch(self.batch));
         let problem = inspection.problem.as_ref().map(ToString::to_string);
         let report = Report {
             producer: inspection.producer,

@@ -2,11 +2,17 @@
 
 pub mod catalog;
 #[cfg(feature = "generate")]
+pub mod demo;
+#[cfg(feature = "generate")]
 pub mod fit;
+#[cfg(feature = "generate")]
+pub mod goals;
 pub mod inspect;
 pub mod keys;
 pub mod party;
 pub mod plan;
 pub mod run;
+#[cfg(feature = "generate")]
+pub mod synth;
 pub mod tune;
 pub mod verify;

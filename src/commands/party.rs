@@ -5,7 +5,7 @@ use crate::commands::{inspect, plan, tune};
 use crate::failure::Failure;
 use crate::report::Context;
 use clap::Args;
-use runtime::arrays::{Output, write_npz};
+use runtime::arrays::{Elements, Output, write_npz};
 use runtime::circuit;
 use runtime::deployment::PartyConfig;
 use runtime::graph::{Graph, Tensor};
@@ -78,8 +78,7 @@ impl Party {
         let endpoint = config.endpoint().map_err(Failure::input)?;
         let digest = transport::Digest(*checked.digest().bytes());
         let shaping = config.shaping().map_err(Failure::input)?;
-        let mut mesh =
-            tls::connect(&endpoint, &config.terms(digest), config.limits(), shaping).map_err(peer)?;
+        let mut mesh = tls::connect(&endpoint, &config.terms(digest), config.limits(), shaping).map_err(peer)?;
         let report = execute(&config, &checked, &owned, &mut mesh);
         if report.is_err() {
             mesh.abort(AbortReason::LocalFailure);
@@ -147,9 +146,8 @@ fn execute(
     let party = |party: transport::Party| circuit::Party(party.0);
     runner.share_weights(party(config.owners.model), owned.weights.as_ref(), transport).map_err(failed)?;
     let given = owned.inputs.as_ref().and_then(|tensors| tensors.first()).and_then(|t| t.shape.first().copied());
-    let count = runner
-        .announce(party(config.owners.input), given.map(|count| count as u64), transport)
-        .map_err(failed)?;
+    let count =
+        runner.announce(party(config.owners.input), given.map(|count| count as u64), transport).map_err(failed)?;
     let batch = checked.plan().model.batch as u64;
     let runs = count.div_ceil(batch);
     let runs_started = Instant::now();
@@ -178,8 +176,11 @@ fn execute(
     let traffic = transport.finish().map_err(peer)?;
     if let Some(path) = &config.output {
         let names: Vec<&str> = checked.lowered().output_names().collect();
-        let arrays: Vec<Output<'_>> =
-            names.iter().zip(&outputs).map(|(name, tensor)| Output::reals(name, tensor)).collect();
+        let arrays: Vec<Output<'_>> = names
+            .iter()
+            .zip(&outputs)
+            .map(|(name, tensor)| Output { name, shape: &tensor.shape, elements: Elements::Double(&tensor.data) })
+            .collect();
         write_npz(path, &arrays).map_err(Failure::input)?;
     }
     Ok(Report {

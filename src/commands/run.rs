@@ -289,7 +289,10 @@ pub fn text(report: &Report) -> String {
         report.preprocessing.weight_bytes,
     );
     if let (Some(error), Some(agreement)) = (report.max_abs_error, report.agreement) {
-        out.push_str(&format!("agreement with the plain model {:.2} %, worst score error {error:.2e}\n", 100.0 * agreement));
+        out.push_str(&format!(
+            "agreement with the plain model {:.2} %, worst score error {error:.2e}\n",
+            100.0 * agreement
+        ));
     }
     out
 }

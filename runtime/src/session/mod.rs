@@ -144,12 +144,7 @@ impl Runner {
     }
 
     /// Tells all parties how many inputs there will be: a public number that the input's owner gives.
-    pub fn announce(
-        &mut self,
-        owner: Party,
-        count: Option<u64>,
-        transport: &mut dyn Transport,
-    ) -> Result<u64, Error> {
+    pub fn announce(&mut self, owner: Party, count: Option<u64>, transport: &mut dyn Transport) -> Result<u64, Error> {
         let position = Position { run: PARAMETER_RUN, round: 1 };
         let kind = Kind::Parameters;
         if owner == self.me {

@@ -64,7 +64,13 @@ pub fn find(
             choices.insert(site.node, choice.clone());
             match prove(request, single, &choices, formats, ownership, site) {
                 Ok((rounds, bytes)) => {
-                    admissible.push(Candidate { choice: choice.clone(), record: record.clone(), error: *error, rounds, bytes });
+                    admissible.push(Candidate {
+                        choice: choice.clone(),
+                        record: record.clone(),
+                        error: *error,
+                        rounds,
+                        bytes,
+                    });
                 }
                 Err(reason) => {
                     refusals.insert(index, reason);
@@ -164,7 +170,8 @@ fn options(
     formats: Formats,
 ) -> Result<Vec<(Choice, ChoiceRecord, f64)>, Error> {
     let activation = formats.activation();
-    let of = |function: catalogs::Function| entries.iter().filter(move |named| named.certified.claim().function == function);
+    let of =
+        |function: catalogs::Function| entries.iter().filter(move |named| named.certified.claim().function == function);
     let input = |named: &Named| format_of(named.certified.program().input());
     let output = |named: &Named| format_of(named.certified.program().output());
     let exact_relu = |named: &&Named| {
@@ -180,7 +187,8 @@ fn options(
             })?;
             for named in of(function).filter(|named| input(named) == activation && output(named) == activation) {
                 let choice = Choice::Unary { entry: named.certified.clone() };
-                let error = named.certified.claim().bound.to_f64_lossy() * named.certified.claim().norm.absolute.to_f64_lossy().max(1.0);
+                let error = named.certified.claim().bound.to_f64_lossy()
+                    * named.certified.claim().norm.absolute.to_f64_lossy().max(1.0);
                 options.push((choice, ChoiceRecord::Unary { entry: named.record.clone() }, error));
             }
         }

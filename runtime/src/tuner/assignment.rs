@@ -54,7 +54,10 @@ pub fn solve(
 pub fn most_accurate(candidates: &[Vec<Candidate>]) -> Vec<usize> {
     let best = |options: &Vec<Candidate>| {
         let order = options.iter().enumerate().min_by(|a, b| {
-            a.1.error.total_cmp(&b.1.error).then(a.1.bytes.total_cmp(&b.1.bytes)).then(a.1.rounds.total_cmp(&b.1.rounds))
+            a.1.error
+                .total_cmp(&b.1.error)
+                .then(a.1.bytes.total_cmp(&b.1.bytes))
+                .then(a.1.rounds.total_cmp(&b.1.rounds))
         });
         order.map_or(0, |(index, _)| index)
     };

@@ -126,8 +126,7 @@ pub struct Tuned {
 pub fn tune(request: &Request<'_>, progress: &mut dyn FnMut(Progress)) -> Result<Tuned, Error> {
     check_request(request)?;
     let formats = Formats::default();
-    let ownership =
-        Ownership { input: Party(request.parties.input), output: Party(request.parties.output) };
+    let ownership = Ownership { input: Party(request.parties.input), output: Party(request.parties.output) };
     let single = Graph::import(request.model, 1)?;
     let candidates = admissible::find(request, &single, formats, ownership, progress)?;
     let sensitivities = sensitivity::measure(request, &single)?;
@@ -149,8 +148,7 @@ pub fn tune(request: &Request<'_>, progress: &mut dyn FnMut(Progress)) -> Result
         }
         tried += 1;
         progress(Progress::Simulation { candidate: tried });
-        let (plan, structure) =
-            draft(request, &candidates, &chosen, &sensitivities, formats, ownership)?;
+        let (plan, structure) = draft(request, &candidates, &chosen, &sensitivities, formats, ownership)?;
         let verdict = reference.judge(&plan, &structure, request)?;
         if verdict.error <= request.error_max && verdict.agreement >= request.agreement_min {
             let measured = Measured {
@@ -207,7 +205,8 @@ fn draft(
     let graph = Graph::import(request.model, request.batch)?;
     let structure = graph.without_weights();
     let sites = structure.sites();
-    let choices = sites.iter().enumerate().map(|(index, site)| (site.node, candidates[index][chosen[index]].choice.clone()));
+    let choices =
+        sites.iter().enumerate().map(|(index, site)| (site.node, candidates[index][chosen[index]].choice.clone()));
     let lowered = circuit::lower::lower(&structure, &choices.collect(), formats, ownership)?;
     let schedule = circuit::schedule(&lowered.circuit, &catalogs::protocol::rss3::Rss3)?;
     let bytes = schedule.bytes(crate::transport::HEADER_BYTES as u64);

@@ -39,28 +39,16 @@ pub struct Certification {
 const POINT_BITS: u32 = 96;
 
 /// Bounds the minimax error of the problem from below, and the error of `fit` by sampling.
-pub fn certify(
-    problem: &Problem,
-    fit: &Fit,
-    options: &Options,
-) -> Result<Certification, MinimaxError> {
+pub fn certify(problem: &Problem, fit: &Fit, options: &Options) -> Result<Certification, MinimaxError> {
     let lower_bound = lower_bound(problem, fit)?;
-    let sampler = Sampler {
-        target: problem.target,
-        norm: &problem.norm,
-        basis: &problem.basis,
-        precision: fit.precision,
-    };
+    let sampler =
+        Sampler { target: problem.target, norm: &problem.norm, basis: &problem.basis, precision: fit.precision };
     // An odd multiple shares only the ends with the scans of the fit.
     let count = 5 * options.density.max(2) * (problem.basis.exponents().len() + 2) + 1;
     let scan = sampler.scan(&problem.domain, count)?;
     let sampled_upper_bound = largest_error(&sampler, &scan, &fit.coefficients, 40)?;
     let samples = scan.iter().map(Vec::len).sum();
-    Ok(Certification {
-        lower_bound,
-        sampled_upper_bound,
-        samples,
-    })
+    Ok(Certification { lower_bound, sampled_upper_bound, samples })
 }
 
 fn lower_bound(problem: &Problem, fit: &Fit) -> Result<Float, MinimaxError> {
@@ -69,11 +57,7 @@ fn lower_bound(problem: &Problem, fit: &Fit) -> Result<Float, MinimaxError> {
         Some(parity) => problem.basis.of_parity(parity.remainder()),
         None => problem.basis.clone(),
     };
-    let points: Vec<Float> = fit
-        .extrema
-        .iter()
-        .map(|extremum| round_within(&extremum.x, &problem.domain))
-        .collect();
+    let points: Vec<Float> = fit.extrema.iter().map(|extremum| round_within(&extremum.x, &problem.domain)).collect();
     let Some(measure) = annihilator(&basis, &points) else {
         return Ok(Float::new(precision));
     };
@@ -82,16 +66,10 @@ fn lower_bound(problem: &Problem, fit: &Fit) -> Result<Float, MinimaxError> {
     let mut denominator = Float::new(precision);
     let mirrored = fit.folded.map(|parity| parity == Parity::Odd);
     for (mass, x) in measure.iter().zip(&points) {
-        let mut atoms = vec![(
-            Float::with_val(precision, x),
-            Float::with_val(precision, mass),
-        )];
+        let mut atoms = vec![(Float::with_val(precision, x), Float::with_val(precision, mass))];
         if let Some(flip) = mirrored {
             let mass = Float::with_val(precision, mass);
-            atoms.push((
-                Float::with_val(precision, -x),
-                if flip { -mass } else { mass },
-            ));
+            atoms.push((Float::with_val(precision, -x), if flip { -mass } else { mass }));
         }
         for (x, mass) in atoms.iter().filter(|(_, mass)| !mass.is_zero()) {
             let value = finite_value(problem.target, x, precision)?;
@@ -113,11 +91,7 @@ fn lower_bound(problem: &Problem, fit: &Fit) -> Result<Float, MinimaxError> {
     let safe = numerator.abs() - &rounding;
     let bound = safe / (denominator + rounding);
     let margin = Float::with_val(precision, &bound >> (precision - 48));
-    Ok(
-        Float::with_val_round(fit.precision, bound - margin, Round::Down)
-            .0
-            .max(&Float::new(53)),
-    )
+    Ok(Float::with_val_round(fit.precision, bound - margin, Round::Down).0.max(&Float::new(53)))
 }
 
 /// The point with few bits, but still in the domain.
@@ -125,11 +99,7 @@ fn round_within(x: &Float, domain: &Domain) -> Float {
     [Round::Nearest, Round::Up, Round::Down]
         .into_iter()
         .map(|round| Float::with_val_round(POINT_BITS, x, round).0)
-        .find(|rounded| {
-            rounded
-                .to_rational()
-                .is_some_and(|point| domain.contains(&point))
-        })
+        .find(|rounded| rounded.to_rational().is_some_and(|point| domain.contains(&point)))
         .unwrap_or_else(|| x.clone())
 }
 
@@ -142,32 +112,16 @@ fn annihilator(basis: &Basis, points: &[Float]) -> Option<Vec<Rational>> {
         return None;
     }
     let exact: Option<Vec<Rational>> = points.iter().map(Float::to_rational).collect();
-    let variables: Vec<Rational> = exact?
-        .iter()
-        .map(|point| basis.scaling().exact(point))
-        .collect();
+    let variables: Vec<Rational> = exact?.iter().map(|point| basis.scaling().exact(point)).collect();
     if let Some(masses) = divided_difference(basis.exponents(), &variables) {
         return Some(masses);
     }
-    let common = variables.iter().fold(Integer::from(1), |common, variable| {
-        common.lcm(variable.denom())
-    });
-    let scaled: Vec<Integer> = variables
-        .iter()
-        .map(|variable| Rational::from(variable * &common).numer().clone())
-        .collect();
+    let common = variables.iter().fold(Integer::from(1), |common, variable| common.lcm(variable.denom()));
+    let scaled: Vec<Integer> =
+        variables.iter().map(|variable| Rational::from(variable * &common).numer().clone()).collect();
     let power = |exponent: u32| scaled.iter().map(|t| t.clone().pow(exponent)).collect();
-    let matrix = basis
-        .exponents()
-        .iter()
-        .map(|&exponent| power(exponent))
-        .collect();
-    Some(
-        kernel(matrix, points.len())
-            .into_iter()
-            .map(Rational::from)
-            .collect(),
-    )
+    let matrix = basis.exponents().iter().map(|&exponent| power(exponent)).collect();
+    Some(kernel(matrix, points.len()).into_iter().map(Rational::from).collect())
 }
 
 /// The masses in closed form where the exponents are `first + step * k` and the points are as many
@@ -214,8 +168,7 @@ fn kernel(mut matrix: Vec<Vec<Integer>>, columns: usize) -> Vec<Integer> {
             }
             let factor = row[step].clone();
             for (entry, above) in row.iter_mut().zip(&upper) {
-                let crossed =
-                    Integer::from(&upper[step] * &*entry) - Integer::from(&factor * above);
+                let crossed = Integer::from(&upper[step] * &*entry) - Integer::from(&factor * above);
                 *entry = crossed.div_exact(&previous);
             }
         }
@@ -231,10 +184,7 @@ mod tests {
 
     #[test]
     fn closed_form_and_elimination_agree() {
-        let variables: Vec<Rational> = [-7, -3, 2, 5]
-            .iter()
-            .map(|&numerator| Rational::from((numerator, 8)))
-            .collect();
+        let variables: Vec<Rational> = [-7, -3, 2, 5].iter().map(|&numerator| Rational::from((numerator, 8))).collect();
         for exponents in [[0, 1, 2], [1, 3, 5], [2, 4, 6]] {
             let masses = divided_difference(&exponents, &variables).unwrap();
             for exponent in exponents {
@@ -244,34 +194,21 @@ mod tests {
             }
         }
         assert_eq!(divided_difference(&[0, 1, 3], &variables), None);
-        assert_eq!(
-            divided_difference(&[0, 2], &[1.into(), (-1).into(), 2.into()]),
-            None
-        );
+        assert_eq!(divided_difference(&[0, 2], &[1.into(), (-1).into(), 2.into()]), None);
     }
 
     #[test]
     fn kernels_annihilate() {
-        let cases: [&[&[i32]]; 4] = [
-            &[&[1, 2, 3], &[4, 5, 6]],
-            &[&[0, 0, 0], &[1, 2, 3]],
-            &[&[1, 2, 9], &[2, 4, 5]],
-            &[],
-        ];
+        let cases: [&[&[i32]]; 4] =
+            [&[&[1, 2, 3], &[4, 5, 6]], &[&[0, 0, 0], &[1, 2, 3]], &[&[1, 2, 9], &[2, 4, 5]], &[]];
         for case in cases {
             let columns = case.first().map_or(1, |row| row.len());
-            let matrix: Vec<Vec<Integer>> = case
-                .iter()
-                .map(|row| row.iter().map(|&entry| entry.into()).collect())
-                .collect();
+            let matrix: Vec<Vec<Integer>> =
+                case.iter().map(|row| row.iter().map(|&entry| entry.into()).collect()).collect();
             let vector = kernel(matrix.clone(), columns);
             assert!(vector.iter().any(|entry| *entry != 0), "{case:?}");
             for row in matrix {
-                let moment: Integer = row
-                    .iter()
-                    .zip(&vector)
-                    .map(|(a, b)| Integer::from(a * b))
-                    .sum();
+                let moment: Integer = row.iter().zip(&vector).map(|(a, b)| Integer::from(a * b)).sum();
                 assert_eq!(moment, 0, "{case:?}");
             }
         }

@@ -36,16 +36,9 @@ struct Fraction {
 impl Fraction {
     /// The same fraction with numerator and denominator times `factor`.
     fn scaled(&self, factor: &Float) -> Self {
-        let times = |coefficients: &[Float]| {
-            coefficients
-                .iter()
-                .map(|it| Float::with_val(it.prec(), it * factor))
-                .collect()
-        };
-        Self {
-            numerator: times(&self.numerator),
-            denominator: times(&self.denominator),
-        }
+        let times =
+            |coefficients: &[Float]| coefficients.iter().map(|it| Float::with_val(it.prec(), it * factor)).collect();
+        Self { numerator: times(&self.numerator), denominator: times(&self.denominator) }
     }
 }
 
@@ -90,11 +83,7 @@ impl<'a> Correction<'a> {
         let density = options.density.max(2);
         let scan = sampler.scan(domain, density * (functions + 2))?;
         refuse_poles(&sampler, &scan)?;
-        let points: Vec<Sample> = sampler
-            .scan(domain, 3 * (functions + 2))?
-            .into_iter()
-            .flatten()
-            .collect();
+        let points: Vec<Sample> = sampler.scan(domain, 3 * (functions + 2))?.into_iter().flatten().collect();
         let scaling = denominator.scaling();
         let below: Vec<Vec<Float>> = scan
             .iter()
@@ -104,11 +93,7 @@ impl<'a> Correction<'a> {
         let above = scan.iter().flatten().map(|sample| sample.row.as_slice());
         let frames = (
             Frame::new(above, sampler.basis.exponents().len(), precision),
-            Frame::new(
-                below.iter().map(Vec::as_slice),
-                denominator.exponents().len(),
-                precision,
-            ),
+            Frame::new(below.iter().map(Vec::as_slice), denominator.exponents().len(), precision),
         );
         if frames.0.lost_bits().max(frames.1.lost_bits()) + 128 > precision {
             return Err(MinimaxError::DependentBasis { functions });
@@ -116,17 +101,7 @@ impl<'a> Correction<'a> {
         let low = Float::with_val(precision, &problem.low);
         let high = Float::with_val(precision, &problem.high);
         let scale = scale(&scan, precision);
-        Ok(Self {
-            sampler,
-            denominator,
-            frames,
-            scan,
-            points,
-            low,
-            high,
-            scale,
-            options,
-        })
+        Ok(Self { sampler, denominator, frames, scan, points, low, high, scale, options })
     }
 
     /// The largest magnitude of the target in units of the norm.
@@ -166,31 +141,17 @@ impl<'a> Correction<'a> {
                 best = next;
             }
         }
-        Err(MinimaxError::Stalled {
-            exchanges: self.options.exchanges,
-            excess: decimal(&(best.error / &self.scale)),
-        })
+        Err(MinimaxError::Stalled { exchanges: self.options.exchanges, excess: decimal(&(best.error / &self.scale)) })
     }
 
     /// The best polynomial, over the denominator one.
     fn anchor(&self) -> Result<Fraction, MinimaxError> {
         let precision = self.sampler.precision;
-        let rough = Options {
-            gap: 1e-6,
-            ..self.options.clone()
-        };
-        let exchange = Exchange::new(
-            self.sampler.clone(),
-            self.frames.0.clone(),
-            self.scan.clone(),
-            &rough,
-        );
+        let rough = Options { gap: 1e-6, ..self.options.clone() };
+        let exchange = Exchange::new(self.sampler.clone(), self.frames.0.clone(), self.scan.clone(), &rough);
         let mut denominator = vec![Float::new(precision); self.denominator.exponents().len()];
         denominator[0] = Float::with_val(precision, 1);
-        Ok(Fraction {
-            numerator: exchange.run()?.coefficients,
-            denominator,
-        })
+        Ok(Fraction { numerator: exchange.run()?.coefficients, denominator })
     }
 
     /// A fraction whose denominator leaves its range between the points, brought back: scaled, and
@@ -206,30 +167,20 @@ impl<'a> Correction<'a> {
         }
         let middle = Float::with_val(precision, &self.low + &self.high) / 2u32;
         if *least <= 0 || self.low == self.high {
-            return Ok(Measured {
-                error: infinity(precision),
-                ..next
-            });
+            return Ok(Measured { error: infinity(precision), ..next });
         }
         // The centre of the denominator's range goes to the centre of the range allowed; if it is
         // still too wide, it shrinks towards the centre.
-        let factor =
-            Float::with_val(precision, &middle * 2u32) / Float::with_val(precision, least + most);
+        let factor = Float::with_val(precision, &middle * 2u32) / Float::with_val(precision, least + most);
         let half = Float::with_val(precision, most - least) / 2u32 * &factor;
         let room = Float::with_val(precision, &self.high - &self.low) / 2u32;
-        let share = if half > room {
-            room / half
-        } else {
-            Float::with_val(precision, 1)
-        };
+        let share = if half > room { room / half } else { Float::with_val(precision, 1) };
         let rest = Float::with_val(precision, 1) - &share;
         let share = share * factor;
         let other = anchor.scaled(&middle);
         let mixed = |ours: &[Float], theirs: &[Float]| -> Vec<Float> {
             let pairs = ours.iter().zip(theirs);
-            pairs
-                .map(|(a, b)| Float::with_val(precision, a * &share + b * &rest))
-                .collect()
+            pairs.map(|(a, b)| Float::with_val(precision, a * &share + b * &rest)).collect()
         };
         self.measure(Fraction {
             numerator: mixed(&next.fraction.numerator, &other.numerator),
@@ -261,32 +212,16 @@ impl<'a> Correction<'a> {
                 let signed = |value: &Float| Float::with_val(precision, value * sign);
                 let factor = signed(&sample.value) - aim;
                 let mut form: Vec<Float> = upper.iter().map(|entry| -signed(entry)).collect();
-                form.extend(
-                    lower
-                        .iter()
-                        .map(|entry| Float::with_val(precision, entry * &factor)),
-                );
+                form.extend(lower.iter().map(|entry| Float::with_val(precision, entry * &factor)));
                 form.push(Float::with_val(precision, -&previous));
-                simplex.add(Row {
-                    form,
-                    bound: Float::new(precision),
-                });
+                simplex.add(Row { form, bound: Float::new(precision) });
             }
             let mut form = vec![Float::new(precision); above];
             form.extend(lower.iter().cloned());
             form.push(Float::new(precision));
-            let opposite = form
-                .iter()
-                .map(|entry| Float::with_val(precision, -entry))
-                .collect();
-            simplex.add(Row {
-                form,
-                bound: self.high.clone(),
-            });
-            simplex.add(Row {
-                form: opposite,
-                bound: Float::with_val(precision, -&self.low),
-            });
+            let opposite = form.iter().map(|entry| Float::with_val(precision, -entry)).collect();
+            simplex.add(Row { form, bound: self.high.clone() });
+            simplex.add(Row { form: opposite, bound: Float::with_val(precision, -&self.low) });
         }
         let tolerance = Float::with_val(precision, aim * &self.low) * (self.options.gap / 64.0);
         simplex.optimise(&tolerance)?;
@@ -299,10 +234,7 @@ impl<'a> Correction<'a> {
     }
 
     fn monomials(&self, x: &Float) -> Vec<Float> {
-        let t = self
-            .denominator
-            .scaling()
-            .variable(x, self.sampler.precision);
+        let t = self.denominator.scaling().variable(x, self.sampler.precision);
         self.denominator.monomials(&t)
     }
 
@@ -313,11 +245,7 @@ impl<'a> Correction<'a> {
     }
 
     fn below(&self, x: &Float, fraction: &Fraction) -> Float {
-        dot(
-            &self.monomials(x),
-            &fraction.denominator,
-            self.sampler.precision,
-        )
+        dot(&self.monomials(x), &fraction.denominator, self.sampler.precision)
     }
 
     /// The true error and denominator range of a fraction, with its extrema.
@@ -329,60 +257,35 @@ impl<'a> Correction<'a> {
             let sample = self.sampler.sample(x)?;
             Ok(sample.map_or_else(|| Float::new(precision), |it| self.error(&it, &fraction)))
         };
-        let below_at =
-            |x: &Float| -> Result<Float, MinimaxError> { Ok(self.below(x, &fraction) - &middle) };
+        let below_at = |x: &Float| -> Result<Float, MinimaxError> { Ok(self.below(x, &fraction) - &middle) };
         let mut error = Float::new(precision);
         let mut range: Option<(Float, Float)> = None;
         let mut extrema = Vec::new();
         let mut turning = Vec::new();
         for piece in &self.scan {
-            let errors: Vec<(&Float, Float)> = piece
-                .iter()
-                .map(|sample| (&sample.x, self.error(sample, &fraction)))
-                .collect();
-            errors
-                .iter()
-                .for_each(|(_, value)| error.max_mut(&value.as_abs()));
+            let errors: Vec<(&Float, Float)> =
+                piece.iter().map(|sample| (&sample.x, self.error(sample, &fraction))).collect();
+            errors.iter().for_each(|(_, value)| error.max_mut(&value.as_abs()));
             let floor = Float::with_val(precision, &error / 2u32);
             extrema.extend(local_extrema(&errors, &error_at, &floor, bits)?);
-            let below: Vec<(&Float, Float)> = piece
-                .iter()
-                .map(|sample| (&sample.x, self.below(&sample.x, &fraction) - &middle))
-                .collect();
-            turning.extend(local_extrema(
-                &below,
-                &below_at,
-                &Float::new(precision),
-                bits,
-            )?);
+            let below: Vec<(&Float, Float)> =
+                piece.iter().map(|sample| (&sample.x, self.below(&sample.x, &fraction) - &middle)).collect();
+            turning.extend(local_extrema(&below, &below_at, &Float::new(precision), bits)?);
             for (_, value) in below {
                 widen(&mut range, value + &middle);
             }
         }
-        extrema
-            .iter()
-            .for_each(|extremum| error.max_mut(&extremum.error.as_abs()));
+        extrema.iter().for_each(|extremum| error.max_mut(&extremum.error.as_abs()));
         for extremum in &turning {
-            widen(
-                &mut range,
-                Float::with_val(precision, &extremum.error + &middle),
-            );
+            widen(&mut range, Float::with_val(precision, &extremum.error + &middle));
         }
-        extrema.extend(turning.into_iter().map(|it| Extremum {
-            error: Float::new(precision),
-            ..it
-        }));
+        extrema.extend(turning.into_iter().map(|it| Extremum { error: Float::new(precision), ..it }));
         let range = range.unwrap_or_else(|| (self.low.clone(), self.high.clone()));
         if range.0 <= 0 {
             // A pole between the points: the fraction is unusable, its extrema are not.
             error = infinity(precision);
         }
-        Ok(Measured {
-            fraction,
-            error,
-            range,
-            extrema,
-        })
+        Ok(Measured { fraction, error, range, extrema })
     }
 
     /// The extrema of a fraction join the points.
@@ -401,11 +304,7 @@ impl<'a> Correction<'a> {
         let scaled = |value: &Float| Float::with_val(precision, value * &factor);
         let near = Float::with_val(precision, 1) - (Float::with_val(precision, 1) >> 20u32);
         let near = near * &best.error;
-        let extrema = best
-            .extrema
-            .into_iter()
-            .filter(|it| *it.error.as_abs() >= near)
-            .collect();
+        let extrema = best.extrema.into_iter().filter(|it| *it.error.as_abs() >= near).collect();
         RationalFit {
             numerator: best.fraction.numerator.iter().map(scaled).collect(),
             denominator: best.fraction.denominator.iter().map(scaled).collect(),

@@ -35,41 +35,21 @@ struct Levelled {
 }
 
 impl<'a> Exchange<'a> {
-    pub fn new(
-        sampler: Sampler<'a>,
-        frame: Frame,
-        scan: Vec<Vec<Sample>>,
-        options: &'a Options,
-    ) -> Self {
+    pub fn new(sampler: Sampler<'a>, frame: Frame, scan: Vec<Vec<Sample>>, options: &'a Options) -> Self {
         let precision = sampler.precision;
         let functions = sampler.basis.exponents().len();
         let scale = scale(&scan, precision);
         let negligible = Float::with_val(precision, &scale >> (precision - 64));
         // Far outside every coordinate of a sensible approximation, far inside the precision.
         let far = Float::with_val(precision, &scale << 40u32) + 1u32;
-        let mut variables = vec![
-            Variable {
-                low: Float::with_val(precision, -&far),
-                high: far.clone(),
-                cost: Float::new(precision),
-            };
-            functions
-        ];
-        variables.push(Variable {
-            low: Float::new(precision),
-            high: far,
-            cost: Float::with_val(precision, 1),
-        });
+        let mut variables =
+            vec![
+                Variable { low: Float::with_val(precision, -&far), high: far.clone(), cost: Float::new(precision) };
+                functions
+            ];
+        variables.push(Variable { low: Float::new(precision), high: far, cost: Float::with_val(precision, 1) });
         let simplex = Simplex::new(&variables, precision);
-        Self {
-            sampler,
-            frame,
-            scan,
-            simplex,
-            points: Vec::new(),
-            options,
-            negligible,
-        }
+        Self { sampler, frame, scan, simplex, points: Vec::new(), options, negligible }
     }
 
     /// Exchanges until the gap is closed and a scan twice as fine finds nothing new.
@@ -81,13 +61,7 @@ impl<'a> Exchange<'a> {
         for exchanges in 1..=self.options.exchanges {
             let levelled = self.level()?;
             let floor = Float::with_val(self.sampler.precision, &levelled.level / 2u32);
-            let extrema = error_extrema(
-                &self.sampler,
-                &self.scan,
-                &levelled.coefficients,
-                &floor,
-                bits,
-            )?;
+            let extrema = error_extrema(&self.sampler, &self.scan, &levelled.coefficients, &floor, bits)?;
             let largest = largest(&extrema, self.sampler.precision);
             if largest <= self.negligible {
                 return Ok(self.finish(levelled, largest, exchanges, true));
@@ -101,14 +75,8 @@ impl<'a> Exchange<'a> {
                 self.sampler.refine(&mut self.scan)?;
             }
             // The next exchange squares the excess; its extrema must be located that well.
-            let closeness = excess
-                .get_exp()
-                .map_or(finest, |exponent| (-exponent).max(0) as u32);
-            bits = if excess > 0 {
-                (closeness + 10).clamp(10, finest)
-            } else {
-                finest
-            };
+            let closeness = excess.get_exp().map_or(finest, |exponent| (-exponent).max(0) as u32);
+            bits = if excess > 0 { (closeness + 10).clamp(10, finest) } else { finest };
             if excess <= self.options.gap {
                 bits = finest;
             }
@@ -118,10 +86,7 @@ impl<'a> Exchange<'a> {
                 }
             }
         }
-        Err(MinimaxError::Stalled {
-            exchanges: self.options.exchanges,
-            excess: decimal(&excess),
-        })
+        Err(MinimaxError::Stalled { exchanges: self.options.exchanges, excess: decimal(&excess) })
     }
 
     /// The reference of the floating-point program, solved twice; the whole grid if it gives up.
@@ -132,33 +97,18 @@ impl<'a> Exchange<'a> {
         let order_one = (samples.len() as f64).sqrt();
         let framed: Vec<Vec<f64>> = samples
             .iter()
-            .map(|sample| {
-                self.frame
-                    .row(&sample.row)
-                    .iter()
-                    .map(|entry| entry.to_f64() * order_one)
-                    .collect()
-            })
+            .map(|sample| self.frame.row(&sample.row).iter().map(|entry| entry.to_f64() * order_one).collect())
             .collect();
         let mut coefficients = vec![Float::new(precision); functions];
         for _ in 0..2 {
-            let errors: Vec<Float> = samples
-                .iter()
-                .map(|sample| sample.error(&coefficients))
-                .collect();
+            let errors: Vec<Float> = samples.iter().map(|sample| sample.error(&coefficients)).collect();
             let mut largest = Float::new(precision);
-            errors
-                .iter()
-                .for_each(|error| largest.max_mut(&error.as_abs()));
+            errors.iter().for_each(|error| largest.max_mut(&error.as_abs()));
             if largest <= self.negligible {
                 break;
             }
-            let scaled: Vec<f64> = errors
-                .iter()
-                .map(|error| Float::with_val(53, error / &largest).to_f64())
-                .collect();
-            let support =
-                reference(&framed, &scaled).unwrap_or_else(|| (0..samples.len()).collect());
+            let scaled: Vec<f64> = errors.iter().map(|error| Float::with_val(53, error / &largest).to_f64()).collect();
+            let support = reference(&framed, &scaled).unwrap_or_else(|| (0..samples.len()).collect());
             for index in support {
                 self.constrain(&samples[index].x, false)?;
                 self.constrain(&samples[index].x, true)?;
@@ -170,11 +120,7 @@ impl<'a> Exchange<'a> {
 
     /// Adds the row of a point and a sign of the error.
     fn constrain(&mut self, x: &Float, negative: bool) -> Result<(), MinimaxError> {
-        if self
-            .points
-            .iter()
-            .any(|(known, sign)| known == x && *sign == negative)
-        {
+        if self.points.iter().any(|(known, sign)| known == x && *sign == negative) {
             return Ok(());
         }
         let Some(sample) = self.sampler.sample(x)? else {
@@ -214,15 +160,9 @@ impl<'a> Exchange<'a> {
                 solution = levelled;
             }
         }
-        let level = solution
-            .pop()
-            .map_or_else(|| Float::new(precision), Float::abs);
+        let level = solution.pop().map_or_else(|| Float::new(precision), Float::abs);
         let coefficients = self.frame.coefficients(&solution);
-        Ok(Levelled {
-            coordinates: solution,
-            coefficients,
-            level,
-        })
+        Ok(Levelled { coordinates: solution, coefficients, level })
     }
 
     fn finish(self, levelled: Levelled, largest: Float, exchanges: u32, exact: bool) -> Fit {
@@ -233,21 +173,13 @@ impl<'a> Exchange<'a> {
                 let row = &self.simplex.rows()[*index];
                 let (x, negative) = &self.points[*index];
                 let coordinates = &levelled.coordinates;
-                let above =
-                    dot(&row.form[..coordinates.len()], coordinates, precision) - &row.bound;
+                let above = dot(&row.form[..coordinates.len()], coordinates, precision) - &row.bound;
                 let error = if *negative { -above } else { above };
-                extrema.push(Extremum {
-                    x: x.clone(),
-                    error,
-                });
+                extrema.push(Extremum { x: x.clone(), error });
             }
         }
         extrema.sort_by(|a, b| a.x.total_cmp(&b.x));
-        let lower_bound = if exact {
-            Float::new(precision)
-        } else {
-            levelled.level
-        };
+        let lower_bound = if exact { Float::new(precision) } else { levelled.level };
         Fit {
             basis: self.sampler.basis.clone(),
             coefficients: levelled.coefficients,
@@ -263,8 +195,6 @@ impl<'a> Exchange<'a> {
 
 fn largest(extrema: &[Extremum], precision: u32) -> Float {
     let mut largest = Float::new(precision);
-    extrema
-        .iter()
-        .for_each(|extremum| largest.max_mut(&extremum.error.as_abs()));
+    extrema.iter().for_each(|extremum| largest.max_mut(&extremum.error.as_abs()));
     largest
 }

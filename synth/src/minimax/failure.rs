@@ -36,9 +36,7 @@ pub enum MinimaxError {
         x: String,
     },
     /// The weight is zero, negative or not finite where the error does not vanish with it.
-    #[error(
-        "the weight at x = {x} is {weight}: it must be positive; exclude the point or use a mixed norm"
-    )]
+    #[error("the weight at x = {x} is {weight}: it must be positive; exclude the point or use a mixed norm")]
     Weight {
         /// The point, in decimal.
         x: String,
@@ -64,9 +62,7 @@ pub enum MinimaxError {
         excess: String,
     },
     /// The high-precision simplex did not finish.
-    #[error(
-        "the linear program over {rows} rows did not finish in {pivots} pivots: raise the precision"
-    )]
+    #[error("the linear program over {rows} rows did not finish in {pivots} pivots: raise the precision")]
     PivotLimit {
         /// Rows of the program.
         rows: usize,
@@ -80,9 +76,7 @@ pub enum MinimaxError {
         what: String,
     },
     /// The number of steps differs from the number of coefficients.
-    #[error(
-        "{steps} quantisation steps were given for {coefficients} coefficients: give one per coefficient"
-    )]
+    #[error("{steps} quantisation steps were given for {coefficients} coefficients: give one per coefficient")]
     Steps {
         /// Steps given.
         steps: usize,
@@ -101,9 +95,7 @@ pub enum MinimaxError {
     #[error("the denominator needs the exponent 0 among its free terms and no fixed term")]
     DenominatorBasis,
     /// Numerator and denominator are polynomials in different variables.
-    #[error(
-        "numerator and denominator use different scalings of the variable: give them the same one"
-    )]
+    #[error("numerator and denominator use different scalings of the variable: give them the same one")]
     ScalingMismatch,
 }
 

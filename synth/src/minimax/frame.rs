@@ -44,11 +44,7 @@ impl Frame {
             columns.push(column);
             orthonormal.push(vector);
         }
-        Self {
-            columns,
-            precision,
-            lost_bits,
-        }
+        Self { columns, precision, lost_bits }
     }
 
     /// Bits of the working precision that cancellation consumed; all of them if the functions are

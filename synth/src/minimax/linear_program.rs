@@ -15,15 +15,8 @@ use good_lp::{Expression, Solution, SolverModel, Variable, constraint, variable,
 pub(super) fn reference(rows: &[Vec<f64>], residual: &[f64]) -> Option<Vec<usize>> {
     let functions = rows.first()?.len();
     let mut problem = variables!();
-    let masses: Vec<(Variable, Variable)> = residual
-        .iter()
-        .map(|_| {
-            (
-                problem.add(variable().min(0.0)),
-                problem.add(variable().min(0.0)),
-            )
-        })
-        .collect();
+    let masses: Vec<(Variable, Variable)> =
+        residual.iter().map(|_| (problem.add(variable().min(0.0)), problem.add(variable().min(0.0)))).collect();
     let mut objective = Expression::with_capacity(2 * masses.len());
     let mut total = Expression::with_capacity(2 * masses.len());
     for (&value, &(above, below)) in residual.iter().zip(&masses) {
@@ -43,12 +36,9 @@ pub(super) fn reference(rows: &[Vec<f64>], residual: &[f64]) -> Option<Vec<usize
     }
     model.add_constraint(constraint!(total == 1.0));
     let solution = model.solve().ok()?;
-    let support = masses.iter().enumerate().filter(|(_, (above, below))| {
-        solution
-            .value(*above)
-            .abs()
-            .max(solution.value(*below).abs())
-            > 1e-12
-    });
+    let support = masses
+        .iter()
+        .enumerate()
+        .filter(|(_, (above, below))| solution.value(*above).abs().max(solution.value(*below).abs()) > 1e-12);
     Some(support.map(|(index, _)| index).collect())
 }

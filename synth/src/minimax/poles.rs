@@ -20,9 +20,8 @@ pub(super) fn refuse_poles(sampler: &Sampler, scan: &[Vec<Sample>]) -> Result<()
         for (index, sample) in piece.iter().enumerate() {
             let left = piece.get(index.wrapping_sub(1));
             let right = piece.get(index + 1);
-            let over = |other: Option<&Sample>| {
-                other.is_none_or(|other| *sample.value.as_abs() >= *other.value.as_abs())
-            };
+            let over =
+                |other: Option<&Sample>| other.is_none_or(|other| *sample.value.as_abs() >= *other.value.as_abs());
             if !sample.value.is_zero() && over(left) && over(right) {
                 let low = left.map_or(&sample.x, |left| &left.x);
                 let high = right.map_or(&sample.x, |right| &right.x);
@@ -40,10 +39,7 @@ fn climb(sampler: &Sampler, low: &Float, start: &Sample, high: &Float) -> Result
     let mut peak = start.clone();
     for halving in 1..=HALVINGS {
         reach /= 2u32;
-        for x in [
-            Float::with_val(precision, &peak.x - &reach),
-            Float::with_val(precision, &peak.x + &reach),
-        ] {
+        for x in [Float::with_val(precision, &peak.x - &reach), Float::with_val(precision, &peak.x + &reach)] {
             if x > *low && x < *high {
                 peak = match sampler.sample(&x)? {
                     Some(next) if *next.value.as_abs() > *peak.value.as_abs() => next,
@@ -56,7 +52,5 @@ fn climb(sampler: &Sampler, low: &Float, start: &Sample, high: &Float) -> Result
             return Ok(());
         }
     }
-    Err(MinimaxError::TargetNotFinite {
-        x: decimal(&Float::with_val(40, &peak.x)),
-    })
+    Err(MinimaxError::TargetNotFinite { x: decimal(&Float::with_val(40, &peak.x)) })
 }

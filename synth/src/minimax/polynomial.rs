@@ -49,12 +49,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self {
-            precision: 256,
-            gap: 1e-20,
-            density: 8,
-            exchanges: 60,
-        }
+        Self { precision: 256, gap: 1e-20, density: 8, exchanges: 60 }
     }
 }
 
@@ -83,10 +78,7 @@ pub struct Fit {
 impl Fit {
     /// The polynomial at `x`, fixed terms included.
     pub fn value(&self, x: &Float, precision: u32) -> Float {
-        let t = self
-            .basis
-            .scaling()
-            .variable(x, precision.max(self.precision));
+        let t = self.basis.scaling().variable(x, precision.max(self.precision));
         let row = self.basis.monomials(&t);
         let free = super::basis::dot(&row, &self.coefficients, t.prec());
         Float::with_val(precision, free + self.basis.fixed_part(&t))
@@ -98,11 +90,7 @@ impl Fit {
         let free = self.basis.exponents().iter().zip(&self.coefficients);
         let free = free.filter_map(|(&exponent, value)| Some((exponent, value.to_rational()?)));
         let terms: Vec<(u32, Rational)> = free.chain(self.basis.fixed().iter().cloned()).collect();
-        let degree = terms
-            .iter()
-            .map(|(exponent, _)| *exponent)
-            .max()
-            .unwrap_or(0);
+        let degree = terms.iter().map(|(exponent, _)| *exponent).max().unwrap_or(0);
         let mut result = vec![Rational::new(); degree as usize + 1];
         let scaling = self.basis.scaling();
         let shift = Rational::from(-scaling.centre());
@@ -192,12 +180,7 @@ pub(super) fn starved(error: &Float, scale: &Float, precision: u32) -> bool {
 }
 
 fn unfold(problem: &Problem, reduced: &Reduced, mut solved: Fit, precision: u32) -> Fit {
-    let mut found = reduced
-        .basis
-        .exponents()
-        .iter()
-        .zip(solved.coefficients)
-        .peekable();
+    let mut found = reduced.basis.exponents().iter().zip(solved.coefficients).peekable();
     let mut coefficients = Vec::with_capacity(problem.basis.exponents().len());
     for exponent in problem.basis.exponents() {
         coefficients.push(match found.next_if(|(free, _)| *free == exponent) {

@@ -35,52 +35,24 @@ pub(super) struct Tree<'a> {
 }
 
 impl<'a> Tree<'a> {
-    pub fn new(
-        scan: &[Vec<Sample>],
-        grid: &'a Grid<'a>,
-        lattice: &'a Lattice,
-        frame: &Frame,
-        nodes: usize,
-    ) -> Self {
+    pub fn new(scan: &[Vec<Sample>], grid: &'a Grid<'a>, lattice: &'a Lattice, frame: &Frame, nodes: usize) -> Self {
         let short = |value: &Float| Float::with_val(PRECISION, value);
         let samples: Vec<(Float, Vec<Float>)> = scan
             .iter()
             .flatten()
             .map(|sample| {
                 let error = sample.error(&lattice.optimum) / &grid.unit;
-                (
-                    short(&error),
-                    frame.row(&sample.row).iter().map(short).collect(),
-                )
+                (short(&error), frame.row(&sample.row).iter().map(short).collect())
             })
             .collect();
-        let fast = samples
-            .iter()
-            .map(|(error, row)| (error.to_f64(), row.iter().map(Float::to_f64).collect()))
-            .collect();
+        let fast =
+            samples.iter().map(|(error, row)| (error.to_f64(), row.iter().map(Float::to_f64).collect())).collect();
         let count = lattice.steps.len();
-        let forms: Vec<Vec<Float>> = (0..count)
-            .map(|coefficient| {
-                frame
-                    .coefficient_form(coefficient)
-                    .iter()
-                    .map(short)
-                    .collect()
-            })
-            .collect();
+        let forms: Vec<Vec<Float>> =
+            (0..count).map(|coefficient| frame.coefficient_form(coefficient).iter().map(short).collect()).collect();
         let mut order: Vec<usize> = (0..count).collect();
         order.sort_by(|&a, &b| grid.effect(b).total_cmp(&grid.effect(a)).then(a.cmp(&b)));
-        Self {
-            grid,
-            lattice,
-            samples,
-            fast,
-            forms,
-            order,
-            incumbent: f64::INFINITY,
-            best: None,
-            nodes_left: nodes,
-        }
+        Self { grid, lattice, samples, fast, forms, order, incumbent: f64::INFINITY, best: None, nodes_left: nodes }
     }
 
     /// Linear programs that may still be solved; zero if the search was cut short.
@@ -97,24 +69,14 @@ impl<'a> Tree<'a> {
     pub fn search(&mut self, incumbent: f64) -> Result<(), MinimaxError> {
         self.incumbent = incumbent;
         let count = self.order.len();
-        let largest = self
-            .order
-            .first()
-            .map_or(0.0, |&coefficient| self.grid.effect(coefficient));
+        let largest = self.order.first().map_or(0.0, |&coefficient| self.grid.effect(coefficient));
         let far = Float::with_val(PRECISION, largest + 1.0) << 30u32;
-        let mut variables = vec![
-            Variable {
-                low: Float::with_val(PRECISION, -&far),
-                high: far.clone(),
-                cost: Float::new(PRECISION),
-            };
-            count
-        ];
-        variables.push(Variable {
-            low: Float::new(PRECISION),
-            high: far,
-            cost: Float::with_val(PRECISION, 1),
-        });
+        let mut variables =
+            vec![
+                Variable { low: Float::with_val(PRECISION, -&far), high: far.clone(), cost: Float::new(PRECISION) };
+                count
+            ];
+        variables.push(Variable { low: Float::new(PRECISION), high: far, cost: Float::with_val(PRECISION, 1) });
         let mut root = Simplex::new(&variables, PRECISION);
         if self.level(&mut root)? < self.worthwhile() {
             self.branch(&root, &mut Vec::with_capacity(count))?;
@@ -185,14 +147,8 @@ impl<'a> Tree<'a> {
         let bound = Float::with_val(PRECISION, offset);
         let mut form = self.forms[coefficient].clone();
         form.push(Float::new(PRECISION));
-        let opposite = form
-            .iter()
-            .map(|entry| Float::with_val(PRECISION, -entry))
-            .collect();
-        child.add(Row {
-            form: opposite,
-            bound: Float::with_val(PRECISION, -&bound),
-        });
+        let opposite = form.iter().map(|entry| Float::with_val(PRECISION, -entry)).collect();
+        child.add(Row { form: opposite, bound: Float::with_val(PRECISION, -&bound) });
         child.add(Row { form, bound });
         match self.level(&mut child) {
             Ok(level) if level < self.worthwhile() => Ok(Some((child, level))),
@@ -216,14 +172,7 @@ impl<'a> Tree<'a> {
             let errors: Vec<f64> = self
                 .fast
                 .iter()
-                .map(|(error, row)| {
-                    error
-                        - row
-                            .iter()
-                            .zip(&point)
-                            .map(|(entry, z)| entry * z)
-                            .sum::<f64>()
-                })
+                .map(|(error, row)| error - row.iter().zip(&point).map(|(entry, z)| entry * z).sum::<f64>())
                 .collect();
             let violated = peaks(&errors, level * (1.0 + WORTHWHILE / 4.0));
             if violated.is_empty() {
@@ -239,18 +188,11 @@ impl<'a> Tree<'a> {
     fn row(&self, index: usize, negative: bool) -> Row {
         let (error, row) = &self.samples[index];
         let signed = |value: &Float| {
-            if negative {
-                value.clone()
-            } else {
-                Float::with_val(PRECISION, -value)
-            }
+            if negative { value.clone() } else { Float::with_val(PRECISION, -value) }
         };
         let mut form: Vec<Float> = row.iter().map(signed).collect();
         form.push(Float::with_val(PRECISION, -1));
-        Row {
-            form,
-            bound: signed(error),
-        }
+        Row { form, bound: signed(error) }
     }
 
     /// A coefficient at the optimum of a node, in steps.
@@ -258,10 +200,7 @@ impl<'a> Tree<'a> {
         let count = self.order.len();
         let offset = super::basis::dot(&self.forms[coefficient], &node.point()[..count], PRECISION);
         let value = offset * &self.grid.unit;
-        let value = Float::with_val(
-            self.lattice.precision,
-            &self.lattice.optimum[coefficient] + &value,
-        );
+        let value = Float::with_val(self.lattice.precision, &self.lattice.optimum[coefficient] + &value);
         value >> self.lattice.steps[coefficient]
     }
 
@@ -284,9 +223,7 @@ fn peaks(errors: &[f64], threshold: f64) -> Vec<usize> {
     (0..errors.len())
         .filter(|&index| {
             let height = magnitude(index);
-            height > threshold
-                && height >= magnitude(index + 1)
-                && (index == 0 || height >= magnitude(index - 1))
+            height > threshold && height >= magnitude(index + 1) && (index == 0 || height >= magnitude(index - 1))
         })
         .collect()
 }

@@ -63,10 +63,7 @@ pub struct RationalFit {
 ///
 /// The denominator found may leave its range between points by a relative `1e-12`;
 /// [`RationalFit::denominator_range`] says by how much.
-pub fn fit_rational(
-    problem: &RationalProblem,
-    options: &Options,
-) -> Result<RationalFit, MinimaxError> {
+pub fn fit_rational(problem: &RationalProblem, options: &Options) -> Result<RationalFit, MinimaxError> {
     check(problem)?;
     let reduced = reduce(&Problem {
         target: problem.target,
@@ -80,12 +77,7 @@ pub fn fit_rational(
     };
     let mut precision = options.precision.max(192);
     let mut fit = loop {
-        let sampler = Sampler {
-            target: problem.target,
-            norm: &problem.norm,
-            basis: &reduced.basis,
-            precision,
-        };
+        let sampler = Sampler { target: problem.target, norm: &problem.norm, basis: &reduced.basis, precision };
         let correction = Correction::new(problem, sampler, &denominator, &reduced.domain, options)?;
         let largest = correction.scale().clone();
         let fit = correction.run()?;
@@ -94,28 +86,15 @@ pub fn fit_rational(
         }
         precision *= 2;
     };
-    fit.numerator = spread(
-        &problem.numerator,
-        &reduced.basis,
-        fit.numerator,
-        fit.precision,
-    );
-    fit.denominator = spread(
-        &problem.denominator,
-        &denominator,
-        fit.denominator,
-        fit.precision,
-    );
+    fit.numerator = spread(&problem.numerator, &reduced.basis, fit.numerator, fit.precision);
+    fit.denominator = spread(&problem.denominator, &denominator, fit.denominator, fit.precision);
     fit.folded = reduced.folded;
     Ok(fit)
 }
 
 fn check(problem: &RationalProblem) -> Result<(), MinimaxError> {
     if problem.low <= 0 || problem.low > problem.high {
-        return Err(MinimaxError::DenominatorRange {
-            low: problem.low.to_string(),
-            high: problem.high.to_string(),
-        });
+        return Err(MinimaxError::DenominatorRange { low: problem.low.to_string(), high: problem.high.to_string() });
     }
     let denominator = &problem.denominator;
     if denominator.exponents().first() != Some(&0) || !denominator.fixed().is_empty() {

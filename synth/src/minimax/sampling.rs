@@ -50,19 +50,12 @@ impl Sampler<'_> {
             if unit.is_zero() && vanishes {
                 return Ok(None);
             }
-            return Err(MinimaxError::Weight {
-                x: decimal(x),
-                weight: decimal(&unit),
-            });
+            return Err(MinimaxError::Weight { x: decimal(x), weight: decimal(&unit) });
         }
         let weight = unit.recip();
         row.iter_mut().for_each(|entry| *entry *= &weight);
         let value = rest * &weight;
-        Ok(Some(Sample {
-            x: Float::with_val(precision, x),
-            row,
-            value,
-        }))
+        Ok(Some(Sample { x: Float::with_val(precision, x), row, value }))
     }
 
     /// The weighted error at `x`; zero where every polynomial of the basis is exact.
@@ -86,10 +79,8 @@ impl Sampler<'_> {
                     continue;
                 }
                 // The error has a limit here, which may be an extremum: look close by.
-                for near in [
-                    Float::with_val(self.precision, &x - &nudge),
-                    Float::with_val(self.precision, &x + &nudge),
-                ] {
+                for near in [Float::with_val(self.precision, &x - &nudge), Float::with_val(self.precision, &x + &nudge)]
+                {
                     if near >= low && near <= high {
                         piece.extend(self.sample(&near)?);
                     }
@@ -129,10 +120,7 @@ pub(super) fn error_extrema(
     let error_at = |x: &Float| sampler.error(x, coefficients);
     let mut extrema = Vec::new();
     for piece in scan {
-        let errors: Vec<(&Float, Float)> = piece
-            .iter()
-            .map(|sample| (&sample.x, sample.error(coefficients)))
-            .collect();
+        let errors: Vec<(&Float, Float)> = piece.iter().map(|sample| (&sample.x, sample.error(coefficients))).collect();
         extrema.extend(local_extrema(&errors, &error_at, floor, bits)?);
     }
     Ok(extrema)

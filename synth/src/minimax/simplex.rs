@@ -59,23 +59,11 @@ impl Simplex {
             let at_high = variable.cost.is_sign_negative() && !variable.cost.is_zero();
             inverse[index][index] = Float::with_val(precision, if at_high { 1 } else { -1 });
             multipliers.push(Float::with_val(precision, variable.cost.abs_ref()));
-            let corner = if at_high {
-                &variable.high
-            } else {
-                &variable.low
-            };
+            let corner = if at_high { &variable.high } else { &variable.low };
             point.push(Float::with_val(precision, corner));
         }
         let active = (0..size).map(Active::Box).collect();
-        Self {
-            rows: Vec::new(),
-            active,
-            inverse,
-            multipliers,
-            point,
-            precision,
-            pivots: 0,
-        }
+        Self { rows: Vec::new(), active, inverse, multipliers, point, precision, pivots: 0 }
     }
 
     /// Adds a row and returns its index; the basis stays dual feasible.
@@ -119,21 +107,14 @@ impl Simplex {
                 continue;
             };
             if self.pivots - start >= limit {
-                return Err(MinimaxError::PivotLimit {
-                    rows: self.rows.len(),
-                    pivots: self.pivots - start,
-                });
+                return Err(MinimaxError::PivotLimit { rows: self.rows.len(), pivots: self.pivots - start });
             }
             self.pivot(entering, &violation)?;
         }
     }
 
     /// The rows among `candidates` that are violated by more than `tolerance`, worst first.
-    fn price(
-        &self,
-        candidates: impl Iterator<Item = usize>,
-        tolerance: &Float,
-    ) -> Vec<(usize, Float)> {
+    fn price(&self, candidates: impl Iterator<Item = usize>, tolerance: &Float) -> Vec<(usize, Float)> {
         let mut violated: Vec<(usize, Float)> = candidates
             .filter_map(|index| {
                 let row = &self.rows[index];
@@ -148,24 +129,13 @@ impl Simplex {
 
     fn pivot(&mut self, entering: usize, violation: &Float) -> Result<(), MinimaxError> {
         let form = &self.rows[entering].form;
-        let weights: Vec<Float> = self
-            .inverse
-            .iter()
-            .map(|column| dot(form, column, self.precision))
-            .collect();
-        let leaving = self
-            .leaving(&weights)
-            .ok_or_else(|| MinimaxError::Infeasible {
-                what: "no point satisfies the bounds of the error and of the coefficients".into(),
-            })?;
-        let ratio = Float::with_val(
-            self.precision,
-            &self.multipliers[leaving] / &weights[leaving],
-        );
+        let weights: Vec<Float> = self.inverse.iter().map(|column| dot(form, column, self.precision)).collect();
+        let leaving = self.leaving(&weights).ok_or_else(|| MinimaxError::Infeasible {
+            what: "no point satisfies the bounds of the error and of the coefficients".into(),
+        })?;
+        let ratio = Float::with_val(self.precision, &self.multipliers[leaving] / &weights[leaving]);
         let mut direction = std::mem::take(&mut self.inverse[leaving]);
-        direction
-            .iter_mut()
-            .for_each(|entry| *entry /= &weights[leaving]);
+        direction.iter_mut().for_each(|entry| *entry /= &weights[leaving]);
         for (constraint, weight) in weights.iter().enumerate() {
             if constraint == leaving || weight.is_zero() {
                 continue;
@@ -192,9 +162,7 @@ impl Simplex {
     /// because its faces only stand in for rows; then the largest weight, for stability.
     fn leaving(&self, weights: &[Float]) -> Option<usize> {
         let mut negligible = Float::new(self.precision);
-        weights
-            .iter()
-            .for_each(|weight| negligible.max_mut(&weight.as_abs()));
+        weights.iter().for_each(|weight| negligible.max_mut(&weight.as_abs()));
         negligible >>= self.precision / 2;
         let mut best: Option<(usize, Float)> = None;
         for (constraint, weight) in weights.iter().enumerate() {

@@ -123,6 +123,16 @@ struct Candidate {
 
 /// The Pareto front over (certified error, rounds, bits), at most [`FRONT_MAX`] programs, cheapest in bits first.
 pub fn front(goal: &Goal, model: &dyn Model, progress: &mut dyn FnMut(Progress)) -> Result<Vec<Found>, SearchError> {
+    front_within(goal, model, WAVES, progress)
+}
+
+/// As [`front`], certifying at most `waves` times [`WAVE`] programs: the first wave holds the cheapest ones.
+pub fn front_within(
+    goal: &Goal,
+    model: &dyn Model,
+    waves: usize,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Vec<Found>, SearchError> {
     let shapes = distinct_shapes(goal);
     let samples = Samples::new(goal);
     let mut candidates: Vec<Candidate> = Vec::new();
@@ -143,7 +153,7 @@ pub fn front(goal: &Goal, model: &dyn Model, progress: &mut dyn FnMut(Progress))
     candidates.sort_by(|a, b| {
         (a.cost.bits, a.cost.rounds).cmp(&(b.cost.bits, b.cost.rounds)).then(a.estimate.total_cmp(&b.estimate))
     });
-    let found = certify_waves(goal, candidates, progress, &mut nearest);
+    let found = certify_waves(goal, candidates, waves, progress, &mut nearest);
     if found.is_empty() {
         return Err(match nearest {
             Some((reached, how)) => SearchError::OutOfReach { wanted: goal.accuracy(), reached, how },
@@ -211,11 +221,12 @@ fn measure(goal: &Goal, model: &dyn Model, shape: &dyn Shape, samples: &Samples)
 fn certify_waves(
     goal: &Goal,
     mut candidates: Vec<Candidate>,
+    waves: usize,
     progress: &mut dyn FnMut(Progress),
     nearest: &mut Option<(f64, String)>,
 ) -> Vec<Found> {
     let mut found: Vec<Found> = Vec::new();
-    for _ in 0..WAVES {
+    for _ in 0..waves {
         let mut wave: Vec<Candidate> = Vec::new();
         let mut later = Vec::new();
         for candidate in candidates {
@@ -266,19 +277,7 @@ fn prove(goal: &Goal, candidate: &Candidate) -> Result<Found, (f64, String)> {
         program: design.program.clone(),
     };
     let effort = Effort { bound_max: Some(goal.accuracy()), ..Effort::default() };
-    let begin = std::time::Instant::now();
     let proved = certify::certify(&request, &effort);
-    eprintln!(
-        "{:?} est {:e} {} {}: {}",
-        begin.elapsed(),
-        candidate.estimate,
-        candidate.cost.bits,
-        design.parameters,
-        match &proved {
-            Ok(p) => format!("{} {} pieces", p.entry.claim.bound, p.certificate.pieces.len()),
-            Err(e) => e.to_string(),
-        }
-    );
     let proved = proved.map_err(|failure| (candidate.estimate, how(&failure)))?;
     let bound = proved.entry.claim.bound;
     if bound.to_rational() > goal.accuracy.to_rational() {

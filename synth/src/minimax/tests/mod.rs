@@ -37,12 +37,7 @@ fn interval(low: i32, high: i32) -> Domain {
 }
 
 fn absolute<'a>(target: &'a dyn Target, domain: Domain, basis: Basis) -> Problem<'a> {
-    Problem {
-        target,
-        norm: Norm::Absolute,
-        domain,
-        basis,
-    }
+    Problem { target, norm: Norm::Absolute, domain, basis }
 }
 
 /// `a / b - 1`.

@@ -6,19 +6,12 @@ use rug::Integer;
 #[test]
 fn never_worse_than_rounding() {
     let options = Options::default();
-    let search = QuantiseOptions {
-        nodes: 60,
-        passes: 30,
-    };
+    let search = QuantiseOptions { nodes: 60, passes: 30 };
     let half = Rational::from((1, 2));
     let cases = [
         absolute(&exponential, interval(-10, 0), Basis::full(8)),
         absolute(&exponential, interval(-1, 1), Basis::full(6)),
-        absolute(
-            &gelu,
-            interval(-4, 4),
-            Basis::even(10).with_fixed(1, half).unwrap(),
-        ),
+        absolute(&gelu, interval(-4, 4), Basis::even(10).with_fixed(1, half).unwrap()),
         absolute(&sine, interval(-3, 3), Basis::full(7)),
     ];
     for problem in &cases {
@@ -28,16 +21,9 @@ fn never_worse_than_rounding() {
             let found = quantise(problem, &best, &steps, &options, &search).unwrap();
             assert!(found.error <= found.rounded_error);
             assert!(found.error >= best.lower_bound);
-            assert_eq!(
-                quantise(problem, &best, &steps, &options, &search).unwrap(),
-                found
-            );
+            assert_eq!(quantise(problem, &best, &steps, &options, &search).unwrap(), found);
             let measured = dense_error(problem, &found.integers, bits);
-            assert!(
-                excess(&measured, &found.error) < 1e-6,
-                "{measured} {}",
-                found.error
-            );
+            assert!(excess(&measured, &found.error) < 1e-6, "{measured} {}", found.error);
         }
     }
 }
@@ -62,25 +48,17 @@ fn enumeration_finds_nothing_better() {
     let best = fit(&problem, &options).unwrap();
     for bits in [3, 5, 8] {
         let steps = [-bits; 4];
-        let search = QuantiseOptions {
-            nodes: 100_000,
-            passes: 10,
-        };
+        let search = QuantiseOptions { nodes: 100_000, passes: 10 };
         let found = quantise(&problem, &best, &steps, &options, &search).unwrap();
         assert!(found.exhausted);
-        let around: Vec<Integer> = best
-            .coefficients
-            .iter()
-            .map(|value| (value.clone() << bits).to_integer().unwrap())
-            .collect();
+        let around: Vec<Integer> =
+            best.coefficients.iter().map(|value| (value.clone() << bits).to_integer().unwrap()).collect();
         let mut least = f64::INFINITY;
         for code in 0..7u32.pow(4) {
             let integers: Vec<Integer> = around
                 .iter()
                 .enumerate()
-                .map(|(index, centre)| {
-                    Integer::from(centre + (code / 7u32.pow(index as u32)) % 7) - 3
-                })
+                .map(|(index, centre)| Integer::from(centre + (code / 7u32.pow(index as u32)) % 7) - 3)
                 .collect();
             least = least.min(fast_error(&integers, bits));
         }
@@ -92,19 +70,12 @@ fn enumeration_finds_nothing_better() {
 /// The largest error over a uniform grid, in high precision.
 fn dense_error(problem: &Problem, integers: &[Integer], bits: i32) -> Float {
     let hull = problem.domain.hull();
-    let (low, high) = (
-        Float::with_val(128, hull.low()),
-        Float::with_val(128, hull.high()),
-    );
+    let (low, high) = (Float::with_val(128, hull.low()), Float::with_val(128, hull.high()));
     let mut largest = Float::new(128);
     for index in 0..=1000u32 {
         let x = Float::with_val(128, &high - &low) * index / 1000u32 + &low;
         let mut error = problem.target.value(&x, 128);
-        let fixed = problem
-            .basis
-            .fixed()
-            .iter()
-            .map(|(e, c)| (*e, Float::with_val(128, c)));
+        let fixed = problem.basis.fixed().iter().map(|(e, c)| (*e, Float::with_val(128, c)));
         let free = problem.basis.exponents().iter().copied();
         let free = free.zip(integers.iter().map(|k| Float::with_val(128, k) >> bits));
         for (exponent, coefficient) in fixed.chain(free) {
@@ -117,16 +88,10 @@ fn dense_error(problem: &Problem, integers: &[Integer], bits: i32) -> Float {
 
 /// The largest error of a cubic for exp on [-1, 1].
 fn fast_error(integers: &[Integer], bits: i32) -> f64 {
-    let coefficients: Vec<f64> = integers
-        .iter()
-        .map(|integer| integer.to_f64() / f64::from(1 << bits))
-        .collect();
+    let coefficients: Vec<f64> = integers.iter().map(|integer| integer.to_f64() / f64::from(1 << bits)).collect();
     (0..=600).fold(0.0, |largest: f64, index| {
         let x = f64::from(index) / 300.0 - 1.0;
-        let value = coefficients
-            .iter()
-            .rev()
-            .fold(0.0, |sum, coefficient| sum * x + coefficient);
+        let value = coefficients.iter().rev().fold(0.0, |sum, coefficient| sum * x + coefficient);
         largest.max((value - x.exp()).abs())
     })
 }

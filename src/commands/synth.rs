@@ -1,0 +1,155 @@
+//! `chebyshare synth`: search, certify and publish a front of programs for one function.
+
+use crate::catalog_folder::proofs_beside;
+use crate::commands::demo::entry_name;
+use crate::commands::fit::parse_domain;
+use crate::failure::Failure;
+use crate::report::{Context, table};
+use ::synth::families::Goal;
+use ::synth::search::{self, Progress};
+use catalogs::protocol::rss3::Rss3;
+use catalogs::{Catalog, Decimal, Format, Function, Norm, Ring, Scale, Window};
+use clap::Args;
+use serde::Serialize;
+use std::path::PathBuf;
+
+/// Searches for programs, proves them, and publishes the Pareto front over error, rounds and bytes.
+///
+/// Example: chebyshare synth gelu --domain=-512,512 --fraction-bits 16 --max-error 1e-3 --out my-catalog
+#[derive(Args)]
+pub struct Synth {
+    /// The function's name: exp, reciprocal, rsqrt, sigmoid, tanh, erf, normal_cdf, gelu, silu or relu.
+    function: String,
+    /// Where the claim is to hold, tails included: LOW,HIGH.
+    #[arg(long, value_name = "LOW,HIGH", allow_hyphen_values = true)]
+    domain: String,
+    /// Fraction bits of the input.
+    #[arg(long)]
+    fraction_bits: u8,
+    /// Fraction bits of the output; by default those of the input.
+    #[arg(long)]
+    output_bits: Option<u8>,
+    /// Width of the ring.
+    #[arg(long, default_value_t = 64)]
+    ring_bits: u8,
+    /// The protocol whose costs count.
+    #[arg(long, default_value = "rss3")]
+    protocol: String,
+    /// The largest certified error that is wanted.
+    #[arg(long, default_value = "1e-3")]
+    max_error: String,
+    /// Weights of the norm |error| / (ABSOLUTE + RELATIVE·|f|).
+    #[arg(long, value_name = "ABSOLUTE,RELATIVE", default_value = "1,0")]
+    norm: String,
+    /// The catalog folder to publish into; its proofs go into the folder `proofs` beside it.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+}
+
+#[derive(Serialize)]
+struct Report {
+    entries: Vec<Row>,
+}
+
+#[derive(Serialize)]
+struct Row {
+    entry: String,
+    family: String,
+    certified_error: String,
+    witness_error: String,
+    rounds: u16,
+    bytes_per_element: u64,
+    headroom_bits: u8,
+    failure_probability: u8,
+}
+
+impl Synth {
+    /// Searches, publishes, prints.
+    pub fn run(&self, context: &Context) -> Result<(), Failure> {
+        let goal = self.goal()?;
+        let found =
+            search::front(&goal, &Rss3, &mut |progress: Progress| eprintln!("{progress:?}")).map_err(Failure::input)?;
+        let mut rows = Vec::new();
+        let mut published = Vec::new();
+        for found in &found {
+            let name = entry_name(&found.entry);
+            rows.push(Row {
+                entry: name.clone(),
+                family: format!("{} {}", found.family, found.parameters),
+                certified_error: found.entry.claim.bound.to_string(),
+                witness_error: found.certificate.witness.error.to_string(),
+                rounds: found.rounds,
+                bytes_per_element: found.bits.div_ceil(8),
+                headroom_bits: found.headroom_bits,
+                failure_probability: 0,
+            });
+            published.push((name, search::publish(found)));
+        }
+        if let Some(folder) = &self.out {
+            let proofs = proofs_beside(folder);
+            let mut catalog = match folder.join(catalogs::catalog::INDEX).exists() {
+                true => Catalog::open(folder, &proofs)?,
+                false => Catalog::new(),
+            };
+            for (name, published) in published {
+                catalog.insert(&name, published)?;
+            }
+            catalog.write(folder, &proofs)?;
+        }
+        context.print(&Report { entries: rows }, text)
+    }
+
+    fn goal(&self) -> Result<Goal, Failure> {
+        let function = Function::parse(&self.function).ok_or_else(|| {
+            let known: Vec<&str> = Function::ALL.iter().map(|function| function.name()).collect();
+            Failure::Input(format!("unknown function '{}'; known are {}", self.function, known.join(", ")))
+        })?;
+        if self.protocol != "rss3" {
+            return Err(Failure::Input(format!("unknown protocol '{}'; known is rss3", self.protocol)));
+        }
+        let scale = |bits: u8| Scale::new(bits).ok_or_else(|| Failure::Input(format!("no scale has {bits} bits")));
+        let ring = Ring::new(self.ring_bits)
+            .ok_or_else(|| Failure::Input(format!("no ring has {} bits; use 2 to 64", self.ring_bits)))?;
+        let input = Format { ring, scale: scale(self.fraction_bits)? };
+        let (low, high) = parse_domain(&self.domain)?;
+        let end = |value: rug::Rational, what: &str| {
+            let scaled = value << u32::from(self.fraction_bits);
+            let integer = rug::Integer::from(scaled.round_ref()).to_i64();
+            integer
+                .filter(|&integer| ring.contains(i128::from(integer)))
+                .ok_or_else(|| Failure::Input(format!("the {what} end of the domain does not fit {input}")))
+        };
+        let window = Window { low: end(low, "lower")?, high: end(high, "upper")? };
+        if window.low > window.high {
+            return Err(Failure::Input(format!("the domain {} is empty", self.domain)));
+        }
+        let number = |text: &str| {
+            Decimal::parse(text.trim()).ok_or_else(|| Failure::Input(format!("'{text}' is not a decimal")))
+        };
+        let (absolute, relative) = self.norm.split_once(',').ok_or_else(|| {
+            Failure::Input(format!("'{}' is not a norm; write ABSOLUTE,RELATIVE, such as 1,0", self.norm))
+        })?;
+        let norm = Norm { absolute: number(absolute)?, relative: number(relative)? };
+        let output_scale = scale(self.output_bits.unwrap_or(self.fraction_bits))?;
+        Ok(Goal { function, window, fitted: None, input, output_scale, norm, accuracy: number(&self.max_error)? })
+    }
+}
+
+fn text(report: &Report) -> String {
+    let rows: Vec<Vec<String>> = report
+        .entries
+        .iter()
+        .map(|row| {
+            vec![
+                row.entry.clone(),
+                row.certified_error.clone(),
+                row.witness_error.clone(),
+                row.rounds.to_string(),
+                row.bytes_per_element.to_string(),
+                row.headroom_bits.to_string(),
+                row.family.clone(),
+            ]
+        })
+        .collect();
+    table(&["entry", ">certified", ">witness", ">rounds", ">bytes", ">headroom", "family"], &rows)
+}
