@@ -7,3 +7,4 @@ pub mod certify;
 pub mod families;
 pub mod minimax;
 pub mod search;
+pub mod standard;

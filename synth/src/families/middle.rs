@@ -202,7 +202,13 @@ impl Shape for Middle {
                 let scales = Scales { internal, computed: 2 * internal + guard };
                 if let Ok(program) = self.program(goal, &fitted.coefficients, scales) {
                     let parameters = format!("{} internal {internal} guard {guard}", self.describe());
-                    designs.push(Design { family: self.family(), parameters, program, fitted: fitted_window });
+                    designs.push(Design {
+                        family: self.family(),
+                        parameters,
+                        program,
+                        fit_error: fitted.error,
+                        fitted: fitted_window,
+                    });
                 }
             }
         }

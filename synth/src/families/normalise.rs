@@ -259,7 +259,13 @@ impl Shape for Normalised {
                     if let Ok(program) = self.program(goal, &fitted.coefficients, scales) {
                         let parameters =
                             format!("{} internal {internal} guard {guard} scaled {scaled}", self.describe());
-                        designs.push(Design { family: self.family(), parameters, program, fitted: goal.window });
+                        designs.push(Design {
+                            family: self.family(),
+                            parameters,
+                            program,
+                            fit_error: relative(self.refined(goal, fitted.error)),
+                            fitted: goal.window,
+                        });
                     }
                 }
             }

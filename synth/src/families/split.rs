@@ -162,7 +162,13 @@ impl Shape for Split {
             for guard in [2, 6] {
                 if let Ok(program) = self.program(goal, &fitted.coefficients, Scales { internal, guard }) {
                     let parameters = format!("{} internal {internal} guard {guard}", self.describe());
-                    designs.push(Design { family: self.family(), parameters, program, fitted: window });
+                    designs.push(Design {
+                        family: self.family(),
+                        parameters,
+                        program,
+                        fit_error: fitted.error / goal.unit(1.0),
+                        fitted: window,
+                    });
                 }
             }
         }
