@@ -23,7 +23,7 @@ const LEVELS: [f64; 3] = [1.0, 0.3, 0.1];
 const CHUNK: usize = 24;
 /// Programs that are certified at once, and how often.
 const WAVE: usize = 6;
-const WAVES: usize = 5;
+const WAVES: usize = 3;
 /// A candidate is not certified if another one costs no more and errs at most this much more.
 const INDIFFERENCE: f64 = 1.25;
 
