@@ -1,12 +1,12 @@
 //! Prints the Pareto front of a goal: FUNCTION LOW HIGH RING SCALE OUTPUT_SCALE ABSOLUTE RELATIVE ACCURACY.
 //!
-//! LOW and HIGH are real numbers, both inclusive.
+//! LOW and HIGH are real numbers, both inclusive. FAMILY in the environment restricts the families, SHOW prints files.
 
 use catalogs::protocol::rss3::Rss3;
 use catalogs::{Decimal, Format, Function, Norm, Ring, Scale, Window};
 use std::time::Instant;
-use synth::families::Goal;
-use synth::search::{front, publish};
+use synth::families::{Goal, Shape};
+use synth::search::{front_of, publish};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -30,7 +30,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         accuracy: Decimal::parse(accuracy).ok_or("accuracy")?,
     };
     let start = Instant::now();
-    let found = front(&goal, &Rss3, &mut |progress| eprintln!("{:6.2} s {progress:?}", start.elapsed().as_secs_f64()))?;
+    let family = std::env::var("FAMILY").unwrap_or_default();
+    let wanted = |shape: &dyn Shape| shape.family().starts_with(&family);
+    let found = front_of(&goal, &Rss3, &wanted, &mut |progress| {
+        eprintln!("{:6.2} s {progress:?}", start.elapsed().as_secs_f64())
+    })?;
     for found in found {
         let published = publish(&found);
         let begin = Instant::now();

@@ -8,3 +8,4 @@ pub mod expression;
 pub mod families;
 pub mod minimax;
 pub mod search;
+pub mod standard;

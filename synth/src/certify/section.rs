@@ -13,7 +13,7 @@ const CONVERGED: f64 = 1.002;
 /// Cuts in a row that improve nothing, after which a section counts as converged.
 const STALE_MAX: u8 = 3;
 /// Points of a section at which its models are sampled.
-const SAMPLES: i32 = 32;
+const SAMPLES: i32 = 48;
 
 /// One piece under examination.
 #[derive(Clone, Debug)]
@@ -59,7 +59,7 @@ impl Section {
                 let sampled = Sampled::new(draft, &examination);
                 section.attained = sampled.total;
                 section.rounding = sampled.rounding;
-                section.bound = least_bound(draft, &examination, sampled.total).unwrap_or(f64::INFINITY);
+                section.bound = least_bound(draft, &examination, sampled.needed).unwrap_or(f64::INFINITY);
                 section.examination = Some(examination);
             }
             Err(rejection) => section.rejection = Some(rejection),
@@ -88,8 +88,12 @@ impl Section {
 
 /// An examination's models in double precision.
 struct Sampled {
+    /// |p − q| + Σ|Sᵢ| where it is largest.
     total: f64,
+    /// Σ|Sᵢ| where it is largest.
     rounding: f64,
+    /// |p − q| and everything that the checker adds to it, where that is largest: at most the bound it accepts.
+    needed: f64,
 }
 
 impl Sampled {
@@ -97,16 +101,20 @@ impl Sampled {
         let unit = 2f64.powi(i32::from(draft.program.output().1.bits()));
         let (absolute, relative) = (draft.claim.norm.absolute.to_f64_lossy(), draft.claim.norm.relative.to_f64_lossy());
         let q = coefficients(&examination.reference().polynomial.0);
-        let mut sampled = Sampled { total: 0.0, rounding: 0.0 };
+        let inherited = &examination.reference().error;
+        let mut sampled = Sampled { total: 0.0, rounding: 0.0, needed: 0.0 };
         for output in examination.outputs() {
             let difference = output.polynomial.plus(&examination.reference().polynomial, &IBig::NEG_ONE);
             let difference = coefficients(&difference.0);
             let symbols: Vec<Vec<f64>> = output.symbols.values().map(|symbol| coefficients(&symbol.0)).collect();
+            let spread = output.rounding_magnitude() + &output.remainder + inherited;
+            let spread = coefficients(&[spread])[0];
             for i in 0..=SAMPLES {
                 let t = 2.0 * f64::from(i) / f64::from(SAMPLES) - 1.0;
                 let weight = unit * absolute + relative * at(&q, t).abs();
                 let rounding = symbols.iter().map(|symbol| at(symbol, t).abs()).sum::<f64>() / weight;
                 sampled.rounding = sampled.rounding.max(rounding);
+                sampled.needed = sampled.needed.max((at(&difference, t).abs() + spread) / weight);
                 sampled.total = sampled.total.max(at(&difference, t).abs() / weight + rounding);
             }
         }
@@ -146,12 +154,12 @@ fn least_bound(draft: &Entry, examination: &Examination, sampled: f64) -> Option
         let bound = total.to_f64().value() / unit / claim.norm.absolute.to_f64_lossy() * (1.0 + 1e-9) + 1e-30;
         return accepts(bound).then_some(bound);
     }
-    let (mut low, mut high) = (sampled.max(1e-20), sampled.max(1e-20) * 1.001);
-    let mut factor = 1.004;
+    let (mut low, mut high) = (sampled.max(1e-20), sampled.max(1e-20) * 1.0003);
+    let mut factor = 1.001;
     while !accepts(high) {
         low = high;
         high *= factor;
-        factor = (factor * factor).min(64.0);
+        factor = (factor * factor * factor).min(64.0);
         if high > 1e12 {
             return None;
         }

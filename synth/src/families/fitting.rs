@@ -19,7 +19,7 @@ pub fn best(
     (low, high): (Rational, Rational),
     basis: Basis,
 ) -> Option<Fitted> {
-    let options = Options { precision: 192, gap: 1e-4, ..Options::default() };
+    let options = Options { precision: 192, gap: 1e-3, density: 5, ..Options::default() };
     let domain = Domain::interval(low, high).ok()?;
     let fit = minimax::fit(&Problem { target, norm, domain, basis }, &options).ok()?;
     let coefficients = fit.coefficients.iter().map(|c| c.to_rational()).collect::<Option<Vec<_>>>()?;

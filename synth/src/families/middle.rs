@@ -198,11 +198,17 @@ impl Shape for Middle {
         let fitted_window = Window { low: -reach, high: reach };
         let mut designs = Vec::new();
         for internal in (10..=30).step_by(2) {
-            for guard in [4, 8, 12] {
+            for guard in [6, 10, 14] {
                 let scales = Scales { internal, computed: 2 * internal + guard };
                 if let Ok(program) = self.program(goal, &fitted.coefficients, scales) {
                     let parameters = format!("{} internal {internal} guard {guard}", self.describe());
-                    designs.push(Design { family: self.family(), parameters, program, fitted: fitted_window });
+                    designs.push(Design {
+                        family: self.family(),
+                        parameters,
+                        program,
+                        fit_error: fitted.error,
+                        fitted: fitted_window,
+                    });
                 }
             }
         }

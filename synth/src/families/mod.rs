@@ -29,6 +29,8 @@ pub struct Design {
     pub parameters: String,
     /// The program.
     pub program: Program,
+    /// The error of its fit in the goal's norm, were everything else exact.
+    pub fit_error: f64,
     /// The inputs for which its polynomials were fitted.
     pub fitted: Window,
 }

@@ -59,7 +59,7 @@ pub fn shapes(goal: &Goal) -> Vec<Normalised> {
                     continue;
                 }
                 let shape = |band_bits| Normalised { radix_bits, degree, steps, band_bits };
-                shapes.extend([2, 3, 5].map(shape));
+                shapes.extend([2, 5].map(shape));
             }
         }
     }
@@ -250,17 +250,19 @@ impl Shape for Normalised {
         let fit = self.fit(goal).filter(|fitted| relative(self.refined(goal, fitted.error)) < accuracy);
         let Some(fitted) = fit else { return Vec::new() };
         let mut designs = Vec::new();
+        let output = i32::from(goal.output_scale.bits());
         for internal in (14..=30).step_by(2) {
-            for guard in [0, 2] {
-                let scaled_scales: &[i32] =
-                    if goal.function == Function::Rsqrt { &[0] } else { &[24, 26, 28, 30, 32, 34] };
-                for scaled in scaled_scales {
-                    let scales = Scales { internal, guard, scaled: *scaled };
-                    if let Ok(program) = self.program(goal, &fitted.coefficients, scales) {
-                        let parameters =
-                            format!("{} internal {internal} guard {guard} scaled {scaled}", self.describe());
-                        designs.push(Design { family: self.family(), parameters, program, fitted: goal.window });
-                    }
+            for spare in [2, 6] {
+                let scales = Scales { internal, guard: 6.min(58 - 2 * internal), scaled: (output + spare).min(34) };
+                if let Ok(program) = self.program(goal, &fitted.coefficients, scales) {
+                    let parameters = format!("{} internal {internal} scaled {}", self.describe(), scales.scaled);
+                    designs.push(Design {
+                        family: self.family(),
+                        parameters,
+                        program,
+                        fit_error: relative(self.refined(goal, fitted.error)),
+                        fitted: goal.window,
+                    });
                 }
             }
         }

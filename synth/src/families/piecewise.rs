@@ -6,7 +6,7 @@
 
 use super::builder::{BuildError, Builder, Terms, band_width};
 use super::fitting;
-use super::goal::Goal;
+use super::goal::{Goal, input_integer};
 use super::polynomial::powers;
 use super::{Design, Shape, target};
 use crate::minimax::{self, Basis, Scaling};
@@ -25,9 +25,9 @@ pub struct Piecewise {
 }
 
 /// Nodes at which a function is interpolated to see how fast its Chebyshev coefficients fall.
-const NODES: usize = 24;
+const NODES: usize = 12;
 /// The most fitted pieces.
-const PIECES_MAX: usize = 16;
+const PIECES_MAX: usize = 10;
 
 /// The shapes that may reach `accuracy`.
 pub fn shapes(goal: &Goal, accuracy: f64) -> Vec<Piecewise> {
@@ -47,12 +47,14 @@ pub fn shapes(goal: &Goal, accuracy: f64) -> Vec<Piecewise> {
     };
     let Some(right) = right else { return Vec::new() };
     let scale = goal.input.scale.bits();
+    let margin = input_integer(0.5, goal.input.scale);
+    let table = Table::new(goal, goal.real_f64(left), goal.real_f64(right.saturating_add(margin)));
     let mut shapes = Vec::new();
-    for degree in 1..=6 {
-        for share in [0.9, 0.6] {
-            for drop in [5, 7, 9] {
+    for degree in 1..=5 {
+        for share in [0.9, 0.5] {
+            for drop in [6, 8] {
                 let Some(dropped) = scale.checked_sub(drop) else { continue };
-                if let Some(thresholds) = place(goal, left, right, degree, accuracy * share, dropped) {
+                if let Some(thresholds) = place(goal, &table, left, right, degree, accuracy * share, dropped) {
                     shapes.push(Piecewise { thresholds, degree, dropped });
                 }
             }
@@ -61,8 +63,47 @@ pub fn shapes(goal: &Goal, accuracy: f64) -> Vec<Piecewise> {
     shapes
 }
 
+/// f between two inputs, tabulated: thresholds are searched with a hundred thousand evaluations.
+struct Table {
+    low: f64,
+    step: f64,
+    values: Vec<f64>,
+}
+
+impl Table {
+    const INTERVALS: usize = 2048;
+
+    fn new(goal: &Goal, low: f64, high: f64) -> Table {
+        let step = (high - low) / Self::INTERVALS as f64;
+        let values = (0..=Self::INTERVALS).map(|i| goal.value(low + step * i as f64)).collect();
+        Table { low, step, values }
+    }
+
+    /// Cubic interpolation, good to some ten digits.
+    fn at(&self, x: f64) -> f64 {
+        let position = (x - self.low) / self.step;
+        let first = (position.floor() as usize).clamp(1, Self::INTERVALS - 2) - 1;
+        let t = position - first as f64;
+        let weights = [
+            -(t - 1.0) * (t - 2.0) * (t - 3.0) / 6.0,
+            t * (t - 2.0) * (t - 3.0) / 2.0,
+            -t * (t - 1.0) * (t - 3.0) / 2.0,
+            t * (t - 1.0) * (t - 2.0) / 6.0,
+        ];
+        weights.iter().zip(&self.values[first..]).map(|(weight, value)| weight * value).sum()
+    }
+}
+
 /// Thresholds from left to right, each piece as long as the error allows, then evened out.
-fn place(goal: &Goal, left: i64, right: i64, degree: usize, accuracy: f64, dropped: u8) -> Option<Vec<i64>> {
+fn place(
+    goal: &Goal,
+    table: &Table,
+    left: i64,
+    right: i64,
+    degree: usize,
+    accuracy: f64,
+    dropped: u8,
+) -> Option<Vec<i64>> {
     let greedy = |accuracy: f64| {
         let mut thresholds = vec![left];
         let mut start = left;
@@ -72,10 +113,10 @@ fn place(goal: &Goal, left: i64, right: i64, degree: usize, accuracy: f64, dropp
             }
             let reaches = |end: i64| {
                 let end = (end + band_width(dropped) as i64).min(goal.window.high);
-                estimated_error(goal, start, end, degree) <= accuracy
+                estimated_error(goal, table, start, end, degree) <= accuracy
             };
             let (mut good, mut bad) = (start, right + 1);
-            while bad - good > 1.max((right - left) >> 14) {
+            while bad - good > 1.max((right - left) >> 11) {
                 let middle = good + (bad - good) / 2;
                 if reaches(middle) { good = middle } else { bad = middle }
             }
@@ -91,7 +132,7 @@ fn place(goal: &Goal, left: i64, right: i64, degree: usize, accuracy: f64, dropp
     let mut best = greedy(accuracy)?;
     // The same number of pieces with the least error, so that the last one is not much shorter than the others.
     let (mut low, mut high) = (accuracy / 64.0, accuracy);
-    for _ in 0..8 {
+    for _ in 0..5 {
         let middle = (low * high).sqrt();
         match greedy(middle) {
             Some(thresholds) if thresholds.len() <= best.len() => {
@@ -105,11 +146,11 @@ fn place(goal: &Goal, left: i64, right: i64, degree: usize, accuracy: f64, dropp
 }
 
 /// About the minimax error of degree `degree` on [low, high] in the goal's norm, from Chebyshev coefficients.
-fn estimated_error(goal: &Goal, low: i64, high: i64, degree: usize) -> f64 {
+fn estimated_error(goal: &Goal, table: &Table, low: i64, high: i64, degree: usize) -> f64 {
     let (low, high) = (goal.real_f64(low), goal.real_f64(high));
     let angle = |i: usize| std::f64::consts::PI * (i as f64 + 0.5) / NODES as f64;
     let values: Vec<f64> =
-        (0..NODES).map(|i| goal.value((low + high) / 2.0 + (high - low) / 2.0 * angle(i).cos())).collect();
+        (0..NODES).map(|i| table.at((low + high) / 2.0 + (high - low) / 2.0 * angle(i).cos())).collect();
     let unit = values.iter().map(|value| goal.unit(*value)).fold(f64::INFINITY, f64::min);
     let coefficient = |k: usize| {
         values.iter().enumerate().map(|(i, value)| value * (k as f64 * angle(i)).cos()).sum::<f64>() * 2.0
@@ -223,7 +264,9 @@ impl Shape for Piecewise {
     }
 
     fn designs(&self, goal: &Goal, accuracy: f64) -> Vec<Design> {
-        let Some((pieces, _)) = self.fit(goal).filter(|(_, error)| *error < accuracy) else { return Vec::new() };
+        let Some((pieces, fit_error)) = self.fit(goal).filter(|(_, error)| *error < accuracy) else {
+            return Vec::new();
+        };
         let last = self.thresholds.last().map_or(goal.window.high, |end| end + band_width(self.dropped) as i64);
         let first = self.thresholds.first().map_or(goal.window.low, |end| end - band_width(self.dropped) as i64);
         let fitted = Window { low: first, high: last };
@@ -233,7 +276,7 @@ impl Shape for Piecewise {
                 let scales = Scales { internal, computed: internal + guard };
                 if let Ok(program) = self.program(goal, &pieces, scales) {
                     let parameters = format!("{} internal {internal} guard {guard}", self.describe());
-                    designs.push(Design { family: self.family(), parameters, program, fitted });
+                    designs.push(Design { family: self.family(), parameters, program, fit_error, fitted });
                 }
             }
         }

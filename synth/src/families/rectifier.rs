@@ -42,8 +42,13 @@ impl Shape for Rectifier {
     }
 
     fn designs(&self, goal: &Goal, _: f64) -> Vec<Design> {
-        let design =
-            |program| Design { family: self.family(), parameters: self.describe(), program, fitted: goal.window };
+        let design = |program| Design {
+            family: self.family(),
+            parameters: self.describe(),
+            program,
+            fit_error: 0.0,
+            fitted: goal.window,
+        };
         self.program(goal).map(design).into_iter().collect()
     }
 }

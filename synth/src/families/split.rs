@@ -159,10 +159,16 @@ impl Shape for Split {
         let window = Window { low: self.lowest(goal), high: goal.window.high };
         let mut designs = Vec::new();
         for internal in (14..=30).step_by(2) {
-            for guard in [2, 6] {
+            for guard in [8, 12] {
                 if let Ok(program) = self.program(goal, &fitted.coefficients, Scales { internal, guard }) {
                     let parameters = format!("{} internal {internal} guard {guard}", self.describe());
-                    designs.push(Design { family: self.family(), parameters, program, fitted: window });
+                    designs.push(Design {
+                        family: self.family(),
+                        parameters,
+                        program,
+                        fit_error: fitted.error / goal.unit(1.0),
+                        fitted: window,
+                    });
                 }
             }
         }

@@ -2,8 +2,8 @@
 //! millisecond.
 
 use crate::families::Goal;
-use catalogs::evaluate::{Constant, evaluate_into};
-use catalogs::{Function, Program};
+use catalogs::evaluate::evaluate_into;
+use catalogs::{Adversary, Function, Program, Ring, Rounding, ValueId};
 use rug::Float;
 
 /// Inputs where the function bends.
@@ -17,6 +17,24 @@ struct Sample {
     exact: f64,
     /// One unit of the norm, in units of the output.
     weight: f64,
+}
+
+/// Rounds always low or always high, and gives exact bits or their opposites inside bands.
+struct Uniform {
+    high: bool,
+    flip: bool,
+}
+
+impl Adversary for Uniform {
+    fn rounding(&mut self, _: ValueId, _: i128, rounding: Rounding) -> i8 {
+        if self.high { rounding.high } else { rounding.low }
+    }
+    fn outside(&mut self, _: ValueId, operand: i128, _: Ring) -> i128 {
+        operand
+    }
+    fn band(&mut self, _: ValueId, _: i128, exact: bool) -> bool {
+        exact != self.flip
+    }
 }
 
 /// The inputs at which designs of one goal are measured.
@@ -53,13 +71,13 @@ impl Samples {
         Samples(inputs.into_iter().map(sample).filter(|sample| sample.weight > 0.0).collect())
     }
 
-    /// The largest error of the program at these inputs, in the norm, with all roundings low and all high.
+    /// The largest error of the program at these inputs, in the norm, with all roundings low or high.
     pub fn error(&self, program: &Program) -> f64 {
         let mut values = Vec::new();
         let mut worst = 0.0f64;
         for sample in &self.0 {
-            for delta in [i8::MIN, i8::MAX] {
-                evaluate_into(program, i128::from(sample.input), &mut Constant(delta), &mut values);
+            for (high, flip) in [(false, false), (true, false), (false, true)] {
+                evaluate_into(program, i128::from(sample.input), &mut Uniform { high, flip }, &mut values);
                 let value = values.last().copied().unwrap_or(0) as f64;
                 worst = worst.max((value - sample.exact).abs() / sample.weight);
             }

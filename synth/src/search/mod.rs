@@ -12,7 +12,7 @@ use catalogs::protocol::{Cost, Model, cost};
 use catalogs::{Entry, Lemma, Op, Published, Window};
 use estimate::Samples;
 use rayon::prelude::*;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use verify::{Certificate, Certified};
 
 /// The most programs of a front.
@@ -23,7 +23,7 @@ const LEVELS: [f64; 3] = [1.0, 0.3, 0.1];
 const CHUNK: usize = 24;
 /// Programs that are certified at once, and how often.
 const WAVE: usize = 6;
-const WAVES: usize = 6;
+const WAVES: usize = 3;
 /// A candidate is not certified if another one costs no more and errs at most this much more.
 const INDIFFERENCE: f64 = 1.25;
 
@@ -133,7 +133,18 @@ pub fn front_within(
     waves: usize,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Vec<Found>, SearchError> {
-    let shapes = distinct_shapes(goal);
+    front_of(goal, model, &|_| true, progress)
+}
+
+/// The front of the shapes that `wanted` lets through.
+pub fn front_of(
+    goal: &Goal,
+    model: &dyn Model,
+    wanted: &dyn Fn(&dyn Shape) -> bool,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Vec<Found>, SearchError> {
+    let mut shapes = distinct_shapes(goal);
+    shapes.retain(|shape| wanted(shape.as_ref()));
     let samples = Samples::new(goal);
     let mut candidates: Vec<Candidate> = Vec::new();
     let mut nearest: Option<(f64, String)> = None;
@@ -174,7 +185,9 @@ pub fn publish(found: &Found) -> Published {
 
 fn distinct_shapes(goal: &Goal) -> Vec<Box<dyn Shape>> {
     let mut known = BTreeSet::new();
-    let all = LEVELS.iter().flat_map(|level| shapes(goal, level * goal.accuracy()));
+    let levels: Vec<Vec<Box<dyn Shape>>> =
+        LEVELS.par_iter().map(|level| shapes(goal, level * goal.accuracy())).collect();
+    let all = levels.into_iter().flatten();
     all.filter(|shape| known.insert((shape.family(), shape.describe()))).collect()
 }
 
@@ -189,11 +202,16 @@ fn measure(goal: &Goal, model: &dyn Model, shape: &dyn Shape, samples: &Samples)
     let name = |parameters: &str| format!("{} with {parameters}", shape.family());
     let mut best = None;
     let mut promising: Vec<Candidate> = Vec::new();
+    let mut known = HashSet::new();
     for design in shape.designs(goal, accuracy) {
+        // Scales that make no difference give the same program.
+        if !known.insert(design.program.clone()) {
+            continue;
+        }
         if !design.program.lemmas().iter().all(|lemma| model.offers(lemma).is_some()) {
             continue;
         }
-        let estimate = samples.error(&design.program);
+        let estimate = samples.error(&design.program).max(0.99 * design.fit_error);
         if best.as_ref().is_none_or(|(known, _)| estimate < *known) {
             best = Some((estimate, name(&design.parameters)));
         }
@@ -277,8 +295,7 @@ fn prove(goal: &Goal, candidate: &Candidate) -> Result<Found, (f64, String)> {
         program: design.program.clone(),
     };
     let effort = Effort { bound_max: Some(goal.accuracy()), ..Effort::default() };
-    let proved = certify::certify(&request, &effort);
-    let proved = proved.map_err(|failure| (candidate.estimate, how(&failure)))?;
+    let proved = certify::certify(&request, &effort).map_err(|failure| (candidate.estimate, how(&failure)))?;
     let bound = proved.entry.claim.bound;
     if bound.to_rational() > goal.accuracy.to_rational() {
         return Err((bound.to_f64_lossy(), how(&"certified")));

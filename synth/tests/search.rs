@@ -1,0 +1,128 @@
+//! The search over its public interface: refusals first, then one small goal twice, then certification's own word.
+
+use catalogs::protocol::rss3::Rss3;
+use catalogs::{Decimal, Format, Function, Norm, Op, Program, Ring, Scale, Window};
+use rug::Rational;
+use synth::certify::{Effort, Failure, Request, certify};
+use synth::families::{BuildError, Builder, Goal, Terms};
+use synth::search::{SearchError, front, publish};
+
+fn goal(function: Function, (low, high): (i64, i64), accuracy: &str) -> Goal {
+    Goal {
+        function,
+        window: Window { low, high },
+        fitted: None,
+        input: Format { ring: Ring::Z64, scale: Scale::new(16).unwrap() },
+        output_scale: Scale::new(16).unwrap(),
+        norm: Norm::ABSOLUTE,
+        accuracy: Decimal::parse(accuracy).unwrap(),
+    }
+}
+
+#[test]
+fn goals_out_of_reach_say_how_near_one_came() {
+    let error = front(&goal(Function::Exp, (-65536, 0), "1e-6"), &Rss3, &mut |_| {}).unwrap_err();
+    match &error {
+        SearchError::OutOfReach { reached, .. } => assert!(*reached > 1e-6 && *reached < 1e-3, "{error}"),
+        SearchError::NoFamily { .. } => panic!("{error}"),
+    }
+    let error = front(&goal(Function::Reciprocal, (-5, 65536), "1e-3"), &Rss3, &mut |_| {}).unwrap_err();
+    assert!(matches!(error, SearchError::NoFamily { .. }), "{error}");
+}
+
+#[test]
+fn a_front_is_undominated_proved_and_the_same_every_time() {
+    let goal = goal(Function::Exp, (-(16 << 16), 0), "2e-2");
+    let mut reports = 0;
+    let found = front(&goal, &Rss3, &mut |_| reports += 1).unwrap();
+    assert!(reports > 0 && !found.is_empty() && found.len() <= synth::search::FRONT_MAX);
+    for (index, a) in found.iter().enumerate() {
+        assert!(a.bound() <= 2e-2);
+        let texts = publish(a);
+        assert!(verify::check_texts(&texts.entry, &texts.certificate).is_ok());
+        let dominated = found
+            .iter()
+            .enumerate()
+            .any(|(other, b)| other != index && b.bound() <= a.bound() && b.rounds <= a.rounds && b.bits <= a.bits);
+        assert!(!dominated, "program {index} is dominated");
+    }
+    let again = front(&goal, &Rss3, &mut |_| {}).unwrap();
+    let texts = |found: &[synth::search::Found]| found.iter().map(publish).collect::<Vec<_>>();
+    assert_eq!(texts(&found), texts(&again));
+}
+
+/// x/2 computed as it should be, or with a wrong coefficient.
+fn doubled_exp(coefficient: i128) -> Request {
+    let scale = Scale::new(16).unwrap();
+    let mut b = Builder::new(Ring::Z64, scale);
+    let x = b.input();
+    // 1 + x + x²/2, good to |x|³/6 on a small window.
+    let terms = Terms::new().constant(1).linear(1, x).product(Rational::from((coefficient, 2)), x, x);
+    b.truncated(&terms, 16, 20).unwrap();
+    let window = Window { low: -6554, high: 6554 };
+    Request { function: Function::Exp, norm: Norm::ABSOLUTE, fitted: window, window, program: b.finish().unwrap() }
+}
+
+#[test]
+fn certification_sees_a_wrong_coefficient() {
+    let right = certify(&doubled_exp(1), &Effort::default()).unwrap();
+    let wrong = certify(&doubled_exp(2), &Effort::default()).unwrap();
+    let bound = |proved: &synth::certify::Proved| proved.entry.claim.bound.to_f64_lossy();
+    // 0.1³/6 = 1.7e-4 plus an ulp; with x² instead of x²/2 at least 5e-3.
+    assert!(bound(&right) < 2e-4 && right.is_tight(), "{}", right.entry.claim.bound);
+    assert!(bound(&wrong) > 5e-3 && wrong.is_tight(), "{}", wrong.entry.claim.bound);
+    let effort = Effort { bound_max: Some(1e-3), ..Effort::default() };
+    assert!(matches!(certify(&doubled_exp(2), &effort), Err(Failure::TooLarge(_))));
+}
+
+#[test]
+fn programs_that_overflow_are_not_certified() {
+    let scale = Scale::new(16).unwrap();
+    let mut b = Builder::new(Ring::Z64, scale);
+    let x = b.input();
+    let square = b.exact(&Terms::new().product(1, x, x), 32).unwrap();
+    b.truncated(&Terms::new().product(1, square, square), 16, 48).unwrap();
+    let window = Window { low: 0, high: 1 << 17 };
+    let program = b.finish().unwrap();
+    let request = Request { function: Function::Exp, norm: Norm::ABSOLUTE, fitted: window, window, program };
+    assert!(matches!(certify(&request, &Effort::default()), Err(Failure::Rejected(_) | Failure::Pieces(_))));
+}
+
+#[test]
+fn builders_refuse_what_no_program_can_be() {
+    let scale = Scale::new(16).unwrap();
+    let mut b = Builder::new(Ring::Z64, scale);
+    let x = b.input();
+    let one = Terms::new().linear(1, x);
+    assert!(matches!(b.truncated(&one, 16, 0), Err(BuildError::Shift { .. })));
+    assert!(matches!(b.truncated(&one, 16, 62), Err(BuildError::Shift { .. })));
+    assert!(matches!(b.exact(&one, -1), Err(BuildError::Scale(-1))));
+    let huge = Terms::new().linear(Rational::from(1) << 100, x);
+    assert!(matches!(b.exact(&huge, 16), Err(BuildError::Coefficient(_))));
+    assert!(matches!(b.less_than(x, 0, (-(1 << 70), 0), 0), Err(BuildError::Width { .. })));
+}
+
+/// The narrowest sign test that is exact on the window, and no narrower.
+#[test]
+fn comparisons_have_the_width_of_the_window() {
+    let width = |low: i128, high: i128, threshold: i128, dropped: u8| {
+        let mut b = Builder::new(Ring::Z64, Scale::new(16).unwrap());
+        let x = b.input();
+        let bit = b.less_than(x, threshold, (low, high), dropped).unwrap();
+        b.inject(bit);
+        let program: Program = b.finish().unwrap();
+        let lemma = program.ops().iter().find_map(|op| match op {
+            Op::Sign { lemma, .. } => Some(*program.lemma(*lemma)),
+            _ => None,
+        });
+        match lemma {
+            Some(catalogs::Lemma::Sign { width, .. }) => width,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(width(-128, 127, 0, 0), 8);
+    assert_eq!(width(-129, 127, 0, 0), 9);
+    assert_eq!(width(-128, 128, 0, 0), 9);
+    assert_eq!(width(-120, 127, 0, 3), 8);
+    assert_eq!(width(-122, 127, 0, 3), 9);
+}
