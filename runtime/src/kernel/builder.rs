@@ -381,7 +381,8 @@ impl PartyBuilder {
         for slot in 0..self.inputs {
             of.insert(Word(u32::from(slot)), Slot(slot));
         }
-        let (mut ending, mut starting) = (vec![Vec::new(); usize::from(last) + 2], vec![Vec::new(); usize::from(last) + 1]);
+        let (mut ending, mut starting) =
+            (vec![Vec::new(); usize::from(last) + 2], vec![Vec::new(); usize::from(last) + 1]);
         for (&word, &stage) in last_use {
             ending[usize::from(stage)].push(word);
             starting[usize::from(self.nodes[word.0 as usize].1)].push(word);
@@ -402,7 +403,8 @@ impl PartyBuilder {
     }
 
     fn assemble(&self, stage: u16, live: &[bool], slots: &Slots) -> Kernel {
-        let mut assembly = Assembly { builder: self, stage, slots, registers: HashMap::new(), kernel: Kernel::default() };
+        let mut assembly =
+            Assembly { builder: self, stage, slots, registers: HashMap::new(), kernel: Kernel::default() };
         let mut stores = Vec::new();
         for effect in &self.effects[usize::from(stage)] {
             match *effect {

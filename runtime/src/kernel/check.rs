@@ -309,9 +309,12 @@ impl<'a> Checker<'a> {
         let mut registers: Vec<Option<Word>> = Vec::new();
         for (index, instruction) in party.stages[stage].instructions.iter().enumerate() {
             let place = (stage, index);
-            let word = self
-                .instruction(party, place, instruction, &registers, sent)
-                .map_err(|reason| Refusal { role: party.role, stage, instruction: index, reason })?;
+            let word = self.instruction(party, place, instruction, &registers, sent).map_err(|reason| Refusal {
+                role: party.role,
+                stage,
+                instruction: index,
+                reason,
+            })?;
             registers.push(word);
         }
         Ok(())

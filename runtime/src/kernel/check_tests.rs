@@ -136,13 +136,8 @@ fn one_mask_for_two_messages_is_refused() {
 #[test]
 fn a_cancelled_mask_is_refused() {
     let mask = draw(0, 2, DrawName::Share, 8);
-    let code = vec![
-        I::Load(Slot(0)),
-        I::Draw(mask),
-        I::Add(r(0), r(1)),
-        I::Sub(r(2), r(1)),
-        I::Send(field(0, 1, 0, 8), r(3)),
-    ];
+    let code =
+        vec![I::Load(Slot(0)), I::Draw(mask), I::Add(r(0), r(1)), I::Sub(r(2), r(1)), I::Send(field(0, 1, 0, 8), r(3))];
     refused(sending(code, &[field(0, 1, 0, 8)]), UNHIDDEN);
     // Drawn again under the same label it is the same word.
     let code = vec![
@@ -186,7 +181,9 @@ fn labels_with_two_meanings_are_refused() {
     refused(sending(code, &[]), "has the label of another draw");
     refused(sending(vec![I::Draw(draw(1, 2, DrawName::Share, 8))], &[]), "not known to this role");
     refused(sending(vec![I::Draw(draw(0, 3, DrawName::Share, 8))], &[]), "does not take part");
-    for wrong in [Draw { bits: 0, ..draw(0, 1, DrawName::Bit, 1) }, Draw { operation: 1024, ..draw(0, 1, DrawName::Bit, 1) }] {
+    for wrong in
+        [Draw { bits: 0, ..draw(0, 1, DrawName::Bit, 1) }, Draw { operation: 1024, ..draw(0, 1, DrawName::Bit, 1) }]
+    {
         refused(sending(vec![I::Draw(wrong)], &[]), "does not fit a label");
     }
 }

@@ -70,7 +70,8 @@ pub fn conform(program: &Program, arguments: &[i128], seed: u64) -> Result<Confo
         let words: Vec<u64> = arguments.iter().map(|&argument| argument as u64 & ring.mask()).collect();
         let own = vec![vec![words], vec![], vec![]];
         let shared = sharing.run(arguments.len(), &own, &keys.streams(0, tile as u32))?;
-        let parts: Vec<Vec<Vec<u64>>> = shared.outputs.into_iter().map(|mut words| vec![words.swap_remove(0)]).collect();
+        let parts: Vec<Vec<Vec<u64>>> =
+            shared.outputs.into_iter().map(|mut words| vec![words.swap_remove(0)]).collect();
         let shared = resharing.run(arguments.len(), &parts, &keys.streams(1, tile as u32))?;
         let outcome = parties.run(arguments.len(), &shared.outputs, &keys.streams(2, tile as u32))?;
         check_counts(&timeline, arguments.len(), &outcome)

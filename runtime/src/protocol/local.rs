@@ -128,9 +128,9 @@ impl LocalParties {
 /// having checked that the roles agree on every component. `None` where they do not.
 pub fn reconstruct(outcome: &Outcome, index: usize, lane: usize) -> Option<u64> {
     let component = |role: usize, which: usize| outcome.outputs[role][index + which][lane];
-    (0..3).all(|role| component(role, 1) == component((role + 1) % 3, 0)).then(|| {
-        component(0, 0).wrapping_add(component(1, 0)).wrapping_add(component(2, 0))
-    })
+    (0..3)
+        .all(|role| component(role, 1) == component((role + 1) % 3, 0))
+        .then(|| component(0, 0).wrapping_add(component(1, 0)).wrapping_add(component(2, 0)))
 }
 
 /// Keys of every pair of three roles, from a seed: for executions whose masks nobody has to be kept from.
@@ -154,6 +154,8 @@ impl LocalKeys {
 
     /// The streams of one execution.
     pub fn streams(&self, node: u32, tile: u32) -> Streams<'_> {
-        self.generators.iter().fold(Streams::new(node, tile), |streams, (pair, generator)| streams.with(*pair, generator))
+        self.generators
+            .iter()
+            .fold(Streams::new(node, tile), |streams, (pair, generator)| streams.with(*pair, generator))
     }
 }

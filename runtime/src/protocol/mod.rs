@@ -15,7 +15,9 @@ use catalogs::protocol::Operation;
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Error {
     /// The protocol does not guarantee what a program needs.
-    #[error("operation {operation} needs '{lemma}', which the protocol does not offer; use a wider ring or a smaller shift")]
+    #[error(
+        "operation {operation} needs '{lemma}', which the protocol does not offer; use a wider ring or a smaller shift"
+    )]
     Lemma {
         /// The operation of the program.
         operation: usize,

@@ -72,9 +72,8 @@ impl Enumeration {
         let count = self.draws.len();
         let common = |a: &Draw, b: &Draw| a.pair.roles().into_iter().any(|role| b.pair.holds(role));
         let pairs = (0..count).flat_map(|a| (a + 1..count).map(move |b| (a, b)));
-        let pairs = pairs.filter(|&(a, b)| {
-            self.draws[a].bits == self.draws[b].bits && common(&self.draws[a], &self.draws[b])
-        });
+        let pairs =
+            pairs.filter(|&(a, b)| self.draws[a].bits == self.draws[b].bits && common(&self.draws[a], &self.draws[b]));
         (0..count).map(Mutation::Dropped).chain(pairs.map(|(a, b)| Mutation::Identified(a, b))).collect()
     }
 }
@@ -145,9 +144,10 @@ impl Subject {
         for stage in self.parties.parties()[role].stages() {
             let mut offsets = BTreeMap::new();
             for field in stage.receives() {
-                let frame = outcome.frames.iter().find(|frame| {
-                    (frame.round, frame.from, frame.to) == (field.round, field.from, Role(role as u8))
-                });
+                let frame = outcome
+                    .frames
+                    .iter()
+                    .find(|frame| (frame.round, frame.from, frame.to) == (field.round, field.from, Role(role as u8)));
                 let offset = offsets.entry(field.from).or_insert(0);
                 unpack(&frame.unwrap().bytes[*offset..*offset + field.bytes(lanes)], field.bits, &mut words);
                 *offset += field.bytes(lanes);
@@ -195,11 +195,15 @@ impl Subject {
         for mutation in self.enumeration.mutants() {
             self.enumeration.mutation = mutation;
             let names = |index: usize| self.enumeration.draws[index].to_string();
-            assert!(self.leak(few, |_, _| ()).is_some(), "{name}: {mutation:?} of {:?} changes no view", match mutation {
-                Mutation::None => vec![],
-                Mutation::Dropped(a) => vec![names(a)],
-                Mutation::Identified(a, b) => vec![names(a), names(b)],
-            });
+            assert!(
+                self.leak(few, |_, _| ()).is_some(),
+                "{name}: {mutation:?} of {:?} changes no view",
+                match mutation {
+                    Mutation::None => vec![],
+                    Mutation::Dropped(a) => vec![names(a)],
+                    Mutation::Identified(a, b) => vec![names(a), names(b)],
+                }
+            );
         }
     }
 }
@@ -242,7 +246,10 @@ fn truncated(subject: &Subject, bits: u8, shift: u8, offset: u64) -> impl Fn([u6
         let (index, _) = found.find(|(_, draw)| draw.to_string().contains(name)).unwrap();
         subject.enumeration.digit(index)
     };
-    let (first, second) = (opened("Opened of operation 0 step 0 between roles 0"), opened("Opened of operation 0 step 0 between roles 1"));
+    let (first, second) = (
+        opened("Opened of operation 0 step 0 between roles 0"),
+        opened("Opened of operation 0 step 0 between roles 1"),
+    );
     move |digits, z, lane| {
         let value = |(place, mask): (u32, u64)| lane as u64 >> place & mask;
         let c = digits[0] + digits[1] + offset + value(first) + value(second);
@@ -368,8 +375,9 @@ fn sharing_and_opening() {
     // Opening has no masks: the view of role 1 is its arguments and x₃, which it could compute from its output.
     let opening = LocalParties::new(open(ring(3)).unwrap());
     for digits in all(3) {
-        let inputs: Vec<Vec<Vec<u64>>> =
-            (0..3).map(|role| Arguments::Components.of(digits, role).into_iter().map(|word| vec![word]).collect()).collect();
+        let inputs: Vec<Vec<Vec<u64>>> = (0..3)
+            .map(|role| Arguments::Components.of(digits, role).into_iter().map(|word| vec![word]).collect())
+            .collect();
         let outcome = opening.run(1, &inputs, &Mixed(mix(1))).unwrap();
         let sum = digits.iter().sum::<u64>() & 7;
         assert_eq!(outcome.outputs[0][0][0], sum);

@@ -72,7 +72,12 @@ pub(crate) fn local_product(p: &mut PartyBuilder, x: Shared, y: Shared) -> Word 
 
 /// A sharing of z₁ + z₂ + z₃, where this role knows its zᵢ. One round, one message per role.
 pub(crate) fn reshare(p: &mut PartyBuilder, operation: u16, step: u8, part: Word, group: Group) -> Shared {
-    let (me, bits) = (p.role(), match group { Group::Ring(bits) | Group::Bits(bits) => bits });
+    let (me, bits) = (
+        p.role(),
+        match group {
+            Group::Ring(bits) | Group::Bits(bits) => bits,
+        },
+    );
     let forward = p.draw(after(me), operation, step, DrawName::Zero, bits);
     let backward = p.draw(before(me), operation, step, DrawName::Zero, bits).word();
     // The share of zero is forward − backward; the receiver, the role before, knows only `backward`.

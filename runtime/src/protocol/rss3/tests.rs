@@ -42,9 +42,11 @@ pub(crate) fn deal(values: &[u64], ring: Ring, seed: u64) -> Vec<Vec<Vec<u64>>> 
 
 fn sent(parties: &[CheckedParty]) -> Vec<Message> {
     let mut messages = Vec::new();
-    for (step, field) in parties.iter().flat_map(|party| party.stages().iter().enumerate()).flat_map(|(step, stage)| {
-        stage.sends().iter().map(move |field| (step, field))
-    }) {
+    for (step, field) in parties
+        .iter()
+        .flat_map(|party| party.stages().iter().enumerate())
+        .flat_map(|(step, stage)| stage.sends().iter().map(move |field| (step, field)))
+    {
         messages.push(Message { step: step as u8, from: field.from, to: field.to, bits: u32::from(field.bits) });
     }
     messages.sort();
@@ -145,9 +147,10 @@ fn truncations_obey_their_lemma_in_all_windows() {
         let ring = Ring::new(bits).unwrap();
         let window = 1i128 << (bits - 2);
         let values: Vec<u64> = (0..1u64 << bits).flat_map(|v| std::iter::repeat_n(v, 300)).collect();
-        for (target, shift) in (1..=bits - 2).map(|shift| (ring, shift)).chain(
-            (1..bits).flat_map(|shift| (3..=bits - shift).map(move |t| (Ring::new(t).unwrap(), shift))),
-        ) {
+        for (target, shift) in (1..=bits - 2)
+            .map(|shift| (ring, shift))
+            .chain((1..bits).flat_map(|shift| (3..=bits - shift).map(move |t| (Ring::new(t).unwrap(), shift))))
+        {
             let (outcome, _) = run(compile_truncate(ring, target, shift).unwrap(), &values, ring, u64::from(shift));
             let mut seen = [false; 2];
             for (lane, &value) in values.iter().enumerate() {
