@@ -28,7 +28,7 @@ impl Decimal {
             mantissa /= 10;
             exponent = exponent.checked_add(1)?;
         }
-        (exponent.abs() <= Decimal::MAX_EXPONENT).then_some(Decimal { mantissa, exponent })
+        (exponent.unsigned_abs() <= Decimal::MAX_EXPONENT.unsigned_abs()).then_some(Decimal { mantissa, exponent })
     }
 
     /// The exact value.
@@ -112,7 +112,7 @@ mod tests {
             assert_eq!(Decimal::parse(text).unwrap().to_string(), text);
         }
         assert_eq!(Decimal::parse("0.00028125").unwrap().to_string(), "2.8125e-4");
-        for bad in ["", ".", "1.", ".5", "1e", "+", "--1", "1e400", "0x1", "1_0", "é"] {
+        for bad in ["", ".", "1.", ".5", "1e", "+", "--1", "1e400", "1e-32768", "0x1", "1_0", "é"] {
             assert!(Decimal::parse(bad).is_none(), "{bad:?}");
         }
     }

@@ -11,14 +11,7 @@ fn main() -> Result<(), Error> {
     let generator = Generator::new(&Key::fresh()?, &SessionId([0; 32]), 0);
     println!("bits  lanes/s       stream bytes/s  output bytes/s");
     for bits in [1, 8, 16, 32, 40, 64] {
-        let label = Label {
-            node: 1,
-            tile: 0,
-            roles: Roles::named::<0>(),
-            step: 0,
-            draw: Draw::named::<0>(),
-            bits,
-        };
+        let label = Label { node: 1, tile: 0, roles: Roles::named::<0>(), step: 0, draw: Draw::named::<0>(), bits };
         let mut whole = vec![0; LANES];
         let mut parts = vec![0; LANES];
         generator.fill(&label, 0, &mut whole)?;

@@ -1,1 +1,8 @@
-//! Placeholder.
+//! Untrusted search: fitting, quantisation, families of programs, Pareto fronts, publishing.
+//!
+//! Nothing here is part of the trusted base: whatever this crate finds is worth something only once
+//! `verify::check` has accepted it.
+
+pub mod certify;
+pub mod expression;
+pub mod minimax;

@@ -1,6 +1,8 @@
 //! The type that stands for a proof.
 
-use catalogs::{Claim, Digest, Entry, Lemma, Program};
+use catalogs::{Claim, Decimal, Digest, Entry, Failure, Lemma, Op, Program};
+use dashu::integer::IBig;
+use dashu::rational::RBig;
 
 /// An entry whose certificate was checked. `verify::check` is the only way to make one.
 #[derive(Clone, Debug)]
@@ -9,6 +11,8 @@ pub struct Certified {
     pub(crate) digest: Digest,
     pub(crate) output_low: i128,
     pub(crate) output_high: i128,
+    pub(crate) witness: Decimal,
+    pub(crate) rounding: RBig,
 }
 
 impl Certified {
@@ -37,8 +41,34 @@ impl Certified {
         self.digest
     }
 
+    /// The union bound of the probabilities, per element, that an operation returns what its lemma does not allow.
+    /// The claim holds but for these failures.
+    pub fn failure(&self) -> RBig {
+        let lemmas = self.program().ops().iter().filter_map(|op| match op {
+            Op::Sum(sum) => sum.truncation.map(|lemma| self.program().lemma(lemma)),
+            _ => None,
+        });
+        let failure = |lemma: &Lemma| match lemma {
+            Lemma::Truncation { failure: Failure::AtMost(bits), .. } => {
+                RBig::from(IBig::ONE) / RBig::from(IBig::ONE << usize::from(*bits))
+            }
+            _ => RBig::ZERO,
+        };
+        lemmas.map(failure).fold(RBig::ZERO, |sum, probability| sum + probability)
+    }
+
     /// Proved bounds of the output integer (signed residue at the program's output scale) over the whole window.
     pub fn output_range(&self) -> (i128, i128) {
         (self.output_low, self.output_high)
+    }
+
+    /// A proved lower bound of the worst error, in the claim's norm.
+    pub fn witness_error(&self) -> Decimal {
+        self.witness
+    }
+
+    /// The largest first-order influence of the roundings over all pieces, in real units.
+    pub fn rounding_part(&self) -> &RBig {
+        &self.rounding
     }
 }

@@ -28,9 +28,7 @@ impl Generator {
         let mut context = [0; 40];
         context[..32].copy_from_slice(&session.0);
         context[32..].copy_from_slice(&run.to_le_bytes());
-        Self {
-            key: key.derive(PURPOSE, &context),
-        }
+        Self { key: key.derive(PURPOSE, &context) }
     }
 
     /// Writes lanes `first_lane..first_lane + out.len()` of the stream `label`, each uniform in
@@ -44,19 +42,13 @@ impl Generator {
         let nonce = label.encode()?;
         let word_bytes = label.word_bytes();
         let limit = BLOCKS_MAX * BLOCK_BYTES / word_bytes as u64;
-        let exhausted = || Error::Exhausted {
-            first: first_lane,
-            count: out.len() as u64,
-            limit,
-        };
+        let exhausted = || Error::Exhausted { first: first_lane, count: out.len() as u64, limit };
         let end = first_lane.checked_add(out.len() as u64);
         if end.is_none_or(|end| end > limit) {
             return Err(exhausted());
         }
         let mut cipher = ChaCha12::new(self.key.bytes().into(), (&nonce).into());
-        cipher
-            .try_seek(first_lane * word_bytes as u64)
-            .map_err(|_| exhausted())?;
+        cipher.try_seek(first_lane * word_bytes as u64).map_err(|_| exhausted())?;
         match word_bytes {
             1 => write_words(&mut cipher, label.bits, out, u8::from_le_bytes),
             2 => write_words(&mut cipher, label.bits, out, u16::from_le_bytes),
@@ -99,14 +91,7 @@ mod tests {
     }
 
     fn label(bits: u8) -> Label {
-        Label {
-            node: 3,
-            tile: 4,
-            roles: Roles::named::<1>(),
-            step: 2,
-            draw: Draw::named::<9>(),
-            bits,
-        }
+        Label { node: 3, tile: 4, roles: Roles::named::<1>(), step: 2, draw: Draw::named::<9>(), bits }
     }
 
     fn draw(generator: &Generator, label: &Label, first: u64, count: usize) -> Vec<u64> {
@@ -121,17 +106,11 @@ mod tests {
             let mut out = [7; 2];
             for first in [limit - 1, limit, u64::MAX] {
                 let refused = generator(0).fill(&label(bits), first, &mut out);
-                let expected = Error::Exhausted {
-                    first,
-                    count: 2,
-                    limit,
-                };
+                let expected = Error::Exhausted { first, count: 2, limit };
                 assert_eq!(refused, Err(expected));
             }
             assert_eq!(out, [7; 2]);
-            generator(0)
-                .fill(&label(bits), limit - 2, &mut out)
-                .unwrap();
+            generator(0).fill(&label(bits), limit - 2, &mut out).unwrap();
         }
         let refused = generator(0).fill(&label(65), 0, &mut [0]);
         assert_eq!(refused, Err(Error::Width(65)));
@@ -152,11 +131,7 @@ mod tests {
             let other = generator(7);
             for (first, count) in [(0, 1), (1, 511), (511, 3), (513, 1487), (1999, 1)] {
                 let part = draw(&other, &label(bits), first, count);
-                assert_eq!(
-                    part,
-                    whole[first as usize..][..count],
-                    "{bits} bits from {first}"
-                );
+                assert_eq!(part, whole[first as usize..][..count], "{bits} bits from {first}");
             }
         }
     }
@@ -168,39 +143,13 @@ mod tests {
         let others = [
             draw(&generator(0), &Label { node: 4, ..l }, 0, 64),
             draw(&generator(0), &Label { tile: 5, ..l }, 0, 64),
-            draw(
-                &generator(0),
-                &Label {
-                    roles: Roles::named::<2>(),
-                    ..l
-                },
-                0,
-                64,
-            ),
+            draw(&generator(0), &Label { roles: Roles::named::<2>(), ..l }, 0, 64),
             draw(&generator(0), &Label { step: 3, ..l }, 0, 64),
-            draw(
-                &generator(0),
-                &Label {
-                    draw: Draw::named::<10>(),
-                    ..l
-                },
-                0,
-                64,
-            ),
+            draw(&generator(0), &Label { draw: Draw::named::<10>(), ..l }, 0, 64),
             draw(&generator(0), &Label { bits: 63, ..l }, 0, 64),
             draw(&generator(1), &l, 0, 64),
-            draw(
-                &Generator::new(&Key::from_bytes([2; 32]), &SESSION, 0),
-                &l,
-                0,
-                64,
-            ),
-            draw(
-                &Generator::new(&Key::from_bytes([1; 32]), &SessionId([6; 32]), 0),
-                &l,
-                0,
-                64,
-            ),
+            draw(&Generator::new(&Key::from_bytes([2; 32]), &SESSION, 0), &l, 0, 64),
+            draw(&Generator::new(&Key::from_bytes([1; 32]), &SessionId([6; 32]), 0), &l, 0, 64),
         ];
         for (index, other) in others.iter().enumerate() {
             let shared = base.iter().filter(|word| other.contains(word)).count();
@@ -232,10 +181,7 @@ mod tests {
                 quarter(&mut state, [i, i + 4, i + 8, i + 12]);
             }
             for i in 0..4 {
-                quarter(
-                    &mut state,
-                    [i, (i + 1) % 4 + 4, (i + 2) % 4 + 8, (i + 3) % 4 + 12],
-                );
+                quarter(&mut state, [i, (i + 1) % 4 + 4, (i + 2) % 4 + 8, (i + 3) % 4 + 12]);
             }
         }
         let mut block = [0; 64];
@@ -251,9 +197,8 @@ mod tests {
         for bits in [1, 5, 8, 12, 16, 24, 32, 40, 64] {
             let label = label(bits);
             let nonce = label.encode().unwrap();
-            let stream: Vec<u8> = (0..20)
-                .flat_map(|counter| chacha12_block(generator.key.bytes(), counter, &nonce))
-                .collect();
+            let stream: Vec<u8> =
+                (0..20).flat_map(|counter| chacha12_block(generator.key.bytes(), counter, &nonce)).collect();
             let bytes = label.word_bytes();
             let mask = u64::MAX >> (64 - u32::from(bits));
             let expected: Vec<u64> = stream
@@ -264,11 +209,7 @@ mod tests {
                     u64::from_le_bytes(wide) & mask
                 })
                 .collect();
-            assert_eq!(
-                draw(&generator, &label, 0, expected.len()),
-                expected,
-                "{bits} bits"
-            );
+            assert_eq!(draw(&generator, &label, 0, expected.len()), expected, "{bits} bits");
         }
     }
 }

@@ -79,12 +79,7 @@ mod tests {
         assert_eq!(one.bytes(), key.derive("chebyshare test one", b"a").bytes());
         assert_ne!(one.bytes(), key.derive("chebyshare test two", b"a").bytes());
         assert_ne!(one.bytes(), key.derive("chebyshare test one", b"b").bytes());
-        assert_ne!(
-            one.bytes(),
-            Key::from_bytes([8; 32])
-                .derive("chebyshare test one", b"a")
-                .bytes()
-        );
+        assert_ne!(one.bytes(), Key::from_bytes([8; 32]).derive("chebyshare test one", b"a").bytes());
     }
 
     #[test]

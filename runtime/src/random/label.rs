@@ -27,11 +27,7 @@ impl Roles {
 
     /// Roles computed at run time, refused when they do not fit.
     pub fn new(number: u8) -> Result<Self, Error> {
-        if number < Self::LIMIT {
-            Ok(Self(number))
-        } else {
-            Err(Error::Roles(number))
-        }
+        if number < Self::LIMIT { Ok(Self(number)) } else { Err(Error::Roles(number)) }
     }
 
     /// The number given.
@@ -57,11 +53,7 @@ impl Draw {
 
     /// A draw computed at run time, refused when it does not fit.
     pub fn new(number: u16) -> Result<Self, Error> {
-        if number < Self::LIMIT {
-            Ok(Self(number))
-        } else {
-            Err(Error::Draw(number))
-        }
+        if number < Self::LIMIT { Ok(Self(number)) } else { Err(Error::Draw(number)) }
     }
 
     /// The number given.
@@ -121,10 +113,7 @@ impl Label {
     }
 }
 
-const _: () = assert!(
-    WIDTH_BITS + STEP_BITS + ROLES_BITS + DRAW_BITS == 32,
-    "the fields fill the nonce exactly"
-);
+const _: () = assert!(WIDTH_BITS + STEP_BITS + ROLES_BITS + DRAW_BITS == 32, "the fields fill the nonce exactly");
 
 #[cfg(test)]
 mod tests {
@@ -133,14 +122,7 @@ mod tests {
     use super::*;
 
     fn label() -> Label {
-        Label {
-            node: 0,
-            tile: 0,
-            roles: Roles::named::<0>(),
-            step: 0,
-            draw: Draw::named::<0>(),
-            bits: 1,
-        }
+        Label { node: 0, tile: 0, roles: Roles::named::<0>(), step: 0, draw: Draw::named::<0>(), bits: 1 }
     }
 
     #[test]
@@ -154,16 +136,7 @@ mod tests {
 
     #[test]
     fn words_are_the_least_that_hold_a_lane() {
-        for (bits, bytes) in [
-            (1, 1),
-            (8, 1),
-            (9, 2),
-            (16, 2),
-            (17, 4),
-            (32, 4),
-            (33, 8),
-            (64, 8),
-        ] {
+        for (bits, bytes) in [(1, 1), (8, 1), (9, 2), (16, 2), (17, 4), (32, 4), (33, 8), (64, 8)] {
             assert_eq!(Label { bits, ..label() }.word_bytes(), bytes, "{bits} bits");
         }
     }
@@ -180,14 +153,7 @@ mod tests {
                         for draw in [0, 1, 2, 255, 256, 16382, 16383] {
                             for bits in [1, 2, 8, 32, 63, 64] {
                                 let draw = Draw::new(draw).unwrap();
-                                labels.push(Label {
-                                    node,
-                                    tile,
-                                    roles,
-                                    step,
-                                    draw,
-                                    bits,
-                                });
+                                labels.push(Label { node, tile, roles, step, draw, bits });
                             }
                         }
                     }
@@ -199,10 +165,7 @@ mod tests {
 
     fn collisions(labels: &[Label], encode: impl Fn(&Label) -> [u8; NONCE_BYTES]) -> usize {
         let mut seen = HashMap::with_capacity(labels.len());
-        labels
-            .iter()
-            .filter(|label| seen.insert(encode(label), **label).is_some())
-            .count()
+        labels.iter().filter(|label| seen.insert(encode(label), **label).is_some()).count()
     }
 
     #[test]
@@ -216,30 +179,12 @@ mod tests {
     fn encodings_that_drop_a_field_are_caught() {
         let labels = small_fields();
         let mutants: [fn(&Label) -> Label; 6] = [
-            |label| Label {
-                node: label.node & 0xffff,
-                ..*label
-            },
-            |label| Label {
-                tile: label.tile >> 1,
-                ..*label
-            },
-            |label| Label {
-                roles: Roles(label.roles.0 & 7),
-                ..*label
-            },
-            |label| Label {
-                step: label.step & 63,
-                ..*label
-            },
-            |label| Label {
-                draw: Draw(label.draw.0 & 0xff),
-                ..*label
-            },
-            |label| Label {
-                bits: label.bits.max(2),
-                ..*label
-            },
+            |label| Label { node: label.node & 0xffff, ..*label },
+            |label| Label { tile: label.tile >> 1, ..*label },
+            |label| Label { roles: Roles(label.roles.0 & 7), ..*label },
+            |label| Label { step: label.step & 63, ..*label },
+            |label| Label { draw: Draw(label.draw.0 & 0xff), ..*label },
+            |label| Label { bits: label.bits.max(2), ..*label },
         ];
         for mutant in mutants {
             assert!(collisions(&labels, |label| mutant(label).encode().unwrap()) > 0);
@@ -269,25 +214,13 @@ mod tests {
             for step in 0..=255 {
                 for roles in 0..16 {
                     let roles = Roles(roles);
-                    check(Label {
-                        roles,
-                        step,
-                        bits,
-                        ..label()
-                    });
+                    check(Label { roles, step, bits, ..label() });
                 }
             }
         }
         for draw in 0..Draw::LIMIT {
             let draw = Draw(draw);
-            check(Label {
-                node: u32::MAX,
-                tile: 7,
-                draw,
-                step: 255,
-                roles: Roles(15),
-                bits: 64,
-            });
+            check(Label { node: u32::MAX, tile: 7, draw, step: 255, roles: Roles(15), bits: 64 });
         }
     }
 }

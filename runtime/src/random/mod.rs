@@ -43,9 +43,7 @@ pub enum Error {
     #[error("a stream of {0} bits does not exist, use 1 to 64")]
     Width(u8),
     /// The lanes asked for lie beyond the end of the stream.
-    #[error(
-        "lanes {first} to {first} + {count} lie beyond the {limit} lanes of one stream, use smaller tiles"
-    )]
+    #[error("lanes {first} to {first} + {count} lie beyond the {limit} lanes of one stream, use smaller tiles")]
     Exhausted {
         /// First lane asked for.
         first: u64,
