@@ -303,7 +303,7 @@ fn reshare_and_product() {
     });
     Subject::new(square, Arguments::Components).examine("product", &groups, &groups, |digits, outcome, lane| {
         let x = digits.iter().sum::<u64>();
-        reconstruct(outcome, 0, lane).expect("roles agree") & 7 == x * x & 7
+        reconstruct(outcome, 0, lane).expect("roles agree") & 7 == (x * x) & 7
     });
 }
 
