@@ -116,6 +116,18 @@ impl CheckedParty {
         &self.stages
     }
 
+    /// What was checked, to be mutated.
+    #[cfg(test)]
+    fn unchecked(&self) -> Party {
+        Party {
+            role: self.role,
+            inputs: self.inputs.clone(),
+            outputs: self.outputs.clone(),
+            slots: self.slots,
+            stages: self.stages.iter().map(|stage| stage.kernel.clone()).collect(),
+        }
+    }
+
     /// Rounds.
     pub fn rounds(&self) -> usize {
         self.stages.len() - 1
@@ -467,3 +479,7 @@ fn low_mask(word: &Word) -> Option<u8> {
     let mask = word.constant?;
     (mask & mask.wrapping_add(1) == 0 && mask != 0).then(|| mask.count_ones() as u8)
 }
+
+#[cfg(test)]
+#[path = "check_tests.rs"]
+mod tests;

@@ -9,6 +9,7 @@
 //! word. [`builder`] writes kernels whose sends carry [`builder::Masked`] values; [`check::check`] trusts nothing of
 //! that and is the only way to a [`check::CheckedParty`], which is the only thing that a back end executes.
 
+mod bits;
 pub mod builder;
 pub mod check;
 

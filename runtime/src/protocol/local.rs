@@ -1,9 +1,10 @@
 //! All roles of a protocol in one thread, round by round: for tests, conformance and measurements.
 
 use super::Error;
-use crate::backend::DrawSource;
 use crate::backend::cpu::{Frames, Prepared, Slots};
-use crate::kernel::CheckedParty;
+use crate::backend::{DrawSource, Streams};
+use crate::kernel::{CheckedParty, Pair};
+use crate::random::{Generator, Key, SessionId};
 use catalogs::protocol::Role;
 
 /// One frame that travelled.
@@ -130,4 +131,31 @@ pub fn reconstruct(outcome: &Outcome, index: usize, lane: usize) -> Option<u64> 
     (0..3)
         .all(|role| component(role, 1) == component((role + 1) % 3, 0))
         .then(|| component(0, 0).wrapping_add(component(1, 0)).wrapping_add(component(2, 0)))
+}
+
+/// Keys of every pair of three roles, from a seed: for executions whose masks nobody has to be kept from.
+#[derive(Debug)]
+pub struct LocalKeys {
+    generators: Vec<(Pair, Generator)>,
+}
+
+impl LocalKeys {
+    /// Deterministic in `seed`.
+    pub fn from_seed(seed: u64) -> LocalKeys {
+        let pairs = [(0, 1), (1, 2), (0, 2)].into_iter().filter_map(|(a, b)| Pair::new(Role(a), Role(b)));
+        let generator = |pair: Pair| {
+            let mut bytes = [0; 32];
+            bytes[..8].copy_from_slice(&seed.to_le_bytes());
+            bytes[8] = pair.number();
+            (pair, Generator::new(&Key::from_bytes(bytes), &SessionId([0; 32]), 0))
+        };
+        LocalKeys { generators: pairs.map(generator).collect() }
+    }
+
+    /// The streams of one execution.
+    pub fn streams(&self, node: u32, tile: u32) -> Streams<'_> {
+        self.generators
+            .iter()
+            .fold(Streams::new(node, tile), |streams, (pair, generator)| streams.with(*pair, generator))
+    }
 }

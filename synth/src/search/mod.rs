@@ -123,7 +123,7 @@ struct Candidate {
 
 /// The Pareto front over (certified error, rounds, bits), at most [`FRONT_MAX`] programs, cheapest in bits first.
 pub fn front(goal: &Goal, model: &dyn Model, progress: &mut dyn FnMut(Progress)) -> Result<Vec<Found>, SearchError> {
-    front_within(goal, model, WAVES, progress)
+    search(goal, model, &|_| true, WAVES, progress)
 }
 
 /// As [`front`], certifying at most `waves` times [`WAVE`] programs: the first wave holds the cheapest ones.
@@ -133,7 +133,7 @@ pub fn front_within(
     waves: usize,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Vec<Found>, SearchError> {
-    front_of(goal, model, &|_| true, progress)
+    search(goal, model, &|_| true, waves, progress)
 }
 
 /// The front of the shapes that `wanted` lets through.
@@ -141,6 +141,16 @@ pub fn front_of(
     goal: &Goal,
     model: &dyn Model,
     wanted: &dyn Fn(&dyn Shape) -> bool,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Vec<Found>, SearchError> {
+    search(goal, model, wanted, WAVES, progress)
+}
+
+fn search(
+    goal: &Goal,
+    model: &dyn Model,
+    wanted: &dyn Fn(&dyn Shape) -> bool,
+    waves: usize,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Vec<Found>, SearchError> {
     let mut shapes = distinct_shapes(goal);

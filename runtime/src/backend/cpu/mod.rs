@@ -3,6 +3,6 @@
 mod kernel;
 mod lanes;
 pub mod matrix;
-mod packing;
+pub(crate) mod packing;
 
 pub use kernel::{Frames, Prepared, Slots};

@@ -2,7 +2,7 @@
 
 /// Writes the low `bits` (1 to 64) of every value. `out` has exactly ⌈values·bits/8⌉ bytes.
 #[inline(always)]
-pub(super) fn pack(values: &[u64], bits: u8, out: &mut [u8]) {
+pub(crate) fn pack(values: &[u64], bits: u8, out: &mut [u8]) {
     match bits {
         64 => narrow(values, out, u64::to_le_bytes),
         32 => narrow(values, out, |value| (value as u32).to_le_bytes()),
@@ -14,7 +14,7 @@ pub(super) fn pack(values: &[u64], bits: u8, out: &mut [u8]) {
 
 /// The inverse of [`pack`]: one value below 2^`bits` per lane.
 #[inline(always)]
-pub(super) fn unpack(bytes: &[u8], bits: u8, values: &mut [u64]) {
+pub(crate) fn unpack(bytes: &[u8], bits: u8, values: &mut [u64]) {
     match bits {
         64 => widen(bytes, values, u64::from_le_bytes),
         32 => widen(bytes, values, |word| u64::from(u32::from_le_bytes(word))),

@@ -26,7 +26,7 @@ pub fn compile_traced(program: &Program) -> Result<Vec<CheckedParty>, Error> {
 /// A truncation of z₁ + z₂ + z₃: one input slot zᵢ, two output slots.
 pub fn compile_truncate(ring: Ring, target: Ring, shift: u8) -> Result<Vec<CheckedParty>, Error> {
     let operation = Operation::Truncate { ring, target, shift };
-    let two_rounds = target == ring && shift + 3 <= ring.bits();
+    let two_rounds = target == ring && shift + 2 <= ring.bits();
     let narrow = shift < ring.bits() && target.bits() <= ring.bits() - shift;
     if shift == 0 || !(two_rounds || narrow) {
         return Err(Error::Operation(operation));

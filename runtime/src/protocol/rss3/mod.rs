@@ -95,7 +95,7 @@ pub(crate) fn reshare(p: &mut PartyBuilder, operation: u16, step: u8, part: Word
 
 /// ⌊z/2^shift⌋ + δ, δ ∈ {0, 1}, in the same ring of `bits` bits, for −2^(bits−2) ≤ z < 2^(bits−2). Two rounds.
 ///
-/// Precondition: shift + 3 ≤ bits. With z' = z + 2^(bits−2), roles 1 and 2 open c = z' + ρ to each other, where role
+/// Precondition: shift + 2 ≤ bits. With z' = z + 2^(bits−2), roles 1 and 2 open c = z' + ρ to each other, where role
 /// 3 knows ρ. The high bit w = c_top ⊕ ρ_top says that the sum of the low bits−1 bits wrapped; role 3 shares ρ_top
 /// modulo 2^(shift+1), and the correction w·2^(bits−1−shift) is linear in it.
 pub(crate) fn truncate(p: &mut PartyBuilder, operation: u16, part: Word, bits: u8, shift: u8) -> Shared {
