@@ -68,6 +68,48 @@ pub fn reciprocal() -> (Entry, Certificate) {
     with_witness(prove(&draft, &cuts).unwrap(), |x| 1.0 / x)
 }
 
+/// (1 + x/256)^256 on [−256, 0], scales 16 and 24: an error of about 1.1e-3.
+pub fn exponential() -> (Entry, Certificate) {
+    let mut drafts = vec![OpDraft::Input, sum64(&[], &[(1, 0)], 1 << 24, 0, 24)];
+    drafts.extend((1..9u16).map(|i| sum64(&[(1, i, i)], &[], 0, 24, 24)));
+    let low = -(256 << 16);
+    let claim = claim(Function::Exp, Norm::ABSOLUTE, (low, 0), (low, 0));
+    let draft = Entry { claim, program: program(Ring::Z64, 16, &drafts) };
+    let mut cuts = vec![Cut(low, 10, true), Cut(-(128 << 16), 12, true), Cut(-(64 << 16), 12, true)];
+    cuts.extend((-32..0i64).map(|i| Cut(i << 16, 12, false)));
+    prove(&draft, &cuts).unwrap()
+}
+
+/// Newton's iteration from `start` for 1/x, scales 24, on [1/2, 20].
+pub fn reciprocal_wide() -> (Entry, Certificate) {
+    let mut drafts = vec![OpDraft::Input, sum64(&[], &[], 1_509_949, 0, 24)];
+    for k in 0..8u16 {
+        drafts.push(sum64(&[(-1, 0, 1 + 2 * k)], &[], 2 << 48, 24, 24));
+        drafts.push(sum64(&[(1, 1 + 2 * k, 2 + 2 * k)], &[], 0, 24, 24));
+    }
+    geometric(Function::Reciprocal, 1 << 23, 20 << 24, drafts)
+}
+
+/// Newton's iteration from 0.6 for 1/√x, scales 24, on [1/4, 4.5].
+pub fn rsqrt() -> (Entry, Certificate) {
+    let mut drafts = vec![OpDraft::Input, sum64(&[], &[], 10_066_330, 0, 24)];
+    for k in 0..6u16 {
+        let y = 1 + 3 * k;
+        drafts.push(sum64(&[(1, y, y)], &[], 0, 24, 24));
+        drafts.push(sum64(&[(-1, 0, y + 1)], &[], 3 << 48, 24, 24));
+        drafts.push(sum64(&[(1, y, y + 2)], &[], 0, 25, 24));
+    }
+    geometric(Function::Rsqrt, 1 << 22, 9 << 23, drafts)
+}
+
+fn geometric(function: Function, low: i64, high: i64, drafts: Vec<OpDraft>) -> (Entry, Certificate) {
+    let claim = claim(function, Norm::RELATIVE, (low, high), (low, high));
+    let draft = Entry { claim, program: program(Ring::Z64, 24, &drafts) };
+    let starts = std::iter::successors(Some(low), |x| Some(x + x / 10).filter(|next| next < &high));
+    let cuts: Vec<Cut> = starts.map(|x| Cut(x, 12, false)).collect();
+    prove(&draft, &cuts).unwrap()
+}
+
 /// x − x·\[x < 0\] over every element of the ring: exact.
 pub fn rectifier() -> (Entry, Certificate) {
     let drafts = [
