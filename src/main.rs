@@ -1,2 +1,49 @@
-//! The command.
-fn main() {}
+//! The command line of Chebyshare: one match over subcommands, which hold no logic of their own.
+
+#![forbid(unsafe_code)]
+
+mod catalog_folder;
+mod commands;
+mod failure;
+mod report;
+
+use clap::{Parser, Subcommand};
+use commands::*;
+use std::process::ExitCode;
+
+/// Provably accurate nonlinear functions for secure multi-party machine learning, and a runtime that uses them.
+#[derive(Parser)]
+#[command(name = "chebyshare", version, propagate_version = true)]
+struct Arguments {
+    /// One JSON object on standard output instead of text.
+    #[arg(long, global = true)]
+    json: bool,
+    /// The catalog's folder; its proofs are in the folder `proofs` beside it. Without one, the embedded copy serves.
+    #[arg(long, global = true, value_name = "DIR", default_value = "catalogs")]
+    catalog: std::path::PathBuf,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    #[cfg(feature = "generate")]
+    Fit(fit::Fit),
+    Verify(verify::Verify),
+    Catalog(catalog::CatalogCommand),
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let context = report::Context { json: arguments.json, catalog: arguments.catalog };
+    let outcome = match arguments.command {
+        #[cfg(feature = "generate")]
+        Command::Fit(command) => command.run(&context),
+        Command::Verify(command) => command.run(&context),
+        Command::Catalog(command) => command.run(&context),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.exit(),
+    }
+}

@@ -1,1 +1,13 @@
-//! Placeholder.
+//! Private inference: model graphs in, arrays in and out, sharing, protocols, transport, and the tuner.
+
+pub mod arrays;
+pub mod backend;
+pub mod circuit;
+pub mod deployment;
+pub mod graph;
+pub mod kernel;
+pub mod plan;
+pub mod protocol;
+pub mod random;
+pub mod session;
+pub mod transport;

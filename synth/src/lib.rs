@@ -4,4 +4,5 @@
 //! `verify::check` has accepted it.
 
 pub mod certify;
+pub mod expression;
 pub mod minimax;

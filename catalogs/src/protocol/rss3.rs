@@ -133,9 +133,11 @@ impl SignCircuit {
         SignCircuit { chunks, levels }
     }
 
-    /// Bits that role 1 shares: all monomials of every chunk, and m's top bit.
-    pub fn monomial_bits(&self) -> u32 {
-        self.chunks.iter().map(|&(_, size)| (1u32 << size) - 1).sum::<u32>() + 1
+    /// Bits that role 1 shares, by the degree of the monomials: the bits of m with its top bit, the products of two
+    /// bits of a chunk, the products of three. Each is one message of at most 64 bits; a zero is no message.
+    pub fn monomial_bits(&self) -> [u32; 3] {
+        let count = |of: fn(u8) -> u32| self.chunks.iter().map(|&(_, size)| of(size)).sum::<u32>();
+        [count(u32::from) + 1, count(|size| [0, 0, 1, 3][usize::from(size)]), count(|size| u32::from(size == 3))]
     }
 
     /// Generate bits of every chunk, propagate bits of every chunk but the first.
@@ -155,11 +157,10 @@ impl SignCircuit {
     }
 
     fn messages(&self) -> Vec<Message> {
-        let mut messages = vec![
-            Message { step: 0, from: P1, to: P2, bits: self.monomial_bits() },
-            Message { step: 1, from: P2, to: P3, bits: self.chunk_bits() },
-            Message { step: 1, from: P3, to: P2, bits: self.chunk_bits() },
-        ];
+        let degrees = self.monomial_bits().into_iter().filter(|&bits| bits > 0);
+        let mut messages: Vec<Message> = degrees.map(|bits| Message { step: 0, from: P1, to: P2, bits }).collect();
+        messages.push(Message { step: 1, from: P2, to: P3, bits: self.chunk_bits() });
+        messages.push(Message { step: 1, from: P3, to: P2, bits: self.chunk_bits() });
         for (index, level) in self.levels.iter().enumerate() {
             let (step, bits) = (2 + index as u8, Self::level_ands(level));
             for (from, to) in [(P1, P3), (P2, P1), (P3, P2)] {
@@ -195,6 +196,19 @@ mod tests {
         assert_eq!((sign, rounds), (97, 5));
         assert_eq!(bits(Operation::Sign { bits: 24 }).0.div_ceil(8), 15);
         assert_eq!(bits(Operation::Sign { bits: 64 }).0.div_ceil(8), 42);
+    }
+
+    /// A lane of a message is one machine word, whatever the width.
+    #[test]
+    fn no_message_exceeds_a_word() {
+        for width in 2..=64 {
+            let circuit = SignCircuit::new(width);
+            let monomials: u32 = circuit.chunks.iter().map(|&(_, size)| (1u32 << size) - 1).sum();
+            assert_eq!(circuit.monomial_bits().iter().sum::<u32>(), monomials + 1, "width {width}");
+            assert_eq!(circuit.monomial_bits()[0], u32::from(width));
+            let messages = Rss3.messages(Operation::Sign { bits: width });
+            assert!(messages.iter().all(|message| (1..=64).contains(&message.bits)), "width {width}");
+        }
     }
 
     #[test]

@@ -15,13 +15,18 @@ pub struct Scaling {
 impl Scaling {
     /// `t = x`.
     pub fn identity() -> Self {
-        Self { centre: Rational::new(), scale: Rational::from(1) }
+        Self {
+            centre: Rational::new(),
+            scale: Rational::from(1),
+        }
     }
 
     /// `t = (x - centre) / scale`, with a positive scale.
     pub fn new(centre: Rational, scale: Rational) -> Result<Self, MinimaxError> {
         if scale <= 0 {
-            return Err(MinimaxError::Scale { scale: scale.to_string() });
+            return Err(MinimaxError::Scale {
+                scale: scale.to_string(),
+            });
         }
         Ok(Self { centre, scale })
     }
@@ -92,7 +97,11 @@ impl Basis {
     }
 
     fn ascending(exponents: Vec<u32>) -> Self {
-        Self { exponents, fixed: Vec::new(), scaling: Scaling::identity() }
+        Self {
+            exponents,
+            fixed: Vec::new(),
+            scaling: Scaling::identity(),
+        }
     }
 
     /// The same basis in another variable. Fixed terms are read in that variable, too.
@@ -104,7 +113,11 @@ impl Basis {
     /// The same basis with a term `coefficient * t^exponent` that the fit must keep.
     ///
     /// An exponent that was free becomes fixed.
-    pub fn with_fixed(mut self, exponent: u32, coefficient: Rational) -> Result<Self, MinimaxError> {
+    pub fn with_fixed(
+        mut self,
+        exponent: u32,
+        coefficient: Rational,
+    ) -> Result<Self, MinimaxError> {
         if self.fixed.iter().any(|(fixed, _)| *fixed == exponent) {
             return Err(MinimaxError::RepeatedExponent { exponent });
         }

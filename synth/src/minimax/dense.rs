@@ -11,7 +11,9 @@ pub(super) fn solve(
     let size = right.len();
     for step in 0..size {
         let pivot = (step..size).max_by(|&a, &b| {
-            matrix[a][step].as_abs().total_cmp(&matrix[b][step].as_abs())
+            matrix[a][step]
+                .as_abs()
+                .total_cmp(&matrix[b][step].as_abs())
         })?;
         if matrix[pivot][step].is_zero() {
             return None;
@@ -47,7 +49,10 @@ mod tests {
     fn singular_is_refused_and_regular_is_solved() {
         let float = |value: i32| Float::with_val(128, value);
         let rows = |entries: [[i32; 2]; 2]| entries.map(|row| row.map(float).to_vec()).to_vec();
-        assert_eq!(solve(rows([[1, 2], [2, 4]]), vec![float(1), float(1)], 128), None);
+        assert_eq!(
+            solve(rows([[1, 2], [2, 4]]), vec![float(1), float(1)], 128),
+            None
+        );
         let solution = solve(rows([[0, 2], [3, 4]]), vec![float(2), float(10)], 128);
         assert_eq!(solution, Some(vec![float(2), float(1)]));
     }

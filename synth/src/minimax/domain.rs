@@ -15,7 +15,10 @@ impl Interval {
     /// The interval `[low, high]`; a single point is allowed.
     pub fn new(low: Rational, high: Rational) -> Result<Self, MinimaxError> {
         if low > high {
-            return Err(MinimaxError::IntervalOrder { low: low.to_string(), high: high.to_string() });
+            return Err(MinimaxError::IntervalOrder {
+                low: low.to_string(),
+                high: high.to_string(),
+            });
         }
         Ok(Self { low, high })
     }
@@ -95,21 +98,29 @@ impl Domain {
     /// The smallest interval that holds the domain.
     pub fn hull(&self) -> Interval {
         let last = &self.intervals[self.intervals.len() - 1];
-        Interval { low: self.intervals[0].low.clone(), high: last.high.clone() }
+        Interval {
+            low: self.intervals[0].low.clone(),
+            high: last.high.clone(),
+        }
     }
 
     /// Whether the domain holds `x`.
     pub fn contains(&self, x: &Rational) -> bool {
-        self.intervals.iter().any(|interval| interval.low <= *x && *x <= interval.high)
+        self.intervals
+            .iter()
+            .any(|interval| interval.low <= *x && *x <= interval.high)
     }
 
     /// Whether `x` in the domain implies `-x` in the domain.
     pub fn is_symmetric(&self) -> bool {
         let mirrored = self.intervals.iter().rev();
-        self.intervals.iter().zip(mirrored).all(|(interval, mirror)| {
-            interval.low == Rational::from(-&mirror.high)
-                && interval.high == Rational::from(-&mirror.low)
-        })
+        self.intervals
+            .iter()
+            .zip(mirrored)
+            .all(|(interval, mirror)| {
+                interval.low == Rational::from(-&mirror.high)
+                    && interval.high == Rational::from(-&mirror.low)
+            })
     }
 
     /// The part of the domain with `x >= 0`, if it is not empty.

@@ -61,7 +61,15 @@ impl<'a> Exchange<'a> {
             cost: Float::with_val(precision, 1),
         });
         let simplex = Simplex::new(&variables, precision);
-        Self { sampler, frame, scan, simplex, points: Vec::new(), options, negligible }
+        Self {
+            sampler,
+            frame,
+            scan,
+            simplex,
+            points: Vec::new(),
+            options,
+            negligible,
+        }
     }
 
     /// Exchanges until the gap is closed and a scan twice as fine finds nothing new.
@@ -93,8 +101,14 @@ impl<'a> Exchange<'a> {
                 self.sampler.refine(&mut self.scan)?;
             }
             // The next exchange squares the excess; its extrema must be located that well.
-            let closeness = excess.get_exp().map_or(finest, |exponent| (-exponent).max(0) as u32);
-            bits = if excess > 0 { (closeness + 10).clamp(10, finest) } else { finest };
+            let closeness = excess
+                .get_exp()
+                .map_or(finest, |exponent| (-exponent).max(0) as u32);
+            bits = if excess > 0 {
+                (closeness + 10).clamp(10, finest)
+            } else {
+                finest
+            };
             if excess <= self.options.gap {
                 bits = finest;
             }
@@ -118,14 +132,24 @@ impl<'a> Exchange<'a> {
         let order_one = (samples.len() as f64).sqrt();
         let framed: Vec<Vec<f64>> = samples
             .iter()
-            .map(|sample| self.frame.row(&sample.row).iter().map(|entry| entry.to_f64() * order_one).collect())
+            .map(|sample| {
+                self.frame
+                    .row(&sample.row)
+                    .iter()
+                    .map(|entry| entry.to_f64() * order_one)
+                    .collect()
+            })
             .collect();
         let mut coefficients = vec![Float::new(precision); functions];
         for _ in 0..2 {
-            let errors: Vec<Float> =
-                samples.iter().map(|sample| sample.error(&coefficients)).collect();
+            let errors: Vec<Float> = samples
+                .iter()
+                .map(|sample| sample.error(&coefficients))
+                .collect();
             let mut largest = Float::new(precision);
-            errors.iter().for_each(|error| largest.max_mut(&error.as_abs()));
+            errors
+                .iter()
+                .for_each(|error| largest.max_mut(&error.as_abs()));
             if largest <= self.negligible {
                 break;
             }
@@ -133,8 +157,8 @@ impl<'a> Exchange<'a> {
                 .iter()
                 .map(|error| Float::with_val(53, error / &largest).to_f64())
                 .collect();
-            let support = reference(&framed, &scaled)
-                .unwrap_or_else(|| (0..samples.len()).collect());
+            let support =
+                reference(&framed, &scaled).unwrap_or_else(|| (0..samples.len()).collect());
             for index in support {
                 self.constrain(&samples[index].x, false)?;
                 self.constrain(&samples[index].x, true)?;
@@ -146,7 +170,11 @@ impl<'a> Exchange<'a> {
 
     /// Adds the row of a point and a sign of the error.
     fn constrain(&mut self, x: &Float, negative: bool) -> Result<(), MinimaxError> {
-        if self.points.iter().any(|(known, sign)| known == x && *sign == negative) {
+        if self
+            .points
+            .iter()
+            .any(|(known, sign)| known == x && *sign == negative)
+        {
             return Ok(());
         }
         let Some(sample) = self.sampler.sample(x)? else {
@@ -186,9 +214,15 @@ impl<'a> Exchange<'a> {
                 solution = levelled;
             }
         }
-        let level = solution.pop().map_or_else(|| Float::new(precision), Float::abs);
+        let level = solution
+            .pop()
+            .map_or_else(|| Float::new(precision), Float::abs);
         let coefficients = self.frame.coefficients(&solution);
-        Ok(Levelled { coordinates: solution, coefficients, level })
+        Ok(Levelled {
+            coordinates: solution,
+            coefficients,
+            level,
+        })
     }
 
     fn finish(self, levelled: Levelled, largest: Float, exchanges: u32, exact: bool) -> Fit {
@@ -199,13 +233,21 @@ impl<'a> Exchange<'a> {
                 let row = &self.simplex.rows()[*index];
                 let (x, negative) = &self.points[*index];
                 let coordinates = &levelled.coordinates;
-                let above = dot(&row.form[..coordinates.len()], coordinates, precision) - &row.bound;
+                let above =
+                    dot(&row.form[..coordinates.len()], coordinates, precision) - &row.bound;
                 let error = if *negative { -above } else { above };
-                extrema.push(Extremum { x: x.clone(), error });
+                extrema.push(Extremum {
+                    x: x.clone(),
+                    error,
+                });
             }
         }
         extrema.sort_by(|a, b| a.x.total_cmp(&b.x));
-        let lower_bound = if exact { Float::new(precision) } else { levelled.level };
+        let lower_bound = if exact {
+            Float::new(precision)
+        } else {
+            levelled.level
+        };
         Fit {
             basis: self.sampler.basis.clone(),
             coefficients: levelled.coefficients,
@@ -221,6 +263,8 @@ impl<'a> Exchange<'a> {
 
 fn largest(extrema: &[Extremum], precision: u32) -> Float {
     let mut largest = Float::new(precision);
-    extrema.iter().for_each(|extremum| largest.max_mut(&extremum.error.as_abs()));
+    extrema
+        .iter()
+        .for_each(|extremum| largest.max_mut(&extremum.error.as_abs()));
     largest
 }

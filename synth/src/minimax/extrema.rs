@@ -35,16 +35,33 @@ pub(super) fn local_extrema(
             continue;
         }
         let negative = error.is_sign_negative();
-        let beats = |other: &Float| if negative { error <= other } else { error >= other };
+        let beats = |other: &Float| {
+            if negative {
+                error <= other
+            } else {
+                error >= other
+            }
+        };
         let over_left = index == 0 || beats(&samples[index - 1].1);
         let over_right = index == last || beats(&samples[index + 1].1);
         if !(over_left && over_right) {
             continue;
         }
-        let peak = Extremum { x: (*x).clone(), error: error.clone() };
+        let peak = Extremum {
+            x: (*x).clone(),
+            error: error.clone(),
+        };
         let left = if index == 0 { *x } else { samples[index - 1].0 };
-        let right = if index == last { *x } else { samples[index + 1].0 };
-        let search = Search { error_at, negative, bits };
+        let right = if index == last {
+            *x
+        } else {
+            samples[index + 1].0
+        };
+        let search = Search {
+            error_at,
+            negative,
+            bits,
+        };
         extrema.push(search.from(left, peak, right)?);
     }
     Ok(extrema)
@@ -72,7 +89,11 @@ impl Search<'_> {
         if peak.x == *left || peak.x == *right {
             // At an end of the interval: search inward only if the error rises inward.
             let inward = Float::with_val(precision, &width >> self.bits.min(20));
-            let near = if peak.x == *left { left + inward } else { right - inward };
+            let near = if peak.x == *left {
+                left + inward
+            } else {
+                right - inward
+            };
             if self.height(&near)? <= *peak.error.as_abs() {
                 return Ok(peak);
             }
@@ -81,7 +102,10 @@ impl Search<'_> {
         if height <= *peak.error.as_abs() {
             return Ok(peak);
         }
-        Ok(Extremum { x, error: if self.negative { -height } else { height } })
+        Ok(Extremum {
+            x,
+            error: if self.negative { -height } else { height },
+        })
     }
 
     /// Brent's maximiser on `[left, right]`, started at the sampled peak.
@@ -96,7 +120,10 @@ impl Search<'_> {
         let tolerance = Float::with_val(precision, width >> self.bits);
         let golden = (3.0 - 5f64.sqrt()) / 2.0;
         let (mut low, mut high) = (left.clone(), right.clone());
-        let mut best = Probe { x: peak.x.clone(), height: peak.error.clone().abs() };
+        let mut best = Probe {
+            x: peak.x.clone(),
+            height: peak.error.clone().abs(),
+        };
         let mut second = best.clone();
         let mut third = best.clone();
         let mut step = Float::new(precision);
@@ -116,26 +143,41 @@ impl Search<'_> {
             (before, step) = match parabolic {
                 Some(jump) => (step, jump),
                 None => {
-                    let far = if best.x >= middle { &low - &best.x } else { &high - &best.x };
+                    let far = if best.x >= middle {
+                        &low - &best.x
+                    } else {
+                        &high - &best.x
+                    };
                     let far = Float::with_val(precision, far);
                     (far.clone(), far * golden)
                 }
             };
             if *step.as_abs() < tolerance {
-                step = if step.is_sign_negative() { -tolerance.clone() } else { tolerance.clone() };
+                step = if step.is_sign_negative() {
+                    -tolerance.clone()
+                } else {
+                    tolerance.clone()
+                };
             }
             let x = Float::with_val(precision, &best.x + &step);
-            let probe = Probe { height: self.height(&x)?, x };
-            if probe.height >= best.height {
-                *(if probe.x >= best.x { &mut low } else { &mut high }) = best.x.clone();
-                third = std::mem::replace(&mut second, std::mem::replace(&mut best, probe));
+            let probe = Probe {
+                height: self.height(&x)?,
+                x,
+            };
+            // The bracket closes on the side where the lower of the two points lies.
+            let inner = if probe.height >= best.height {
+                &best
             } else {
-                *(if probe.x < best.x { &mut low } else { &mut high }) = probe.x.clone();
-                if probe.height >= second.height || second.x == best.x {
-                    third = std::mem::replace(&mut second, probe);
-                } else if probe.height >= third.height || third.x == best.x || third.x == second.x {
-                    third = probe;
-                }
+                &probe
+            };
+            let is_low = (probe.x >= best.x) == (probe.height >= best.height);
+            *(if is_low { &mut low } else { &mut high }) = inner.x.clone();
+            if probe.height >= best.height {
+                third = std::mem::replace(&mut second, std::mem::replace(&mut best, probe));
+            } else if probe.height >= second.height || second.x == best.x {
+                third = std::mem::replace(&mut second, probe);
+            } else if probe.height >= third.height || third.x == best.x || third.x == second.x {
+                third = probe;
             }
         }
         Ok((best.x, best.height))
@@ -155,8 +197,7 @@ fn vertex(best: &Probe, second: &Probe, third: &Probe) -> Option<Float> {
     let to_third = Float::with_val(precision, &best.x - &third.x);
     let drop_third = Float::with_val(precision, &best.height - &third.height) * &to_second;
     let drop_second = Float::with_val(precision, &best.height - &second.height) * &to_third;
-    let numerator =
-        Float::with_val(precision, &to_second * &drop_third) - to_third * &drop_second;
+    let numerator = Float::with_val(precision, &to_second * &drop_third) - to_third * &drop_second;
     let denominator = (drop_third - drop_second) * 2u32;
     (!denominator.is_zero()).then(|| -(numerator / denominator))
 }

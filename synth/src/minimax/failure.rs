@@ -36,7 +36,9 @@ pub enum MinimaxError {
         x: String,
     },
     /// The weight is zero, negative or not finite where the error does not vanish with it.
-    #[error("the weight at x = {x} is {weight}: it must be positive; exclude the point or use a mixed norm")]
+    #[error(
+        "the weight at x = {x} is {weight}: it must be positive; exclude the point or use a mixed norm"
+    )]
     Weight {
         /// The point, in decimal.
         x: String,
@@ -44,13 +46,17 @@ pub enum MinimaxError {
         weight: String,
     },
     /// Basis functions that cannot be told apart on the domain.
-    #[error("the {functions} basis functions are linearly dependent on the domain: use fewer terms or a longer interval")]
+    #[error(
+        "the {functions} basis functions are linearly dependent on the domain: use fewer terms or a longer interval"
+    )]
     DependentBasis {
         /// Number of free basis functions.
         functions: usize,
     },
     /// The exchange hit its limit; the figure says how close it came.
-    #[error("no convergence after {exchanges} exchanges: largest error over levelled error is 1 + {excess}; raise the limit or the precision")]
+    #[error(
+        "no convergence after {exchanges} exchanges: largest error over levelled error is 1 + {excess}; raise the limit or the precision"
+    )]
     Stalled {
         /// Exchanges done.
         exchanges: u32,
@@ -58,7 +64,9 @@ pub enum MinimaxError {
         excess: String,
     },
     /// The high-precision simplex did not finish.
-    #[error("the linear program over {rows} rows did not finish in {pivots} pivots: raise the precision")]
+    #[error(
+        "the linear program over {rows} rows did not finish in {pivots} pivots: raise the precision"
+    )]
     PivotLimit {
         /// Rows of the program.
         rows: usize,
@@ -72,7 +80,9 @@ pub enum MinimaxError {
         what: String,
     },
     /// The number of steps differs from the number of coefficients.
-    #[error("{steps} quantisation steps were given for {coefficients} coefficients: give one per coefficient")]
+    #[error(
+        "{steps} quantisation steps were given for {coefficients} coefficients: give one per coefficient"
+    )]
     Steps {
         /// Steps given.
         steps: usize,
@@ -91,7 +101,9 @@ pub enum MinimaxError {
     #[error("the denominator needs the exponent 0 among its free terms and no fixed term")]
     DenominatorBasis,
     /// Numerator and denominator are polynomials in different variables.
-    #[error("numerator and denominator use different scalings of the variable: give them the same one")]
+    #[error(
+        "numerator and denominator use different scalings of the variable: give them the same one"
+    )]
     ScalingMismatch,
 }
 

@@ -20,11 +20,7 @@ pub(super) struct Frame {
 
 impl Frame {
     /// Orthonormalises the columns of `rows` (one row per sample, one column per function).
-    pub fn new<'a>(
-        rows: impl Iterator<Item = &'a [Float]> + Clone,
-        functions: usize,
-        precision: u32,
-    ) -> Self {
+    pub fn new<'a>(rows: impl Iterator<Item = &'a [Float]> + Clone, functions: usize, precision: u32) -> Self {
         let mut orthonormal: Vec<Vec<Float>> = Vec::with_capacity(functions);
         let mut columns = Vec::with_capacity(functions);
         let mut lost_bits = 0u32;
@@ -48,7 +44,11 @@ impl Frame {
             columns.push(column);
             orthonormal.push(vector);
         }
-        Self { columns, precision, lost_bits }
+        Self {
+            columns,
+            precision,
+            lost_bits,
+        }
     }
 
     /// Bits of the working precision that cancellation consumed; all of them if the functions are

@@ -17,7 +17,12 @@ pub(super) fn reference(rows: &[Vec<f64>], residual: &[f64]) -> Option<Vec<usize
     let mut problem = variables!();
     let masses: Vec<(Variable, Variable)> = residual
         .iter()
-        .map(|_| (problem.add(variable().min(0.0)), problem.add(variable().min(0.0))))
+        .map(|_| {
+            (
+                problem.add(variable().min(0.0)),
+                problem.add(variable().min(0.0)),
+            )
+        })
         .collect();
     let mut objective = Expression::with_capacity(2 * masses.len());
     let mut total = Expression::with_capacity(2 * masses.len());
@@ -39,7 +44,11 @@ pub(super) fn reference(rows: &[Vec<f64>], residual: &[f64]) -> Option<Vec<usize
     model.add_constraint(constraint!(total == 1.0));
     let solution = model.solve().ok()?;
     let support = masses.iter().enumerate().filter(|(_, (above, below))| {
-        solution.value(*above).abs().max(solution.value(*below).abs()) > 1e-12
+        solution
+            .value(*above)
+            .abs()
+            .max(solution.value(*below).abs())
+            > 1e-12
     });
     Some(support.map(|(index, _)| index).collect())
 }

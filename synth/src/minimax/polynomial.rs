@@ -15,7 +15,8 @@ use super::extrema::Extremum;
 use super::failure::MinimaxError;
 use super::frame::Frame;
 use super::parity::{Parity, detect_parity};
-use super::sampling::Sampler;
+use super::poles::refuse_poles;
+use super::sampling::{Sampler, scale};
 use super::target::{Norm, Target};
 use rug::ops::Pow;
 use rug::{Float, Integer, Rational};
@@ -36,7 +37,7 @@ pub struct Problem<'a> {
 /// How hard a fit tries. The default reaches twenty digits of the minimax error.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Options {
-    /// Working precision in bits; raised by the fit where the basis needs more.
+    /// Working precision in bits; raised by the fit where the basis or a tiny error needs more.
     pub precision: u32,
     /// Largest relative excess of the largest error over the levelled error.
     pub gap: f64,
@@ -48,7 +49,12 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { precision: 256, gap: 1e-20, density: 8, exchanges: 60 }
+        Self {
+            precision: 256,
+            gap: 1e-20,
+            density: 8,
+            exchanges: 60,
+        }
     }
 }
 
@@ -77,7 +83,10 @@ pub struct Fit {
 impl Fit {
     /// The polynomial at `x`, fixed terms included.
     pub fn value(&self, x: &Float, precision: u32) -> Float {
-        let t = self.basis.scaling().variable(x, precision.max(self.precision));
+        let t = self
+            .basis
+            .scaling()
+            .variable(x, precision.max(self.precision));
         let row = self.basis.monomials(&t);
         let free = super::basis::dot(&row, &self.coefficients, t.prec());
         Float::with_val(precision, free + self.basis.fixed_part(&t))
@@ -89,7 +98,11 @@ impl Fit {
         let free = self.basis.exponents().iter().zip(&self.coefficients);
         let free = free.filter_map(|(&exponent, value)| Some((exponent, value.to_rational()?)));
         let terms: Vec<(u32, Rational)> = free.chain(self.basis.fixed().iter().cloned()).collect();
-        let degree = terms.iter().map(|(exponent, _)| *exponent).max().unwrap_or(0);
+        let degree = terms
+            .iter()
+            .map(|(exponent, _)| *exponent)
+            .max()
+            .unwrap_or(0);
         let mut result = vec![Rational::new(); degree as usize + 1];
         let scaling = self.basis.scaling();
         let shift = Rational::from(-scaling.centre());
@@ -114,11 +127,7 @@ pub(super) struct Reduced {
 
 /// Folds a symmetric problem: the best approximation of an even (odd) target is even (odd).
 pub(super) fn reduce(problem: &Problem) -> Result<Reduced, MinimaxError> {
-    let whole = || Reduced {
-        basis: problem.basis.clone(),
-        domain: problem.domain.clone(),
-        folded: None,
-    };
+    let whole = || Reduced { basis: problem.basis.clone(), domain: problem.domain.clone(), folded: None };
     if *problem.basis.scaling().centre() != 0 || !problem.domain.is_symmetric() {
         return Ok(whole());
     }
@@ -135,11 +144,9 @@ pub(super) fn reduce(problem: &Problem) -> Result<Reduced, MinimaxError> {
     }
     let parity = detect_parity(&remainder, &problem.domain)?;
     Ok(match (parity, problem.domain.nonnegative_half()) {
-        (Some(parity), Some(half)) => Reduced {
-            basis: problem.basis.of_parity(parity.remainder()),
-            domain: half,
-            folded: Some(parity),
-        },
+        (Some(parity), Some(half)) => {
+            Reduced { basis: problem.basis.of_parity(parity.remainder()), domain: half, folded: Some(parity) }
+        }
         _ => whole(),
     })
 }
@@ -155,13 +162,9 @@ pub fn fit(problem: &Problem, options: &Options) -> Result<Fit, MinimaxError> {
     let functions = reduced.basis.exponents().len();
     let mut precision = options.precision.max(BITS_LEFT);
     loop {
-        let sampler = Sampler {
-            target: problem.target,
-            norm: &problem.norm,
-            basis: &reduced.basis,
-            precision,
-        };
+        let sampler = Sampler { target: problem.target, norm: &problem.norm, basis: &reduced.basis, precision };
         let scan = sampler.scan(&reduced.domain, options.density.max(2) * (functions + 2))?;
+        refuse_poles(&sampler, &scan)?;
         let rows = scan.iter().flatten().map(|sample| sample.row.as_slice());
         let frame = Frame::new(rows, functions, precision);
         if frame.lost_bits() + BITS_LEFT > precision {
@@ -171,13 +174,30 @@ pub fn fit(problem: &Problem, options: &Options) -> Result<Fit, MinimaxError> {
             precision = (frame.lost_bits() + BITS_LEFT + 96).clamp(precision + 128, PRECISION_MAX);
             continue;
         }
+        let largest = scale(&scan, precision);
         let solved = Exchange::new(sampler, frame, scan, options).run()?;
+        if starved(&solved.minimax_error, &largest, precision) {
+            precision *= 2;
+            continue;
+        }
         return Ok(unfold(problem, &reduced, solved, precision));
     }
 }
 
+/// Whether an error is so small beside the target that the precision leaves too few bits of it. A
+/// target that the basis represents exactly looks so at every precision, hence the end.
+pub(super) fn starved(error: &Float, scale: &Float, precision: u32) -> bool {
+    let bits = precision.saturating_sub(BITS_LEFT);
+    precision < 1024 && *error < Float::with_val(precision, scale >> bits)
+}
+
 fn unfold(problem: &Problem, reduced: &Reduced, mut solved: Fit, precision: u32) -> Fit {
-    let mut found = reduced.basis.exponents().iter().zip(solved.coefficients).peekable();
+    let mut found = reduced
+        .basis
+        .exponents()
+        .iter()
+        .zip(solved.coefficients)
+        .peekable();
     let mut coefficients = Vec::with_capacity(problem.basis.exponents().len());
     for exponent in problem.basis.exponents() {
         coefficients.push(match found.next_if(|(free, _)| *free == exponent) {

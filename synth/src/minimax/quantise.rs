@@ -13,8 +13,8 @@
 use super::failure::MinimaxError;
 use super::frame::Frame;
 use super::polynomial::{Fit, Options, Problem, reduce};
-use super::sampling::{Sample, Sampler, largest_error};
 use super::quantise_tree::Tree;
+use super::sampling::{Sample, Sampler, largest_error};
 use rug::{Float, Integer};
 
 /// How long a quantisation searches.
@@ -28,7 +28,10 @@ pub struct QuantiseOptions {
 
 impl Default for QuantiseOptions {
     fn default() -> Self {
-        Self { nodes: 400, passes: 60 }
+        Self {
+            nodes: 400,
+            passes: 60,
+        }
     }
 }
 
@@ -57,7 +60,10 @@ pub fn quantise(
     search: &QuantiseOptions,
 ) -> Result<Quantised, MinimaxError> {
     if steps.len() != fit.coefficients.len() {
-        return Err(MinimaxError::Steps { steps: steps.len(), coefficients: fit.coefficients.len() });
+        return Err(MinimaxError::Steps {
+            steps: steps.len(),
+            coefficients: fit.coefficients.len(),
+        });
     }
     let reduced = reduce(problem)?;
     let kept: Vec<usize> = problem
@@ -76,7 +82,10 @@ pub fn quantise(
     };
     let scan = sampler.scan(&reduced.domain, options.density.max(2) * (kept.len() + 2))?;
     let lattice = Lattice {
-        optimum: kept.iter().map(|&index| fit.coefficients[index].clone()).collect(),
+        optimum: kept
+            .iter()
+            .map(|&index| fit.coefficients[index].clone())
+            .collect(),
         steps: kept.iter().map(|&index| steps[index]).collect(),
         precision: fit.precision,
     };
@@ -111,7 +120,13 @@ pub fn quantise(
         integers[index] = integer;
     }
     let (exhausted, nodes) = (tree.nodes_left() > 0, search.nodes - tree.nodes_left());
-    Ok(Quantised { integers, error, rounded_error, exhausted, nodes })
+    Ok(Quantised {
+        integers,
+        error,
+        rounded_error,
+        exhausted,
+        nodes,
+    })
 }
 
 /// The coefficients a program can hold, around the fit's.
@@ -123,12 +138,18 @@ pub(super) struct Lattice {
 
 impl Lattice {
     fn round(&self) -> Vec<Integer> {
-        self.optimum.iter().zip(&self.steps).map(|(c, &step)| nearest(&(c.clone() >> step))).collect()
+        self.optimum
+            .iter()
+            .zip(&self.steps)
+            .map(|(c, &step)| nearest(&(c.clone() >> step)))
+            .collect()
     }
 
     fn coefficients(&self, integers: &[Integer]) -> Vec<Float> {
         let scaled = integers.iter().zip(&self.steps);
-        scaled.map(|(integer, &step)| Float::with_val(self.precision, integer) << step).collect()
+        scaled
+            .map(|(integer, &step)| Float::with_val(self.precision, integer) << step)
+            .collect()
     }
 
     /// Distance of a quantised coefficient from the fit's.
@@ -162,10 +183,14 @@ impl<'a> Grid<'a> {
         let mut effects: Vec<Vec<Float>> = Vec::new();
         let mut smallest: Option<Float> = None;
         for (coefficient, &step) in lattice.steps.iter().enumerate() {
-            let column: Vec<Float> =
-                samples.iter().map(|sample| sample.row[coefficient].clone() << step).collect();
+            let column: Vec<Float> = samples
+                .iter()
+                .map(|sample| sample.row[coefficient].clone() << step)
+                .collect();
             let mut largest = Float::new(precision);
-            column.iter().for_each(|effect| largest.max_mut(&effect.as_abs()));
+            column
+                .iter()
+                .for_each(|effect| largest.max_mut(&effect.as_abs()));
             smallest = Some(match smallest {
                 Some(smallest) => smallest.min(&largest),
                 None => largest,
@@ -175,34 +200,55 @@ impl<'a> Grid<'a> {
         let least = smallest.unwrap_or_else(|| Float::with_val(precision, 1)) >> 40u32;
         unit.max_mut(&least);
         let scaled = |column: Vec<Float>| {
-            column.iter().map(|effect| Float::with_val(64, effect / &unit).to_f64()).collect()
+            column
+                .iter()
+                .map(|effect| Float::with_val(64, effect / &unit).to_f64())
+                .collect()
         };
         let effects = effects.into_iter().map(scaled).collect();
-        Self { samples, effects, unit }
+        Self {
+            samples,
+            effects,
+            unit,
+        }
     }
 
     /// The largest effect of one step of a coefficient.
     pub fn effect(&self, coefficient: usize) -> f64 {
-        self.effects[coefficient].iter().fold(0.0, |peak, effect| effect.abs().max(peak))
+        self.effects[coefficient]
+            .iter()
+            .fold(0.0, |peak, effect| effect.abs().max(peak))
     }
 
     /// Errors of quantised coefficients at the samples, summed in high precision.
     fn errors_of(&self, lattice: &Lattice, integers: &[Integer]) -> Vec<f64> {
         let coefficients = lattice.coefficients(integers);
-        let errors = self.samples.iter().map(|sample| sample.error(&coefficients));
+        let errors = self
+            .samples
+            .iter()
+            .map(|sample| sample.error(&coefficients));
         errors.map(|error| (error / &self.unit).to_f64()).collect()
     }
 
     /// The largest magnitude of [`Grid::errors_of`].
     pub fn largest(&self, lattice: &Lattice, integers: &[Integer]) -> f64 {
-        self.errors_of(lattice, integers).into_iter().fold(0.0, |peak, error| error.abs().max(peak))
+        self.errors_of(lattice, integers)
+            .into_iter()
+            .fold(0.0, |peak, error| error.abs().max(peak))
     }
 }
 
 /// Moves of one coefficient, or of two at once, by one step, as long as the largest error falls.
-fn descend(grid: &Grid, lattice: &Lattice, mut integers: Vec<Integer>, passes: usize) -> Vec<Integer> {
+fn descend(
+    grid: &Grid,
+    lattice: &Lattice,
+    mut integers: Vec<Integer>,
+    passes: usize,
+) -> Vec<Integer> {
     let mut errors = grid.errors_of(lattice, &integers);
-    let mut peak = errors.iter().fold(0.0, |peak: f64, error| error.abs().max(peak));
+    let mut peak = errors
+        .iter()
+        .fold(0.0, |peak: f64, error| error.abs().max(peak));
     let count = integers.len();
     for _ in 0..passes {
         let mut best: Option<(Vec<(usize, i32)>, f64)> = None;
@@ -248,4 +294,3 @@ fn peak_after(grid: &Grid, errors: &[f64], step: &[(usize, i32)], bound: f64) ->
     }
     Some(peak)
 }
-

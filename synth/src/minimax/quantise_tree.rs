@@ -48,7 +48,10 @@ impl<'a> Tree<'a> {
             .flatten()
             .map(|sample| {
                 let error = sample.error(&lattice.optimum) / &grid.unit;
-                (short(&error), frame.row(&sample.row).iter().map(short).collect())
+                (
+                    short(&error),
+                    frame.row(&sample.row).iter().map(short).collect(),
+                )
             })
             .collect();
         let fast = samples
@@ -57,7 +60,13 @@ impl<'a> Tree<'a> {
             .collect();
         let count = lattice.steps.len();
         let forms: Vec<Vec<Float>> = (0..count)
-            .map(|coefficient| frame.coefficient_form(coefficient).iter().map(short).collect())
+            .map(|coefficient| {
+                frame
+                    .coefficient_form(coefficient)
+                    .iter()
+                    .map(short)
+                    .collect()
+            })
             .collect();
         let mut order: Vec<usize> = (0..count).collect();
         order.sort_by(|&a, &b| grid.effect(b).total_cmp(&grid.effect(a)).then(a.cmp(&b)));
@@ -88,7 +97,10 @@ impl<'a> Tree<'a> {
     pub fn search(&mut self, incumbent: f64) -> Result<(), MinimaxError> {
         self.incumbent = incumbent;
         let count = self.order.len();
-        let largest = self.order.first().map_or(0.0, |&coefficient| self.grid.effect(coefficient));
+        let largest = self
+            .order
+            .first()
+            .map_or(0.0, |&coefficient| self.grid.effect(coefficient));
         let far = Float::with_val(PRECISION, largest + 1.0) << 30u32;
         let mut variables = vec![
             Variable {
@@ -173,8 +185,14 @@ impl<'a> Tree<'a> {
         let bound = Float::with_val(PRECISION, offset);
         let mut form = self.forms[coefficient].clone();
         form.push(Float::new(PRECISION));
-        let opposite = form.iter().map(|entry| Float::with_val(PRECISION, -entry)).collect();
-        child.add(Row { form: opposite, bound: Float::with_val(PRECISION, -&bound) });
+        let opposite = form
+            .iter()
+            .map(|entry| Float::with_val(PRECISION, -entry))
+            .collect();
+        child.add(Row {
+            form: opposite,
+            bound: Float::with_val(PRECISION, -&bound),
+        });
         child.add(Row { form, bound });
         match self.level(&mut child) {
             Ok(level) if level < self.worthwhile() => Ok(Some((child, level))),
@@ -199,7 +217,12 @@ impl<'a> Tree<'a> {
                 .fast
                 .iter()
                 .map(|(error, row)| {
-                    error - row.iter().zip(&point).map(|(entry, z)| entry * z).sum::<f64>()
+                    error
+                        - row
+                            .iter()
+                            .zip(&point)
+                            .map(|(entry, z)| entry * z)
+                            .sum::<f64>()
                 })
                 .collect();
             let violated = peaks(&errors, level * (1.0 + WORTHWHILE / 4.0));
@@ -216,11 +239,18 @@ impl<'a> Tree<'a> {
     fn row(&self, index: usize, negative: bool) -> Row {
         let (error, row) = &self.samples[index];
         let signed = |value: &Float| {
-            if negative { value.clone() } else { Float::with_val(PRECISION, -value) }
+            if negative {
+                value.clone()
+            } else {
+                Float::with_val(PRECISION, -value)
+            }
         };
         let mut form: Vec<Float> = row.iter().map(signed).collect();
         form.push(Float::with_val(PRECISION, -1));
-        Row { form, bound: signed(error) }
+        Row {
+            form,
+            bound: signed(error),
+        }
     }
 
     /// A coefficient at the optimum of a node, in steps.
@@ -228,7 +258,10 @@ impl<'a> Tree<'a> {
         let count = self.order.len();
         let offset = super::basis::dot(&self.forms[coefficient], &node.point()[..count], PRECISION);
         let value = offset * &self.grid.unit;
-        let value = Float::with_val(self.lattice.precision, &self.lattice.optimum[coefficient] + &value);
+        let value = Float::with_val(
+            self.lattice.precision,
+            &self.lattice.optimum[coefficient] + &value,
+        );
         value >> self.lattice.steps[coefficient]
     }
 

@@ -50,12 +50,19 @@ impl Sampler<'_> {
             if unit.is_zero() && vanishes {
                 return Ok(None);
             }
-            return Err(MinimaxError::Weight { x: decimal(x), weight: decimal(&unit) });
+            return Err(MinimaxError::Weight {
+                x: decimal(x),
+                weight: decimal(&unit),
+            });
         }
         let weight = unit.recip();
         row.iter_mut().for_each(|entry| *entry *= &weight);
         let value = rest * &weight;
-        Ok(Some(Sample { x: Float::with_val(precision, x), row, value }))
+        Ok(Some(Sample {
+            x: Float::with_val(precision, x),
+            row,
+            value,
+        }))
     }
 
     /// The weighted error at `x`; zero where every polynomial of the basis is exact.
@@ -68,14 +75,29 @@ impl Sampler<'_> {
 
     /// Samples at `count` Chebyshev nodes of every interval, by interval, ascending.
     pub fn scan(&self, domain: &Domain, count: usize) -> Result<Vec<Vec<Sample>>, MinimaxError> {
-        domain
-            .intervals()
-            .iter()
-            .map(|interval| {
-                let nodes = interval.nodes(count, self.precision);
-                nodes.iter().filter_map(|x| self.sample(x).transpose()).collect()
-            })
-            .collect()
+        let mut scan = Vec::with_capacity(domain.intervals().len());
+        for interval in domain.intervals() {
+            let (low, high) = interval.ends(self.precision);
+            let nudge = Float::with_val(self.precision, &high - &low) >> (self.precision / 4);
+            let mut piece = Vec::with_capacity(count);
+            for x in interval.nodes(count, self.precision) {
+                if let Some(sample) = self.sample(&x)? {
+                    piece.push(sample);
+                    continue;
+                }
+                // The error has a limit here, which may be an extremum: look close by.
+                for near in [
+                    Float::with_val(self.precision, &x - &nudge),
+                    Float::with_val(self.precision, &x + &nudge),
+                ] {
+                    if near >= low && near <= high {
+                        piece.extend(self.sample(&near)?);
+                    }
+                }
+            }
+            scan.push(piece);
+        }
+        Ok(scan)
     }
 
     /// Puts a sample between every two neighbours.
@@ -107,8 +129,10 @@ pub(super) fn error_extrema(
     let error_at = |x: &Float| sampler.error(x, coefficients);
     let mut extrema = Vec::new();
     for piece in scan {
-        let errors: Vec<(&Float, Float)> =
-            piece.iter().map(|sample| (&sample.x, sample.error(coefficients))).collect();
+        let errors: Vec<(&Float, Float)> = piece
+            .iter()
+            .map(|sample| (&sample.x, sample.error(coefficients)))
+            .collect();
         extrema.extend(local_extrema(&errors, &error_at, floor, bits)?);
     }
     Ok(extrema)

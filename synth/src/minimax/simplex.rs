@@ -59,11 +59,23 @@ impl Simplex {
             let at_high = variable.cost.is_sign_negative() && !variable.cost.is_zero();
             inverse[index][index] = Float::with_val(precision, if at_high { 1 } else { -1 });
             multipliers.push(Float::with_val(precision, variable.cost.abs_ref()));
-            let corner = if at_high { &variable.high } else { &variable.low };
+            let corner = if at_high {
+                &variable.high
+            } else {
+                &variable.low
+            };
             point.push(Float::with_val(precision, corner));
         }
         let active = (0..size).map(Active::Box).collect();
-        Self { rows: Vec::new(), active, inverse, multipliers, point, precision, pivots: 0 }
+        Self {
+            rows: Vec::new(),
+            active,
+            inverse,
+            multipliers,
+            point,
+            precision,
+            pivots: 0,
+        }
     }
 
     /// Adds a row and returns its index; the basis stays dual feasible.
@@ -93,7 +105,19 @@ impl Simplex {
     pub fn optimise(&mut self, tolerance: &Float) -> Result<(), MinimaxError> {
         let limit = 200 + 60 * self.active.len() + 4 * self.rows.len();
         let start = self.pivots;
-        while let Some((entering, violation)) = self.most_violated(tolerance) {
+        let mut candidates: Vec<usize> = Vec::new();
+        loop {
+            let priced = self.price(candidates.iter().copied(), tolerance);
+            candidates = priced.iter().map(|(index, _)| *index).collect();
+            let Some((entering, violation)) = priced.into_iter().next() else {
+                let all = self.price(0..self.rows.len(), tolerance);
+                if all.is_empty() {
+                    return Ok(());
+                }
+                candidates = all.into_iter().map(|(index, _)| index).collect();
+                candidates.truncate(2 * self.active.len());
+                continue;
+            };
             if self.pivots - start >= limit {
                 return Err(MinimaxError::PivotLimit {
                     rows: self.rows.len(),
@@ -102,31 +126,46 @@ impl Simplex {
             }
             self.pivot(entering, &violation)?;
         }
-        Ok(())
     }
 
-    fn most_violated(&self, tolerance: &Float) -> Option<(usize, Float)> {
-        let mut worst: Option<(usize, Float)> = None;
-        for (index, row) in self.rows.iter().enumerate() {
-            let violation = dot(&row.form, &self.point, self.precision) - &row.bound;
-            let threshold = worst.as_ref().map_or(tolerance, |(_, violation)| violation);
-            if violation > *threshold && !self.active.contains(&Active::Row(index)) {
-                worst = Some((index, violation));
-            }
-        }
-        worst
+    /// The rows among `candidates` that are violated by more than `tolerance`, worst first.
+    fn price(
+        &self,
+        candidates: impl Iterator<Item = usize>,
+        tolerance: &Float,
+    ) -> Vec<(usize, Float)> {
+        let mut violated: Vec<(usize, Float)> = candidates
+            .filter_map(|index| {
+                let row = &self.rows[index];
+                let violation = dot(&row.form, &self.point, self.precision) - &row.bound;
+                let counts = violation > *tolerance && !self.active.contains(&Active::Row(index));
+                counts.then_some((index, violation))
+            })
+            .collect();
+        violated.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+        violated
     }
 
     fn pivot(&mut self, entering: usize, violation: &Float) -> Result<(), MinimaxError> {
         let form = &self.rows[entering].form;
-        let weights: Vec<Float> =
-            self.inverse.iter().map(|column| dot(form, column, self.precision)).collect();
-        let leaving = self.leaving(&weights).ok_or_else(|| MinimaxError::Infeasible {
-            what: "no point satisfies the bounds of the error and of the coefficients".into(),
-        })?;
-        let ratio = Float::with_val(self.precision, &self.multipliers[leaving] / &weights[leaving]);
+        let weights: Vec<Float> = self
+            .inverse
+            .iter()
+            .map(|column| dot(form, column, self.precision))
+            .collect();
+        let leaving = self
+            .leaving(&weights)
+            .ok_or_else(|| MinimaxError::Infeasible {
+                what: "no point satisfies the bounds of the error and of the coefficients".into(),
+            })?;
+        let ratio = Float::with_val(
+            self.precision,
+            &self.multipliers[leaving] / &weights[leaving],
+        );
         let mut direction = std::mem::take(&mut self.inverse[leaving]);
-        direction.iter_mut().for_each(|entry| *entry /= &weights[leaving]);
+        direction
+            .iter_mut()
+            .for_each(|entry| *entry /= &weights[leaving]);
         for (constraint, weight) in weights.iter().enumerate() {
             if constraint == leaving || weight.is_zero() {
                 continue;
@@ -153,7 +192,9 @@ impl Simplex {
     /// because its faces only stand in for rows; then the largest weight, for stability.
     fn leaving(&self, weights: &[Float]) -> Option<usize> {
         let mut negligible = Float::new(self.precision);
-        weights.iter().for_each(|weight| negligible.max_mut(&weight.as_abs()));
+        weights
+            .iter()
+            .for_each(|weight| negligible.max_mut(&weight.as_abs()));
         negligible >>= self.precision / 2;
         let mut best: Option<(usize, Float)> = None;
         for (constraint, weight) in weights.iter().enumerate() {

@@ -1,15 +1,15 @@
 //! Targets and norms: what is approximated, and in which unit the error at `x` is measured.
 //!
-//! Assumes that a target returns, at every precision asked for, a value whose relative distance to
-//! the true function value is below `2^(16 - precision)`; every MPFR function, and every short
-//! expression of them without cancellation, does.
+//! Assumes that a target returns, at every precision asked for, a value within
+//! `2^(16 - precision) * max(1, |f(x)|)` of the true one; every MPFR function, and every short
+//! expression of them whose intermediate values stay moderate, does.
 
 use super::failure::{MinimaxError, decimal};
 use rug::{Float, Rational};
 
 /// A real function that can be evaluated to any precision.
 pub trait Target: Sync {
-    /// The function at `x`, with relative distance below `2^(16 - precision)` from the true value.
+    /// The function at `x`, within `2^(16 - precision) * max(1, |f(x)|)` of the true value.
     ///
     /// A pole or an undefined point is reported by a value that is not finite.
     fn value(&self, x: &Float, precision: u32) -> Float;
@@ -47,24 +47,14 @@ impl Norm<'_> {
         match self {
             Norm::Absolute => Float::with_val(precision, 1),
             Norm::Relative => Float::with_val(precision, value.abs_ref()),
-            Norm::Mixed { absolute, relative } => {
-                Float::with_val(precision, value.abs_ref()) * relative + absolute
-            }
+            Norm::Mixed { absolute, relative } => Float::with_val(precision, value.abs_ref()) * relative + absolute,
             Norm::Weighted(weight) => weight.value(x, precision),
         }
     }
 }
 
 /// The target's value at `x`, or the error that names the point.
-pub(super) fn finite_value(
-    target: &dyn Target,
-    x: &Float,
-    precision: u32,
-) -> Result<Float, MinimaxError> {
+pub(super) fn finite_value(target: &dyn Target, x: &Float, precision: u32) -> Result<Float, MinimaxError> {
     let value = target.value(x, precision);
-    if value.is_finite() {
-        Ok(value)
-    } else {
-        Err(MinimaxError::TargetNotFinite { x: decimal(x) })
-    }
+    if value.is_finite() { Ok(value) } else { Err(MinimaxError::TargetNotFinite { x: decimal(x) }) }
 }

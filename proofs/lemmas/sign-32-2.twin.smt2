@@ -1,0 +1,58 @@
+; Twin of sign-32-2: the band is taken to end one earlier, at v mod 2^31 < 2, and there the bit can
+; be wrong.
+; Rests elsewhere: that the code computes these expressions is tied by exhaustive runs of the
+; protocol on small rings; that its messages reveal nothing is argued in SECURITY.md and enumerated.
+; Expected answer: sat
+(set-logic QF_BV)
+(declare-fun x1 () (_ BitVec 64))
+(declare-fun x2 () (_ BitVec 64))
+(declare-fun x3 () (_ BitVec 64))
+(define-fun v () (_ BitVec 64) (bvadd x1 x2 x3))
+; role 1 knows m, roles 2 and 3 know n
+(define-fun sum12 () (_ BitVec 64) (bvadd x1 x2))
+(define-fun m () (_ BitVec 30) ((_ extract 31 2) sum12))
+(define-fun n () (_ BitVec 30) ((_ extract 31 2) x3))
+; generate and propagate of every chunk
+(define-fun g0_0 () (_ BitVec 1) ((_ extract 3 3) (bvadd ((_ zero_extend 1) ((_ extract 2 0) m)) ((_ zero_extend 1) ((_ extract 2 0) n)))))
+(define-fun g0_1 () (_ BitVec 1) ((_ extract 3 3) (bvadd ((_ zero_extend 1) ((_ extract 5 3) m)) ((_ zero_extend 1) ((_ extract 5 3) n)))))
+(define-fun p0_1 () (_ BitVec 1) (bvcomp (bvxor ((_ extract 5 3) m) ((_ extract 5 3) n)) (_ bv7 3)))
+(define-fun g0_2 () (_ BitVec 1) ((_ extract 3 3) (bvadd ((_ zero_extend 1) ((_ extract 8 6) m)) ((_ zero_extend 1) ((_ extract 8 6) n)))))
+(define-fun p0_2 () (_ BitVec 1) (bvcomp (bvxor ((_ extract 8 6) m) ((_ extract 8 6) n)) (_ bv7 3)))
+(define-fun g0_3 () (_ BitVec 1) ((_ extract 3 3) (bvadd ((_ zero_extend 1) ((_ extract 11 9) m)) ((_ zero_extend 1) ((_ extract 11 9) n)))))
+(define-fun p0_3 () (_ BitVec 1) (bvcomp (bvxor ((_ extract 11 9) m) ((_ extract 11 9) n)) (_ bv7 3)))
+(define-fun g0_4 () (_ BitVec 1) ((_ extract 3 3) (bvadd ((_ zero_extend 1) ((_ extract 14 12) m)) ((_ zero_extend 1) ((_ extract 14 12) n)))))
+(define-fun p0_4 () (_ BitVec 1) (bvcomp (bvxor ((_ extract 14 12) m) ((_ extract 14 12) n)) (_ bv7 3)))
+(define-fun g0_5 () (_ BitVec 1) ((_ extract 3 3) (bvadd ((_ zero_extend 1) ((_ extract 17 15) m)) ((_ zero_extend 1) ((_ extract 17 15) n)))))
+(define-fun p0_5 () (_ BitVec 1) (bvcomp (bvxor ((_ extract 17 15) m) ((_ extract 17 15) n)) (_ bv7 3)))
+(define-fun g0_6 () (_ BitVec 1) ((_ extract 3 3) (bvadd ((_ zero_extend 1) ((_ extract 20 18) m)) ((_ zero_extend 1) ((_ extract 20 18) n)))))
+(define-fun p0_6 () (_ BitVec 1) (bvcomp (bvxor ((_ extract 20 18) m) ((_ extract 20 18) n)) (_ bv7 3)))
+(define-fun g0_7 () (_ BitVec 1) ((_ extract 3 3) (bvadd ((_ zero_extend 1) ((_ extract 23 21) m)) ((_ zero_extend 1) ((_ extract 23 21) n)))))
+(define-fun p0_7 () (_ BitVec 1) (bvcomp (bvxor ((_ extract 23 21) m) ((_ extract 23 21) n)) (_ bv7 3)))
+(define-fun g0_8 () (_ BitVec 1) ((_ extract 3 3) (bvadd ((_ zero_extend 1) ((_ extract 26 24) m)) ((_ zero_extend 1) ((_ extract 26 24) n)))))
+(define-fun p0_8 () (_ BitVec 1) (bvcomp (bvxor ((_ extract 26 24) m) ((_ extract 26 24) n)) (_ bv7 3)))
+(define-fun g0_9 () (_ BitVec 1) ((_ extract 2 2) (bvadd ((_ zero_extend 1) ((_ extract 28 27) m)) ((_ zero_extend 1) ((_ extract 28 27) n)))))
+(define-fun p0_9 () (_ BitVec 1) (bvcomp (bvxor ((_ extract 28 27) m) ((_ extract 28 27) n)) (_ bv3 2)))
+; joined in pairs
+(define-fun g1_0 () (_ BitVec 1) (bvxor g0_1 (bvand p0_1 g0_0)))
+(define-fun g1_1 () (_ BitVec 1) (bvxor g0_3 (bvand p0_3 g0_2)))
+(define-fun p1_1 () (_ BitVec 1) (bvand p0_3 p0_2))
+(define-fun g1_2 () (_ BitVec 1) (bvxor g0_5 (bvand p0_5 g0_4)))
+(define-fun p1_2 () (_ BitVec 1) (bvand p0_5 p0_4))
+(define-fun g1_3 () (_ BitVec 1) (bvxor g0_7 (bvand p0_7 g0_6)))
+(define-fun p1_3 () (_ BitVec 1) (bvand p0_7 p0_6))
+(define-fun g1_4 () (_ BitVec 1) (bvxor g0_9 (bvand p0_9 g0_8)))
+(define-fun p1_4 () (_ BitVec 1) (bvand p0_9 p0_8))
+; joined in pairs
+(define-fun g2_0 () (_ BitVec 1) (bvxor g1_1 (bvand p1_1 g1_0)))
+(define-fun g2_1 () (_ BitVec 1) (bvxor g1_3 (bvand p1_3 g1_2)))
+(define-fun p2_1 () (_ BitVec 1) (bvand p1_3 p1_2))
+; joined in pairs
+(define-fun g3_0 () (_ BitVec 1) (bvxor g2_1 (bvand p2_1 g2_0)))
+; joined in pairs
+(define-fun g4_0 () (_ BitVec 1) (bvxor g1_4 (bvand p1_4 g3_0)))
+(define-fun bit () (_ BitVec 1) (bvxor g4_0 ((_ extract 29 29) m) ((_ extract 29 29) n)))
+; v less the low bits that are ignored, operand by operand
+(define-fun ignored () (_ BitVec 64) (bvadd ((_ zero_extend 62) ((_ extract 1 0) sum12)) ((_ zero_extend 62) ((_ extract 1 0) x3))))
+(define-fun seen () (_ BitVec 64) (bvsub v ignored))
+(assert (or (distinct bit ((_ extract 31 31) seen)) (bvugt ignored (_ bv6 64)) (distinct ((_ extract 1 0) seen) (_ bv0 2)) (and (bvuge ((_ extract 30 0) v) (_ bv2 31)) (distinct bit ((_ extract 31 31) v))) (and (bvuge ((_ extract 30 0) v) (_ bv2 31)) (bvsge v (_ bv18446744071562067968 64)) (bvslt v (_ bv2147483648 64)) (distinct bit ((_ extract 63 63) v)))))
+(check-sat)

@@ -1,0 +1,420 @@
+//! Executes checked kernels over lanes, block by block.
+//!
+//! [`Prepared`] gives the registers of a kernel places that are reused when a value is dead and folds constants into
+//! their users. A run then walks the steps for every block of [`LANES`] lanes; nothing is allocated in between. The
+//! loop is compiled three times, for AVX-512, AVX2 and the baseline, and chosen at run time.
+
+use super::lanes::{Binary, Block, LANES, binary, immediate};
+use super::packing::{pack, unpack};
+use crate::backend::DrawSource;
+use crate::kernel::{CheckedKernel, Draw, Field, Instruction, Register, Slot};
+use crate::protocol::Error;
+use catalogs::protocol::Role;
+use std::collections::HashMap;
+
+/// Words that live between kernels: slot by slot, one word per lane.
+#[derive(Clone, Debug, Default)]
+pub struct Slots {
+    lanes: usize,
+    words: Vec<u64>,
+}
+
+impl Slots {
+    /// `slots` slots of `lanes` zeros.
+    pub fn new(slots: u16, lanes: usize) -> Slots {
+        Slots { lanes, words: vec![0; usize::from(slots) * lanes] }
+    }
+
+    /// Lanes per slot.
+    pub fn lanes(&self) -> usize {
+        self.lanes
+    }
+
+    /// The words of `slot`.
+    pub fn get(&self, slot: Slot) -> &[u64] {
+        &self.words[slot.index() * self.lanes..][..self.lanes]
+    }
+
+    /// The words of `slot`, to be filled.
+    pub fn get_mut(&mut self, slot: Slot) -> &mut [u64] {
+        &mut self.words[slot.index() * self.lanes..][..self.lanes]
+    }
+}
+
+/// One frame per role: index it by the role at the other end. Unused ones are empty.
+pub type Frames = Vec<Vec<u8>>;
+
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Load { slot: Slot, to: usize },
+    Constant { value: u64, to: usize },
+    Binary { operation: Binary, a: usize, b: usize, to: usize },
+    Immediate { operation: Binary, a: usize, value: u64, to: usize },
+    Draw { draw: Draw, to: usize },
+    Receive { field: usize, to: usize },
+    Store { slot: Slot, a: usize },
+    Send { field: usize, a: usize },
+}
+
+/// A kernel with places for its registers.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    steps: Vec<Step>,
+    places: usize,
+    slots: usize,
+    receives: Vec<Field>,
+    sends: Vec<Field>,
+}
+
+impl Prepared {
+    /// Assigns places.
+    pub fn new(kernel: &CheckedKernel) -> Prepared {
+        Preparation::new(kernel).run(kernel)
+    }
+
+    /// Registers that are alive at once.
+    pub fn places(&self) -> usize {
+        self.places
+    }
+
+    /// Executes the kernel on all lanes of `slots`. Lane 0 takes the masks of lane `first_lane` of each stream.
+    /// `received` holds the frames of the last round by sender; `sent` is overwritten with the frames by receiver.
+    ///
+    /// # Errors
+    /// A frame whose size is not the kernel's, too few slots, or a generator at its end. `sent` is then meaningless.
+    pub fn run(
+        &self,
+        first_lane: u64,
+        slots: &mut Slots,
+        received: &[Vec<u8>],
+        sent: &mut Frames,
+        draws: &dyn DrawSource,
+    ) -> Result<(), Error> {
+        let lanes = slots.lanes;
+        if slots.words.len() < self.slots * lanes {
+            let found = slots.words.len().checked_div(lanes).unwrap_or(0);
+            return Err(Error::Size { what: "the state", found, expected: self.slots, unit: "slots" });
+        }
+        let (arrivals, arriving) = offsets(&self.receives, |field| field.from, lanes);
+        for from in 0..received.len().max(arriving.len()) {
+            let found = received.get(from).map_or(0, Vec::len);
+            let expected = arriving.get(from).copied().unwrap_or(0);
+            if found != expected {
+                return Err(Error::Size { what: "a received frame", found, expected, unit: "bytes" });
+            }
+        }
+        let (departures, departing) = offsets(&self.sends, |field| field.to, lanes);
+        sent.resize_with(departing.len().max(sent.len()), Vec::new);
+        for (to, frame) in sent.iter_mut().enumerate() {
+            frame.clear();
+            frame.resize(departing.get(to).copied().unwrap_or(0), 0);
+        }
+        let run = Run { kernel: self, first_lane, slots, received, sent, draws, arrivals, departures };
+        dispatch(run)
+    }
+}
+
+/// Where each field starts in its frame, and how long the frames are, by the role at the other end.
+fn offsets(fields: &[Field], end: impl Fn(&Field) -> Role, lanes: usize) -> (Vec<usize>, Vec<usize>) {
+    let mut lengths = Vec::new();
+    let mut starts = Vec::with_capacity(fields.len());
+    for field in fields {
+        let role = usize::from(end(field).0);
+        if lengths.len() <= role {
+            lengths.resize(role + 1, 0);
+        }
+        starts.push(lengths[role]);
+        lengths[role] += field.bytes(lanes);
+    }
+    (starts, lengths)
+}
+
+struct Run<'a> {
+    kernel: &'a Prepared,
+    first_lane: u64,
+    slots: &'a mut Slots,
+    received: &'a [Vec<u8>],
+    sent: &'a mut Frames,
+    draws: &'a dyn DrawSource,
+    arrivals: Vec<usize>,
+    departures: Vec<usize>,
+}
+
+impl Run<'_> {
+    #[inline(always)]
+    fn blocks(mut self) -> Result<(), Error> {
+        let mut registers: Vec<Box<Block>> = (0..self.kernel.places).map(|_| Box::new([0; LANES])).collect();
+        // Steps write here and swap it with their goal, so that reading and writing never overlap.
+        let mut fresh: Box<Block> = Box::new([0; LANES]);
+        let lanes = self.slots.lanes;
+        for start in (0..lanes).step_by(LANES) {
+            let count = LANES.min(lanes - start);
+            for step in &self.kernel.steps {
+                self.step(step, start, count, &mut registers, &mut fresh)?;
+            }
+        }
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn step(
+        &mut self,
+        step: &Step,
+        start: usize,
+        count: usize,
+        registers: &mut [Box<Block>],
+        fresh: &mut Box<Block>,
+    ) -> Result<(), Error> {
+        let goal = match *step {
+            Step::Binary { operation, a, b, to } => {
+                binary(operation, fresh, &registers[a], &registers[b]);
+                to
+            }
+            Step::Immediate { operation, a, value, to } => {
+                immediate(operation, fresh, &registers[a], value);
+                to
+            }
+            Step::Load { slot, to } => {
+                fresh[..count].copy_from_slice(&self.slots.get(slot)[start..start + count]);
+                to
+            }
+            Step::Constant { value, to } => {
+                fresh.fill(value);
+                to
+            }
+            Step::Draw { ref draw, to } => {
+                self.draws.fill(draw, self.first_lane + start as u64, &mut fresh[..count])?;
+                to
+            }
+            Step::Receive { field, to } => {
+                let Field { from, bits, .. } = self.kernel.receives[field];
+                let frame = &self.received[usize::from(from.0)];
+                let bytes = part(self.arrivals[field], bits, start, count);
+                unpack(&frame[bytes], bits, &mut fresh[..count]);
+                to
+            }
+            Step::Store { slot, a } => {
+                self.slots.get_mut(slot)[start..start + count].copy_from_slice(&registers[a][..count]);
+                return Ok(());
+            }
+            Step::Send { field, a } => {
+                let Field { to, bits, .. } = self.kernel.sends[field];
+                let bytes = part(self.departures[field], bits, start, count);
+                pack(&registers[a][..count], bits, &mut self.sent[usize::from(to.0)][bytes]);
+                return Ok(());
+            }
+        };
+        std::mem::swap(&mut registers[goal], fresh);
+        Ok(())
+    }
+}
+
+/// The bytes of `count` lanes from `start`, a multiple of eight, of the field that begins at `offset`.
+fn part(offset: usize, bits: u8, start: usize, count: usize) -> std::ops::Range<usize> {
+    let begin = offset + start / 8 * usize::from(bits);
+    begin..begin + (count * usize::from(bits)).div_ceil(8)
+}
+
+#[cfg(target_arch = "x86_64")]
+#[allow(unsafe_code)]
+mod vector {
+    //! The block loop compiled for wider vectors.
+
+    use super::{Error, Run};
+
+    #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,bmi1,bmi2")]
+    fn avx512(run: Run) -> Result<(), Error> {
+        run.blocks()
+    }
+
+    #[target_feature(enable = "avx2,bmi1,bmi2")]
+    fn avx2(run: Run) -> Result<(), Error> {
+        run.blocks()
+    }
+
+    pub(super) fn dispatch(run: Run) -> Result<(), Error> {
+        let has_bmi = is_x86_feature_detected!("bmi1") && is_x86_feature_detected!("bmi2");
+        if has_bmi
+            && is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512dq")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512vl")
+        {
+            // SAFETY: the processor has every feature that the function is compiled for, as just asked.
+            unsafe { avx512(run) }
+        } else if has_bmi && is_x86_feature_detected!("avx2") {
+            // SAFETY: as above.
+            unsafe { avx2(run) }
+        } else {
+            run.blocks()
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+use vector::dispatch;
+
+#[cfg(not(target_arch = "x86_64"))]
+fn dispatch(run: Run) -> Result<(), Error> {
+    run.blocks()
+}
+
+#[derive(Clone, Copy)]
+enum Known {
+    Nothing,
+    Constant(u64),
+    Place(usize),
+}
+
+struct Preparation {
+    known: Vec<Known>,
+    last_use: Vec<usize>,
+    free: Vec<usize>,
+    steps: Vec<Step>,
+    places: usize,
+}
+
+impl Preparation {
+    fn new(kernel: &CheckedKernel) -> Preparation {
+        let mut last_use = vec![0; kernel.instructions().len()];
+        for (index, instruction) in kernel.instructions().iter().enumerate() {
+            instruction.operands().for_each(|register| last_use[register.index()] = index);
+        }
+        let known = vec![Known::Nothing; last_use.len()];
+        Preparation { known, last_use, free: Vec::new(), steps: Vec::new(), places: 0 }
+    }
+
+    fn run(mut self, kernel: &CheckedKernel) -> Prepared {
+        let find = |fields: &[Field]| -> HashMap<Field, usize> {
+            fields.iter().enumerate().map(|(index, &field)| (field, index)).collect()
+        };
+        let (receives, sends) = (find(kernel.receives()), find(kernel.sends()));
+        let mut slots = 0;
+        for (index, instruction) in kernel.instructions().iter().enumerate() {
+            if let Instruction::Load(slot) | Instruction::Store(slot, _) = instruction {
+                slots = slots.max(slot.index() + 1);
+            }
+            self.instruction(index, instruction, &receives, &sends);
+            for register in instruction.operands() {
+                if let Known::Place(place) = self.known[register.index()]
+                    && self.last_use[register.index()] == index
+                {
+                    self.known[register.index()] = Known::Nothing;
+                    self.free.push(place);
+                }
+            }
+            // A value that nobody reads frees its place at once.
+            if let Known::Place(place) = self.known[index]
+                && self.last_use[index] == 0
+            {
+                self.free.push(place);
+            }
+        }
+        Prepared {
+            steps: self.steps,
+            places: self.places,
+            slots,
+            receives: kernel.receives().to_vec(),
+            sends: kernel.sends().to_vec(),
+        }
+    }
+
+    fn place(&mut self) -> usize {
+        self.free.pop().unwrap_or_else(|| {
+            self.places += 1;
+            self.places - 1
+        })
+    }
+
+    fn define(&mut self, index: usize) -> usize {
+        let place = self.place();
+        self.known[index] = Known::Place(place);
+        place
+    }
+
+    /// The place of a register that has to be in one.
+    fn read(&mut self, register: Register) -> usize {
+        match self.known[register.index()] {
+            Known::Place(place) => place,
+            Known::Constant(value) => {
+                let to = self.define(register.index());
+                self.steps.push(Step::Constant { value, to });
+                to
+            }
+            Known::Nothing => unreachable!("a checked kernel reads only registers that it has defined"),
+        }
+    }
+
+    fn constant(&self, register: Register) -> Option<u64> {
+        match self.known[register.index()] {
+            Known::Constant(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    fn binary(&mut self, index: usize, operation: Binary, a: Register, b: Register) {
+        let reversed = if operation == Binary::Sub { Binary::From } else { operation };
+        let step = match (self.constant(a), self.constant(b)) {
+            (_, Some(value)) => {
+                let a = self.read(a);
+                Step::Immediate { operation, a, value, to: self.define(index) }
+            }
+            (Some(value), None) => {
+                let a = self.read(b);
+                Step::Immediate { operation: reversed, a, value, to: self.define(index) }
+            }
+            _ => {
+                let (a, b) = (self.read(a), self.read(b));
+                Step::Binary { operation, a, b, to: self.define(index) }
+            }
+        };
+        self.steps.push(step);
+    }
+
+    fn shift(&mut self, index: usize, operation: Binary, a: Register, by: u8) {
+        let a = self.read(a);
+        let to = self.define(index);
+        self.steps.push(Step::Immediate { operation, a, value: u64::from(by), to });
+    }
+
+    fn instruction(
+        &mut self,
+        index: usize,
+        instruction: &Instruction,
+        receives: &HashMap<Field, usize>,
+        sends: &HashMap<Field, usize>,
+    ) {
+        use Instruction as I;
+        match *instruction {
+            I::Load(slot) => {
+                let to = self.define(index);
+                self.steps.push(Step::Load { slot, to });
+            }
+            I::Constant(value) => self.known[index] = Known::Constant(value),
+            I::Add(a, b) => self.binary(index, Binary::Add, a, b),
+            I::Sub(a, b) => self.binary(index, Binary::Sub, a, b),
+            I::Mul(a, b) => self.binary(index, Binary::Mul, a, b),
+            I::And(a, b) => self.binary(index, Binary::And, a, b),
+            I::Or(a, b) => self.binary(index, Binary::Or, a, b),
+            I::Xor(a, b) => self.binary(index, Binary::Xor, a, b),
+            I::ShiftLeft(a, by) => self.shift(index, Binary::ShiftLeft, a, by),
+            I::ShiftRight(a, by) => self.shift(index, Binary::ShiftRight, a, by),
+            I::Draw(draw) => {
+                let to = self.define(index);
+                self.steps.push(Step::Draw { draw, to });
+            }
+            I::Receive(field) => {
+                let to = self.define(index);
+                self.steps.push(Step::Receive { field: receives[&field], to });
+            }
+            I::Store(slot, a) => {
+                let a = self.read(a);
+                self.steps.push(Step::Store { slot, a });
+            }
+            I::Send(field, a) | I::Disclose(field, a) => {
+                let a = self.read(a);
+                self.steps.push(Step::Send { field: sends[&field], a });
+            }
+        }
+    }
+}

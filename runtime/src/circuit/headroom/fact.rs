@@ -1,0 +1,258 @@
+//! What is known of composite operations beyond intervals, each with its reason.
+
+use super::function::{MARGIN, integers, upper};
+use super::interval::{self, Interval};
+use super::{Known, Proof};
+use crate::circuit::Error;
+use crate::circuit::node::{Movement, NodeId, NodeKind};
+use crate::circuit::shape::Shape;
+use std::sync::Arc;
+use verify::Certified;
+
+/// What a lowering knows about a node's value besides its operands' intervals.
+#[derive(Clone, Debug)]
+pub enum Fact {
+    /// It is the maximum of two earlier values, lane by lane: the rectifier is exact.
+    Maximum {
+        /// One.
+        left: NodeId,
+        /// The other.
+        right: NodeId,
+    },
+    /// Lanes that were not replaced must be proved not to lie below this integer: it takes part in a maximum that it
+    /// must not win.
+    NotBelow(i64),
+    /// A row minus its maximum.
+    NotPositive,
+    /// A matrix product of a row with itself: no square is negative.
+    SumOfSquares,
+    /// The sum of ê(d) over a row in which one d is 0 and none is positive.
+    SumOfExponentials {
+        /// ê.
+        exp: Arc<Certified>,
+        /// Length of the row.
+        row: usize,
+    },
+    /// ê(d)·ŝ, where ŝ is the reciprocal of the row's sum.
+    Probabilities {
+        /// ê.
+        exp: Arc<Certified>,
+        /// ŝ.
+        reciprocal: Arc<Certified>,
+        /// Length of the row.
+        row: usize,
+    },
+    /// (Σ ê(d)·v)·ŝ for columns v of `values`.
+    Averaged {
+        /// ê.
+        exp: Arc<Certified>,
+        /// ŝ.
+        reciprocal: Arc<Certified>,
+        /// Length of the row.
+        row: usize,
+        /// The values that are averaged.
+        values: NodeId,
+    },
+    /// c·rsqrt((Σ c² + ε)·2^-shift), truncated: the row's norm is bounded whatever c is.
+    Normalised {
+        /// The reciprocal square root.
+        rsqrt: Arc<Certified>,
+        /// Length of the row.
+        row: usize,
+        /// ε at the scale of the squares.
+        epsilon_encoded: i64,
+        /// Fraction bits of Σ c² + ε.
+        squares_scale: u8,
+    },
+}
+
+impl Fact {
+    /// Whether the fact looks at a node that may not be an operand.
+    pub(super) fn names(&self, id: NodeId) -> bool {
+        match self {
+            Fact::Maximum { left, right } => *left == id || *right == id,
+            Fact::Averaged { values, .. } => *values == id,
+            _ => false,
+        }
+    }
+}
+
+/// Bounds of the norms of every row (last axis) of a tensor, in integers.
+#[derive(Clone, Copy, Default, Debug)]
+pub(super) struct RowNorms {
+    /// Σ |v|.
+    l1: Option<f64>,
+    /// √(Σ v²).
+    l2: Option<f64>,
+}
+
+impl RowNorms {
+    /// The norms after a movement of a tensor of `shape`.
+    pub(super) fn moved(self, movement: &Movement, shape: &Shape) -> RowNorms {
+        let last = shape.rank().saturating_sub(1);
+        match movement {
+            Movement::Reshape { shape: target } if target.row_length() == shape.row_length() => self,
+            Movement::Broadcast { shape: target } if target.row_length() == shape.row_length() => self,
+            Movement::Transpose { permutation } if permutation.last() == Some(&last) => self,
+            Movement::Slice { .. } => self,
+            Movement::Gather { axis, .. } if *axis != last => self,
+            Movement::Pad { .. } => self,
+            Movement::SumAxis { axis } if *axis != last => {
+                let rows = shape.extents()[*axis] as f64;
+                RowNorms { l1: self.l1.map(|norm| norm * rows), l2: self.l2.map(|norm| norm * rows) }
+            }
+            _ => RowNorms::default(),
+        }
+    }
+
+    /// Tightens a matrix product whose left operand has these norms: |Σ a·b| is at most ‖a‖₁·max|b| and ‖a‖₂·‖b‖₂.
+    pub(super) fn tighten(self, left: &Shape, right: (&[Interval], &Shape), shape: &Shape, lanes: &mut [Interval]) {
+        if self.l1.is_none() && self.l2.is_none() {
+            return;
+        }
+        let (inner, columns) = (left.row_length(), shape.row_length());
+        let matrix = shape.extents()[shape.rank() - 2] * columns;
+        for (at, [_, b]) in interval::matrices(left, right.1, shape).into_iter().enumerate() {
+            let right = &right.0[b * inner * columns..][..inner * columns];
+            let bounds: Vec<f64> = (0..columns)
+                .map(|column| {
+                    let magnitudes = (0..inner).map(|row| right[row * columns + column].magnitude() as f64);
+                    let largest = magnitudes.clone().fold(0.0, f64::max);
+                    let squares: f64 = magnitudes.map(|magnitude| magnitude * magnitude).sum();
+                    let l1 = self.l1.map_or(f64::INFINITY, |norm| norm * largest);
+                    let l2 = self.l2.map_or(f64::INFINITY, |norm| norm * squares.sqrt());
+                    l1.min(l2) * (1.0 + MARGIN * inner as f64)
+                })
+                .collect();
+            for (lane, bound) in lanes[at * matrix..][..matrix].iter_mut().zip(bounds.iter().cycle()) {
+                *lane = lane.meet(integers(-bound, *bound, 0));
+            }
+        }
+    }
+}
+
+impl Proof<'_> {
+    pub(super) fn apply(&self, id: NodeId, fact: &Fact, known: &mut Known) -> Result<(), Error> {
+        let node = self.circuit.node(id);
+        let bits = node.format.scale.bits();
+        match fact {
+            Fact::Maximum { left, right } => {
+                let (left, right) = (self.lanes(*left)?.0, self.lanes(*right)?.0);
+                for ((lane, a), b) in known.lanes.iter_mut().zip(left).zip(right) {
+                    *lane = lane.meet(Interval { low: a.low.max(b.low), high: a.high.max(b.high) });
+                }
+            }
+            Fact::NotBelow(fill) => self.check_fill(id, *fill, known)?,
+            Fact::NotPositive => {
+                known.lanes.iter_mut().for_each(|lane| *lane = lane.meet(Interval { low: i128::MIN, high: 0 }));
+            }
+            Fact::SumOfSquares => {}
+            Fact::SumOfExponentials { exp, row } => {
+                let (low, high) = sum_of_exponentials(exp, *row);
+                if low <= 0.0 {
+                    return Err(self.vacuous(id, "the error of its exp entry exceeds a row's sum"));
+                }
+                let bounds = integers(low, high, bits);
+                known.lanes.iter_mut().for_each(|lane| *lane = lane.meet(bounds));
+            }
+            Fact::Probabilities { exp, reciprocal, row } => {
+                let l1 = total_probability(exp, reciprocal, *row) + *row as f64 / (1u128 << bits) as f64;
+                let bounds = integers(-l1, l1, bits);
+                known.lanes.iter_mut().for_each(|lane| *lane = lane.meet(bounds));
+                known.norms.l1 = Some(l1 * (1u128 << bits) as f64 * (1.0 + MARGIN));
+            }
+            Fact::Averaged { exp, reciprocal, row, values } => {
+                let total = total_probability(exp, reciprocal, *row);
+                let values = self.lanes(*values)?.0;
+                let largest = interval::hull(values).magnitude() as f64;
+                let value_bits = self.circuit.node(self.values_of(fact)).format.scale.bits();
+                // The weighted sum's rounding is one unit of its scale, times ŝ.
+                let (smallest, _) = sum_of_exponentials(exp, *row);
+                let rounding = 2.0 * f64::from(1u32) / (1u128 << exp.program().output().1.bits()) as f64 / smallest;
+                let bound = total * largest / (1u128 << value_bits) as f64 + rounding + 2.0 / (1u128 << bits) as f64;
+                let bounds = integers(-bound, bound, bits);
+                known.lanes.iter_mut().for_each(|lane| *lane = lane.meet(bounds));
+            }
+            Fact::Normalised { rsqrt, epsilon_encoded, squares_scale, row } => {
+                let norm = self.normalised(id, rsqrt, *epsilon_encoded, *squares_scale)?;
+                let norm = norm + (*row as f64).sqrt() / (1u128 << bits) as f64;
+                let bounds = integers(-norm, norm, bits);
+                known.lanes.iter_mut().for_each(|lane| *lane = lane.meet(bounds));
+                known.norms.l2 = Some(norm * (1u128 << bits) as f64 * (1.0 + MARGIN));
+            }
+        }
+        Ok(())
+    }
+
+    /// What a fact says of the operand of its node's truncation.
+    pub(super) fn before_truncation(&self, id: NodeId, fact: &Fact, total: &mut [Interval]) -> Result<(), Error> {
+        if let (Fact::Normalised { rsqrt, epsilon_encoded, squares_scale, .. }, NodeKind::Sum(sum)) =
+            (fact, &self.circuit.node(id).kind)
+        {
+            let norm = self.normalised(id, rsqrt, *epsilon_encoded, *squares_scale)?;
+            let factors = sum.products.first().map_or([id, id], |product| [product.left, product.right]);
+            let bits: u8 = factors.iter().map(|&factor| self.circuit.node(factor).format.scale.bits()).sum();
+            let bounds = integers(-norm, norm, bits);
+            total.iter_mut().for_each(|lane| *lane = lane.meet(bounds));
+        }
+        Ok(())
+    }
+
+    fn values_of(&self, fact: &Fact) -> NodeId {
+        match fact {
+            Fact::Averaged { values, .. } => *values,
+            _ => NodeId(0),
+        }
+    }
+
+    fn vacuous(&self, id: NodeId, reason: &str) -> Error {
+        Error::Choice { site: self.circuit.group_name(id).into(), reason: reason.into() }
+    }
+
+    /// A replaced lane takes part in a maximum: no other lane may be below it.
+    fn check_fill(&self, id: NodeId, fill: i64, known: &Known) -> Result<(), Error> {
+        match known.lanes.iter().any(|lane| lane.low < i128::from(fill)) {
+            true => {
+                Err(self.vacuous(id, "values may lie below what masks them; choose a rectifier with a wider window"))
+            }
+            false => Ok(()),
+        }
+    }
+
+    /// A bound of ‖c·r‖₂ in real units. V's integer is at least (S + ε)·2^-shift − 1, S = Σ c², and
+    /// r ≤ (1 + β)/√V + α, so ‖c·r‖ ≤ (1 + β)·√(S/(S + ε − 2^shift)) + α·√S.
+    fn normalised(&self, id: NodeId, rsqrt: &Certified, epsilon: i64, squares_scale: u8) -> Result<f64, Error> {
+        let NodeKind::Sum(sum) = &self.circuit.node(id).kind else { return Err(self.vacuous(id, "it is no sum")) };
+        let Some(product) = sum.products.first() else { return Err(self.vacuous(id, "it has no product")) };
+        let (centred, shape) = self.lanes(product.left)?;
+        let scale = self.circuit.node(product.left).format.scale.bits();
+        let shift = squares_scale.saturating_sub(rsqrt.program().input().1.bits());
+        let (epsilon, unit) = (epsilon as f64, (1u128 << shift) as f64);
+        if epsilon <= unit {
+            return Err(self.vacuous(id, "its epsilon vanishes at the scale of its rsqrt entry's input"));
+        }
+        let squares = interval::row_squares(centred, shape.row_length());
+        let largest = interval::hull(&squares).high as f64;
+        // √(S/(S + ε')) grows with S. The gain 2^log between Σ c² and the variance is part of the squares' scale.
+        let gain = (1u128 << (squares_scale - 2 * scale)) as f64;
+        let ratio = (largest / (largest + epsilon - unit)).sqrt() * gain.sqrt();
+        let norm = (largest.sqrt()) / (1u128 << scale) as f64;
+        let (alpha, beta) = (upper(&rsqrt.claim().absolute_part()), upper(&rsqrt.claim().relative_part()));
+        Ok(((1.0 + beta) * ratio + alpha * norm) * (1.0 + MARGIN))
+    }
+}
+
+/// Bounds of Σ ê(d) over a row: [1 − n·a − r, n·(1 + a + r)].
+fn sum_of_exponentials(exp: &Certified, row: usize) -> (f64, f64) {
+    let (absolute, relative) = (upper(&exp.claim().absolute_part()), upper(&exp.claim().relative_part()));
+    let n = row as f64;
+    (1.0 - n * absolute - relative - MARGIN, n * (1.0 + absolute + relative) + MARGIN * n)
+}
+
+/// A bound of Σ |ê(d)|·ŝ over a row with sum S: S·ŝ ≤ 1 + β + α·S, and the negative ê add at most n·a twice.
+fn total_probability(exp: &Certified, reciprocal: &Certified, row: usize) -> f64 {
+    let (low, high) = sum_of_exponentials(exp, row);
+    let absolute = upper(&exp.claim().absolute_part());
+    let (alpha, beta) = (upper(&reciprocal.claim().absolute_part()), upper(&reciprocal.claim().relative_part()));
+    (1.0 + beta + alpha * high) * (1.0 + 2.0 * row as f64 * absolute / low.max(MARGIN)) * (1.0 + MARGIN)
+}

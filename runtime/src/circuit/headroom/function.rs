@@ -1,0 +1,62 @@
+//! Bounds of an entry's output on an interval of arguments: bounds of its function, and the claimed error around them.
+//!
+//! Floating point is used with a relative margin of 2^-40 on every bound, far above what a few operations can lose.
+
+use super::interval::Interval;
+use catalogs::Function;
+use dashu::rational::RBig;
+use verify::Certified;
+
+/// Margin of every floating-point bound.
+pub(super) const MARGIN: f64 = 1.0 / (1u64 << 40) as f64;
+
+/// A rational rounded up: never below, at most a little above.
+pub(super) fn upper(value: &RBig) -> f64 {
+    let nearest = value.to_f64().value();
+    nearest + nearest.abs() * MARGIN
+}
+
+/// The integers at `bits` fraction bits between two reals, widened by the margin.
+pub(super) fn integers(low: f64, high: f64, bits: u8) -> Interval {
+    let unit = (1u128 << bits) as f64;
+    let (low, high) = (low * unit, high * unit);
+    let widen = |value: f64| value.abs() * MARGIN + 1.0;
+    // A conversion saturates, which is wider than any ring.
+    Interval { low: (low - widen(low)).floor() as i128, high: (high + widen(high)).ceil() as i128 }
+}
+
+/// Bounds of the output for arguments in `argument`, which lies in the claim's window.
+pub(super) fn bounds(certified: &Certified, argument: Interval) -> Interval {
+    let claim = certified.claim();
+    let (input, output) = (certified.program().input().1.bits(), certified.program().output().1.bits());
+    let unit = (1u128 << input) as f64;
+    let (low, high) = (argument.low as f64 / unit, argument.high as f64 / unit);
+    let exact = claim.bound == catalogs::Decimal::ZERO && input == output;
+    if claim.function == Function::Relu && exact {
+        return Interval { low: argument.low.max(0), high: argument.high.max(0) };
+    }
+    let Some((low, high)) = range(claim.function, low, high) else {
+        let (low, high) = certified.output_range();
+        return Interval { low, high };
+    };
+    let error = upper(&claim.absolute_part()) + upper(&claim.relative_part()) * low.abs().max(high.abs());
+    integers(low - error, high + error, output)
+}
+
+/// Bounds of a function on [low, high], or `None` outside of its domain.
+fn range(function: Function, low: f64, high: f64) -> Option<(f64, f64)> {
+    let wide = |low: f64, high: f64| (low - low.abs() * MARGIN, high + high.abs() * MARGIN);
+    let bounds = match function {
+        Function::Exp if high < 100.0 => wide(low.exp(), high.exp()),
+        Function::Reciprocal if low > 0.0 => wide(1.0 / high, 1.0 / low),
+        Function::Rsqrt if low > 0.0 => wide(1.0 / high.sqrt(), 1.0 / low.sqrt()),
+        Function::Sigmoid | Function::NormalCdf => (0.0, 1.0),
+        Function::Tanh | Function::Erf => (-1.0, 1.0),
+        // x·Φ(x) ≥ −0.16998 and x/(1+e^−x) ≥ −0.27847, both at most max(x, 0) and not negative for x ≥ 0.
+        Function::Gelu => wide(if low < 0.0 { -0.17 } else { 0.0 }, high.max(0.0)),
+        Function::Silu => wide(if low < 0.0 { -0.2785 } else { 0.0 }, high.max(0.0)),
+        Function::Relu => wide(low.max(0.0), high.max(0.0)),
+        _ => return None,
+    };
+    Some(bounds)
+}

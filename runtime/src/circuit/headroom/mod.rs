@@ -1,0 +1,206 @@
+//! The proof that a circuit stays where its lemmas and its entries' claims hold, for every input in a box and every
+//! choice of roundings: integer intervals, lane by lane, with the weights known.
+//!
+//! Establishes: no operand of a truncation leaves its lemma's window, no argument of a program leaves its claim's
+//! window, no difference of a maximum leaves its rectifier's. Only the model's owner can run it; the others rely on
+//! it. Intervals alone are too wide for softmax and layer norm; a [`Fact`] says what is known besides, and why.
+
+mod fact;
+mod function;
+mod interval;
+
+pub use fact::Fact;
+pub use interval::Interval;
+
+use super::Error;
+use super::builder::{Circuit, Weights};
+use super::ideal::Truncation;
+use super::lower::Lowered;
+use super::node::{Constant, NodeId, NodeKind, ProductKind, Sum};
+use super::shape::Shape;
+use super::tensor::nearest;
+use fact::RowNorms;
+use verify::Certified;
+
+/// What was proved of every node.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Headroom {
+    ranges: Vec<Interval>,
+    spare: Vec<Option<u8>>,
+}
+
+impl Headroom {
+    /// Bounds of a node's integers.
+    pub fn range(&self, id: NodeId) -> Interval {
+        self.ranges[id.index()]
+    }
+
+    /// How many more bits the operand of a node's truncation could have; `None` for a node without one.
+    pub fn spare_bits(&self, id: NodeId) -> Option<u8> {
+        self.spare[id.index()]
+    }
+}
+
+/// Proves that `lowered` with `weights` stays inside every window if each input lies in its box of real numbers.
+pub fn prove(lowered: &Lowered, weights: &Weights, boxes: &[(f64, f64)]) -> Result<Headroom, Error> {
+    let circuit = &lowered.circuit;
+    let inputs = circuit.inputs();
+    if inputs.len() != boxes.len() {
+        return Err(Error::Count { what: "input ranges", needed: inputs.len(), given: boxes.len() });
+    }
+    let last_uses = circuit.last_uses();
+    let nodes = circuit.nodes().len();
+    let mut proof = Proof { lowered, circuit, weights, known: vec![None; nodes], spare: vec![None; nodes] };
+    let mut ranges = Vec::with_capacity(nodes);
+    let mut boxes = boxes.iter();
+    for (id, node) in circuit.iter() {
+        let known = match &node.kind {
+            NodeKind::Input { .. } => {
+                let &(low, high) = boxes.next().unwrap_or(&(f64::NAN, f64::NAN));
+                let bounds = [low, high].map(|bound| nearest(bound, node.format).map(i128::from));
+                let ([Some(low), Some(high)], true) = (bounds, low <= high) else {
+                    return Err(Error::Circuit(format!("the range of input '{}' is empty or does not fit", node.name)));
+                };
+                Known::from(vec![Interval { low, high }; node.shape.lanes()])
+            }
+            _ => proof.node(id)?,
+        };
+        ranges.push(interval::hull(&known.lanes));
+        proof.known[id.index()] = Some(known);
+        for operand in node.kind.operands() {
+            // A fact may look at operands of operands, which are older than the node's own.
+            let retired = last_uses[operand.index()] == id && !proof.is_named_by_a_fact(operand);
+            if retired {
+                proof.known[operand.index()] = None;
+            }
+        }
+    }
+    Ok(Headroom { ranges, spare: proof.spare })
+}
+
+/// What is known of a node.
+#[derive(Clone)]
+struct Known {
+    lanes: Vec<Interval>,
+    norms: RowNorms,
+}
+
+impl From<Vec<Interval>> for Known {
+    fn from(lanes: Vec<Interval>) -> Known {
+        Known { lanes, norms: RowNorms::default() }
+    }
+}
+
+struct Proof<'a> {
+    lowered: &'a Lowered,
+    circuit: &'a Circuit,
+    weights: &'a Weights,
+    known: Vec<Option<Known>>,
+    spare: Vec<Option<u8>>,
+}
+
+impl Proof<'_> {
+    fn known(&self, id: NodeId) -> Result<&Known, Error> {
+        self.known[id.index()].as_ref().ok_or_else(|| Error::Circuit(format!("nothing is known of {id}")))
+    }
+
+    fn lanes(&self, id: NodeId) -> Result<(&[Interval], &Shape), Error> {
+        self.known(id).map(|known| (known.lanes.as_slice(), &self.circuit.node(id).shape))
+    }
+
+    fn is_named_by_a_fact(&self, id: NodeId) -> bool {
+        self.lowered.facts.values().any(|fact| fact.names(id))
+    }
+
+    fn node(&mut self, id: NodeId) -> Result<Known, Error> {
+        let node = self.circuit.node(id);
+        let mut known = match &node.kind {
+            NodeKind::Input { .. } => return Err(Error::Circuit(format!("{id} is an input"))),
+            NodeKind::Weight(weight) => {
+                let values = self.weights.get(*weight).values();
+                Known::from(values.iter().map(|&value| Interval::point(value)).collect::<Vec<_>>())
+            }
+            NodeKind::Sum(sum) => self.sum(id, sum)?,
+            NodeKind::Program { certified, argument } => self.program(id, certified, *argument)?,
+            NodeKind::Movement { movement, operands } => {
+                let norms = self.known(operands[0])?.norms.moved(movement, &self.circuit.node(operands[0]).shape);
+                let ring = self.circuit.node(operands[0]).format.ring;
+                let operands = operands.iter().map(|&operand| self.lanes(operand)).collect::<Result<Vec<_>, _>>()?;
+                Known { lanes: interval::moved(movement, &operands, &node.shape, ring), norms }
+            }
+            NodeKind::Output { value, .. } => self.known(*value)?.clone(),
+        };
+        if let Some(fact) = self.lowered.facts.get(&id) {
+            self.apply(id, fact, &mut known)?;
+        }
+        Ok(known)
+    }
+
+    fn sum(&mut self, id: NodeId, sum: &Sum) -> Result<Known, Error> {
+        let shape = &self.circuit.node(id).shape;
+        let mut total = match &sum.constant {
+            Constant::Scalar(value) => vec![Interval::point(*value); shape.lanes()],
+            Constant::Tensor(tensor) => {
+                let points: Vec<_> = tensor.values().iter().map(|&value| Interval::point(value)).collect();
+                super::layout::broadcast(&points, tensor.shape(), shape)
+            }
+        };
+        let squares = matches!(self.lowered.facts.get(&id), Some(Fact::SumOfSquares));
+        for product in &sum.products {
+            let (left, right) = (self.lanes(product.left)?, self.lanes(product.right)?);
+            let lanes = match squares {
+                true => interval::row_squares(left.0, left.1.row_length()),
+                false => {
+                    let mut lanes = interval::product(&product.kind, left, right, shape);
+                    if product.kind == ProductKind::MatMul {
+                        self.known(product.left)?.norms.tighten(left.1, right, shape, &mut lanes);
+                    }
+                    lanes
+                }
+            };
+            interval::add_lanes(&mut total, product.coefficient.value, &lanes);
+        }
+        for term in &sum.linear {
+            interval::add_term(&mut total, term.coefficient.value, self.lanes(term.value)?, shape);
+        }
+        let Some(truncation) = sum.truncation.as_ref().and_then(Truncation::new) else {
+            total.iter_mut().for_each(|lane| *lane = lane.reduced(sum.ring));
+            return Ok(Known::from(total));
+        };
+        if let Some(fact) = self.lowered.facts.get(&id) {
+            self.before_truncation(id, fact, &mut total)?;
+        }
+        let magnitude = interval::hull(&total).magnitude().unsigned_abs();
+        interval::truncated(&truncation, &mut total).map_err(|lane| Error::Headroom {
+            node: id,
+            name: self.circuit.node(id).name.clone(),
+            group: self.circuit.group_name(id).into(),
+            low: lane.low,
+            high: lane.high,
+            bits: truncation.window_bits(),
+        })?;
+        let used = (128 - magnitude.leading_zeros()) as u8;
+        self.spare[id.index()] = Some(truncation.window_bits().saturating_sub(used));
+        Ok(Known::from(total))
+    }
+
+    fn program(&self, id: NodeId, certified: &Certified, argument: NodeId) -> Result<Known, Error> {
+        let (lanes, _) = self.lanes(argument)?;
+        let (window, hull) = (certified.claim().window, interval::hull(lanes));
+        if !window.contains(hull.low) || !window.contains(hull.high) {
+            return Err(Error::Window {
+                site: self.circuit.group_name(id).into(),
+                function: certified.claim().function,
+                low: hull.low,
+                high: hull.high,
+                window_low: window.low,
+                window_high: window.high,
+                scale: certified.program().input().1,
+            });
+        }
+        let (low, high) = certified.output_range();
+        let proved = Interval { low, high };
+        let lanes: Vec<_> = lanes.iter().map(|&lane| proved.meet(function::bounds(certified, lane))).collect();
+        Ok(Known::from(lanes))
+    }
+}

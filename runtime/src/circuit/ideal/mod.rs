@@ -1,0 +1,199 @@
+//! The bit-exact plaintext simulation: a circuit executed on clear integers, with the roundings that a protocol may
+//! choose.
+//!
+//! Establishes: for every choice that a protocol's lemmas allow, the outputs are one possible output of the protocol;
+//! under [`RoundingMode::Seed`] roundings have the probabilities of the truncations in `protocols.md`. Operands
+//! outside a truncation's window give an arbitrary residue, as the lemma says, and are counted per node.
+
+mod choices;
+mod lanes;
+
+pub use choices::{Choices, RoundingMode, Truncation};
+pub use lanes::LaneProgram;
+
+use super::Error;
+use super::builder::{Circuit, Weights, check_tensor};
+use super::node::{Constant, Movement, NodeId, NodeKind, Sum};
+use super::shape::Shape;
+use super::tensor::{Integers, residue};
+use super::{layout, products};
+use std::collections::BTreeMap;
+
+/// What a node met that its proofs should exclude.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Outside {
+    /// Operands of truncations outside their windows. Inside a program this is allowed at lanes whose selecting bit
+    /// is 0; at a sum of the circuit it is a violation.
+    pub truncated: u64,
+    /// Arguments outside the window of the program's claim: always a violation.
+    pub arguments: u64,
+}
+
+/// What happened in a simulation.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Report {
+    /// Per node with at least one operand outside its window.
+    pub outside: BTreeMap<NodeId, Outside>,
+}
+
+impl Report {
+    /// The nodes at which something happened that the plan's proof excludes.
+    pub fn violations(&self, circuit: &Circuit) -> Vec<NodeId> {
+        let violates = |(id, outside): (&NodeId, &Outside)| {
+            let sum = matches!(circuit.node(*id).kind, NodeKind::Sum(_));
+            (outside.arguments > 0 || sum && outside.truncated > 0).then_some(*id)
+        };
+        self.outside.iter().filter_map(violates).collect()
+    }
+}
+
+/// The outputs of a simulation and its report.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Outcome {
+    /// One tensor per output node, in order.
+    pub outputs: Vec<Integers>,
+    /// What lay outside of windows.
+    pub report: Report,
+}
+
+/// Simulates `circuit` on `inputs`, one per input node in order.
+pub fn run(circuit: &Circuit, weights: &Weights, inputs: &[Integers], mode: RoundingMode) -> Result<Outcome, Error> {
+    observe(circuit, weights, inputs, mode, &mut |_, _| {})
+}
+
+/// As [`run`], showing every node's value to `observer`: for calibration and for tests of a protocol.
+pub fn observe(
+    circuit: &Circuit,
+    weights: &Weights,
+    inputs: &[Integers],
+    mode: RoundingMode,
+    observer: &mut dyn FnMut(NodeId, &Integers),
+) -> Result<Outcome, Error> {
+    let wanted = circuit.inputs();
+    if wanted.len() != inputs.len() {
+        return Err(Error::Count { what: "inputs", needed: wanted.len(), given: inputs.len() });
+    }
+    let mut inputs = inputs.iter();
+    let last_uses = circuit.last_uses();
+    let mut state = State { circuit, mode, values: vec![None; circuit.nodes().len()], report: Report::default() };
+    let mut outputs = Vec::new();
+    for (id, node) in circuit.iter() {
+        let value = match &node.kind {
+            NodeKind::Input { .. } => {
+                let input = inputs.next().ok_or(Error::Count { what: "inputs", needed: wanted.len(), given: 0 })?;
+                check_tensor(&node.name, &node.shape, node.format, input)?;
+                input.clone()
+            }
+            NodeKind::Weight(weight) => weights.get(*weight).clone(),
+            NodeKind::Output { value, .. } => {
+                let value = state.value(*value)?.clone();
+                outputs.push(value.clone());
+                value
+            }
+            kind => {
+                let lanes = state.compute(id, kind, &node.shape)?;
+                Integers::new(node.shape.clone(), lanes).map_err(Error::Circuit)?
+            }
+        };
+        observer(id, &value);
+        state.values[id.index()] = Some(value);
+        for operand in node.kind.operands() {
+            if last_uses[operand.index()] == id {
+                state.values[operand.index()] = None;
+            }
+        }
+    }
+    Ok(Outcome { outputs, report: state.report })
+}
+
+struct State<'a> {
+    circuit: &'a Circuit,
+    mode: RoundingMode,
+    values: Vec<Option<Integers>>,
+    report: Report,
+}
+
+impl State<'_> {
+    fn value(&self, id: NodeId) -> Result<&Integers, Error> {
+        let value = self.values.get(id.index()).and_then(Option::as_ref);
+        value.ok_or_else(|| Error::Circuit(format!("{id} has no value yet")))
+    }
+
+    fn operand(&self, id: NodeId) -> Result<(&[i64], &Shape), Error> {
+        self.value(id).map(|tensor| (tensor.values(), tensor.shape()))
+    }
+
+    fn compute(&mut self, id: NodeId, kind: &NodeKind, shape: &Shape) -> Result<Vec<i64>, Error> {
+        match kind {
+            NodeKind::Sum(sum) => {
+                let mut total = self.sum(sum, shape)?;
+                if let Some(truncation) = sum.truncation.as_ref().and_then(Truncation::new) {
+                    let outside = truncation.apply(Choices::new(self.mode, id, 0), 0, &mut total);
+                    self.note(id, Outside { truncated: outside, arguments: 0 });
+                }
+                Ok(total)
+            }
+            NodeKind::Program { certified, argument } => {
+                let (argument, _) = self.operand(*argument)?;
+                let window = certified.claim().window;
+                let arguments = argument.iter().filter(|&&x| !window.contains(i128::from(x))).count() as u64;
+                let (output, truncated) = LaneProgram::new(certified.program()).evaluate(self.mode, id, argument);
+                self.note(id, Outside { truncated, arguments });
+                Ok(output)
+            }
+            NodeKind::Movement { movement, operands } => self.movement(movement, operands, shape),
+            NodeKind::Input { .. } | NodeKind::Weight(_) | NodeKind::Output { .. } => {
+                Err(Error::Circuit(format!("{id} is not computed")))
+            }
+        }
+    }
+
+    fn note(&mut self, id: NodeId, outside: Outside) {
+        if outside != Outside::default() {
+            self.report.outside.insert(id, outside);
+        }
+    }
+
+    fn sum(&self, sum: &Sum, shape: &Shape) -> Result<Vec<i64>, Error> {
+        let mut total = match &sum.constant {
+            Constant::Scalar(value) => vec![*value; shape.lanes()],
+            Constant::Tensor(tensor) => layout::broadcast(tensor.values(), tensor.shape(), shape),
+        };
+        for product in &sum.products {
+            let (left, right) = (self.operand(product.left)?, self.operand(product.right)?);
+            products::accumulate(&product.kind, product.coefficient.value, left, right, &mut total, shape);
+        }
+        for term in &sum.linear {
+            let (values, own) = self.operand(term.value)?;
+            let coefficient = term.coefficient.value;
+            let mut add = |values: &[i64]| {
+                for (total, &value) in total.iter_mut().zip(values) {
+                    *total = total.wrapping_add(value.wrapping_mul(coefficient));
+                }
+            };
+            match own == shape {
+                true => add(values),
+                false => add(&layout::broadcast(values, own, shape)),
+            }
+        }
+        total.iter_mut().for_each(|value| *value = residue(sum.ring, *value));
+        Ok(total)
+    }
+
+    fn movement(&self, movement: &Movement, operands: &[NodeId], shape: &Shape) -> Result<Vec<i64>, Error> {
+        let ring = self.circuit.node(operands[0]).format.ring;
+        let operands = operands.iter().map(|&id| self.operand(id)).collect::<Result<Vec<_>, _>>()?;
+        let mut lanes = layout::apply(movement, &operands, shape);
+        match movement {
+            Movement::SumAxis { .. } => lanes.iter_mut().for_each(|value| *value = residue(ring, *value)),
+            Movement::Narrow { ring } => lanes.iter_mut().for_each(|value| *value = residue(*ring, *value)),
+            Movement::Replace { replaced, value } => {
+                for (lane, _) in lanes.iter_mut().zip(replaced.iter()).filter(|(_, replaced)| **replaced) {
+                    *lane = *value;
+                }
+            }
+            _ => {}
+        }
+        Ok(lanes)
+    }
+}

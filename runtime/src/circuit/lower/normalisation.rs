@@ -1,0 +1,154 @@
+//! Layer norm of rows of n, with 1/n exact: what is no power of two goes into a public gain.
+//!
+//! Let 2^m ≥ n be the least such power, κ = n/2^m. Exact centre: c = (n·x − Σx)/2^m = κ·(x − mean), no rounding.
+//! Rounded centre: c = x − mean with one truncation. Then V = (Σ c² )/2^m + κ_v·ε = κ_v·(variance + ε), where
+//! κ_v = κ·gain(c)², in one truncation; r = rsqrt(V); z' = c·r in one truncation, and z = z'·√κ_v/gain(c).
+//! That gain, γ and the model's next weights are encoded together.
+
+use super::super::Error;
+use super::super::headroom::Fact;
+use super::super::node::{
+    Coefficient, Constant, Construction, Movement, NodeId, Normalisation, Product, ProductKind, Term,
+};
+use super::super::shape::Shape;
+use super::super::tensor::nearest;
+use super::{Centre, Choice, Lowering, Value, choice};
+use crate::graph::{self, Operator};
+use catalogs::{Format, Function, Scale};
+use std::sync::Arc;
+
+/// Fraction bits that a normalised value has above the activations'; they cost nothing, as the next truncation
+/// removes them.
+const GUARD_BITS: u8 = 6;
+/// The least number of fraction bits of 1/n in a rounded mean, where n is no power of two.
+const MEAN_BITS: u8 = 26;
+
+impl Lowering<'_> {
+    pub(super) fn layer_norm(&mut self, node: &graph::Node) -> Result<Value, Error> {
+        let choice = self.choice(node)?;
+        let Choice::Normalisation { rsqrt, centre } = choice else { return Err(self.wrong_choice(node, choice)) };
+        let (rsqrt, centre) = (Arc::clone(rsqrt), *centre);
+        choice::require(&node.name, &rsqrt, Function::Rsqrt)?;
+        let Operator::LayerNorm { gamma, beta, epsilon } = &node.operator else {
+            return Err(self.refuse(node, "it is no layer norm"));
+        };
+        let value = self.unmasked(node.inputs[0])?;
+        let x = self.settled("argument", &value)?;
+        let row = node.shape.last().copied().unwrap_or(1);
+        let log = row.next_power_of_two().trailing_zeros() as u8;
+        let kappa = row as f64 / (1u64 << log) as f64;
+
+        let (centred, mean_bits) = self.centred(x, row, log, centre)?;
+        let gain = if centre == Centre::Exact { kappa } else { 1.0 };
+        let variance_gain = kappa * gain * gain;
+        let scale = self.builder.format(centred).scale.bits();
+        let squares_scale = 2 * scale + log;
+        let added = Scale::new(squares_scale).map(|scale| Format { ring: self.formats.ring, scale });
+        let epsilon_encoded = added.and_then(|format| nearest(variance_gain * epsilon, format)).filter(|&e| e >= 1);
+        let epsilon_encoded = epsilon_encoded.ok_or_else(|| {
+            self.refuse(node, "its epsilon is not positive at the scale of the squares, or too large")
+        })?;
+        let variance = self.variance(node, centred, log, epsilon_encoded, rsqrt.program().input().1)?;
+        let inverse = self.program(node, "rsqrt", &rsqrt, variance)?;
+        let normalised_scale = self.formats.activations.bits() + GUARD_BITS;
+        let target = Scale::new(normalised_scale).ok_or_else(|| self.refuse(node, "its scale is out of range"))?;
+        let normalised = self.product("normalised", ProductKind::Hadamard, centred, inverse, target)?;
+        self.facts.insert(normalised, Fact::Normalised { rsqrt, row, epsilon_encoded, squares_scale });
+
+        let gamma_gain = variance_gain.sqrt() / gain;
+        self.builder.describe(Construction::Normalisation(Normalisation {
+            row,
+            mean_rounded: centre == Centre::Rounded,
+            mean_bits,
+            centre_gain: gain,
+            centre_scale: scale,
+            variance_gain,
+            gamma_gain,
+            epsilon: *epsilon,
+            epsilon_encoded,
+            squares_scale,
+            normalised_scale,
+        }));
+        let normalised = Value::with_gain(normalised, gamma_gain);
+        self.affine(node, normalised, gamma.is_some(), beta.is_some())
+    }
+
+    /// Rows minus their means, times the gain of the chosen way; and the fraction bits of an inexact 1/n.
+    fn centred(&mut self, x: NodeId, row: usize, log: u8, centre: Centre) -> Result<(NodeId, u8), Error> {
+        let (ring, scale) = (self.formats.ring, self.builder.format(x).scale);
+        let axis = self.builder.shape(x).rank() - 1;
+        let total = self.builder.movement("total", Movement::SumAxis { axis }, x)?;
+        match centre {
+            Centre::Exact => {
+                let own = Coefficient { value: row as i64, scale: log };
+                let mean = Coefficient { value: -1, scale: log };
+                let centred = self.builder.linear("centred", ring, &[(own, x), (mean, total)])?;
+                Ok((centred, 0))
+            }
+            Centre::Rounded => {
+                let factor = match row.is_power_of_two() {
+                    true => Coefficient::halve(log),
+                    false => super::coefficient("1/n", 1.0 / row as f64, MEAN_BITS)?,
+                };
+                let term = Term { coefficient: factor, value: total };
+                let mean = self.sum("mean", Vec::new(), vec![term], Constant::Scalar(0), scale)?;
+                let terms = [(Coefficient::ONE, x), (Coefficient::MINUS_ONE, mean)];
+                let inexact = if row.is_power_of_two() { 0 } else { factor.scale };
+                Ok((self.builder.linear("centred", ring, &terms)?, inexact))
+            }
+        }
+    }
+
+    /// Σ c² / 2^log + ε of every row at `scale`, with the row's axis left at extent 1: one truncation.
+    fn variance(
+        &mut self,
+        node: &graph::Node,
+        centred: NodeId,
+        log: u8,
+        epsilon: i64,
+        scale: Scale,
+    ) -> Result<NodeId, Error> {
+        let shape = self.builder.shape(centred).clone();
+        let (outer, row) = (&shape.extents()[..shape.rank() - 1], shape.row_length());
+        let reshape = |extents: Vec<usize>| Shape::new(extents).map(|shape| Movement::Reshape { shape });
+        let rows = reshape([outer, &[1, row]].concat()).map_err(Error::Circuit)?;
+        let columns = reshape([outer, &[row, 1]].concat()).map_err(Error::Circuit)?;
+        let left = self.builder.movement("rows", rows, centred)?;
+        let right = self.builder.movement("columns", columns, centred)?;
+        let squares = Product { coefficient: Coefficient::halve(log), kind: ProductKind::MatMul, left, right };
+        let variance = self.sum("variance", vec![squares], Vec::new(), Constant::Scalar(epsilon), scale)?;
+        self.facts.insert(variance, Fact::SumOfSquares);
+        let kept = reshape([outer, &[1]].concat()).map_err(|reason| self.refuse(node, reason))?;
+        self.builder.movement("variance", kept, variance)
+    }
+
+    /// γ·z + β in one truncation, where the model has them and its next layer did not take them up.
+    fn affine(&mut self, node: &graph::Node, z: Value, gamma: bool, beta: bool) -> Result<Value, Error> {
+        if !gamma && !beta {
+            return Ok(z);
+        }
+        let (ring, target) = (self.formats.ring, self.formats.activations);
+        let own = self.builder.format(z.node).scale.bits();
+        let (mut products, mut linear) = (Vec::new(), Vec::new());
+        let bits = match gamma {
+            true => {
+                let format = Format { ring, scale: self.formats.weights };
+                let weight = self.weight(node, 0, format, z.gain, None)?;
+                let (coefficient, kind) = (Coefficient::ONE, ProductKind::Hadamard);
+                products.push(Product { coefficient, kind, left: z.node, right: weight });
+                own + self.formats.weights.bits()
+            }
+            false => {
+                let coefficient = super::coefficient("gain", z.gain, 0)?;
+                linear.push(Term { coefficient, value: z.node });
+                own + coefficient.scale
+            }
+        };
+        if beta {
+            let scale = Scale::new(bits).ok_or_else(|| self.refuse(node, "the scale of its bias is out of range"))?;
+            let bias = self.weight(node, usize::from(gamma), Format { ring, scale }, 1.0, None)?;
+            linear.push(Term { coefficient: Coefficient::ONE, value: bias });
+        }
+        self.sum("affine", products, linear, Constant::Scalar(0), target).map(Value::plain)
+    }
+}

@@ -1,0 +1,373 @@
+//! The plain `f64` interpreter: what "the model's answer" means when a private run is judged.
+//!
+//! Assumes a graph from import (shapes agree); evaluates node by node and frees a value after its last use. The error
+//! function is `libm`'s (below one ulp); everything else is straightforward `f64`.
+
+use super::error::Error;
+use super::operator::{AxisSlice, Constant, Function, MASKED, Operator, Window};
+use super::tensor::{Tensor, around, broadcast_offsets, strides, transpose_offsets, walk};
+use super::{Graph, NodeId};
+
+/// Evaluates the graph on one tensor per input, in the order of [`Graph::inputs`], and returns one tensor per output.
+///
+/// `observe` sees the value of every node as soon as it is known. A wrong count, a wrong shape, NaN or infinity in an
+/// input, and withheld weights are errors.
+pub fn run(graph: &Graph, inputs: &[Tensor], observe: &mut dyn FnMut(NodeId, &Tensor)) -> Result<Vec<Tensor>, Error> {
+    run_altered(graph, inputs, &mut |id, value| observe(id, value))
+}
+
+/// Like [`run`], but `alter` may change every value before later nodes see it: a model of arithmetic that errs.
+pub fn run_altered(
+    graph: &Graph,
+    inputs: &[Tensor],
+    alter: &mut dyn FnMut(NodeId, &mut Tensor),
+) -> Result<Vec<Tensor>, Error> {
+    check_inputs(graph, inputs)?;
+    let last_use = last_uses(graph);
+    let mut values: Vec<Option<Tensor>> = vec![None; graph.nodes().len()];
+    for node in graph.nodes() {
+        let mut value = match graph.inputs().iter().position(|&(_, id)| id == node.id) {
+            Some(position) => inputs[position].clone(),
+            None => {
+                let argument = |input: &NodeId| values[input.index()].as_ref();
+                let arguments: Option<Vec<&Tensor>> = node.inputs.iter().map(argument).collect();
+                let arguments = arguments.expect("inputs precede their users and are freed after the last");
+                evaluate(&node.operator, &arguments, &node.shape)?
+            }
+        };
+        alter(node.id, &mut value);
+        values[node.id.index()] = Some(value);
+        for input in &node.inputs {
+            if last_use[input.index()] == node.id.index() {
+                values[input.index()] = None;
+            }
+        }
+    }
+    let output = |&(_, id): &(String, NodeId)| values[id.index()].clone().expect("outputs are never freed");
+    Ok(graph.outputs().iter().map(output).collect())
+}
+
+/// For every node, the last node that reads it; beyond all nodes for outputs of the model.
+fn last_uses(graph: &Graph) -> Vec<usize> {
+    let mut last_use = vec![0_usize; graph.nodes().len()];
+    for node in graph.nodes() {
+        for input in &node.inputs {
+            last_use[input.index()] = node.id.index();
+        }
+    }
+    for (_, output) in graph.outputs() {
+        last_use[output.index()] = usize::MAX;
+    }
+    last_use
+}
+
+fn check_inputs(graph: &Graph, inputs: &[Tensor]) -> Result<(), Error> {
+    if inputs.len() != graph.inputs().len() {
+        let names: Vec<&str> = graph.inputs().iter().map(|(name, _)| name.as_str()).collect();
+        return Err(Error::InputCount { expected: names.len(), names: names.join(", "), given: inputs.len() });
+    }
+    for ((name, id), input) in graph.inputs().iter().zip(inputs) {
+        let expected = &graph.node(*id).shape;
+        if &input.shape != expected || input.data.len() != expected.iter().product::<usize>() {
+            let (expected, given) = (expected.clone(), input.shape.clone());
+            return Err(Error::InputShape { input: name.clone(), expected, given });
+        }
+        if !input.is_finite() {
+            return Err(Error::NotFinite(format!("input '{name}'")));
+        }
+    }
+    Ok(())
+}
+
+/// One operator on values whose shapes [`Operator::output_shape`] has accepted, `shape` being its answer.
+pub(crate) fn evaluate(operator: &Operator, inputs: &[&Tensor], shape: &[usize]) -> Result<Tensor, Error> {
+    Ok(match operator {
+        Operator::Input => return Err(Error::Withheld("an input".into())),
+        Operator::Constant { value } => value.tensor()?.clone(),
+        Operator::Conv { weight, bias, groups, window } => {
+            convolution(inputs[0], weight.tensor()?, optional(bias.as_ref())?, *groups, window, shape)
+        }
+        Operator::Dense { weight, bias } => dense(inputs[0], weight.tensor()?, optional(bias.as_ref())?, shape),
+        Operator::MatMul => matmul(inputs[0], inputs[1], shape),
+        Operator::Add => inputs[0].zip(inputs[1], |a, b| a + b),
+        Operator::Sub => inputs[0].zip(inputs[1], |a, b| a - b),
+        Operator::Mul => inputs[0].zip(inputs[1], |a, b| a * b),
+        Operator::Scale { factor } => inputs[0].zip(&factor.tensor()?.broadcast(shape), |a, b| a * b),
+        Operator::AddConstant { constant } => inputs[0].zip(&constant.tensor()?.broadcast(shape), |a, b| a + b),
+        Operator::Mask { masked } => {
+            inputs[0].zip(&masked.tensor()?.broadcast(shape), |a, masked| if masked == 0.0 { a } else { MASKED })
+        }
+        Operator::ReduceSum { .. } => fold(inputs[0], shape, 0.0, |sum, value| sum + value),
+        Operator::SumPool { window } => pool(inputs[0], window, shape, 0.0, |sum, value| sum + value),
+        Operator::MaxPool { window } => pool(inputs[0], window, shape, f64::NEG_INFINITY, f64::max),
+        Operator::Activation { function } => inputs[0].map(|x| apply(*function, x)),
+        Operator::Softmax => by_rows(inputs[0], softmax_row),
+        Operator::LayerNorm { gamma, beta, epsilon } => {
+            let (gamma, beta) = (optional(gamma.as_ref())?, optional(beta.as_ref())?);
+            by_rows(inputs[0], |row| layer_norm_row(row, gamma, beta, *epsilon))
+        }
+        _ => rearrange(operator, inputs, shape, 0.0),
+    })
+}
+
+fn optional(constant: Option<&Constant>) -> Result<Option<&[f64]>, Error> {
+    constant.map(|constant| constant.tensor().map(|tensor| tensor.data.as_slice())).transpose()
+}
+
+/// The operators that only move elements, filling new places with `fill`.
+pub(crate) fn rearrange(operator: &Operator, inputs: &[&Tensor], shape: &[usize], fill: f64) -> Tensor {
+    let input = inputs[0];
+    match operator {
+        Operator::Reshape { .. } => Tensor { shape: shape.to_vec(), data: input.data.clone() },
+        Operator::Transpose { permutation } => {
+            input.select(shape.to_vec(), &transpose_offsets(&input.shape, permutation))
+        }
+        Operator::Broadcast { .. } => input.select(shape.to_vec(), &broadcast_offsets(&input.shape, shape)),
+        Operator::Slice { axes } => slice(input, axes, shape),
+        Operator::Concat { axis } => concat(inputs, *axis, shape),
+        Operator::Gather { axis, indices } => gather(input, *axis, indices, shape),
+        Operator::Pad { before, .. } => pad(input, before, shape, fill),
+        _ => unreachable!("{} computes, and is handled by its caller", operator.name()),
+    }
+}
+
+/// A scalar function in `f64`.
+pub fn apply(function: Function, x: f64) -> f64 {
+    match function {
+        // Φ through erfc keeps the relative accuracy of the negative tail.
+        Function::Gelu => 0.5 * x * libm::erfc(-x * std::f64::consts::FRAC_1_SQRT_2),
+        Function::GeluTanh => {
+            // ½(1 + tanh u) = 1/(1 + e^(−2u)), again for the tail.
+            let u = (2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x * x * x);
+            x / (1.0 + (-2.0 * u).exp())
+        }
+        Function::Silu => x / (1.0 + (-x).exp()),
+        Function::Sigmoid => 1.0 / (1.0 + (-x).exp()),
+        Function::Tanh => x.tanh(),
+        Function::Relu => x.max(0.0),
+        Function::Erf => libm::erf(x),
+        Function::Exp => x.exp(),
+        Function::Logarithm => x.ln(),
+        Function::Softplus => x.max(0.0) + (-x.abs()).exp().ln_1p(),
+        Function::SquareRoot => x.sqrt(),
+        Function::Reciprocal => x.recip(),
+    }
+}
+
+/// `out[m, n] += left[m, k] · right[k, n]`.
+pub(crate) fn multiply_into(out: &mut [f64], left: &[f64], right: &[f64], k: usize, n: usize) {
+    if n == 0 || k == 0 {
+        return;
+    }
+    for (row, left_row) in out.chunks_exact_mut(n).zip(left.chunks_exact(k)) {
+        for (&factor, right_row) in left_row.iter().zip(right.chunks_exact(n)) {
+            for (sum, &value) in row.iter_mut().zip(right_row) {
+                *sum += factor * value;
+            }
+        }
+    }
+}
+
+pub(crate) fn dense(input: &Tensor, weight: &Tensor, bias: Option<&[f64]>, shape: &[usize]) -> Tensor {
+    let (k, n) = (weight.shape[0], weight.shape[1]);
+    let mut out = Tensor::filled(shape, 0.0);
+    if let Some(bias) = bias {
+        out.data.chunks_exact_mut(n.max(1)).for_each(|row| row.copy_from_slice(bias));
+    }
+    multiply_into(&mut out.data, &input.data, &weight.data, k, n);
+    out
+}
+
+pub(crate) fn matmul(left: &Tensor, right: &Tensor, shape: &[usize]) -> Tensor {
+    let rank = shape.len();
+    let (m, n, k) = (shape[rank - 2], shape[rank - 1], left.row_length());
+    let mut out = Tensor::filled(shape, 0.0);
+    if m * n * k == 0 {
+        return out;
+    }
+    let batches = left.data.chunks_exact(m * k).zip(right.data.chunks_exact(k * n));
+    for (result, (a, b)) in out.data.chunks_exact_mut(m * n).zip(batches) {
+        multiply_into(result, a, b, k, n);
+    }
+    out
+}
+
+pub(crate) fn convolution(
+    input: &Tensor,
+    weight: &Tensor,
+    bias: Option<&[f64]>,
+    groups: usize,
+    window: &Window,
+    shape: &[usize],
+) -> Tensor {
+    let (channels, height, width) = (input.shape[1], input.shape[2], input.shape[3]);
+    let (outputs, group_channels) = (weight.shape[0], weight.shape[1]);
+    let [rows, columns] = window.kernel;
+    let (out_height, out_width) = (shape[2], shape[3]);
+    let mut out = Vec::with_capacity(shape.iter().product());
+    for image in 0..shape[0] {
+        for output in 0..outputs {
+            let first = output / (outputs / groups) * group_channels;
+            let start = bias.map_or(0.0, |bias| bias[output]);
+            for y in 0..out_height {
+                for x in 0..out_width {
+                    let mut sum = start;
+                    for row in 0..rows {
+                        let Some(source_y) = window.source(0, y, row, height) else {
+                            continue;
+                        };
+                        for column in 0..columns {
+                            let Some(source_x) = window.source(1, x, column, width) else {
+                                continue;
+                            };
+                            for channel in 0..group_channels {
+                                let at = ((image * channels + first + channel) * height + source_y) * width + source_x;
+                                let tap = ((output * group_channels + channel) * rows + row) * columns + column;
+                                sum += input.data[at] * weight.data[tap];
+                            }
+                        }
+                    }
+                    out.push(sum);
+                }
+            }
+        }
+    }
+    Tensor { shape: shape.to_vec(), data: out }
+}
+
+/// Combines the elements under every position of the window.
+pub(crate) fn pool(
+    input: &Tensor,
+    window: &Window,
+    shape: &[usize],
+    start: f64,
+    mut combine: impl FnMut(f64, f64) -> f64,
+) -> Tensor {
+    let mut out = Tensor::filled(shape, start);
+    for_each_in_window(&input.shape, window, shape, |position, source| {
+        out.data[position] = combine(out.data[position], input.data[source]);
+    });
+    out
+}
+
+/// Calls `visit(output offset, input offset)` for every element under every position of the window.
+pub(crate) fn for_each_in_window(
+    input: &[usize],
+    window: &Window,
+    shape: &[usize],
+    mut visit: impl FnMut(usize, usize),
+) {
+    let (height, width) = (input[2], input[3]);
+    let mut position = 0;
+    for plane in 0..shape[0] * shape[1] {
+        for y in 0..shape[2] {
+            for x in 0..shape[3] {
+                for row in 0..window.kernel[0] {
+                    let Some(source_y) = window.source(0, y, row, height) else {
+                        continue;
+                    };
+                    for column in 0..window.kernel[1] {
+                        if let Some(source_x) = window.source(1, x, column, width) {
+                            visit(position, (plane * height + source_y) * width + source_x);
+                        }
+                    }
+                }
+                position += 1;
+            }
+        }
+    }
+}
+
+/// Combines along the axes that have extent one in `shape`.
+pub(crate) fn fold(input: &Tensor, shape: &[usize], start: f64, mut combine: impl FnMut(f64, f64) -> f64) -> Tensor {
+    let mut out = Tensor::filled(shape, start);
+    for (&value, &target) in input.data.iter().zip(&broadcast_offsets(shape, &input.shape)) {
+        out.data[target] = combine(out.data[target], value);
+    }
+    out
+}
+
+fn by_rows(input: &Tensor, mut function: impl FnMut(&mut [f64])) -> Tensor {
+    let mut out = input.clone();
+    out.data.chunks_exact_mut(input.row_length()).for_each(&mut function);
+    out
+}
+
+fn softmax_row(row: &mut [f64]) {
+    let maximum = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let mut sum = 0.0;
+    for value in row.iter_mut() {
+        *value = (*value - maximum).exp();
+        sum += *value;
+    }
+    row.iter_mut().for_each(|value| *value /= sum);
+}
+
+/// Mean and (population) variance of a row.
+pub(crate) fn moments(row: &[f64]) -> (f64, f64) {
+    let count = row.len() as f64;
+    let mean = row.iter().sum::<f64>() / count;
+    let variance = row.iter().map(|value| (value - mean) * (value - mean)).sum::<f64>() / count;
+    (mean, variance)
+}
+
+fn layer_norm_row(row: &mut [f64], gamma: Option<&[f64]>, beta: Option<&[f64]>, epsilon: f64) {
+    let (mean, variance) = moments(row);
+    let scale = (variance + epsilon).sqrt().recip();
+    for (index, value) in row.iter_mut().enumerate() {
+        let gamma = gamma.map_or(1.0, |gamma| gamma[index]);
+        let beta = beta.map_or(0.0, |beta| beta[index]);
+        *value = (*value - mean) * scale * gamma + beta;
+    }
+}
+
+fn slice(input: &Tensor, axes: &[AxisSlice], shape: &[usize]) -> Tensor {
+    let own = strides(&input.shape);
+    let steps: Vec<isize> = axes.iter().zip(&own).map(|(slice, &stride)| slice.step * stride as isize).collect();
+    let start = axes.iter().zip(&own).map(|(slice, stride)| slice.start * stride).sum();
+    input.select(shape.to_vec(), &walk(shape, &steps, start))
+}
+
+fn concat(inputs: &[&Tensor], axis: usize, shape: &[usize]) -> Tensor {
+    let (outer, _, inner) = around(shape, axis);
+    let mut data = Vec::with_capacity(shape.iter().product());
+    for index in 0..outer {
+        for input in inputs {
+            let length = input.shape[axis] * inner;
+            data.extend_from_slice(&input.data[index * length..(index + 1) * length]);
+        }
+    }
+    Tensor { shape: shape.to_vec(), data }
+}
+
+fn gather(input: &Tensor, axis: usize, indices: &[usize], shape: &[usize]) -> Tensor {
+    let (outer, extent, inner) = around(&input.shape, axis);
+    let mut data = Vec::with_capacity(shape.iter().product());
+    for block in 0..outer {
+        for index in indices {
+            let start = (block * extent + index) * inner;
+            data.extend_from_slice(&input.data[start..start + inner]);
+        }
+    }
+    Tensor { shape: shape.to_vec(), data }
+}
+
+fn pad(input: &Tensor, before: &[usize], shape: &[usize], fill: f64) -> Tensor {
+    let own = strides(shape);
+    let start = before.iter().zip(&own).map(|(before, stride)| before * stride).sum();
+    let steps: Vec<isize> = own.iter().map(|&stride| stride as isize).collect();
+    let mut out = Tensor::filled(shape, fill);
+    for (&value, offset) in input.data.iter().zip(walk(&input.shape, &steps, start)) {
+        out.data[offset] = value;
+    }
+    out
+}
+
+/// The last two axes exchanged.
+pub(crate) fn transpose_last_two(input: &Tensor) -> Tensor {
+    let rank = input.shape.len();
+    let mut permutation: Vec<usize> = (0..rank).collect();
+    permutation.swap(rank - 2, rank - 1);
+    let shape = permutation.iter().map(|&axis| input.shape[axis]).collect();
+    input.select(shape, &transpose_offsets(&input.shape, &permutation))
+}

@@ -1,0 +1,193 @@
+//! The plan's file: TOML, written and read in one canonical form.
+
+use super::Refusal;
+use serde::{Deserialize, Serialize};
+
+/// A choice for every site of a model, with why.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// The format's version: 1.
+    pub version: u32,
+    /// The protocol.
+    pub protocol: String,
+    /// What is run.
+    pub model: ModelRecord,
+    /// Who owns what, by party number.
+    pub parties: PartiesRecord,
+    /// Rings and scales.
+    pub formats: FormatsRecord,
+    /// What follows from the choices.
+    pub predicted: Predicted,
+    /// What the calibration set showed.
+    pub measured: Measured,
+    /// The choices.
+    pub site: Vec<SiteRecord>,
+}
+
+/// What is run.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelRecord {
+    /// The file's name, for people.
+    pub name: String,
+    /// Digest of the public structure at this batch.
+    pub structure: String,
+    /// Inputs of one run.
+    pub batch: usize,
+    /// Every input element lies in here; the headroom is proved for it.
+    pub input_box: [f64; 2],
+}
+
+/// Who owns what.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PartiesRecord {
+    /// The model's owner.
+    pub model: u8,
+    /// The input's owner.
+    pub input: u8,
+    /// Who learns the output.
+    pub output: u8,
+}
+
+/// Rings and scales.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FormatsRecord {
+    /// Ring width of activations.
+    pub ring: u8,
+    /// Fraction bits of activations.
+    pub activations: u8,
+    /// Fraction bits of weights.
+    pub weights: u8,
+}
+
+/// What follows from the choices.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Predicted {
+    /// Rounds of one run. Exact.
+    pub rounds_per_run: u64,
+    /// Bytes of all parties in one run, frame headers included. Exact.
+    pub bytes_per_run: u64,
+    /// Payload bytes of sharing the weights, once a session. Exact.
+    pub weight_bytes: u64,
+    /// The network profile that was tuned for.
+    pub network: String,
+    /// Predicted seconds of one run under that profile.
+    pub seconds_per_run: f64,
+    /// Predicted output error: Σ sensitivity · certified error.
+    pub error: f64,
+}
+
+/// What the calibration set showed, in bit-exact simulation of this plan.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Measured {
+    /// Inputs that were simulated.
+    pub inputs: usize,
+    /// How the roundings were chosen.
+    pub roundings: Vec<String>,
+    /// Largest difference of an output from the plain model.
+    pub error: f64,
+    /// Share of inputs with the plain model's arg-max.
+    pub agreement: f64,
+    /// Plans that were simulated before this one was accepted, this one included.
+    pub candidates_tried: usize,
+}
+
+/// One site's choice.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SiteRecord {
+    /// Node of the model's graph.
+    pub node: u32,
+    /// The node's name.
+    pub name: String,
+    /// What it evaluates.
+    pub kind: String,
+    /// Elements of one run.
+    pub elements: u64,
+    /// Certified error of the choice at the site's output.
+    pub certified_error: f64,
+    /// How much an error there moves the output, measured on the calibration set.
+    pub sensitivity: f64,
+    /// Rounds of the site on the critical path.
+    pub rounds: u64,
+    /// Payload bytes of the site in one run.
+    pub bytes: u64,
+    /// Choices that were admissible.
+    pub admissible: usize,
+    /// The entries.
+    pub choice: ChoiceRecord,
+}
+
+/// The entries of a site.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
+pub enum ChoiceRecord {
+    /// A scalar function.
+    Unary {
+        /// The entry.
+        entry: EntryRecord,
+    },
+    /// Softmax.
+    Softmax {
+        /// For the maximum.
+        relu: EntryRecord,
+        /// exp.
+        exp: EntryRecord,
+        /// Reciprocal of the sum.
+        reciprocal: EntryRecord,
+        /// Whether the division comes after the product with the values.
+        normalise_last: bool,
+    },
+    /// Layer norm.
+    Normalisation {
+        /// Reciprocal square root.
+        rsqrt: EntryRecord,
+        /// Whether the mean is subtracted without rounding.
+        centre_exactly: bool,
+    },
+    /// Maximum over windows.
+    Maximum {
+        /// For the comparisons.
+        relu: EntryRecord,
+    },
+}
+
+/// An entry by name and digest; the digest decides.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EntryRecord {
+    /// FUNCTION/STEM.
+    pub name: String,
+    /// Digest of the entry's file.
+    pub digest: String,
+}
+
+impl Plan {
+    /// The canonical text.
+    pub fn to_text(&self) -> String {
+        toml::to_string(self).unwrap_or_default()
+    }
+
+    /// Reads a plan; a text that is not what [`Plan::to_text`] writes is refused.
+    pub fn parse(text: &str) -> Result<Plan, Refusal> {
+        let plan: Plan = toml::from_str(text).map_err(|error| Refusal::Syntax(error.to_string()))?;
+        if plan.version != 1 {
+            return Err(Refusal::Syntax(format!(
+                "version {} is not known; this program reads version 1",
+                plan.version
+            )));
+        }
+        if plan.protocol != "rss3" {
+            return Err(Refusal::Syntax(format!("protocol '{}' is not known; rss3 is", plan.protocol)));
+        }
+        if plan.to_text() != text {
+            return Err(Refusal::Syntax("not in canonical form; it was changed by hand: tune again".into()));
+        }
+        Ok(plan)
+    }
+}

@@ -1,0 +1,268 @@
+//! Plans: the choice for every site of a model, agreed by all parties.
+//!
+//! A [`Plan`] is a file that a person can read. [`Plan::check`] is the only way to a [`CheckedPlan`], and only a
+//! checked plan can be run: every entry that it names is found in the catalog by digest and proved again by
+//! `verify::check`, the public structure of the model is lowered again, and the cost is recomputed. The owner of the
+//! model additionally proves the headroom with the weights ([`CheckedPlan::prove_headroom`]); the others rely on it
+//! for that.
+
+mod file;
+
+pub use file::{
+    ChoiceRecord, EntryRecord, FormatsRecord, Measured, ModelRecord, PartiesRecord, Plan, Predicted, SiteRecord,
+};
+
+use crate::circuit::lower::{Centre, Choice, Formats, Lowered, Ownership, lower};
+use crate::circuit::{self, Party, Schedule, Weights};
+use crate::graph::{self, Graph, SiteKind, Tensor};
+use crate::transport::HEADER_BYTES;
+use catalogs::digest::Tag;
+use catalogs::protocol::rss3::Rss3;
+use catalogs::{Catalog, CatalogError, Digest, Ring, Scale};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use verify::{Certified, Rejection};
+
+/// Why a plan is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// The file is no plan.
+    #[error("the plan cannot be read: {0}")]
+    Syntax(String),
+    /// The plan is about another model.
+    #[error("the plan is for the model structure {planned:.12}…, this one is {found:.12}…; tune this model again")]
+    Model {
+        /// Named by the plan.
+        planned: String,
+        /// What was given.
+        found: String,
+    },
+    /// The catalog lacks an entry, or it cannot be used.
+    #[error("site {site}: {source}")]
+    Entry {
+        /// Which site.
+        site: String,
+        /// Why.
+        source: CatalogError,
+    },
+    /// The entry in the catalog is not the planned one.
+    #[error(
+        "site {site}: the catalog's {entry} has digest {found:.12}…, the plan names {planned:.12}…; the catalog changed: tune again"
+    )]
+    Changed {
+        /// Which site.
+        site: String,
+        /// Which entry.
+        entry: String,
+        /// Named by the plan.
+        planned: String,
+        /// In the catalog.
+        found: String,
+    },
+    /// An entry's certificate does not prove it.
+    #[error("site {site}: entry {entry} is rejected: {reason}")]
+    Rejected {
+        /// Which site.
+        site: String,
+        /// Which entry.
+        entry: String,
+        /// Why.
+        reason: Rejection,
+    },
+    /// A site without a choice, or a choice without a site.
+    #[error("{0}")]
+    Sites(String),
+    /// The choices do not fit together, or a proof about the circuit fails.
+    #[error(transparent)]
+    Circuit(#[from] circuit::Error),
+    /// The plan's prediction is not what follows from it.
+    #[error("the plan predicts {planned} {what}, recomputed are {found}; the plan was changed by hand: tune again")]
+    Prediction {
+        /// Rounds or bytes.
+        what: &'static str,
+        /// In the plan.
+        planned: u64,
+        /// Recomputed.
+        found: u64,
+    },
+}
+
+/// A plan whose every claim was checked.
+#[derive(Clone, Debug)]
+pub struct CheckedPlan {
+    plan: Plan,
+    lowered: Lowered,
+    schedule: Schedule,
+    digest: Digest,
+}
+
+impl Plan {
+    /// Checks the plan against the public structure of the model (for the plan's batch) and the catalog.
+    pub fn check(self, structure: &Graph, catalog: &Catalog) -> Result<CheckedPlan, Refusal> {
+        let found = structure_digest(structure).to_string();
+        if found != self.model.structure {
+            return Err(Refusal::Model { planned: self.model.structure.clone(), found });
+        }
+        let mut proved: BTreeMap<String, Arc<Certified>> = BTreeMap::new();
+        let sites = structure.sites();
+        let mut choices = BTreeMap::new();
+        for record in &self.site {
+            let site = sites.iter().find(|site| site.node.index() == record.node as usize);
+            let site = site.ok_or_else(|| Refusal::Sites(format!("the model has no site at node {}", record.node)))?;
+            let choice = record.choice.resolve(&record.name, catalog, &mut proved)?;
+            choices.insert(site.node, choice);
+        }
+        if let Some(site) = sites.iter().find(|site| !choices.contains_key(&site.node)) {
+            return Err(Refusal::Sites(format!(
+                "the plan has no choice for site {} ({})",
+                site.name,
+                site.kind.name()
+            )));
+        }
+        let lowered = lower(structure, &choices, self.formats()?, self.ownership())?;
+        let schedule = circuit::schedule(&lowered.circuit, &Rss3)?;
+        let digest = self.digest();
+        let checked = CheckedPlan { plan: self, lowered, schedule, digest };
+        let predicted = &checked.plan.predicted;
+        let recomputed = [
+            ("rounds per run", predicted.rounds_per_run, u64::from(checked.schedule.rounds)),
+            ("bytes per run", predicted.bytes_per_run, checked.bytes_per_run()),
+        ];
+        for (what, planned, found) in recomputed {
+            if planned != found {
+                return Err(Refusal::Prediction { what, planned, found });
+            }
+        }
+        Ok(checked)
+    }
+
+    /// The formats of activations and weights.
+    pub fn formats(&self) -> Result<Formats, Refusal> {
+        let scale = |bits: u8| Scale::new(bits).ok_or_else(|| Refusal::Syntax(format!("no scale has {bits} bits")));
+        let ring = Ring::new(self.formats.ring).ok_or_else(|| Refusal::Syntax("no such ring".into()))?;
+        Ok(Formats { ring, activations: scale(self.formats.activations)?, weights: scale(self.formats.weights)? })
+    }
+
+    /// Who owns the input and who learns the output.
+    pub fn ownership(&self) -> Ownership {
+        Ownership { input: Party(self.parties.input), output: Party(self.parties.output) }
+    }
+
+    /// The digest of the file: what all parties compare before anything is sent.
+    pub fn digest(&self) -> Digest {
+        Digest::of(Tag::Plan, self.to_text().as_bytes())
+    }
+}
+
+impl CheckedPlan {
+    /// The plan.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// The circuit with what is needed to feed it and to read it.
+    pub fn lowered(&self) -> &Lowered {
+        &self.lowered
+    }
+
+    /// When everything travels.
+    pub fn schedule(&self) -> &Schedule {
+        &self.schedule
+    }
+
+    /// The plan's digest.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// Bytes of all parties for one run: payload and frame headers, inputs and outputs included.
+    pub fn bytes_per_run(&self) -> u64 {
+        self.schedule.bytes(HEADER_BYTES as u64)
+    }
+
+    /// Encodes the weights and proves that nothing the outputs depend on leaves its window, for every input in the
+    /// plan's box. Only the model's owner can.
+    pub fn prove_headroom(&self, graph: &Graph) -> Result<Weights, Refusal> {
+        let weights = self.lowered.weights(graph)?;
+        let [low, high] = self.plan.model.input_box;
+        let boxes = vec![(low, high); self.lowered.circuit.inputs().len()];
+        circuit::headroom::prove(&self.lowered, &weights, &boxes)?;
+        Ok(weights)
+    }
+
+    /// One run's inputs from `count` ≤ batch images: the rest of the batch is zeros.
+    pub fn pad_batch(&self, tensors: &[Tensor]) -> Vec<Tensor> {
+        let batch = self.plan.model.batch;
+        tensors
+            .iter()
+            .map(|tensor| {
+                let mut shape = tensor.shape.clone();
+                let given = shape.first().copied().unwrap_or(1).max(1);
+                let row = tensor.data.len() / given;
+                let mut data = tensor.data.clone();
+                data.resize(row * batch, 0.0);
+                if let Some(first) = shape.first_mut() {
+                    *first = batch;
+                }
+                Tensor { shape, data }
+            })
+            .collect()
+    }
+}
+
+/// The digest of a model's public structure: operators, shapes and public constants, no weights.
+pub fn structure_digest(structure: &Graph) -> Digest {
+    Digest::of(Tag::Model, structure.without_weights().to_json().as_bytes())
+}
+
+impl ChoiceRecord {
+    /// Finds and proves the entries.
+    fn resolve(
+        &self,
+        site: &str,
+        catalog: &Catalog,
+        proved: &mut BTreeMap<String, Arc<Certified>>,
+    ) -> Result<Choice, Refusal> {
+        let mut entry = |record: &EntryRecord| -> Result<Arc<Certified>, Refusal> {
+            if let Some(certified) = proved.get(&record.digest) {
+                return Ok(certified.clone());
+            }
+            let (_, published) =
+                catalog.find(&record.name).map_err(|source| Refusal::Entry { site: site.to_owned(), source })?;
+            let found = Digest::of(Tag::Entry, published.entry.as_bytes()).to_string();
+            if found != record.digest {
+                let (planned, entry) = (record.digest.clone(), record.name.clone());
+                return Err(Refusal::Changed { site: site.to_owned(), entry, planned, found });
+            }
+            let certified = verify::check_texts(&published.entry, &published.certificate)
+                .map_err(|reason| Refusal::Rejected { site: site.to_owned(), entry: record.name.clone(), reason })?;
+            let certified = Arc::new(certified);
+            proved.insert(record.digest.clone(), certified.clone());
+            Ok(certified)
+        };
+        Ok(match self {
+            ChoiceRecord::Unary { entry: record } => Choice::Unary { entry: entry(record)? },
+            ChoiceRecord::Softmax { relu, exp, reciprocal, normalise_last } => Choice::Softmax {
+                relu: entry(relu)?,
+                exp: entry(exp)?,
+                reciprocal: entry(reciprocal)?,
+                normalise_last: *normalise_last,
+            },
+            ChoiceRecord::Normalisation { rsqrt, centre_exactly } => Choice::Normalisation {
+                rsqrt: entry(rsqrt)?,
+                centre: if *centre_exactly { Centre::Exact } else { Centre::Rounded },
+            },
+            ChoiceRecord::Maximum { relu } => Choice::Maximum { relu: entry(relu)? },
+        })
+    }
+}
+
+/// The kinds of choices that serve a kind of site, for messages.
+pub fn describe(kind: SiteKind) -> &'static str {
+    kind.name()
+}
+
+/// A node of the model's graph, by the number that plans use.
+pub fn node_number(id: graph::NodeId) -> u32 {
+    id.index() as u32
+}

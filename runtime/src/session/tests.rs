@@ -1,0 +1,100 @@
+//! Three parties over the in-process transport against the definition, and counters against the prediction.
+
+use super::Runner;
+use crate::circuit::{
+    Builder, Circuit, Coefficient, Constant, Integers, Movement, NodeKind, Party, Product, ProductKind, Shape, Sum,
+    Term, Weights,
+};
+use crate::random::Key;
+use crate::transport::{HEADER_BYTES, Limits, Transport, in_process};
+use catalogs::{Failure, Format, Lemma, Ring, Rounding};
+
+const SHIFT: u8 = 16;
+
+fn tensor(extents: &[usize], seed: i64) -> Integers {
+    let shape = Shape::new(extents).unwrap();
+    let values = (0..shape.lanes() as i64).map(|i| ((i * 7919 + seed * 104729) % 200_003) - 100_000).collect();
+    Integers::new(shape, values).unwrap()
+}
+
+/// trunc(x·W + b·2^16 + 3) − x summed over the last axis; party 1 owns the input, party 2 learns the output.
+fn circuit() -> Circuit {
+    let format = Format::z64(16).unwrap();
+    let ring = Ring::Z64;
+    let truncation = Lemma::Truncation {
+        ring,
+        target: ring,
+        shift: SHIFT,
+        window: Some(62),
+        rounding: Rounding::FLOOR_OR_NEXT,
+        failure: Failure::Never,
+    };
+    let mut builder = Builder::new();
+    let x = builder.input("x", Party(1), Shape::new([5, 3]).unwrap(), format).unwrap();
+    let weight = builder.weight("w", Shape::new([3, 3]).unwrap(), format).unwrap();
+    let bias = builder.weight("b", Shape::new([3]).unwrap(), format).unwrap();
+    let sum = Sum {
+        ring,
+        products: vec![Product { coefficient: Coefficient::ONE, kind: ProductKind::MatMul, left: x, right: weight }],
+        linear: vec![Term { coefficient: Coefficient::raise(16).unwrap(), value: bias }],
+        constant: Constant::Scalar(3),
+        truncation: Some(truncation),
+    };
+    let y = builder.push("y", NodeKind::Sum(sum)).unwrap();
+    let d = builder.linear("d", ring, &[(Coefficient::ONE, y), (Coefficient::MINUS_ONE, x)]).unwrap();
+    let total = builder.movement("total", Movement::SumAxis { axis: 1 }, d).unwrap();
+    builder.output("total", Party(2), total).unwrap();
+    builder.output("y", Party(0), y).unwrap();
+    builder.finish().unwrap()
+}
+
+#[test]
+fn three_parties_compute_the_circuit_and_send_what_was_predicted() {
+    let (x, w, b) = (tensor(&[5, 3], 1), tensor(&[3, 3], 2), tensor(&[3], 3));
+    let ends = in_process::network(3, Some(&Key::from_bytes([7; 32])), Limits::default(), None).unwrap();
+    let threads: Vec<_> = ends
+        .into_iter()
+        .enumerate()
+        .map(|(me, mut transport)| {
+            let (x, weights) = (x.clone(), vec![w.clone(), b.clone()]);
+            std::thread::spawn(move || {
+                let me = Party(me as u8);
+                let mut runner = Runner::new(circuit(), me).unwrap();
+                let weights = (me.0 == 0).then(|| Weights::new(runner.circuit(), weights).unwrap());
+                runner.share_weights(Party(0), weights.as_ref(), &mut transport).unwrap();
+                let first = runner.run(&[(me.0 == 1).then(|| x.clone())], &mut transport).unwrap();
+                let second = runner.run(&[(me.0 == 1).then(|| x.clone())], &mut transport).unwrap();
+                let traffic = transport.finish().unwrap();
+                let schedule = runner.schedule().clone();
+                (first, second, traffic, schedule)
+            })
+        })
+        .collect();
+    let outcomes: Vec<_> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
+    let exact = |row: usize, column: usize| -> i64 {
+        let products: i64 = (0..3).map(|k| x.values()[3 * row + k] * w.values()[3 * k + column]).sum();
+        (products + (b.values()[column] << 16) + 3) >> SHIFT
+    };
+    for outcome in outcomes.iter().map(|o| &o.0).chain(outcomes.iter().map(|o| &o.1)) {
+        assert!(outcome.outputs.iter().filter(|output| output.is_some()).count() <= 1);
+    }
+    for run in 0..2 {
+        let of = |party: usize| if run == 0 { &outcomes[party].0 } else { &outcomes[party].1 };
+        let y = of(0).outputs[1].as_ref().unwrap();
+        let total = of(2).outputs[0].as_ref().unwrap();
+        for row in 0..5 {
+            let mut sum = 0;
+            for column in 0..3 {
+                let delta = y.values()[3 * row + column] - exact(row, column);
+                assert!((0..=1).contains(&delta), "rounding {delta}");
+                sum += y.values()[3 * row + column] - x.values()[3 * row + column];
+            }
+            assert_eq!(total.values()[row], sum);
+        }
+    }
+    let counted: u64 = outcomes.iter().map(|o| o.2.online_sent().bytes).sum();
+    let schedule = &outcomes[0].3;
+    assert_eq!(counted, 2 * schedule.bytes(HEADER_BYTES as u64));
+    let rounds: std::collections::BTreeSet<u32> = outcomes.iter().flat_map(|o| o.0.rounds.clone()).collect();
+    assert_eq!(rounds.len() as u32, schedule.rounds);
+}

@@ -1,0 +1,166 @@
+//! One node as kernels: what this party runs in each round of the node, and the state between rounds.
+
+use super::Error;
+use super::Shares;
+use crate::backend::Streams;
+use crate::backend::cpu::{Frames, Prepared, Slots};
+use crate::circuit::{Circuit, NodeKind, Party};
+use crate::kernel::CheckedParty;
+use crate::protocol::rss3;
+use catalogs::protocol::{Operation, Role};
+use catalogs::{Digest, Ring};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The kernels of one operation, for one role.
+#[derive(Debug)]
+struct Code {
+    parties: Vec<CheckedParty>,
+    stages: Vec<Vec<Prepared>>,
+}
+
+/// A node's kernels and who plays which role.
+#[derive(Clone, Debug)]
+pub struct Unit {
+    code: Option<Arc<Code>>,
+    /// The party that plays role 0.
+    pub first: Party,
+    /// This party.
+    pub me: Party,
+}
+
+impl Unit {
+    /// Whether the node has no messages.
+    pub fn is_local(&self) -> bool {
+        self.code.is_none()
+    }
+
+    /// The role that `party` plays.
+    pub fn role_of(&self, party: Party) -> usize {
+        usize::from((party.0 + 3 - self.first.0) % 3)
+    }
+
+    /// The party that plays `role`.
+    pub fn party_of(&self, role: usize) -> Party {
+        Party((self.first.0 + role as u8) % 3)
+    }
+
+    /// Bytes that `peer` sends to this party in the node's round `stage`.
+    pub fn arriving(&self, stage: usize, peer: Party, lanes: usize) -> usize {
+        let Some(code) = &self.code else { return 0 };
+        let stages = code.parties[self.role_of(self.me)].stages();
+        let from = Role(self.role_of(peer) as u8);
+        stages.get(stage + 1).map_or(0, |kernel| kernel.received_bytes(from, lanes))
+    }
+
+    fn party(&self) -> Option<&CheckedParty> {
+        self.code.as_ref().map(|code| &code.parties[self.role_of(self.me)])
+    }
+}
+
+/// Units of all nodes. Equal operations and equal entries are compiled once.
+pub fn compile(circuit: &Circuit, me: Party) -> Result<Vec<Unit>, Error> {
+    let mut operations: BTreeMap<Operation, Arc<Code>> = BTreeMap::new();
+    let mut programs: BTreeMap<Digest, Arc<Code>> = BTreeMap::new();
+    let mut units = Vec::new();
+    for (id, node) in circuit.iter() {
+        let code = if let NodeKind::Program { certified, .. } = &node.kind {
+            let digest = certified.digest();
+            if let std::collections::btree_map::Entry::Vacant(vacant) = programs.entry(digest) {
+                vacant.insert(Arc::new(Code::new(rss3::compile(certified.program())?)));
+            }
+            programs.get(&digest).cloned()
+        } else if let Some(operation) = crate::circuit::schedule::operation(&node.kind, node.format.ring) {
+            if let std::collections::btree_map::Entry::Vacant(vacant) = operations.entry(operation) {
+                vacant.insert(Arc::new(Code::new(compile_operation(operation)?)));
+            }
+            operations.get(&operation).cloned()
+        } else {
+            None
+        };
+        let first = circuit.party(id, Role(0), 3);
+        units.push(Unit { code, first, me });
+    }
+    Ok(units)
+}
+
+/// The unit by which `owner` shares a value.
+pub fn share(ring: Ring, owner: Party, me: Party) -> Result<Unit, Error> {
+    Ok(Unit { code: Some(Arc::new(Code::new(rss3::share(ring)?))), first: owner, me })
+}
+
+fn compile_operation(operation: Operation) -> Result<Vec<CheckedParty>, Error> {
+    Ok(match operation {
+        Operation::Reshare(ring) => rss3::compile_reshare(ring)?,
+        Operation::Truncate { ring, target, shift } => rss3::compile_truncate(ring, target, shift)?,
+        Operation::Share(ring) => rss3::share(ring)?,
+        Operation::Open(ring) => rss3::open(ring)?,
+        Operation::Sign { .. } | Operation::Inject(_) => {
+            return Err(crate::protocol::Error::Operation(operation).into());
+        }
+    })
+}
+
+impl Code {
+    fn new(parties: Vec<CheckedParty>) -> Code {
+        let stages = parties.iter().map(|party| party.stages().iter().map(Prepared::new).collect()).collect();
+        Code { parties, stages }
+    }
+}
+
+/// A unit between its rounds.
+#[derive(Debug)]
+pub struct Active {
+    slots: Slots,
+    sent: Frames,
+}
+
+impl Active {
+    /// Zeros for all slots of `lanes` lanes.
+    pub fn new(unit: &Unit, lanes: usize) -> Active {
+        Active { slots: Slots::new(unit.party().map_or(0, CheckedParty::slots), lanes), sent: Frames::new() }
+    }
+
+    /// Lanes.
+    pub fn lanes(&self) -> usize {
+        self.slots.lanes()
+    }
+
+    /// Puts arguments into the input slots.
+    pub fn load(&mut self, unit: &Unit, arguments: &[Vec<u64>]) {
+        let Some(party) = unit.party() else { return };
+        for (&slot, words) in party.inputs().iter().zip(arguments) {
+            self.slots.get_mut(slot).copy_from_slice(words);
+        }
+    }
+
+    /// Runs the kernel of `stage`; returns the frames by the receiver's role.
+    pub fn run(
+        &mut self,
+        unit: &Unit,
+        stage: usize,
+        received: &[Vec<u8>],
+        streams: &Streams<'_>,
+    ) -> Result<&Frames, Error> {
+        if let Some(code) = &unit.code {
+            let kernels = &code.stages[unit.role_of(unit.me)];
+            kernels[stage].run(0, &mut self.slots, received, &mut self.sent, streams)?;
+        }
+        Ok(&self.sent)
+    }
+
+    /// The result's components.
+    pub fn shares(&self, unit: &Unit) -> Shares {
+        let slots = unit.party().map(CheckedParty::outputs).unwrap_or_default();
+        match slots[..] {
+            [own, next] => Shares { own: self.slots.get(own).to_vec(), next: self.slots.get(next).to_vec() },
+            _ => Shares::default(),
+        }
+    }
+
+    /// The opened words, at the party that learns them.
+    pub fn opened(&self, unit: &Unit) -> Vec<u64> {
+        let slots = unit.party().map(CheckedParty::outputs).unwrap_or_default();
+        slots.first().map(|&slot| self.slots.get(slot).to_vec()).unwrap_or_default()
+    }
+}

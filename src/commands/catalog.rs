@@ -1,0 +1,131 @@
+//! `chebyshare catalog`: what is published.
+
+use crate::catalog_folder;
+use crate::failure::Failure;
+use crate::report::{Context, table};
+use catalogs::protocol::{cost, rss3::Rss3};
+use catalogs::{Digest, Entry, digest::Tag};
+use clap::{Args, Subcommand};
+use serde::Serialize;
+
+/// Shows what a catalog holds.
+///
+/// Example: chebyshare catalog list
+#[derive(Args)]
+pub struct CatalogCommand {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// A line per entry, and the catalog's root digest.
+    List,
+    /// One entry: its claim in words, its program, its cost.
+    Show {
+        /// FUNCTION/STEM or a digest.
+        entry: String,
+    },
+}
+
+#[derive(Serialize)]
+struct Listing {
+    root: String,
+    entries: Vec<Line>,
+}
+
+#[derive(Serialize)]
+struct Line {
+    entry: String,
+    digest: String,
+    function: String,
+    window: [String; 2],
+    input: String,
+    output: String,
+    claimed_error: String,
+    norm: String,
+    rounds: u16,
+    bytes_per_element: u64,
+}
+
+impl CatalogCommand {
+    /// Lists or shows.
+    pub fn run(&self, context: &Context) -> Result<(), Failure> {
+        let catalog = catalog_folder::open(&context.catalog)?;
+        match &self.action {
+            Action::List => {
+                let mut entries = Vec::new();
+                for (name, published) in catalog.iter() {
+                    entries.push(line(name, &published.entry)?);
+                }
+                context.print(&Listing { root: catalog.root().to_string(), entries }, list_text)
+            }
+            Action::Show { entry } => {
+                let (name, published) = catalog.find(entry)?;
+                let line = line(name, &published.entry)?;
+                context.print(&line, |line| show_text(line, &published.entry))
+            }
+        }
+    }
+}
+
+fn line(name: &str, text: &str) -> Result<Line, Failure> {
+    let entry = Entry::parse(text).map_err(|error| Failure::claim(format!("{name}: {error}")))?;
+    let (claim, cost) = (&entry.claim, cost(&entry.program, &Rss3));
+    let (input_ring, input_scale) = entry.program.input();
+    let (output_ring, output_scale) = entry.program.output();
+    let decimal = |v: i64| catalogs::text::dyadic_to_decimal(i128::from(v), input_scale.bits());
+    Ok(Line {
+        entry: name.to_owned(),
+        digest: Digest::of(Tag::Entry, text.as_bytes()).to_string(),
+        function: claim.function.to_string(),
+        window: [decimal(claim.window.low), decimal(claim.window.high)],
+        input: format!("ring {input_ring} scale {input_scale}"),
+        output: format!("ring {output_ring} scale {output_scale}"),
+        claimed_error: claim.bound.to_string(),
+        norm: format!("absolute {} relative {}", claim.norm.absolute, claim.norm.relative),
+        rounds: cost.rounds,
+        bytes_per_element: cost.bytes(),
+    })
+}
+
+fn list_text(listing: &Listing) -> String {
+    let rows: Vec<Vec<String>> = listing
+        .entries
+        .iter()
+        .map(|line| {
+            vec![
+                line.entry.clone(),
+                format!("[{:.8}, {:.8}]", line.window[0], line.window[1]),
+                line.claimed_error.clone(),
+                line.norm.clone(),
+                line.rounds.to_string(),
+                line.bytes_per_element.to_string(),
+                line.digest[..12].to_owned(),
+            ]
+        })
+        .collect();
+    let header = ["entry", "window", ">claimed", "norm", ">rounds", ">bytes", "digest"];
+    format!("{}{} entries, root {}\n", table(&header, &rows), listing.entries.len(), listing.root)
+}
+
+fn show_text(line: &Line, file: &str) -> String {
+    format!(
+        "{}\nFor every input in [{}, {}] ({}) and every rounding that the lemmas below allow,\n\
+         the output ({}) differs from {} by at most {} times the norm ({}).\n\
+         Under rss3: {} rounds, {} bytes of all parties per element. Digest {}.\n\
+         This is the claim as published; `chebyshare verify {}` proves it.\n\n{file}",
+        line.entry,
+        line.window[0],
+        line.window[1],
+        line.input,
+        line.output,
+        line.function,
+        line.claimed_error,
+        line.norm,
+        line.rounds,
+        line.bytes_per_element,
+        line.digest,
+        line.entry,
+    )
+}

@@ -1,0 +1,136 @@
+//! `chebyshare verify`: re-check entries from their certificates.
+
+use crate::catalog_folder;
+use crate::failure::Failure;
+use crate::report::{Context, table};
+use catalogs::protocol::{cost, rss3::Rss3};
+use catalogs::{Catalog, Published};
+use clap::Args;
+use serde::Serialize;
+use std::time::Instant;
+
+/// Re-checks entries: recomputes every bound that their certificates state.
+///
+/// Example: chebyshare verify --all
+#[derive(Args)]
+pub struct Verify {
+    /// Names (FUNCTION/STEM) or digests of entries.
+    entries: Vec<String>,
+    /// Every entry of the catalog.
+    #[arg(long)]
+    all: bool,
+}
+
+#[derive(Serialize)]
+struct Report {
+    entries: Vec<Row>,
+    seconds: f64,
+}
+
+#[derive(Serialize)]
+struct Row {
+    entry: String,
+    ok: bool,
+    certified_error: Option<String>,
+    witness_error: Option<String>,
+    tightness: Option<f64>,
+    pieces: Option<usize>,
+    rounds: Option<u16>,
+    bytes_per_element: Option<u64>,
+    reason: Option<String>,
+    seconds: f64,
+}
+
+impl Verify {
+    /// Checks and prints; fails if any entry is rejected.
+    pub fn run(&self, context: &Context) -> Result<(), Failure> {
+        if self.entries.is_empty() && !self.all {
+            return Err(Failure::input("name entries to verify, or use --all"));
+        }
+        let started = Instant::now();
+        let catalog = catalog_folder::open(&context.catalog)?;
+        let rows: Vec<Row> =
+            self.chosen(&catalog)?.into_iter().map(|(name, published)| examine(name, published)).collect();
+        let rejected = rows.iter().filter(|row| !row.ok).count();
+        let report = Report { entries: rows, seconds: started.elapsed().as_secs_f64() };
+        context.print(&report, text)?;
+        match rejected {
+            0 => Ok(()),
+            1 => Err(Failure::claim("one entry is rejected")),
+            several => Err(Failure::claim(format!("{several} entries are rejected"))),
+        }
+    }
+
+    fn chosen<'a>(&self, catalog: &'a Catalog) -> Result<Vec<(&'a str, &'a Published)>, Failure> {
+        if self.all {
+            return Ok(catalog.iter().collect());
+        }
+        self.entries.iter().map(|name| catalog.find(name).map_err(Failure::from)).collect()
+    }
+}
+
+fn examine(name: &str, published: &Published) -> Row {
+    let started = Instant::now();
+    let outcome = ::verify::check_texts(&published.entry, &published.certificate);
+    let seconds = started.elapsed().as_secs_f64();
+    let entry = name.to_owned();
+    match outcome {
+        Ok(certified) => {
+            let (bound, witness) = (certified.claim().bound, certified.witness_error());
+            let cost = cost(certified.program(), &Rss3);
+            Row {
+                entry,
+                ok: true,
+                certified_error: Some(bound.to_string()),
+                witness_error: Some(witness.to_string()),
+                tightness: (witness.to_f64_lossy() > 0.0).then(|| bound.to_f64_lossy() / witness.to_f64_lossy()),
+                pieces: Some(
+                    published.certificate.lines().filter(|l| l.starts_with("piece") || l.starts_with("tail")).count(),
+                ),
+                rounds: Some(cost.rounds),
+                bytes_per_element: Some(cost.bytes()),
+                reason: None,
+                seconds,
+            }
+        }
+        Err(rejection) => Row {
+            entry,
+            ok: false,
+            certified_error: None,
+            witness_error: None,
+            tightness: None,
+            pieces: None,
+            rounds: None,
+            bytes_per_element: None,
+            reason: Some(rejection.to_string()),
+            seconds,
+        },
+    }
+}
+
+fn text(report: &Report) -> String {
+    let rows: Vec<Vec<String>> = report
+        .entries
+        .iter()
+        .map(|row| {
+            let show = |value: &Option<String>| value.clone().unwrap_or_else(|| "-".to_owned());
+            vec![
+                row.entry.clone(),
+                if row.ok { "ok".into() } else { "REJECTED".into() },
+                show(&row.certified_error),
+                show(&row.witness_error),
+                row.tightness.map_or("-".into(), |t| format!("{t:.4}")),
+                row.rounds.map_or("-".into(), |r| r.to_string()),
+                row.bytes_per_element.map_or("-".into(), |b| b.to_string()),
+                row.pieces.map_or("-".into(), |p| p.to_string()),
+                format!("{:.0}", row.seconds * 1e3),
+                row.reason.clone().unwrap_or_default(),
+            ]
+        })
+        .collect();
+    let header =
+        ["entry", "verdict", ">certified", ">witness", ">tightness", ">rounds", ">bytes", ">pieces", ">ms", ""];
+    let count = report.entries.len();
+    let ok = report.entries.iter().filter(|row| row.ok).count();
+    format!("{}{ok} of {count} entries hold, {:.1} s\n", table(&header, &rows), report.seconds)
+}

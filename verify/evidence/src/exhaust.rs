@@ -1,0 +1,397 @@
+//! Exhaustion: the worst error of a program over every input of a window and every choice its lemmas leave open.
+//!
+//! Establishes, for [`Exhaustion`] with neither capped nor escaped inputs: the greatest error
+//! |v − f| / (absolute + relative·|f|) over the window lies in [`Exhaustion::worst_error`], and [`Worst`] attains its
+//! lower end. Assumes the definition of `catalogs::evaluate` (the worst case is replayed there) and MPFR's rounding.
+//!
+//! Per input, [`crate::states`] gives the extreme outputs (the error is convex in the output, so the extremes are
+//! enough) and [`crate::fixed`] bounds f in integers. Inputs whose upper bound reaches the best lower bound remain
+//! candidates, and those are enclosed again at [`REFINED_PRECISION`] bits.
+
+use crate::EvidenceError;
+use crate::enclosure::enclose_dyadic;
+use crate::fixed::{Bounds, GUARD, Target};
+use crate::interval::Interval;
+use crate::prepare::Prepared;
+use crate::states::{Choices, Forget, Propagation, Remember, Replay};
+use catalogs::{Claim, Decimal, Entry, Window, evaluate};
+use rayon::prelude::*;
+use rug::float::Round;
+use rug::{Float, Rational};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// The most inputs that are exhausted; beyond them there are only [samples](mod@crate::sample).
+pub const MAX_INPUTS: u128 = 1 << 24;
+/// Precision of the final enclosures.
+pub const REFINED_PRECISION: u32 = 256;
+const CHUNK: usize = 4096;
+const MAX_CANDIDATES: usize = 1024;
+const LISTED: usize = 16;
+
+/// How to exhaust.
+pub struct Options<'a> {
+    /// More states than this at one input are not followed: the input is reported as capped, and the choices of a
+    /// few adversaries are tried there instead.
+    pub state_cap: usize,
+    /// Called with (inputs done, inputs in all) from several threads.
+    pub progress: &'a (dyn Fn(u64, u64) + Sync),
+}
+
+impl Default for Options<'_> {
+    fn default() -> Self {
+        Options { state_cap: 4096, progress: &|_, _| {} }
+    }
+}
+
+/// A run of the program with a large error.
+#[derive(Clone, Debug)]
+pub struct Worst {
+    /// The input integer.
+    pub argument: i64,
+    /// What the adversary did.
+    pub choices: Choices,
+    /// The output integer; `catalogs::evaluate` gives the same with these choices.
+    pub output: i64,
+    /// Its error in the claim's norm.
+    pub error: Interval,
+}
+
+/// How many inputs, and the first few of them.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Inputs {
+    /// How many.
+    pub count: u64,
+    /// The least of them, at most 16.
+    pub first: Vec<i64>,
+}
+
+impl Inputs {
+    pub(crate) fn push(&mut self, argument: i64) {
+        self.count += 1;
+        self.first.push(argument);
+        self.trim();
+    }
+    fn join(&mut self, other: Inputs) {
+        self.count += other.count;
+        self.first.extend(other.first);
+        self.trim();
+    }
+    fn trim(&mut self) {
+        self.first.sort_unstable();
+        self.first.truncate(LISTED);
+    }
+}
+
+/// The result of an exhaustion.
+#[derive(Clone, Debug)]
+pub struct Exhaustion {
+    /// The inputs that were exhausted.
+    pub window: Window,
+    /// How many they are.
+    pub inputs: u64,
+    /// The worst run found.
+    pub worst: Worst,
+    /// An enclosure of the worst error over all inputs and choices; `None` if inputs were capped (then only a lower
+    /// bound is known: `worst.error`) or escaped (then there is no bound).
+    pub worst_error: Option<Interval>,
+    /// Inputs at which there were more states than the cap: only a few adversaries were tried there.
+    pub capped: Inputs,
+    /// Inputs at which the output can be anything, because a value outside a truncation's window reaches it.
+    pub escaped: Inputs,
+}
+
+impl Exhaustion {
+    /// Whether every error is proved to be at most `bound` (which may be a claimed bound).
+    pub fn is_within(&self, bound: Decimal) -> bool {
+        self.worst_error.as_ref().is_some_and(|error| *error.upper() <= to_rational(bound))
+    }
+
+    /// Whether some run is proved to have at least the error `bound` (which may be that of a witness).
+    pub fn reaches(&self, bound: Decimal) -> bool {
+        *self.worst.error.lower() >= to_rational(bound)
+    }
+}
+
+/// Exhausts `entry` over `window`, a part of its claim's window with at most [`MAX_INPUTS`] inputs.
+pub fn exhaust(entry: &Entry, window: Window, options: &Options) -> Result<Exhaustion, EvidenceError> {
+    if window.size() > MAX_INPUTS {
+        return Err(EvidenceError::TooManyInputs { inputs: window.size(), limit: MAX_INPUTS });
+    }
+    check_window(entry, window)?;
+    let prepared = Prepared::new(&entry.program)?;
+    let survey = match prepared.lanes() {
+        0..=2 => survey::<2>(entry, window, &prepared, options),
+        3..=4 => survey::<4>(entry, window, &prepared, options),
+        5..=8 => survey::<8>(entry, window, &prepared, options),
+        9..=16 => survey::<16>(entry, window, &prepared, options),
+        _ => survey::<32>(entry, window, &prepared, options),
+    }?;
+    let (worst, worst_error) = conclude(entry, &prepared, options.state_cap, &survey)?;
+    Ok(Exhaustion {
+        window,
+        inputs: window.size() as u64,
+        worst,
+        worst_error,
+        capped: survey.capped,
+        escaped: survey.escaped,
+    })
+}
+
+/// Refuses a window that is empty or not covered by the claim.
+pub(crate) fn check_window(entry: &Entry, window: Window) -> Result<(), EvidenceError> {
+    let claimed = entry.claim.window;
+    if window.low > window.high || !claimed.covers(&window) {
+        return Err(EvidenceError::OutsideWindow {
+            low: window.low,
+            high: window.high,
+            window_low: claimed.low,
+            window_high: claimed.high,
+        });
+    }
+    Ok(())
+}
+
+fn survey<const LANES: usize>(
+    entry: &Entry,
+    window: Window,
+    prepared: &Prepared,
+    options: &Options,
+) -> Result<Survey, EvidenceError> {
+    let (inputs, done) = (window.size() as u64, AtomicU64::new(0));
+    let shared = AtomicU64::new(0);
+    let measure = Measure::new(entry);
+    (0..inputs.div_ceil(CHUNK as u64))
+        .into_par_iter()
+        .map_init(
+            || (Propagation::<LANES, Forget>::new(prepared, options.state_cap, Forget), vec![Bounds::default(); CHUNK]),
+            |(propagation, buffer), chunk| {
+                let start = chunk * CHUNK as u64;
+                let length = (inputs - start).min(CHUNK as u64) as usize;
+                let first = (i128::from(window.low) + i128::from(start)) as i64;
+                measure.target.fill(first, &mut buffer[..length])?;
+                let mut survey = Survey { best: f64::from_bits(shared.load(Ordering::Relaxed)), ..Survey::default() };
+                for (argument, bounds) in (first..).zip(&buffer[..length]) {
+                    survey.visit(entry, &measure, propagation, argument, *bounds);
+                }
+                // Non-negative floats are ordered like their bits.
+                shared.fetch_max(survey.best.to_bits(), Ordering::Relaxed);
+                let total = done.fetch_add(length as u64, Ordering::Relaxed) + length as u64;
+                (options.progress)(total, inputs);
+                Ok(survey)
+            },
+        )
+        .try_reduce(Survey::default, |a, b| Ok(a.join(b)))
+}
+
+/// One input and output whose error may be the worst.
+#[derive(Clone, Copy, Debug)]
+struct Candidate {
+    upper: f64,
+    argument: i64,
+    output: i64,
+}
+
+/// What is known of a set of inputs.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Survey {
+    /// A lower bound of the worst error.
+    best: f64,
+    /// Everything that may exceed it, up to `MAX_CANDIDATES`.
+    candidates: Vec<Candidate>,
+    /// An upper bound of the error of candidates that were dropped because they were too many.
+    dropped: f64,
+    pub(crate) capped: Inputs,
+    pub(crate) escaped: Inputs,
+}
+
+impl Survey {
+    pub(crate) fn visit<const LANES: usize>(
+        &mut self,
+        entry: &Entry,
+        measure: &Measure,
+        propagation: &mut Propagation<LANES, Forget>,
+        argument: i64,
+        bounds: Bounds,
+    ) {
+        let (least, greatest) = match propagation.run(argument) {
+            Ok(outputs) => {
+                if outputs.escaped {
+                    self.escaped.push(argument);
+                    crate::sample::tried_outputs(entry, argument)
+                } else {
+                    (outputs.least.0, outputs.greatest.0)
+                }
+            }
+            Err(_) => {
+                self.capped.push(argument);
+                crate::sample::tried_outputs(entry, argument)
+            }
+        };
+        self.consider(measure, argument, least, bounds);
+        if greatest != least {
+            self.consider(measure, argument, greatest, bounds);
+        }
+    }
+
+    fn consider(&mut self, measure: &Measure, argument: i64, output: i64, bounds: Bounds) {
+        let (lower, upper) = measure.error(output, bounds);
+        if upper < self.best {
+            return;
+        }
+        self.best = self.best.max(lower);
+        self.candidates.push(Candidate { upper, argument, output });
+        if self.candidates.len() > MAX_CANDIDATES {
+            self.prune();
+        }
+    }
+
+    fn prune(&mut self) {
+        let best = self.best;
+        self.candidates.retain(|candidate| candidate.upper >= best);
+        if self.candidates.len() > MAX_CANDIDATES / 2 {
+            self.candidates.sort_by(|a, b| b.upper.total_cmp(&a.upper).then(a.argument.cmp(&b.argument)));
+            self.dropped = self.dropped.max(self.candidates[MAX_CANDIDATES / 2].upper);
+            self.candidates.truncate(MAX_CANDIDATES / 2);
+        }
+    }
+
+    fn join(mut self, other: Survey) -> Survey {
+        self.best = self.best.max(other.best);
+        self.dropped = self.dropped.max(other.dropped);
+        self.candidates.extend(other.candidates);
+        self.capped.join(other.capped);
+        self.escaped.join(other.escaped);
+        self.prune();
+        self
+    }
+}
+
+/// The claim's norm, for integers.
+pub(crate) struct Measure {
+    pub(crate) target: Target,
+    /// absolute · 2^(output_scale + GUARD), rounded down and up.
+    absolute: (f64, f64),
+    relative: (f64, f64),
+}
+
+/// Each bound below is at most eight roundings of relative size 2^-53 away from its exact value.
+const SLACK: f64 = 1.0 / (1u64 << 49) as f64;
+
+impl Measure {
+    pub(crate) fn new(entry: &Entry) -> Measure {
+        let (input_scale, output_scale) = (entry.program.input().1.bits(), entry.program.output().1.bits());
+        let unit = 2f64.powi(i32::from(output_scale) + GUARD as i32);
+        let ends = |value: Decimal, factor: f64| {
+            let value = to_rational(value);
+            (value.to_f64() * factor * (1.0 - SLACK), value.to_f64() * factor * (1.0 + SLACK))
+        };
+        Measure {
+            target: Target::new(entry.claim.function, input_scale, output_scale),
+            absolute: ends(entry.claim.norm.absolute, unit),
+            relative: ends(entry.claim.norm.relative, 1.0),
+        }
+    }
+
+    /// Bounds of |output − f| / (absolute + relative·|f|), from bounds of f in guarded units.
+    fn error(&self, output: i64, bounds: Bounds) -> (f64, f64) {
+        let output = i128::from(output) << GUARD;
+        let (below, above) = (output - bounds.lower, bounds.upper - output);
+        let farthest = below.abs().max(above.abs());
+        let nearest = if below >= 0 && above >= 0 { 0 } else { below.abs().min(above.abs()) };
+        let (least, greatest) = if bounds.lower >= 0 {
+            (bounds.lower, bounds.upper)
+        } else if bounds.upper <= 0 {
+            (-bounds.upper, -bounds.lower)
+        } else {
+            (0, bounds.upper.max(-bounds.lower))
+        };
+        let weight_low = self.absolute.0 + self.relative.0 * least as f64;
+        let weight_high = self.absolute.1 + self.relative.1 * greatest as f64;
+        let lower = if nearest == 0 { 0.0 } else { nearest as f64 / weight_high * (1.0 - SLACK) };
+        let upper = if farthest == 0 { 0.0 } else { farthest as f64 / weight_low * (1.0 + SLACK) };
+        (lower, upper)
+    }
+}
+
+/// An enclosure of the error of `output` at `argument` in the norm of `claim`; its upper end is infinite where the
+/// norm's weight may vanish and the output may differ from f. `None` where f is not defined.
+pub fn error_at(claim: &Claim, input_scale: u8, output_scale: u8, argument: i64, output: i64) -> Option<Interval> {
+    let value = enclose_dyadic(claim.function, argument.into(), input_scale, REFINED_PRECISION)?;
+    let output = Interval::dyadic(output.into(), output_scale, REFINED_PRECISION);
+    let distance = output.subtract(&value).absolute();
+    let weight = |weight: Decimal| Interval::rational(&to_rational(weight), REFINED_PRECISION);
+    let total = weight(claim.norm.absolute).add(&weight(claim.norm.relative).multiply(&value.absolute()));
+    if distance.magnitude().is_zero() {
+        return Some(Interval::integer(0, REFINED_PRECISION));
+    }
+    match total.reciprocal() {
+        Some(inverse) => Some(distance.multiply(&inverse)),
+        None => {
+            let infinite = Float::with_val(REFINED_PRECISION, rug::float::Special::Infinity);
+            let lower = if total.upper().is_zero() {
+                infinite.clone()
+            } else {
+                Float::with_val_round(REFINED_PRECISION, distance.lower() / total.upper(), Round::Down).0
+            };
+            Interval::new(lower, infinite)
+        }
+    }
+}
+
+/// Refines the candidates, and finds the choices that attain the worst of them.
+pub(crate) fn conclude(
+    entry: &Entry,
+    prepared: &Prepared,
+    state_cap: usize,
+    survey: &Survey,
+) -> Result<(Worst, Option<Interval>), EvidenceError> {
+    let (claim, program) = (&entry.claim, &entry.program);
+    let (input_scale, output_scale) = (program.input().1.bits(), program.output().1.bits());
+    let mut worst: Option<(Interval, Candidate)> = None;
+    let mut upper = Float::with_val_round(REFINED_PRECISION, survey.dropped, Round::Up).0;
+    for candidate in &survey.candidates {
+        let error = error_at(claim, input_scale, output_scale, candidate.argument, candidate.output).ok_or(
+            EvidenceError::Undefined { function: claim.function, argument: candidate.argument, scale: input_scale },
+        )?;
+        if *error.upper() > upper {
+            upper = error.upper().clone();
+        }
+        if worst.as_ref().is_none_or(|(best, _)| error.lower() > best.lower()) {
+            worst = Some((error, *candidate));
+        }
+    }
+    let (error, candidate) = worst.expect("a window is not empty, and the first input is always a candidate");
+    let choices = find_choices(entry, prepared, state_cap, candidate.argument, candidate.output)?;
+    let complete = survey.capped.count == 0 && survey.escaped.count == 0;
+    let worst_error = if complete { Interval::new(error.lower().clone(), upper) } else { None };
+    Ok((Worst { argument: candidate.argument, choices, output: candidate.output, error }, worst_error))
+}
+
+/// The choices that make the program give `output` at `argument`, replayed by the evaluator.
+fn find_choices(
+    entry: &Entry,
+    prepared: &Prepared,
+    state_cap: usize,
+    argument: i64,
+    output: i64,
+) -> Result<Choices, EvidenceError> {
+    let mut propagation =
+        Propagation::<{ crate::prepare::MAX_LANES }, Remember>::new(prepared, state_cap, Remember::default());
+    let choices = match propagation.run(argument) {
+        Ok(outputs) if !outputs.escaped => {
+            let end = if outputs.least.0 == output { outputs.least } else { outputs.greatest };
+            propagation.history.choices(end.1)
+        }
+        _ => crate::sample::recorded(entry, argument, output),
+    };
+    let replayed = evaluate(&entry.program, argument.into(), &mut Replay(&choices));
+    if replayed != i128::from(output) {
+        return Err(EvidenceError::Replay { argument, found: output.into(), replayed });
+    }
+    Ok(choices)
+}
+
+pub(crate) fn to_rational(value: Decimal) -> Rational {
+    Rational::from_str_radix(&value.to_rational().to_string(), 10)
+        .expect("an exact rational prints as numerator/denominator")
+}

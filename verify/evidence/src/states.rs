@@ -1,0 +1,503 @@
+//! Every output that a program can give at one input, whatever its lemmas leave open.
+//!
+//! A *state* holds the values that later operations still read. Each operation maps every state to one state per
+//! choice of its adversary (a rounding, a bit inside the band), states that agree are merged, and values that nobody
+//! reads any more are forgotten. The set stays small where enumerating choices would be 2ⁿ, and it is exact: a value
+//! that is read twice is the same number both times, which independent value sets would forget.
+//!
+//! A truncation outside its window gives *any* ring element. Such a value is a symbol, `Poison`: a product with a
+//! factor that is zero in the ring removes it, everything else computed from it is poison again, and poison in the
+//! output means that the output can be anything. (Poison minus itself is called poison too: an outer approximation.)
+//!
+//! The meaning of every operation is that of `catalogs::evaluate`; [`mod@crate::exhaust`] replays what it reports there.
+
+use crate::prepare::{Action, Prepared, Step, Truncation, residue};
+use catalogs::{Adversary, Ring, Rounding, ValueId};
+
+/// What an adversary did at one operation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Choice {
+    /// δ of a truncation.
+    Rounding(i8),
+    /// A bit inside its band.
+    Bit(bool),
+}
+
+/// The choices of one run, in order of operations; operations without one had no choice, or it does not matter.
+pub type Choices = Vec<(ValueId, Choice)>;
+
+/// The adversary that repeats `Choices`.
+#[derive(Clone, Debug)]
+pub struct Replay<'a>(pub &'a [(ValueId, Choice)]);
+
+impl Replay<'_> {
+    fn find(&self, op: ValueId) -> Option<Choice> {
+        self.0.iter().find(|(id, _)| *id == op).map(|(_, choice)| *choice)
+    }
+}
+
+impl Adversary for Replay<'_> {
+    fn rounding(&mut self, op: ValueId, _: i128, rounding: Rounding) -> i8 {
+        match self.find(op) {
+            Some(Choice::Rounding(delta)) => delta,
+            _ => rounding.low,
+        }
+    }
+    fn outside(&mut self, op: ValueId, operand: i128, _: Ring) -> i128 {
+        // Any element will do where the output does not depend on it; this one is unlike every likely value.
+        operand ^ 0x5a5a_5a5a ^ i128::from(op.0)
+    }
+    fn band(&mut self, op: ValueId, _: i128, exact: bool) -> bool {
+        match self.find(op) {
+            Some(Choice::Bit(bit)) => bit,
+            _ => exact,
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Value {
+    Known(i64),
+    Poison,
+    /// Differs between states; look at the lane.
+    Varies,
+}
+
+/// Remembers how a state came about, or does not.
+pub trait History {
+    /// What a state carries.
+    type Tag: Copy + Default;
+    /// The tag of the state that `choice` at `op` makes of one tagged `parent`.
+    fn extend(&mut self, parent: Self::Tag, op: usize, choice: Choice) -> Self::Tag;
+}
+
+/// Remembers nothing, at no cost.
+pub struct Forget;
+
+impl History for Forget {
+    type Tag = ();
+    fn extend(&mut self, (): (), _: usize, _: Choice) {}
+}
+
+/// Remembers every choice.
+#[derive(Default)]
+pub struct Remember(Vec<(u32, ValueId, Choice)>);
+
+impl Remember {
+    /// The choices that led to the state with this tag.
+    pub fn choices(&self, tag: u32) -> Choices {
+        let mut choices = Vec::new();
+        let mut tag = tag;
+        while tag != 0 {
+            let (parent, op, choice) = self.0[tag as usize - 1];
+            choices.push((op, choice));
+            tag = parent;
+        }
+        choices.reverse();
+        choices
+    }
+}
+
+impl History for Remember {
+    type Tag = u32;
+    fn extend(&mut self, parent: u32, op: usize, choice: Choice) -> u32 {
+        self.0.push((parent, ValueId(op as u16), choice));
+        self.0.len() as u32
+    }
+}
+
+#[derive(Clone, Copy)]
+struct State<const LANES: usize, Tag> {
+    lanes: [i64; LANES],
+    poison: u32,
+    tag: Tag,
+}
+
+/// The extreme outputs at one input.
+#[derive(Clone, Copy, Debug)]
+pub struct Outputs<Tag> {
+    /// The least possible output and how it came about.
+    pub least: (i64, Tag),
+    /// The greatest possible output and how it came about.
+    pub greatest: (i64, Tag),
+    /// Whether the output can be *anything*.
+    pub escaped: bool,
+}
+
+/// The set of states exceeded the cap.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Capped;
+
+/// Buffers for propagating states of at most `LANES` undetermined values.
+pub struct Propagation<'a, const LANES: usize, H: History> {
+    prepared: &'a Prepared,
+    cap: usize,
+    /// Remembers choices, if asked to.
+    pub history: H,
+    values: Vec<Value>,
+    states: Vec<State<LANES, H::Tag>>,
+    next: Vec<State<LANES, H::Tag>>,
+    linear: Vec<(i64, usize)>,
+    products: Vec<(i64, usize, usize)>,
+    /// Whether some state may hold poison.
+    poisoned: bool,
+    /// Whether the sum at hand reads a value that is poison in every state.
+    poison_read: bool,
+}
+
+impl<'a, const LANES: usize, H: History> Propagation<'a, LANES, H> {
+    /// Buffers for `prepared`, whose lanes must not exceed `LANES`; gives up beyond `cap` states.
+    pub fn new(prepared: &'a Prepared, cap: usize, history: H) -> Self {
+        assert!(prepared.lanes <= LANES, "the caller chooses LANES by Prepared::lanes");
+        Propagation {
+            prepared,
+            cap,
+            history,
+            values: vec![Value::Varies; prepared.steps.len()],
+            states: Vec::new(),
+            next: Vec::new(),
+            linear: Vec::new(),
+            products: Vec::new(),
+            poisoned: false,
+            poison_read: false,
+        }
+    }
+
+    /// All outputs at the signed residue `argument`.
+    pub fn run(&mut self, argument: i64) -> Result<Outputs<H::Tag>, Capped> {
+        let prepared = self.prepared;
+        self.states.clear();
+        self.states.push(State { lanes: [0; LANES], poison: 0, tag: H::Tag::default() });
+        self.poisoned = false;
+        let last = prepared.steps.len() - 1;
+        for (index, step) in prepared.steps.iter().enumerate() {
+            let forked = match &step.action {
+                Action::Nothing => continue,
+                Action::Input => {
+                    self.values[index] = Value::Known(residue(argument, prepared.input_unused));
+                    continue;
+                }
+                Action::Sum { unused, products, linear, constant, truncation } => {
+                    if self.resolve(*unused, products, linear, *constant) {
+                        self.sum_alike(index, step)
+                    } else if self.poisoned || self.poison_read {
+                        self.sum_poisoned(index, step)
+                    } else {
+                        let constant = self.linear[0].0;
+                        self.sum_states(index, step, constant, *unused, truncation.as_ref())
+                    }
+                }
+                Action::Sign { operand, position, band } => self.sign(index, step, *operand, *position, *band),
+                Action::Inject { bit } => self.inject(index, step, *bit),
+            };
+            if index != last && self.states.len() > 1 && (forked || !step.released.is_empty()) {
+                self.merge();
+            }
+            if self.states.len() > self.cap {
+                return Err(Capped);
+            }
+        }
+        Ok(self.outputs(last))
+    }
+
+    fn outputs(&self, last: usize) -> Outputs<H::Tag> {
+        let lane = self.prepared.steps[last].lane;
+        let mut escaped = self.values[last] == Value::Poison;
+        let mut of = |state: &State<LANES, H::Tag>| match self.values[last] {
+            Value::Known(value) => value,
+            Value::Poison => 0,
+            Value::Varies => {
+                escaped |= state.poison >> lane & 1 == 1;
+                state.lanes[lane]
+            }
+        };
+        let first = &self.states[0];
+        let mut least = (of(first), first.tag);
+        let mut greatest = least;
+        for state in &self.states[1..] {
+            let value = of(state);
+            if value < least.0 {
+                least = (value, state.tag);
+            }
+            if value > greatest.0 {
+                greatest = (value, state.tag);
+            }
+        }
+        Outputs { least, greatest, escaped }
+    }
+
+    fn merge(&mut self) {
+        let key = |state: &State<LANES, H::Tag>| (state.lanes, state.poison);
+        self.states.sort_unstable_by(|a, b| a.lanes.cmp(&b.lanes).then(a.poison.cmp(&b.poison)));
+        self.states.dedup_by(|a, b| key(a) == key(b));
+    }
+
+    /// Splits a sum into what is the same in all states (`self.linear[0].0`) and what is not. Returns whether
+    /// nothing varies. Where poison occurs the split is not used.
+    fn resolve(
+        &mut self,
+        unused: u32,
+        products: &[(i64, usize, usize)],
+        linear: &[(i64, usize)],
+        constant: i64,
+    ) -> bool {
+        let mut total = constant;
+        let mut varies = false;
+        self.poison_read = false;
+        self.linear.clear();
+        self.products.clear();
+        self.linear.push((0, usize::MAX));
+        let lane = |index: usize| self.prepared.steps[index].lane;
+        for &(coefficient, left, right) in products {
+            match (self.values[left], self.values[right]) {
+                (Value::Known(a), Value::Known(b)) => {
+                    total = total.wrapping_add(coefficient.wrapping_mul(a).wrapping_mul(b));
+                }
+                (Value::Known(a), Value::Varies) => {
+                    varies = true;
+                    self.linear.push((coefficient.wrapping_mul(a), lane(right)));
+                }
+                (Value::Varies, Value::Known(b)) => {
+                    varies = true;
+                    self.linear.push((coefficient.wrapping_mul(b), lane(left)));
+                }
+                (Value::Varies, Value::Varies) => {
+                    varies = true;
+                    self.products.push((coefficient, lane(left), lane(right)));
+                }
+                (Value::Varies, Value::Poison) | (Value::Poison, Value::Varies) => {
+                    varies = true;
+                    self.poison_read = true;
+                }
+                _ => self.poison_read = true,
+            }
+        }
+        for &(coefficient, value) in linear {
+            match self.values[value] {
+                Value::Known(v) => total = total.wrapping_add(coefficient.wrapping_mul(v)),
+                Value::Varies => {
+                    varies = true;
+                    self.linear.push((coefficient, lane(value)));
+                }
+                Value::Poison => self.poison_read = true,
+            }
+        }
+        self.linear[0].0 = residue(total, unused);
+        !varies
+    }
+
+    /// A sum that is the same in all states. Returns whether states were forked.
+    fn sum_alike(&mut self, index: usize, step: &Step) -> bool {
+        let Action::Sum { truncation, .. } = &step.action else { return false };
+        let total = self.sum_in(&step.action, None);
+        let Some(truncation) = truncation else {
+            self.values[index] = total;
+            return false;
+        };
+        match total {
+            Value::Known(total) if truncation.low <= total && total <= truncation.high => {
+                let Rounding { low, high } = truncation.rounding;
+                let floor = total >> truncation.shift;
+                if low == high {
+                    self.values[index] = Value::Known(residue(floor + i64::from(low), truncation.target_unused));
+                    return false;
+                }
+                self.values[index] = Value::Varies;
+                self.next.clear();
+                for state in &self.states {
+                    fork(&mut self.next, &mut self.history, state, step, index, floor, truncation);
+                }
+                std::mem::swap(&mut self.states, &mut self.next);
+                true
+            }
+            _ => {
+                self.values[index] = Value::Poison;
+                false
+            }
+        }
+    }
+
+    /// A sum over lanes, none of them poisoned.
+    fn sum_states(
+        &mut self,
+        index: usize,
+        step: &Step,
+        constant: i64,
+        unused: u32,
+        truncation: Option<&Truncation>,
+    ) -> bool {
+        self.values[index] = Value::Varies;
+        self.next.clear();
+        let (linear, products) = (&self.linear[1..], &self.products[..]);
+        for state in &self.states {
+            let mut total = constant;
+            for &(coefficient, lane) in linear {
+                total = total.wrapping_add(coefficient.wrapping_mul(state.lanes[lane]));
+            }
+            for &(coefficient, left, right) in products {
+                let product = state.lanes[left].wrapping_mul(state.lanes[right]);
+                total = total.wrapping_add(coefficient.wrapping_mul(product));
+            }
+            let total = residue(total, unused);
+            match truncation {
+                None => self.next.push(with(state, step, Value::Known(total))),
+                Some(t) if t.low <= total && total <= t.high => {
+                    fork(&mut self.next, &mut self.history, state, step, index, total >> t.shift, t);
+                }
+                Some(_) => {
+                    self.poisoned = true;
+                    self.next.push(with(state, step, Value::Poison));
+                }
+            }
+        }
+        std::mem::swap(&mut self.states, &mut self.next);
+        truncation.is_some()
+    }
+
+    /// As [`Self::sum_states`] where an operand may be poison.
+    fn sum_poisoned(&mut self, index: usize, step: &Step) -> bool {
+        let Action::Sum { truncation, .. } = &step.action else { return false };
+        let mut next = std::mem::take(&mut self.next);
+        next.clear();
+        for state in &self.states {
+            let total = self.sum_in(&step.action, Some(state));
+            match (total, truncation) {
+                (Value::Known(total), Some(t)) if t.low <= total && total <= t.high => {
+                    fork(&mut next, &mut self.history, state, step, index, total >> t.shift, t);
+                }
+                (Value::Known(_), None) => next.push(with(state, step, total)),
+                _ => next.push(with(state, step, Value::Poison)),
+            }
+        }
+        self.values[index] = Value::Varies;
+        self.poisoned |= next.iter().any(|state| state.poison != 0);
+        self.next = std::mem::replace(&mut self.states, next);
+        true
+    }
+
+    fn read(&self, index: usize, state: Option<&State<LANES, H::Tag>>) -> Value {
+        match (self.values[index], state) {
+            (Value::Varies, Some(state)) => {
+                let lane = self.prepared.steps[index].lane;
+                if state.poison >> lane & 1 == 1 { Value::Poison } else { Value::Known(state.lanes[lane]) }
+            }
+            (value, _) => value,
+        }
+    }
+
+    /// The sum before its truncation in one state, with poison.
+    fn sum_in(&self, action: &Action, state: Option<&State<LANES, H::Tag>>) -> Value {
+        let Action::Sum { unused, products, linear, constant, .. } = action else { return Value::Poison };
+        let vanishes = |value: i64| residue(value, *unused) == 0;
+        let mut total = *constant;
+        for &(coefficient, left, right) in products {
+            match (self.read(left, state), self.read(right, state)) {
+                (Value::Known(a), Value::Known(b)) => {
+                    total = total.wrapping_add(coefficient.wrapping_mul(a).wrapping_mul(b));
+                }
+                (Value::Known(a), _) | (_, Value::Known(a)) if vanishes(coefficient.wrapping_mul(a)) => {}
+                _ if vanishes(coefficient) => {}
+                _ => return Value::Poison,
+            }
+        }
+        for &(coefficient, value) in linear {
+            match self.read(value, state) {
+                Value::Known(v) => total = total.wrapping_add(coefficient.wrapping_mul(v)),
+                _ if vanishes(coefficient) => {}
+                _ => return Value::Poison,
+            }
+        }
+        Value::Known(residue(total, *unused))
+    }
+
+    fn sign(&mut self, index: usize, step: &Step, operand: usize, position: u32, band: u64) -> bool {
+        let bit = |value: i64| {
+            let above = value as u64 & ((1u64 << position) - 1);
+            (value >> position & 1, above < band)
+        };
+        match self.values[operand] {
+            Value::Known(value) if !bit(value).1 => {
+                self.values[index] = Value::Known(bit(value).0);
+                return false;
+            }
+            Value::Poison => {
+                self.values[index] = Value::Poison;
+                return false;
+            }
+            _ => {}
+        }
+        let mut next = std::mem::take(&mut self.next);
+        next.clear();
+        for state in &self.states {
+            match self.read(operand, Some(state)) {
+                Value::Known(value) => match bit(value) {
+                    (exact, false) => next.push(with(state, step, Value::Known(exact))),
+                    (_, true) => {
+                        for choice in [0, 1] {
+                            let mut forked = with(state, step, Value::Known(choice));
+                            forked.tag = self.history.extend(state.tag, index, Choice::Bit(choice == 1));
+                            next.push(forked);
+                        }
+                    }
+                },
+                _ => next.push(with(state, step, Value::Poison)),
+            }
+        }
+        self.values[index] = Value::Varies;
+        self.next = std::mem::replace(&mut self.states, next);
+        true
+    }
+
+    fn inject(&mut self, index: usize, step: &Step, bit: usize) -> bool {
+        if self.values[bit] != Value::Varies {
+            self.values[index] = self.values[bit];
+            return false;
+        }
+        let lane = self.prepared.steps[bit].lane;
+        for state in &mut self.states {
+            let value = if state.poison >> lane & 1 == 1 { Value::Poison } else { Value::Known(state.lanes[lane]) };
+            *state = with(state, step, value);
+        }
+        self.values[index] = Value::Varies;
+        false
+    }
+}
+
+/// `state` after `step`, whose result is `value`.
+#[inline]
+fn with<const LANES: usize, Tag: Copy>(state: &State<LANES, Tag>, step: &Step, value: Value) -> State<LANES, Tag> {
+    let mut result = *state;
+    for &lane in &step.released {
+        result.lanes[lane] = 0;
+        result.poison &= !(1 << lane);
+    }
+    match value {
+        Value::Known(value) => {
+            result.lanes[step.lane] = value;
+            result.poison &= !(1 << step.lane);
+        }
+        _ => {
+            result.lanes[step.lane] = 0;
+            result.poison |= 1 << step.lane;
+        }
+    }
+    result
+}
+
+#[inline(always)]
+fn fork<const LANES: usize, H: History>(
+    next: &mut Vec<State<LANES, H::Tag>>,
+    history: &mut H,
+    state: &State<LANES, H::Tag>,
+    step: &Step,
+    index: usize,
+    floor: i64,
+    truncation: &Truncation,
+) {
+    let mut forked = with(state, step, Value::Known(0));
+    for delta in truncation.rounding.low..=truncation.rounding.high {
+        forked.lanes[step.lane] = residue(floor.wrapping_add(delta.into()), truncation.target_unused);
+        forked.tag = history.extend(state.tag, index, Choice::Rounding(delta));
+        next.push(forked);
+    }
+}
