@@ -271,6 +271,11 @@ fn other_cases() -> Vec<Case> {
         let entry = Entry { claim: ends(function, Norm::RELATIVE, -16, 0), program: identity.clone() };
         push(&format!("relative-across-zero-{function}"), "error", &entry, &one_piece(&entry, 8, false));
     }
+    let entry = Entry { claim: ends(Function::Exp, Norm::ABSOLUTE, i64::MIN, i64::MIN), program: identity.clone() };
+    push("tail-at-the-least-integer", "range", &entry, &one_piece(&entry, 8, true));
+    let plain = program(Ring::Z64, 16, &[OpDraft::Input]);
+    let entry = Entry { claim: ends(Function::Exp, Norm::ABSOLUTE, i64::MIN, i64::MIN), program: plain };
+    push("tail-at-the-least-integer-live", "error", &entry, &one_piece(&entry, 8, true));
     let entry = Entry { claim: ends(Function::Rsqrt, Norm::ABSOLUTE, -4, 9), program: identity.clone() };
     push("root-of-a-negative", "function", &entry, &one_piece(&entry, 8, false));
     let square = program(
