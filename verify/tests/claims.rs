@@ -183,3 +183,16 @@ fn claims_that_forget_a_part_are_refuted() {
         assert!(refuted > 0, "'{name}' was not refuted");
     }
 }
+
+/// The bound that `verify/README.md` derives by hand.
+#[test]
+fn the_bound_redone_by_hand() {
+    use support::build::{OpDraft, sum64};
+    let drafts = [OpDraft::Input, sum64(&[(1, 0, 0)], &[], 0, 17, 16), sum64(&[], &[(1, 0), (1, 1)], 65536, 0, 16)];
+    let claim = support::bases::claim(Function::Exp, Norm::ABSOLUTE, (-256, 0), (-256, 0));
+    let draft = Entry { claim, program: program(Ring::Z64, 16, &drafts) };
+    let (entry, certificate) = support::prove::prove(&draft, &[support::prove::Cut(-256, 8, false)]).unwrap();
+    let bound = entry.claim.bound.to_f64_lossy();
+    assert!((1.526_87e-5..1.526_88e-5).contains(&bound), "{bound}");
+    verify::check(entry, &certificate).unwrap();
+}
