@@ -4,6 +4,8 @@
 //! The function's values come from double precision and from series of this file, not from the checker.
 //! `CHEBYSHARE_FUZZ=n` multiplies the number of programs by n.
 
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use catalogs::evaluate::evaluate;

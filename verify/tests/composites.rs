@@ -1,6 +1,8 @@
 //! Bounds of composites against adversarial simulations in integers: entries are replaced by the worst integers that
 //! their claims allow, roundings are all low, all high, or random.
 
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use catalogs::{Format, Lemma, Ring, Rounding, Scale};

@@ -1,6 +1,8 @@
 //! The enclosures of functions against themselves at other precisions: the polynomial over a wide piece against the
 //! enclosure at single points, in exact integers; series against known digits.
 
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use catalogs::Function;
@@ -88,9 +90,8 @@ fn known_digits() {
     digits(&pi(SCALE), SCALE, "3.141592653589793238462643383279502884197169399375");
     let integral = gaussian_integral(&one, SCALE, 1, 1).unwrap();
     digits(&integral, SCALE, "0.746824132812427025399467436131853005354499686812");
-    for (x, expected) in [(0i64, "1.000000000000000000000000000000000000000000000000")] {
-        digits(&exponential(&(IBig::from(x) << SCALE), SCALE).unwrap(), SCALE, expected);
-    }
+    let unity = exponential(&IBig::ZERO, SCALE).unwrap();
+    digits(&unity, SCALE, "1.000000000000000000000000000000000000000000000000");
     // e^x · e^−x = 1 over the whole range of the series.
     for x in [1i64, 7, 44, 100, 255, 256] {
         let (up, down) = (

@@ -4,6 +4,8 @@
 //! The small cases lie in `corpus/`, one file each with its expected verdict, so that a second checker can be run
 //! over them. `CHEBYSHARE_BLESS=1` writes them again. Cases of many megabytes are made here.
 
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use catalogs::{Catalog, CatalogError, Digest, Entry, Function, Lemma, Norm, Published, Ring};
@@ -158,7 +160,9 @@ fn sigmoid_cases() -> Vec<Case> {
     cases.proof("overlap", "tiling", |proof| proof.pieces[3].low -= 1);
     cases.proof("missing-end-point", "tiling", |proof| proof.pieces.last_mut().unwrap().high -= 1);
     cases.proof("beyond-the-window", "tiling", |proof| proof.pieces.last_mut().unwrap().high += 1);
-    cases.proof("missing-piece", "tiling", |proof| drop(proof.pieces.remove(4)));
+    cases.proof("missing-piece", "tiling", |proof| {
+        proof.pieces.remove(4);
+    });
     cases.proof("no-pieces", "tiling", |proof| proof.pieces.clear());
     cases.proof("swapped-pieces", "tiling", |proof| proof.pieces.swap(3, 4));
     cases.proof("empty-piece", "piece", |proof| proof.pieces[1].high = proof.pieces[1].low - 1);

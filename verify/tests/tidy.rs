@@ -1,5 +1,7 @@
 //! What is absent from the checker: floating point, threads, foreign code, search. And its size, as the README says.
 
+#![allow(clippy::unwrap_used)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
