@@ -14,8 +14,8 @@ use catalogs::{Adversary, Claim, Entry, Ring, Rounding, ValueId, evaluate};
 use dashu::rational::RBig;
 
 /// The most multiplications of coefficients that one certificate may cost: a bound of the time that anybody can make
-/// somebody else's checker spend, in the order of half a minute.
-pub const MAX_WORK: u64 = 1 << 27;
+/// somebody else's checker spend, in the order of ten seconds.
+pub const MAX_WORK: u64 = 1 << 26;
 
 /// Parses and checks the canonical texts of an entry and its certificate.
 pub fn check_texts(entry: &str, certificate: &str) -> Result<Certified, Rejection> {

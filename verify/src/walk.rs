@@ -17,7 +17,7 @@ pub const MAX_CASES: usize = 64;
 /// coefficient has at most 224 bits, so only programs that multiply without ever truncating come near.
 pub const MAX_VALUE_BITS: usize = 512;
 /// The most multiplications of coefficients that one piece may cost.
-pub const MAX_PIECE_WORK: u64 = 1 << 23;
+pub const MAX_PIECE_WORK: u64 = 1 << 22;
 
 /// An obligation that could not be proved.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -198,3 +198,30 @@ fn the_bound_redone_by_hand() {
     assert!((1.526_87e-5..1.526_88e-5).contains(&bound), "{bound}");
     verify::check(entry, &certificate).unwrap();
 }
+
+/// What a certified entry reports beside its claim is proved, not stated.
+#[test]
+fn failures_and_ranges_are_recomputed() {
+    use catalogs::{Failure, Lemma};
+    use dashu::rational::RBig;
+    use support::build::{OpDraft, SumDraft};
+    let ring = Ring::Z64;
+    let rounding = Rounding::FLOOR_OR_NEXT;
+    let failure = Failure::AtMost(40);
+    let truncation = Lemma::Truncation { ring, target: ring, shift: 16, window: Some(60), rounding, failure };
+    let times = |value: u16| {
+        let linear = vec![(65536, value)];
+        let truncation = Some(truncation);
+        OpDraft::Sum(SumDraft { ring, products: vec![], linear, constant: 0, truncation, scale: 16 })
+    };
+    let program = program(ring, 16, &[OpDraft::Input, times(0), times(1)]);
+    let draft = Entry { claim: support::bases::claim(Function::Relu, Norm::ABSOLUTE, (5, 90), (5, 90)), program };
+    let (entry, mut certificate) = support::prove::prove(&draft, &[support::prove::Cut(5, 2, false)]).unwrap();
+    certificate.ranges[2] = Some((-1_000_000, i128::MAX));
+    let unit = certificate.pieces[0].rounding.to_rational();
+    certificate.pieces[0].rounding = Decimal::ONE;
+    let certified = verify::check(entry, &certificate).unwrap();
+    assert_eq!(certified.failure(), RBig::ONE / RBig::from(1u64 << 39));
+    assert_eq!(certified.output_range(), (4, 92));
+    assert!(*certified.rounding_part() <= unit);
+}
