@@ -10,6 +10,7 @@ use crate::function::Function;
 use crate::lemma::{Failure, Lemma, Rounding};
 use crate::program::{LemmaId, Op, Product, Program, Sum, Term, ValueId};
 use crate::ring::{Ring, Scale};
+use dashu::integer::UBig;
 use std::fmt::Write;
 
 /// The largest entry file that is read, in bytes.
@@ -89,16 +90,16 @@ pub fn require_canonical(text: &str, canonical: &str) -> Result<(), ParseError> 
 /// v / 2^scale exactly, in decimals.
 pub fn dyadic_to_decimal(value: i128, scale: u8) -> String {
     let magnitude = value.unsigned_abs();
-    let mut text =
-        format!("{}{}", if value < 0 { "-" } else { "" }, magnitude.checked_shr(u32::from(scale)).unwrap_or(0));
-    let mut rest = magnitude & (1u128.checked_shl(u32::from(scale)).unwrap_or(0).wrapping_sub(1));
-    if rest != 0 && scale <= 100 {
+    let sign = if value < 0 { "-" } else { "" };
+    let mut text = format!("{sign}{}", magnitude.checked_shr(u32::from(scale)).unwrap_or(0));
+    let mut rest = UBig::from(magnitude) % (UBig::ONE << usize::from(scale));
+    if rest != UBig::ZERO {
         text.push('.');
-        while rest != 0 {
-            rest *= 10;
-            text.push(char::from(b'0' + (rest >> scale) as u8));
-            rest &= (1u128 << scale) - 1;
-        }
+    }
+    while rest != UBig::ZERO {
+        rest *= UBig::from(10u8);
+        text.push_str(&(&rest >> usize::from(scale)).to_string());
+        rest %= UBig::ONE << usize::from(scale);
     }
     text
 }
@@ -298,4 +299,19 @@ fn read_op(lines: &Lines, words: &[&str]) -> Result<Op, ParseError> {
 fn read_value(lines: &Lines, word: &str) -> Result<ValueId, ParseError> {
     let digits = word.strip_prefix('v').ok_or_else(|| lines.error(format!("'{}' is not a value", clip(word))))?;
     lines.number(digits, "a value").map(ValueId)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dyadic_numbers_are_exact_at_every_scale() {
+        assert_eq!(dyadic_to_decimal(-262_143, 16), "-3.9999847412109375");
+        assert_eq!(dyadic_to_decimal(7, 0), "7");
+        assert_eq!(dyadic_to_decimal(-(3 << 60), 60), "-3");
+        assert_eq!(dyadic_to_decimal(i128::from(i64::MIN), 126), format!("-{}", dyadic_to_decimal(1, 63)));
+        assert_eq!(dyadic_to_decimal(1, 126).len(), 2 + 126);
+        assert_eq!(dyadic_to_decimal(1, 3), "0.125");
+    }
 }

@@ -5,7 +5,7 @@
 
 use crate::certificate::{Certificate, PieceProof};
 use crate::certified::Certified;
-use crate::examine::{Examination, enclosure, scaled_floor};
+use crate::examine::{Examination, Parts, enclosure, scaled_floor};
 use crate::integer::{IBig, absolute, is_negative, larger};
 use crate::model::FRACTION;
 use crate::rejection::Rejection;
@@ -14,8 +14,8 @@ use catalogs::{Adversary, Claim, Entry, Ring, Rounding, ValueId, evaluate};
 use dashu::rational::RBig;
 
 /// The most multiplications of coefficients that one certificate may cost: a bound of the time that anybody can make
-/// somebody else's checker spend, in the order of a minute.
-pub const MAX_WORK: u64 = 1 << 28;
+/// somebody else's checker spend, in the order of ten seconds.
+pub const MAX_WORK: u64 = 1 << 26;
 
 /// Parses and checks the canonical texts of an entry and its certificate.
 pub fn check_texts(entry: &str, certificate: &str) -> Result<Certified, Rejection> {
@@ -36,9 +36,10 @@ pub fn check(entry: Entry, certificate: &Certificate) -> Result<Certified, Rejec
     if ranges.len() != entry.program.ops().len() {
         return Err(Rejection::Claim(format!("{} ranges for {} operations", ranges.len(), entry.program.ops().len())));
     }
-    let (mut output, mut work) = (None, 0u64);
+    let (mut output, mut rounding, mut work) = (None, IBig::ZERO, 0u64);
     for piece in &certificate.pieces {
-        let examination = check_piece(&entry, piece, ranges)?;
+        let (examination, parts) = check_piece(&entry, piece, ranges)?;
+        rounding = larger(rounding, parts.rounding);
         work += examination.work();
         if work > MAX_WORK {
             return Err(Rejection::Work { limit: MAX_WORK, low: piece.low });
@@ -54,7 +55,8 @@ pub fn check(entry: Entry, certificate: &Certificate) -> Result<Certified, Rejec
         return Err(Rejection::Claim("the output has no range".into()));
     };
     let witness = certificate.witness.error;
-    let rounding = certificate.pieces.iter().map(|piece| piece.rounding.to_rational()).max().unwrap_or(RBig::ZERO);
+    let unit = IBig::ONE << (usize::from(entry.program.output().1.bits()) + FRACTION);
+    let rounding = RBig::from(rounding) / RBig::from(unit);
     Ok(Certified { entry, digest, output_low, output_high, witness, rounding })
 }
 
@@ -100,7 +102,11 @@ fn check_tiling(claim: &Claim, pieces: &[PieceProof]) -> Result<(), Rejection> {
     if expected == end { Ok(()) } else { Err(Rejection::Tiling { expected: end, found: expected }) }
 }
 
-fn check_piece(entry: &Entry, piece: &PieceProof, stated: &[Option<(i128, i128)>]) -> Result<Examination, Rejection> {
+fn check_piece(
+    entry: &Entry,
+    piece: &PieceProof,
+    stated: &[Option<(i128, i128)>],
+) -> Result<(Examination, Parts), Rejection> {
     let examination = Examination::new(entry, piece.low, piece.high, piece.degree, piece.tail)?;
     examination.fits(&entry.claim)?;
     let parts = examination.parts();
@@ -129,7 +135,7 @@ fn check_piece(entry: &Entry, piece: &PieceProof, stated: &[Option<(i128, i128)>
             });
         }
     }
-    Ok(examination)
+    Ok((examination, parts))
 }
 
 /// Replays the witness with the one evaluator and compares with the function's enclosure at that point:

@@ -47,7 +47,7 @@ pub fn exponential(argument: &IBig, scale: usize) -> Option<Ball> {
     // e^x < 2^(1.5·2^growth), and each squaring doubles the relative error.
     let guard = 2 * halvings + 32 + 3 * (1usize << growth);
     let working = scale + guard;
-    let y = IBig::from(argument << (guard - halvings));
+    let y = argument << (guard - halvings);
     let mut term = IBig::ONE << working;
     let mut sum = term.clone();
     let mut count = 0usize;
@@ -110,7 +110,7 @@ pub fn gaussian_integral(end: &IBig, scale: usize, numerator: i64, denominator: 
     }
     let guard = 64 + 2 * exponent_bound as usize;
     let working = scale + guard;
-    let c = IBig::from(&magnitude << guard);
+    let c = &magnitude << guard;
     let square = shift_floor(&(&c * &c), working);
     let rate = |value: &IBig| crate::integer::divide_floor(&(value * IBig::from(numerator)), &IBig::from(denominator));
     let exponent = rate(&square);

@@ -71,7 +71,7 @@ impl Examination {
         let reference = enclosure(entry, low, high, degree, use_tail)?;
         let square = (u64::from(degree) + 2).pow(2);
         // The enclosure of f, then three ranges with subdivisions of every output's error.
-        let work = walk.work + 4096 + 64 * square + 96 * square * walk.outputs.len() as u64;
+        let work = walk.work + 1024 + 8 * square + 32 * square * walk.outputs.len() as u64;
         Ok(Examination { low, high, degree, output_scale, outputs: walk.outputs, reference, ranges: walk.ranges, work })
     }
 

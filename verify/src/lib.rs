@@ -5,14 +5,15 @@
 //! thread and no search here. What is trusted: this crate, the `catalogs` modules it imports (ring, lemma, program,
 //! evaluator, function definitions, text), the integers of `dashu`, BLAKE3, and the compiler.
 //!
-//! Reading order: [`reference`], [`tail`], [`constants`] (the function); [`polynomial`], [`model`], [`walk`] (the
-//! program); [`examine`], [`certificate`], `check`.
+//! Reading order: [`mod@reference`], [`tail`], [`constants`] (the function); [`polynomial`], [`model`], [`walk`] (the
+//! program); [`examine`], [`certificate`], `check`; then [`compose`].
 
 #![forbid(unsafe_code)]
 
 pub mod certificate;
 mod certified;
 mod check;
+pub mod compose;
 pub mod constants;
 pub mod examine;
 mod integer;

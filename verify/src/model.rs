@@ -54,8 +54,8 @@ impl Model {
         let factor = IBig::from(factor);
         self.polynomial = self.polynomial.plus(&other.polynomial, &factor);
         for (index, symbol) in &other.symbols {
-            let sum = self.symbols.get(index).cloned().unwrap_or_default().plus(symbol, &factor);
-            self.symbols.insert(*index, sum);
+            let sum = self.symbols.entry(*index).or_default();
+            *sum = sum.plus(symbol, &factor);
         }
         self.remainder += &other.remainder * absolute(&factor);
     }
@@ -71,8 +71,8 @@ impl Model {
             for (index, symbol) in &bearer.symbols {
                 let (influence, dropped) = carrier.polynomial.product(symbol, FRACTION, SYMBOL_DEGREE);
                 remainder += dropped;
-                let sum = symbols.get(index).cloned().unwrap_or_default().plus(&influence, &IBig::ONE);
-                symbols.insert(*index, sum);
+                let sum = symbols.entry(*index).or_default();
+                *sum = sum.plus(&influence, &IBig::ONE);
             }
         }
         let (p, q) = (self.polynomial.magnitude(), other.polynomial.magnitude());

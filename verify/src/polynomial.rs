@@ -3,7 +3,7 @@
 //! Sums and products with integers are exact. A product of two polynomials drops its bits below 2^−W and, beyond a
 //! degree, its high terms; what is dropped is returned as a bound of the absolute error over [−1, 1].
 
-use crate::integer::{IBig, absolute, divide_floor, larger, shift_floor};
+use crate::integer::{IBig, absolute, divide_floor, larger, shift_ceil, shift_floor};
 
 /// Σ cₖ·tᵏ; the empty list is zero.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -38,7 +38,13 @@ impl Polynomial {
     /// p + factor·q.
     pub fn plus(&self, other: &Polynomial, factor: &IBig) -> Polynomial {
         let length = self.0.len().max(other.0.len());
-        Polynomial((0..length).map(|k| self.coefficient(k) + other.coefficient(k) * factor).collect())
+        let sum = |k: usize| match (self.0.get(k), other.0.get(k)) {
+            (Some(a), Some(b)) => a + b * factor,
+            (Some(a), None) => a.clone(),
+            (None, Some(b)) => b * factor,
+            (None, None) => IBig::ZERO,
+        };
+        Polynomial((0..length).map(sum).collect())
     }
 
     /// factor·p.
@@ -51,12 +57,11 @@ impl Polynomial {
         Polynomial(self.0.iter().enumerate().skip(1).map(|(k, c)| c * IBig::from(k)).collect())
     }
 
-    /// p / 2^bits with floored coefficients, and the bound of the error: one unit for each coefficient that is not
-    /// a multiple of 2^bits.
+    /// p / 2^bits with floored coefficients, and the bound of the error: one unit for each that is not exact, so that
+    /// what is exact stays so.
     pub fn shifted(&self, bits: usize) -> (Polynomial, IBig) {
-        let floors: Vec<IBig> = self.0.iter().map(|c| shift_floor(c, bits)).collect();
-        let inexact = floors.iter().zip(&self.0).filter(|(floor, c)| *floor << bits != **c).count();
-        (Polynomial(floors), IBig::from(inexact))
+        let inexact = self.0.iter().filter(|c| c.trailing_zeros().is_some_and(|zeros| zeros < bits)).count();
+        (Polynomial(self.0.iter().map(|c| shift_floor(c, bits)).collect()), IBig::from(inexact))
     }
 
     /// p·q at scale 2^−`scale` up to `degree`, and a bound of what was dropped.
@@ -73,7 +78,7 @@ impl Polynomial {
         let mut dropped = IBig::ZERO;
         if full.len() > degree + 1 {
             dropped = full[degree + 1..].iter().map(absolute).sum::<IBig>();
-            dropped = shift_floor(&dropped, scale) + IBig::ONE;
+            dropped = shift_ceil(&dropped, scale);
             full.truncate(degree + 1);
         }
         let (product, rounding) = Polynomial(full).shifted(scale);
@@ -101,32 +106,32 @@ impl Polynomial {
         if degree == 0 {
             return self.coefficient(0);
         }
-        let bernstein = Polynomial(self.0[..=degree].to_vec()).bernstein();
+        let bernstein = bernstein(&self.0[..=degree]);
         // Every halving multiplies by 2^degree instead of dividing, so that it is exact.
         let spare = degree * halvings;
         let scaled: Vec<IBig> = bernstein.into_iter().map(|b| b << spare).collect();
         let mut attained = larger(scaled[0].clone(), scaled[degree].clone());
         let bound = bound_above(scaled, halvings, degree, &mut attained);
-        crate::integer::shift_ceil(&bound, spare) + IBig::from(degree + 1)
+        shift_ceil(&bound, spare) + IBig::from(degree + 1)
     }
+}
 
-    /// Bernstein coefficients of p on [−1, 1], each too small by less than degree + 1.
-    fn bernstein(&self) -> Vec<IBig> {
-        let degree = self.0.len() - 1;
-        // p(2u − 1) by Horner, exact.
-        let mut shifted = vec![IBig::ZERO; degree + 1];
-        for c in self.0.iter().rev() {
-            for k in (0..=degree).rev() {
-                let below = if k > 0 { &shifted[k - 1] << 1usize } else { IBig::ZERO };
-                shifted[k] = below - &shifted[k];
-            }
-            shifted[0] += c;
+/// Bernstein coefficients on [−1, 1] of Σ cₖ·tᵏ, each too small by less than degree + 1.
+fn bernstein(coefficients: &[IBig]) -> Vec<IBig> {
+    let degree = coefficients.len() - 1;
+    // p(2u − 1) by Horner, exact.
+    let mut shifted = vec![IBig::ZERO; degree + 1];
+    for c in coefficients.iter().rev() {
+        for k in (0..=degree).rev() {
+            let below = if k > 0 { &shifted[k - 1] << 1usize } else { IBig::ZERO };
+            shifted[k] = below - &shifted[k];
         }
-        let choose = binomials(degree);
-        (0..=degree)
-            .map(|i| (0..=i).map(|k| divide_floor(&(&choose[i][k] * &shifted[k]), &choose[degree][k])).sum())
-            .collect()
+        shifted[0] += c;
     }
+    let choose = binomials(degree);
+    (0..=degree)
+        .map(|i| (0..=i).map(|k| divide_floor(&(&choose[i][k] * &shifted[k]), &choose[degree][k])).sum())
+        .collect()
 }
 
 /// Pascal's triangle up to row n.
@@ -203,6 +208,17 @@ mod tests {
             let spread = (most - least).abs() + 1.0;
             assert!(least - low <= 0.01 * spread + 20.0 && high - most <= 0.01 * spread + 20.0, "{case:?} is loose");
         }
+    }
+
+    #[test]
+    fn what_is_exact_stays_exact() {
+        let whole = polynomial(&[-5 << 16, 0, 7 << 16]);
+        assert_eq!(whole.shifted(16), (polynomial(&[-5, 0, 7]), IBig::ZERO));
+        assert_eq!(polynomial(&[-1, 1 << 16, 3]).shifted(16).1, IBig::from(2));
+        let (product, error) = whole.product(&polynomial(&[3, -2]), 16, 8);
+        assert_eq!((product, error), (polynomial(&[-15, 10, 21, -14]), IBig::ZERO));
+        assert_eq!(polynomial(&[9, 0, 0]).range(3), (IBig::from(9), IBig::from(9)));
+        assert_eq!(Polynomial::default().range(3), (IBig::ZERO, IBig::ZERO));
     }
 
     #[test]

@@ -233,7 +233,8 @@ mod tests {
             x * (0.5 + density * sum)
         };
         let sigmoid = |x: f64| 1.0 / (1.0 + (-x).exp());
-        let cases: Vec<(Function, f64, f64, Box<dyn Fn(f64) -> f64>)> = vec![
+        type Case = (Function, f64, f64, Box<dyn Fn(f64) -> f64>);
+        let cases: Vec<Case> = vec![
             (Function::Exp, -1.5, -1.0, Box::new(f64::exp)),
             (Function::Exp, -9.5, -9.25, Box::new(f64::exp)),
             (Function::Reciprocal, 900.0, 950.0, Box::new(|x| 1.0 / x)),

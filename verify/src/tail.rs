@@ -27,7 +27,7 @@ pub fn enclose(function: Function, piece: &Piece) -> Result<Reference, Unbounded
     if !left && piece.low <= 0 {
         return Err(Unbounded::Argument);
     }
-    let nearest = IBig::from(if left { -piece.high } else { piece.low });
+    let nearest = if left { -IBig::from(piece.high) } else { IBig::from(piece.low) };
     // |x| at the end of the piece that is nearest to zero, at the piece's scale; the tail is largest there.
     let edge = nearest << (piece.scale - usize::from(piece.input_scale));
     let one = IBig::ONE << piece.scale;
@@ -122,5 +122,6 @@ mod tests {
         assert!(enclose(Function::Silu, &piece(-65535, -60000)).is_err());
         assert!(enclose(Function::Reciprocal, &piece(65536, 100000)).is_err());
         assert!(enclose(Function::Gelu, &piece(-1, 100)).is_err());
+        assert!(enclose(Function::Exp, &piece(i64::MIN, i64::MIN)).is_ok());
     }
 }

@@ -17,7 +17,7 @@ pub const MAX_CASES: usize = 64;
 /// coefficient has at most 224 bits, so only programs that multiply without ever truncating come near.
 pub const MAX_VALUE_BITS: usize = 512;
 /// The most multiplications of coefficients that one piece may cost.
-pub const MAX_PIECE_WORK: u64 = 1 << 26;
+pub const MAX_PIECE_WORK: u64 = 1 << 22;
 
 /// An obligation that could not be proved.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -166,7 +166,7 @@ impl Walker<'_> {
                 (Abstract::Live(zero), _) | (_, Abstract::Live(zero)) if zero.is_zero() => {}
                 (Abstract::Live(left), Abstract::Live(right)) => {
                     let (p, q) = (left.polynomial.0.len(), right.polynomial.0.len());
-                    self.charge(p * right.size() + q * left.size())?;
+                    self.charge((p + 4) * right.size() + (q + 4) * left.size())?;
                     total.add(&left.product(right, self.degree), product.coefficient);
                 }
                 (Abstract::Poisoned(escape), _) | (_, Abstract::Poisoned(escape)) => {

@@ -4,6 +4,8 @@
 //! The function's values come from double precision and from series of this file, not from the checker.
 //! `CHEBYSHARE_FUZZ=n` multiplies the number of programs by n.
 
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use catalogs::evaluate::evaluate;
@@ -82,7 +84,8 @@ fn worst(program: &Program, claim: &Claim, examination: &Examination, random: &m
             for upwards in [false, true] {
                 let mut pusher = Pusher { model, t, upwards, random };
                 let v = evaluate(program, i128::from(x), &mut pusher) as f64 / f64::from(output).exp2();
-                let tolerance = 1e-12 * (1.0 + f.abs() + v.abs());
+                // The reference values above are good to 1e−14 or so, absolutely.
+                let tolerance = 1e-12 * (1.0 + f.abs() + v.abs()) + 1e-14 * relative;
                 let allowed = absolute + relative * f.abs() + tolerance;
                 worst = worst.max((v - f).abs() / allowed);
                 runs += 1;
@@ -181,4 +184,44 @@ fn claims_that_forget_a_part_are_refuted() {
         println!("{name}: refuted after {claims} claims");
         assert!(refuted > 0, "'{name}' was not refuted");
     }
+}
+
+/// The bound that `verify/README.md` derives by hand.
+#[test]
+fn the_bound_redone_by_hand() {
+    use support::build::{OpDraft, sum64};
+    let drafts = [OpDraft::Input, sum64(&[(1, 0, 0)], &[], 0, 17, 16), sum64(&[], &[(1, 0), (1, 1)], 65536, 0, 16)];
+    let claim = support::bases::claim(Function::Exp, Norm::ABSOLUTE, (-256, 0), (-256, 0));
+    let draft = Entry { claim, program: program(Ring::Z64, 16, &drafts) };
+    let (entry, certificate) = support::prove::prove(&draft, &[support::prove::Cut(-256, 8, false)]).unwrap();
+    let bound = entry.claim.bound.to_f64_lossy();
+    assert!((1.526_87e-5..1.526_88e-5).contains(&bound), "{bound}");
+    verify::check(entry, &certificate).unwrap();
+}
+
+/// What a certified entry reports beside its claim is proved, not stated.
+#[test]
+fn failures_and_ranges_are_recomputed() {
+    use catalogs::{Failure, Lemma};
+    use dashu::rational::RBig;
+    use support::build::{OpDraft, SumDraft};
+    let ring = Ring::Z64;
+    let rounding = Rounding::FLOOR_OR_NEXT;
+    let failure = Failure::AtMost(40);
+    let truncation = Lemma::Truncation { ring, target: ring, shift: 16, window: Some(60), rounding, failure };
+    let times = |value: u16| {
+        let linear = vec![(65536, value)];
+        let truncation = Some(truncation);
+        OpDraft::Sum(SumDraft { ring, products: vec![], linear, constant: 0, truncation, scale: 16 })
+    };
+    let program = program(ring, 16, &[OpDraft::Input, times(0), times(1)]);
+    let draft = Entry { claim: support::bases::claim(Function::Relu, Norm::ABSOLUTE, (5, 90), (5, 90)), program };
+    let (entry, mut certificate) = support::prove::prove(&draft, &[support::prove::Cut(5, 2, false)]).unwrap();
+    certificate.ranges[2] = Some((-1_000_000, i128::MAX));
+    let unit = certificate.pieces[0].rounding.to_rational();
+    certificate.pieces[0].rounding = Decimal::ONE;
+    let certified = verify::check(entry, &certificate).unwrap();
+    assert_eq!(certified.failure(), RBig::ONE / RBig::from(1u64 << 39));
+    assert_eq!(certified.output_range(), (4, 92));
+    assert!(*certified.rounding_part() <= unit);
 }

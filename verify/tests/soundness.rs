@@ -6,6 +6,8 @@
 //!
 //! `CHEBYSHARE_FUZZ=n` multiplies the number of programs by n.
 
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use catalogs::evaluate::evaluate_into;

@@ -2,6 +2,7 @@
 
 #![allow(dead_code)]
 
+pub mod bases;
 pub mod build;
 pub mod prove;
 pub mod random_program;

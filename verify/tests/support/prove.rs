@@ -11,14 +11,14 @@ use verify::{Certificate, PieceProof, Rejection, Witness};
 #[derive(Clone, Copy, Debug)]
 pub struct Cut(pub i64, pub u8, pub bool);
 
-/// The least bound, to two digits in a thousand, that `examination` accepts for `claim`'s norm.
+/// The least bound, to nine digits, that `examination` accepts for `claim`'s norm.
 pub fn least_bound(examination: &Examination, claim: &Claim) -> Option<Decimal> {
     let accepts = |bound: Decimal| examination.fits(&Claim { bound, ..claim.clone() }).is_ok();
     if accepts(Decimal::ZERO) {
         return Some(Decimal::ZERO);
     }
-    let exponent = (-30..30).find(|exponent| accepts(Decimal::new(1000, *exponent).unwrap()))?;
-    let (mut low, mut high) = (100i128, 1000i128);
+    let exponent = (-40..30).find(|exponent| accepts(Decimal::new(1_000_000_000, *exponent).unwrap()))?;
+    let (mut low, mut high) = (100_000_000i128, 1_000_000_000i128);
     while high - low > 1 {
         let middle = (low + high) / 2;
         if accepts(Decimal::new(middle, exponent).unwrap()) { high = middle } else { low = middle }

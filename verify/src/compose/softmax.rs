@@ -1,0 +1,147 @@
+//! Softmax of a row of n logits.
+//!
+//! Lowering: m = max x exactly; d_i = x_i − m, exact integers; ê_i the exp entry at d_i; S = Σ ê_i, exact; ŝ the
+//! reciprocal entry at S; y_i = ê_i·ŝ, truncated once.
+//!
+//! Derivation. E_i = e^{d_i} ≤ 1, T = ΣE_i ≥ 1 (one d is 0), p_i = E_i/T, ê_i = E_i + δ_i with |δ_i| ≤ a + r·E_i.
+//! 1. |S − T| ≤ na + rT, so S ≥ T(1 − r) − na ≥ T·D with D = 1 − na − r, as T ≥ 1; and S ≤ n(1 + a + r), as T ≤ n.
+//! 2. q_i = ê_i/S: q_i − p_i = (ê_i·T − E_i·S)/(S·T) = (δ_i − p_i·Σδ_j)/S = ((1 − p_i)δ_i − p_i·Σ_{j≠i}δ_j)/S, hence
+//!    |q_i − p_i| ≤ [(1 − p_i)(a + rE_i) + p_i((n−1)a + r(T − E_i))]/S = [a(1 + (n−2)p_i) + 2rT·p_i(1 − p_i)]/S
+//!    ≤ [a(1 + (n−2)p_i) + 2r·p_i(1 − p_i)]/D, by T/S ≤ 1/D and 1/S ≤ 1/D.
+//! 3. |S·ŝ − 1| ≤ ρ: ê_i·ŝ = q_i·(S·ŝ), so |ê_i·ŝ − q_i| ≤ ρ|q_i| ≤ ρp_i + ρ|q_i − p_i|.
+//! 4. With the last rounding u: |y_i − p_i| ≤ g(p_i) + u, g(p) = K[a(1 + (n−2)p) + 2rp(1 − p)] + ρp, K = (1+ρ)/D.
+//!    g is concave on [0, 1]: its maximum is at a end or where g' = 0, all rational.
+//! 5. Summed over i, with Σp_i = 1 and Σp_i² ≥ 1/n: Σ|ê_i·ŝ − p_i| ≤ K[2(n−1)a + 2r(1 − 1/n)] + ρ.
+//!
+//! Nothing here needs ê_i ≥ 0. A reciprocal entry with |ŝ − 1/S| ≤ α + β/S has ρ = β + α·n(1 + a + r).
+
+use super::{SideCondition, Truncated, covers};
+use crate::Certified;
+use catalogs::{Function, Lemma, Scale};
+use dashu::rational::RBig;
+
+/// The errors that enter a softmax.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SoftmaxErrors {
+    /// The length of the row.
+    pub n: u32,
+    /// a: the constant part of the exponential's error.
+    pub exp_absolute: RBig,
+    /// r: the part proportional to the exponential.
+    pub exp_relative: RBig,
+    /// α: the constant part of the reciprocal's error.
+    pub reciprocal_absolute: RBig,
+    /// β: the part proportional to the reciprocal.
+    pub reciprocal_relative: RBig,
+    /// u: the last rounding, in real units.
+    pub rounding: RBig,
+}
+
+/// Proved bounds of a softmax.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SoftmaxBound {
+    /// |y_i − p_i| of every element.
+    pub element: RBig,
+    /// Σ|y_i − p_i| over the row.
+    pub sum: RBig,
+    /// Σ|ê_i·ŝ − p_i| over the row, before the last rounding: attention that computes ŝ·Σ ê_i·V_i is off by at most
+    /// max|V| times this, and its own rounding.
+    pub sum_unrounded: RBig,
+    /// The least and the greatest sum of exponentials: where the reciprocal must be certified.
+    pub denominator: (RBig, RBig),
+    /// The largest |ê_i·ŝ|, before the last rounding.
+    pub largest: RBig,
+}
+
+/// The bound from plain errors; see the derivation above.
+pub fn softmax_bound(errors: &SoftmaxErrors) -> Result<SoftmaxBound, SideCondition> {
+    let SoftmaxErrors { n, exp_absolute: a, exp_relative: r, .. } = errors;
+    let negative = |value: &RBig| *value < RBig::ZERO;
+    let all = [a, r, &errors.reciprocal_absolute, &errors.reciprocal_relative, &errors.rounding];
+    if *n == 0 || all.into_iter().any(negative) {
+        return Err(SideCondition::Parameter(
+            "a softmax needs a row that is not empty, and errors that are not negative",
+        ));
+    }
+    let (one, two, length) = (RBig::ONE, RBig::from(2), RBig::from(*n));
+    let least = &one - &length * a - r;
+    if least <= RBig::ZERO {
+        return Err(SideCondition::Denominator(*n));
+    }
+    let greatest = &length * (&one + a + r);
+    let rho = &errors.reciprocal_relative + &errors.reciprocal_absolute * &greatest;
+    let factor = (&one + &rho) / &least;
+    // g(p) = constant + linear·p − square·p².
+    let constant = &factor * a;
+    let linear = &factor * (a * (&length - &two) + &two * r) + &rho;
+    let square = &two * r * &factor;
+    let most = if linear <= RBig::ZERO {
+        constant
+    } else if linear >= &two * &square {
+        constant + &linear - &square
+    } else {
+        constant + &linear * &linear / (RBig::from(4) * &square)
+    };
+    let inverse = &one / &length;
+    let sum_unrounded = &factor * &two * (a * (&length - &one) + r * (&one - inverse)) + rho;
+    Ok(SoftmaxBound {
+        element: &most + &errors.rounding,
+        sum: &sum_unrounded + &length * &errors.rounding,
+        sum_unrounded,
+        denominator: (least, greatest),
+        largest: one + most,
+    })
+}
+
+/// How a softmax is lowered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SoftmaxLowering {
+    /// The length of the row.
+    pub n: u32,
+    /// The largest difference of two logits of a row, in integers at the exp entry's input scale.
+    pub spread: i64,
+    /// The truncation of ê_i·ŝ.
+    pub last: Lemma,
+    /// The scale of the result.
+    pub scale: Scale,
+}
+
+/// The bound of a softmax that uses these entries.
+pub fn softmax(
+    lowering: &SoftmaxLowering,
+    exp: &Certified,
+    reciprocal: &Certified,
+) -> Result<SoftmaxBound, SideCondition> {
+    if lowering.spread < 0 {
+        return Err(SideCondition::Parameter("a spread of logits is not negative"));
+    }
+    let input = exp.program().input().1.bits();
+    let lowest = RBig::from(-i128::from(lowering.spread)) * super::power_of_two(-i32::from(input));
+    covers(exp, Function::Exp, input, &lowest, &RBig::ZERO)?;
+    let (exp_ring, exp_scale) = exp.program().output();
+    let (reciprocal_ring, reciprocal_scale) = reciprocal.program().output();
+    let wanted = reciprocal.program().input().0;
+    if exp_ring < wanted {
+        return Err(SideCondition::Ring { value: "the sum of exponentials", found: exp_ring, wanted });
+    }
+    let last = Truncated {
+        value: "the product of exponential and reciprocal",
+        lemma: &lowering.last,
+        from: i32::from(exp_scale.bits()) + i32::from(reciprocal_scale.bits()),
+        to: i32::from(lowering.scale.bits()),
+    };
+    last.accepts("an exponential", exp_ring)?;
+    last.accepts("a reciprocal", reciprocal_ring)?;
+    let bound = softmax_bound(&SoftmaxErrors {
+        n: lowering.n,
+        exp_absolute: exp.claim().absolute_part(),
+        exp_relative: exp.claim().relative_part(),
+        reciprocal_absolute: reciprocal.claim().absolute_part(),
+        reciprocal_relative: reciprocal.claim().relative_part(),
+        rounding: last.error()?,
+    })?;
+    // A window lies in its ring, so a sum inside it did not wrap.
+    covers(reciprocal, Function::Reciprocal, exp_scale.bits(), &bound.denominator.0, &bound.denominator.1)?;
+    last.holds(&bound.largest)?;
+    Ok(bound)
+}
