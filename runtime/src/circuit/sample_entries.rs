@@ -69,7 +69,8 @@ pub fn reciprocal() -> Arc<Certified> {
     let make = || {
         let start = (3i128 << SCALE) / 10;
         // y₁ = 2c − c²x, then y·(2 − x·y).
-        let mut ops = vec![Op::Input, sum(&[], &[((-start * start) >> SCALE, 0)], (2 * start) << SCALE, Some(0), SCALE)];
+        let mut ops =
+            vec![Op::Input, sum(&[], &[((-start * start) >> SCALE, 0)], (2 * start) << SCALE, Some(0), SCALE)];
         for _ in 0..6 {
             let y = ops.len() as u16 - 1;
             ops.push(sum(&[(1, 0, y)], &[], 0, Some(0), SCALE));
