@@ -7,7 +7,7 @@
 //! each compiled program that they are uniform.
 //!
 //! Sources: Araki et al. 2016 (multiplication with a share of zero), Mohassel and Rindal 2018 (replicated
-//! truncation, mixed circuits); the fused truncation and the chunked sign are derived in `docs/security-rss3.md`.
+//! truncation, mixed circuits); the fused truncation and the chunked sign are derived in `SECURITY.md`.
 
 pub mod compile;
 mod sign;
