@@ -198,7 +198,7 @@ impl Shape for Middle {
         let fitted_window = Window { low: -reach, high: reach };
         let mut designs = Vec::new();
         for internal in (10..=30).step_by(2) {
-            for guard in [6, 10, 14] {
+            for guard in [4, 8, 12, 16] {
                 let scales = Scales { internal, computed: 2 * internal + guard };
                 if let Ok(program) = self.program(goal, &fitted.coefficients, scales) {
                     let parameters = format!("{} internal {internal} guard {guard}", self.describe());
