@@ -64,7 +64,7 @@ pub fn shapes(goal: &Goal, accuracy: f64) -> Vec<Middle> {
         return Vec::new();
     }
     let scale = goal.input.scale.bits();
-    let drops = (3..=7).rev().filter_map(|bits| scale.checked_sub(bits));
+    let drops = [6, 4, 3].into_iter().filter_map(|bits| scale.checked_sub(bits));
     let drops: Vec<u8> = drops.filter(|dropped| band_width(*dropped) < i128::from(edge) / 8).collect();
     let reach = goal.real_f64(edge);
     let part = |x: f64| {

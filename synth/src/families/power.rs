@@ -37,7 +37,7 @@ pub fn shapes(goal: &Goal, accuracy: f64) -> Vec<Power> {
     }
     let scale = goal.input.scale.bits();
     let drops: Vec<u8> = match edge {
-        Some(_) => (3..=6).rev().filter_map(|bits| scale.checked_sub(bits)).collect(),
+        Some(_) => [6, 3].into_iter().filter_map(|bits| scale.checked_sub(bits)).collect(),
         None => vec![0],
     };
     let mut shapes = Vec::new();

@@ -24,8 +24,10 @@ const CHUNK: usize = 24;
 /// Programs that are certified at once, and how often.
 const WAVE: usize = 6;
 const WAVES: usize = 4;
+/// Designs are still tried if they are expected to miss the accuracy by this factor: expectations may be too high.
+const OPTIMISM: f64 = 1.02;
 /// A candidate is not certified if another one costs no more and errs at most this much more.
-const INDIFFERENCE: f64 = 1.25;
+const INDIFFERENCE: f64 = 1.1;
 
 /// A certified program.
 #[derive(Clone, Debug)]
@@ -206,6 +208,10 @@ fn measure(goal: &Goal, model: &dyn Model, shape: &dyn Shape, samples: &Samples)
             best = Some((estimate, name(&design.parameters)));
         }
         if estimate <= accuracy {
+            let estimate = estimate.max(samples.expected_error(&design.program));
+            if estimate > accuracy * OPTIMISM {
+                continue;
+            }
             let cost = cost(&design.program, model);
             promising.push(Candidate { design, estimate, cost });
         }
@@ -227,7 +233,7 @@ fn measure(goal: &Goal, model: &dyn Model, shape: &dyn Shape, samples: &Samples)
     for candidate in &mut promising {
         candidate.estimate = candidate.estimate.max(certify::survey(&request(goal, &candidate.design)));
     }
-    promising.retain(|candidate| candidate.estimate <= accuracy);
+    promising.retain(|candidate| candidate.estimate <= accuracy * OPTIMISM);
     Measured { promising, best }
 }
 
