@@ -1,6 +1,8 @@
 //! The shipped catalog: every entry is proved again from its files, is as tight as the project promises, and the
 //! entries that a user relies on reach their figures.
 
+#![allow(clippy::unwrap_used)]
+
 use catalogs::protocol::{Model, Operation, cost, rss3::Rss3};
 use catalogs::{Catalog, Entry, Function, Window};
 use rug::Float;

@@ -111,6 +111,13 @@ pub fn certify(request: &Request, effort: &Effort) -> Result<Proved, Failure> {
     finish(request, &sections, attempt)
 }
 
+/// A lower bound of the program's error in the request's norm, from inputs at and between the program's seams: what
+/// [`certify`] begins with, in a few milliseconds.
+pub fn survey(request: &Request) -> f64 {
+    let draft = draft_entry(request, Decimal::ONE);
+    witness::survey(&draft, &cuts::seams(&draft).starts).error
+}
+
 fn give_up(attempt: &Attempt, effort: &Effort) -> Result<(), Failure> {
     match effort.bound_max {
         Some(bound) if attempt.error > bound => Err(Failure::TooLarge(attempt.error)),

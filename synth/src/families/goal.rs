@@ -82,7 +82,7 @@ impl Goal {
     /// tail is not needed, `None` if there is no tail or it never gets so good.
     pub fn tail_edge(&self, right: bool, accuracy: f64) -> Option<i64> {
         let end = if right { self.window.high } else { self.window.low };
-        let Some((constant, slope)) = self.tail(right) else { return None };
+        let (constant, slope) = self.tail(right)?;
         let good = |input: i64| {
             let x = self.real_f64(input);
             let value = self.value(x);

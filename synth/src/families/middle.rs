@@ -64,7 +64,7 @@ pub fn shapes(goal: &Goal, accuracy: f64) -> Vec<Middle> {
         return Vec::new();
     }
     let scale = goal.input.scale.bits();
-    let drops = (3..=7).rev().filter_map(|bits| scale.checked_sub(bits));
+    let drops = [6, 4, 3].into_iter().filter_map(|bits| scale.checked_sub(bits));
     let drops: Vec<u8> = drops.filter(|dropped| band_width(*dropped) < i128::from(edge) / 8).collect();
     let reach = goal.real_f64(edge);
     let part = |x: f64| {
@@ -198,7 +198,7 @@ impl Shape for Middle {
         let fitted_window = Window { low: -reach, high: reach };
         let mut designs = Vec::new();
         for internal in (10..=30).step_by(2) {
-            for guard in [6, 10, 14] {
+            for guard in [4, 8, 12, 16] {
                 let scales = Scales { internal, computed: 2 * internal + guard };
                 if let Ok(program) = self.program(goal, &fitted.coefficients, scales) {
                     let parameters = format!("{} internal {internal} guard {guard}", self.describe());

@@ -37,7 +37,7 @@ pub fn shapes(goal: &Goal, accuracy: f64) -> Vec<Power> {
     }
     let scale = goal.input.scale.bits();
     let drops: Vec<u8> = match edge {
-        Some(_) => (3..=6).rev().filter_map(|bits| scale.checked_sub(bits)).collect(),
+        Some(_) => [6, 3].into_iter().filter_map(|bits| scale.checked_sub(bits)).collect(),
         None => vec![0],
     };
     let mut shapes = Vec::new();
@@ -146,7 +146,7 @@ impl Shape for Power {
         let window = Window { low: self.lowest(goal), high: goal.window.high };
         let mut designs = Vec::new();
         for internal in (12..=30).step_by(2) {
-            for guard in [6, 10, 14] {
+            for guard in [2, 6, 10, 14] {
                 let scales = Scales { internal, computed: 2 * internal + guard };
                 if let Ok(program) = self.program(goal, &fitted.coefficients, scales) {
                     let parameters = format!("{} internal {internal} guard {guard}", self.describe());

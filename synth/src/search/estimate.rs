@@ -3,11 +3,13 @@
 
 use crate::families::Goal;
 use catalogs::evaluate::evaluate_into;
-use catalogs::{Adversary, Function, Program, Ring, Rounding, ValueId};
+use catalogs::{Adversary, Function, Op, Program, Ring, Rounding, ValueId};
 use rug::Float;
 
 /// Inputs where the function bends.
 const DENSE: i64 = 400;
+/// Neighbouring inputs over which the influence of a rounding is averaged.
+const GROUP: usize = 16;
 /// Inputs over the whole window.
 const COARSE: i64 = 48;
 
@@ -83,5 +85,49 @@ impl Samples {
             }
         }
         worst
+    }
+
+    /// About the error that certification will find: around every group of neighbouring inputs the error of the
+    /// program between its two extreme roundings, plus what each rounding does by itself. Not a bound in any
+    /// direction, but near enough to sort by.
+    pub fn expected_error(&self, program: &Program) -> f64 {
+        let is_truncated = |op: &Op| matches!(op, Op::Sum(sum) if sum.truncation.is_some());
+        let truncations: Vec<usize> =
+            program.ops().iter().enumerate().filter(|(_, op)| is_truncated(op)).map(|(index, _)| index).collect();
+        let mut values = Vec::new();
+        let mut output = |input: i64, adversary: &mut dyn Adversary| {
+            evaluate_into(program, i128::from(input), adversary, &mut values);
+            values.last().copied().unwrap_or(0) as f64
+        };
+        let mut worst = 0.0f64;
+        for group in self.0.chunks(GROUP) {
+            let (mut middle, mut rounding) = (0.0f64, 0.0);
+            for sample in group {
+                let low = output(sample.input, &mut Uniform { high: false, flip: false });
+                let high = output(sample.input, &mut Uniform { high: true, flip: false });
+                middle = middle.max(((low + high) / 2.0 - sample.exact).abs() / sample.weight);
+                for truncation in &truncations {
+                    let pushed = output(sample.input, &mut One(*truncation));
+                    rounding += (pushed - low).abs() / sample.weight / group.len() as f64;
+                }
+            }
+            worst = worst.max(middle + rounding);
+        }
+        worst
+    }
+}
+
+/// Rounds up at one operation only.
+struct One(usize);
+
+impl Adversary for One {
+    fn rounding(&mut self, op: ValueId, _: i128, rounding: Rounding) -> i8 {
+        if op.index() == self.0 { rounding.high } else { rounding.low }
+    }
+    fn outside(&mut self, _: ValueId, operand: i128, _: Ring) -> i128 {
+        operand
+    }
+    fn band(&mut self, _: ValueId, _: i128, exact: bool) -> bool {
+        exact
     }
 }
