@@ -4,7 +4,7 @@
 //! used in any later one, and the builder stores and loads it, giving slots only to words that live between stages.
 //!
 //! What can be sent is a type: [`Masked`] is made from a [`Fresh`] draw and consumes it, so no draw masks twice and
-//! nothing goes out unmasked. The types do not see who receives it or what else was sent; [`super::check`] does.
+//! nothing goes out unmasked. The types do not see who receives it or what else was sent; [`mod@super::check`] does.
 
 use super::{Draw, DrawName, Field, Instruction, Kernel, Pair, Party, Register, Slot};
 use catalogs::protocol::Role;

@@ -5,7 +5,7 @@
 //! stores and sends results. A [`Party`] is the list of kernels of one role, one per round and one after the last.
 //!
 //! Establishes: an instruction set small enough that one back end interprets it, another prints it as one fused
-//! kernel, and [`check`] can prove what matters about it: every message is, for its receiver, a fresh uniform
+//! kernel, and [`mod@check`] can prove what matters about it: every message is, for its receiver, a fresh uniform
 //! word. [`builder`] writes kernels whose sends carry [`builder::Masked`] values; [`check::check`] trusts nothing of
 //! that and is the only way to a [`check::CheckedParty`], which is the only thing that a back end executes.
 

@@ -1,7 +1,7 @@
 //! Products of matrices modulo 2^64.
 //!
-//! A right factor is packed once (weights do not change) into panels of [`PANEL`] columns, so that the inner loop reads
-//! it in order: `panel[k·PANEL + column]`. A product walks over panels, blocks of at most [`DEPTH`] rows of the right
+//! A right factor is packed once (weights do not change) into panels of 16 columns, so that the inner loop reads
+//! it in order: `panel[16·k + column]`. A product walks over panels, blocks of at most 2048 rows of the right
 //! factor so that a block stays in the second-level cache, and tiles of a few rows of the left factor whose results
 //! stay in registers. The tile is written three times, for AVX-512, AVX2 and any processor, and chosen at run time;
 //! all are exact, so they agree bit for bit.
@@ -121,8 +121,10 @@ fn multiply_add_by(
                 let tall = tile::ROWS.min(rows - row);
                 let mut sums = [[0u64; PANEL]; tile::ROWS];
                 let left = |index: usize| &left[(row + index) * depth + begin..(row + index) * depth + end];
-                if tall == tile::ROWS {
-                    tile::multiply(instructions, std::array::from_fn(left), block, &mut sums);
+                if tall > 2 {
+                    // A last tile that is not full repeats its last row, which is cheaper than row by row.
+                    let padded = |index: usize| left(index.min(tall - 1));
+                    tile::multiply(instructions, std::array::from_fn(padded), block, &mut sums);
                 } else {
                     for (index, sums) in sums.iter_mut().enumerate().take(tall) {
                         tile::multiply_row(instructions, left(index), block, sums);
