@@ -92,7 +92,7 @@ fn worst_error(graph: &Graph, choices: &BTreeMap<graph::NodeId, Choice>, amplitu
     schedule(&lowered.circuit, &Rss3).unwrap();
     let shape = &graph.node(graph.inputs()[0].1).shape;
     let input = Tensor::new(shape.clone(), numbers(shape.iter().product(), amplitude)).unwrap();
-    let expected = reference::run(graph, &[input.clone()], &mut |_, _| {}).unwrap();
+    let expected = reference::run(graph, std::slice::from_ref(&input), &mut |_, _| {}).unwrap();
     let inputs = lowered.encode_inputs(&[input]).unwrap();
     let mut worst = 0.0f64;
     for mode in [RoundingMode::Seed(3), RoundingMode::AllLow, RoundingMode::AllHigh] {
