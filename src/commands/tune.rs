@@ -41,7 +41,7 @@ pub struct Tune {
     #[arg(long, value_name = "LOW,HIGH", allow_hyphen_values = true)]
     input_range: Option<String>,
     /// Calibration inputs that are simulated bit for bit.
-    #[arg(long, default_value_t = 60)]
+    #[arg(long, default_value_t = 240)]
     simulate: usize,
     /// The plan's file. The model's public structure is written beside it.
     #[arg(long, value_name = "PLAN.toml")]
@@ -102,7 +102,7 @@ impl Tune {
             min_agreement: 0.995,
             batch: 60,
             input_range: None,
-            simulate: 60,
+            simulate: 240,
             out: out.to_owned(),
         }
     }
