@@ -25,7 +25,7 @@ const CHUNK: usize = 24;
 const WAVE: usize = 6;
 const WAVES: usize = 4;
 /// Designs are still tried if they are expected to miss the accuracy by this factor: expectations may be too high.
-const OPTIMISM: f64 = 1.02;
+const OPTIMISM: f64 = 1.12;
 /// A candidate is not certified if another one costs no more and errs at most this much more.
 const INDIFFERENCE: f64 = 1.1;
 
