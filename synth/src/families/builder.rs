@@ -176,7 +176,7 @@ impl Builder {
         Ok(Wire { id, scale })
     }
 
-    /// [value < threshold] for a value whose integer lies in [`low`, `high`]: bit width−1 of value − threshold.
+    /// The bit value < threshold, for a value whose integer lies in [`low`, `high`]: bit width−1 of value − threshold.
     ///
     /// The width is the least that holds value − threshold over the whole range. With `dropped` bits, the bit may be
     /// 1 up to 2^dropped − 2 units above the threshold.

@@ -128,7 +128,7 @@ pub fn front(goal: &Goal, model: &dyn Model, progress: &mut dyn FnMut(Progress))
     search(goal, model, &|_| true, WAVES, progress)
 }
 
-/// As [`front`], certifying at most `waves` times [`WAVE`] programs: the first wave holds the cheapest ones.
+/// As [`front`], certifying at most `waves` batches of programs: the first wave holds the cheapest ones.
 pub fn front_within(
     goal: &Goal,
     model: &dyn Model,
