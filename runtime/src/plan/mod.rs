@@ -14,7 +14,7 @@ pub use file::{
 
 use crate::circuit::lower::{Centre, Choice, Formats, Lowered, Ownership, lower};
 use crate::circuit::{self, Party, Schedule, Weights};
-use crate::graph::{self, Graph, SiteKind, Tensor};
+use crate::graph::{self, Graph, Tensor};
 use crate::transport::HEADER_BYTES;
 use catalogs::digest::Tag;
 use catalogs::protocol::rss3::Rss3;
@@ -255,11 +255,6 @@ impl ChoiceRecord {
             ChoiceRecord::Maximum { relu } => Choice::Maximum { relu: entry(relu)? },
         })
     }
-}
-
-/// The kinds of choices that serve a kind of site, for messages.
-pub fn describe(kind: SiteKind) -> &'static str {
-    kind.name()
 }
 
 /// A node of the model's graph, by the number that plans use.

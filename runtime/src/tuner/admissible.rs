@@ -48,7 +48,7 @@ pub fn find(
     let entries = certified_entries(request);
     let sites = single.sites();
     let options: Vec<Vec<(Choice, ChoiceRecord, f64)>> =
-        sites.iter().map(|site| options(single, site, &entries, formats)).collect::<Result<_, _>>()?;
+        sites.iter().map(|site| options(site, &entries, formats)).collect::<Result<_, _>>()?;
     let mut baseline: BTreeMap<NodeId, Choice> = BTreeMap::new();
     for (site, options) in sites.iter().zip(&options) {
         let widest = options.iter().max_by_key(|(choice, _, _)| width(choice));
@@ -163,12 +163,7 @@ fn function(kind: SiteKind) -> Option<catalogs::Function> {
 }
 
 /// Choices whose formats fit, with their certified errors.
-fn options(
-    graph: &Graph,
-    site: &Site,
-    entries: &[Named],
-    formats: Formats,
-) -> Result<Vec<(Choice, ChoiceRecord, f64)>, Error> {
+fn options(site: &Site, entries: &[Named], formats: Formats) -> Result<Vec<(Choice, ChoiceRecord, f64)>, Error> {
     let activation = formats.activation();
     let of =
         |function: catalogs::Function| entries.iter().filter(move |named| named.certified.claim().function == function);
@@ -233,7 +228,6 @@ fn options(
             }
         }
     }
-    let _ = graph;
     Ok(options)
 }
 
