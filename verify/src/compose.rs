@@ -8,7 +8,7 @@ mod layer_norm;
 mod softmax;
 
 pub use layer_norm::{
-    Affine, Average, LayerNormBound, LayerNormErrors, LayerNormLowering, layer_norm, layer_norm_bound,
+    Affine, Average, Centre, LayerNormBound, LayerNormErrors, LayerNormLowering, layer_norm, layer_norm_bound,
 };
 pub use softmax::{SoftmaxBound, SoftmaxErrors, SoftmaxLowering, softmax, softmax_bound};
 

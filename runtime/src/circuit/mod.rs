@@ -3,10 +3,12 @@
 //! [`Circuit`] is protocol-independent and public: shapes, formats, certified entries and public coefficients. It can
 //! only be built valid. [`schedule`](mod@schedule) says in which round every message of a protocol travels and how
 //! many bytes that is; [`ideal`] executes a circuit on clear integers, bit for bit as a protocol may. [`lower`] makes
-//! a circuit from a model's graph and a choice of entries.
+//! a circuit from a model's graph and a choice of entries, [`headroom`] proves that it stays inside every window, and
+//! [`accuracy`] bounds the error of every site.
 //!
 //! Assumes: nothing of the protocol but its lemmas (`catalogs::Lemma`) and its list of messages.
 
+pub mod accuracy;
 mod builder;
 pub mod headroom;
 pub mod ideal;
@@ -141,6 +143,14 @@ pub enum Error {
         high: i128,
         /// log₂ of the window.
         bits: u8,
+    },
+    /// A composite operation whose error cannot be bounded as it was built.
+    #[error("{site}: no bound of its error is proved: {reason}")]
+    Bound {
+        /// The model's node.
+        site: String,
+        /// The condition that fails.
+        reason: verify::compose::SideCondition,
     },
     /// The wrong number of inputs or weights.
     #[error("{what}: {needed} needed, {given} given")]

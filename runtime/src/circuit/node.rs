@@ -339,7 +339,7 @@ pub struct Group {
     pub construction: Construction,
 }
 
-/// What the bound of a composite operation depends on, besides its entries.
+/// What the bound of a composite operation depends on: the nodes whose entries, lemmas and factors enter it.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Construction {
     /// Linear algebra, or an entry applied to every lane.
@@ -350,40 +350,36 @@ pub enum Construction {
     Softmax {
         /// Length of a row.
         row: usize,
-        /// Whether ê is multiplied by the values before ŝ, so that no probability is rounded.
-        normalised_last: bool,
+        /// ê.
+        exp: NodeId,
+        /// ŝ.
+        reciprocal: NodeId,
+        /// ê·ŝ, truncated; none where ê is multiplied by the values before ŝ, so that no probability is rounded.
+        probabilities: Option<NodeId>,
     },
     /// Layer norm of a row x₁ … xₙ; see `lower::normalisation` for the integers.
     Normalisation(Normalisation),
 }
 
-/// The numbers of a layer norm as it was built.
+/// The nodes of a layer norm as it was built.
 ///
-/// c = `centre_gain`·(x − mean) at scale `centre_scale`, V = ⌊κ_v·(variance + ε)⌉ at the rsqrt entry's scale with
-/// κ_v = `variance_gain` exactly, r = rsqrt(V), z' = ⌊c·r⌉ at scale `normalised_scale`, and the normalised row is
-/// z = `gamma_gain`·z', a gain that the next weights take up.
+/// The normalised row is z = `gamma_gain`·z', a gain that the next weights take up.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Normalisation {
     /// Length n of a row.
     pub row: usize,
-    /// Whether the mean is rounded to the activations' scale (else x − mean is exact).
-    pub mean_rounded: bool,
-    /// Fraction bits of the factor for 1/n in a rounded mean; 0 if it is exact.
-    pub mean_bits: u8,
-    /// Gain of the centred row: 1, or n / 2^⌈log₂ n⌉.
-    pub centre_gain: f64,
-    /// Fraction bits of the centred row.
-    pub centre_scale: u8,
-    /// Gain of the variance.
-    pub variance_gain: f64,
-    /// What γ was multiplied by before it was encoded.
-    pub gamma_gain: f64,
+    /// ⌈log₂ n⌉.
+    pub log: u8,
     /// ε as the model has it.
     pub epsilon: f64,
-    /// κ_v·ε as the integer that was added, at the scale of the sum of squares.
-    pub epsilon_encoded: i64,
-    /// Fraction bits of the sum of squares before its truncation.
-    pub squares_scale: u8,
-    /// Fraction bits of z'.
-    pub normalised_scale: u8,
+    /// The truncated mean, or none where n·x − Σx is used.
+    pub mean: Option<NodeId>,
+    /// V = κ·(variance + ε), truncated.
+    pub variance: NodeId,
+    /// rsqrt(V).
+    pub inverse: NodeId,
+    /// z'.
+    pub normalised: NodeId,
+    /// What γ was multiplied by before it was encoded.
+    pub gamma_gain: f64,
 }

@@ -109,7 +109,7 @@ pub struct SiteRecord {
     pub kind: String,
     /// Elements of one run.
     pub elements: u64,
-    /// Certified error of the choice at the site's output.
+    /// Certified error of the choice at the site's output; of a layer norm, at the normalised row before γ and β.
     pub certified_error: f64,
     /// How much an error there moves the output, measured on the calibration set.
     pub sensitivity: f64,

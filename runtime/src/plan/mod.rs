@@ -2,9 +2,9 @@
 //!
 //! A [`Plan`] is a file that a person can read. [`Plan::check`] is the only way to a [`CheckedPlan`], and only a
 //! checked plan can be run: every entry that it names is found in the catalog by digest and proved again by
-//! `verify::check`, the public structure of the model is lowered again, and the cost is recomputed. The owner of the
-//! model additionally proves the headroom with the weights ([`CheckedPlan::prove_headroom`]); the others rely on it
-//! for that.
+//! `verify::check`, the public structure of the model is lowered again, and the cost and the certified errors of sites
+//! are recomputed. The owner of the model additionally proves the headroom with the weights, and from it the errors of
+//! layer norms ([`CheckedPlan::prove_headroom`]); the others rely on it for that.
 
 mod file;
 
@@ -12,6 +12,8 @@ pub use file::{
     ChoiceRecord, EntryRecord, FormatsRecord, Measured, ModelRecord, PartiesRecord, Plan, Predicted, SiteRecord,
 };
 
+use crate::circuit::accuracy::certified_errors;
+use crate::circuit::headroom::Headroom;
 use crate::circuit::lower::{Centre, Choice, Formats, Lowered, Ownership, lower};
 use crate::circuit::{self, Party, Schedule, Weights};
 use crate::graph::{self, Graph, Tensor};
@@ -68,6 +70,18 @@ pub enum Refusal {
         entry: String,
         /// Why.
         reason: Rejection,
+    },
+    /// The plan states another certified error than is proved of its choice.
+    #[error(
+        "site {site}: the plan states a certified error of {planned:e}, proved is {found:e}; the plan was changed by hand: tune again"
+    )]
+    Bound {
+        /// Which site.
+        site: String,
+        /// In the plan.
+        planned: f64,
+        /// Recomputed.
+        found: f64,
     },
     /// A site without a choice, or a choice without a site.
     #[error("{0}")]
@@ -133,6 +147,7 @@ impl Plan {
                 return Err(Refusal::Prediction { what, planned, found });
             }
         }
+        checked.check_errors(None)?;
         Ok(checked)
     }
 
@@ -180,13 +195,27 @@ impl CheckedPlan {
         self.schedule.bytes(HEADER_BYTES as u64)
     }
 
+    /// Compares the certified errors that the plan states with what is proved of its choices.
+    fn check_errors(&self, headroom: Option<&Headroom>) -> Result<(), Refusal> {
+        let errors = certified_errors(&self.lowered, headroom)?;
+        for record in &self.plan.site {
+            let (planned, site) = (record.certified_error, record.name.clone());
+            match errors.get(&record.node) {
+                Some(&found) if found != planned => return Err(Refusal::Bound { site, planned, found }),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
     /// Encodes the weights and proves that nothing the outputs depend on leaves its window, for every input in the
-    /// plan's box. Only the model's owner can.
+    /// plan's box; with that, the certified errors of the layer norms. Only the model's owner can.
     pub fn prove_headroom(&self, graph: &Graph) -> Result<Weights, Refusal> {
         let weights = self.lowered.weights(graph)?;
         let [low, high] = self.plan.model.input_box;
         let boxes = vec![(low, high); self.lowered.circuit.inputs().len()];
-        circuit::headroom::prove(&self.lowered, &weights, &boxes)?;
+        let headroom = circuit::headroom::prove(&self.lowered, &weights, &boxes)?;
+        self.check_errors(Some(&headroom))?;
         Ok(weights)
     }
 

@@ -4,10 +4,11 @@
 //! candidates in place of the baseline's. Every entry is proved by `verify::check` before it is considered.
 
 use super::{Error, Progress, Request};
+use crate::circuit::accuracy::certified_errors;
 use crate::circuit::lower::{Centre, Choice, Formats, Ownership, lower};
 use crate::circuit::{headroom, schedule};
 use crate::graph::{Function, Graph, NodeId, Site, SiteKind};
-use crate::plan::{ChoiceRecord, EntryRecord};
+use crate::plan::{ChoiceRecord, EntryRecord, node_number};
 use catalogs::digest::Tag;
 use catalogs::protocol::{Model, rss3::Rss3};
 use catalogs::{Decimal, Digest, Format};
@@ -22,7 +23,7 @@ pub struct Candidate {
     pub choice: Choice,
     /// The same for the plan's file.
     pub record: ChoiceRecord,
-    /// Certified error at the site's output, in real units.
+    /// Certified error at the site's output, in real units; of a layer norm before γ and β.
     pub error: f64,
     /// Rounds of the site on the critical path.
     pub rounds: f64,
@@ -47,30 +48,25 @@ pub fn find(
 ) -> Result<Vec<Vec<Candidate>>, Error> {
     let entries = certified_entries(request);
     let sites = single.sites();
-    let options: Vec<Vec<(Choice, ChoiceRecord, f64)>> =
+    let options: Vec<Vec<(Choice, ChoiceRecord)>> =
         sites.iter().map(|site| options(site, &entries, formats)).collect::<Result<_, _>>()?;
     let mut baseline: BTreeMap<NodeId, Choice> = BTreeMap::new();
     for (site, options) in sites.iter().zip(&options) {
-        let widest = options.iter().max_by_key(|(choice, _, _)| width(choice));
-        let (choice, _, _) = widest.ok_or_else(|| missing(site))?;
+        let widest = options.iter().max_by_key(|(choice, _)| width(choice));
+        let (choice, _) = widest.ok_or_else(|| missing(site))?;
         baseline.insert(site.node, choice.clone());
     }
     let mut found: Vec<Vec<Candidate>> = Vec::new();
     let mut refusals: BTreeMap<usize, String> = BTreeMap::new();
     for (index, site) in sites.iter().enumerate() {
         let mut admissible = Vec::new();
-        for (choice, record, error) in &options[index] {
+        for (choice, record) in &options[index] {
             let mut choices = baseline.clone();
             choices.insert(site.node, choice.clone());
             match prove(request, single, &choices, formats, ownership, site) {
-                Ok((rounds, bytes)) => {
-                    admissible.push(Candidate {
-                        choice: choice.clone(),
-                        record: record.clone(),
-                        error: *error,
-                        rounds,
-                        bytes,
-                    });
+                Ok(Proved { error, rounds, bytes }) => {
+                    let (choice, record) = (choice.clone(), record.clone());
+                    admissible.push(Candidate { choice, record, error, rounds, bytes });
                 }
                 Err(reason) => {
                     refusals.insert(index, reason);
@@ -101,7 +97,14 @@ fn missing(site: &Site) -> Error {
     }
 }
 
-/// Lowers and proves; rounds and bytes of the site for one input.
+/// What is proved of a site with a choice, and counted for one input.
+struct Proved {
+    error: f64,
+    rounds: f64,
+    bytes: f64,
+}
+
+/// Lowers, proves and schedules.
 fn prove(
     request: &Request<'_>,
     single: &Graph,
@@ -109,15 +112,22 @@ fn prove(
     formats: Formats,
     ownership: Ownership,
     site: &Site,
-) -> Result<(f64, f64), String> {
+) -> Result<Proved, String> {
     let lowered = lower(single, choices, formats, ownership).map_err(|error| error.to_string())?;
     let weights = lowered.weights(single).map_err(|error| error.to_string())?;
     let boxes = vec![request.input_box; lowered.circuit.inputs().len()];
-    headroom::prove(&lowered, &weights, &boxes).map_err(|error| error.to_string())?;
+    let headroom = headroom::prove(&lowered, &weights, &boxes).map_err(|error| error.to_string())?;
+    let errors = certified_errors(&lowered, Some(&headroom)).map_err(|error| error.to_string())?;
+    let number = node_number(site.node);
+    let error = *errors.get(&number).ok_or("its error is not bounded")?;
     let schedule = schedule(&lowered.circuit, &Rss3).map_err(|error| error.to_string())?;
     let groups = lowered.circuit.groups().iter().zip(schedule.groups());
-    let own = groups.filter(|(group, _)| group.site == Some(site.node.index() as u32));
-    Ok(own.fold((0.0, 0.0), |(rounds, bytes), (_, cost)| (rounds + f64::from(cost.rounds), bytes + cost.bytes as f64)))
+    let own = groups.filter(|(group, _)| group.site == Some(number));
+    Ok(own.fold(Proved { error, rounds: 0.0, bytes: 0.0 }, |proved, (_, cost)| Proved {
+        rounds: proved.rounds + f64::from(cost.rounds),
+        bytes: proved.bytes + cost.bytes as f64,
+        ..proved
+    }))
 }
 
 fn certified_entries(request: &Request<'_>) -> Vec<Named> {
@@ -162,8 +172,8 @@ fn function(kind: SiteKind) -> Option<catalogs::Function> {
     }
 }
 
-/// Choices whose formats fit, with their certified errors.
-fn options(site: &Site, entries: &[Named], formats: Formats) -> Result<Vec<(Choice, ChoiceRecord, f64)>, Error> {
+/// Choices whose formats fit.
+fn options(site: &Site, entries: &[Named], formats: Formats) -> Result<Vec<(Choice, ChoiceRecord)>, Error> {
     let activation = formats.activation();
     let of =
         |function: catalogs::Function| entries.iter().filter(move |named| named.certified.claim().function == function);
@@ -182,22 +192,19 @@ fn options(site: &Site, entries: &[Named], formats: Formats) -> Result<Vec<(Choi
             })?;
             for named in of(function).filter(|named| input(named) == activation && output(named) == activation) {
                 let choice = Choice::Unary { entry: named.certified.clone() };
-                let error = named.certified.claim().bound.to_f64_lossy()
-                    * named.certified.claim().norm.absolute.to_f64_lossy().max(1.0);
-                options.push((choice, ChoiceRecord::Unary { entry: named.record.clone() }, error));
+                options.push((choice, ChoiceRecord::Unary { entry: named.record.clone() }));
             }
         }
         SiteKind::Maximum => {
             for named in of(catalogs::Function::Relu).filter(exact_relu) {
                 let choice = Choice::Maximum { relu: named.certified.clone() };
-                options.push((choice, ChoiceRecord::Maximum { relu: named.record.clone() }, 0.0));
+                options.push((choice, ChoiceRecord::Maximum { relu: named.record.clone() }));
             }
         }
         SiteKind::Softmax => {
             for relu in of(catalogs::Function::Relu).filter(exact_relu) {
                 for exp in of(catalogs::Function::Exp).filter(|named| input(named) == activation) {
                     for reciprocal in of(catalogs::Function::Reciprocal).filter(|named| input(named) == output(exp)) {
-                        let Some(error) = softmax_error(site.row_length, exp, reciprocal, activation) else { continue };
                         let choice = Choice::Softmax {
                             relu: relu.certified.clone(),
                             exp: exp.certified.clone(),
@@ -210,7 +217,7 @@ fn options(site: &Site, entries: &[Named], formats: Formats) -> Result<Vec<(Choi
                             reciprocal: reciprocal.record.clone(),
                             normalise_last: false,
                         };
-                        options.push((choice, record, error));
+                        options.push((choice, record));
                     }
                 }
             }
@@ -223,7 +230,7 @@ fn options(site: &Site, entries: &[Named], formats: Formats) -> Result<Vec<(Choi
                         rsqrt: rsqrt.record.clone(),
                         centre_exactly: centre == Centre::Exact,
                     };
-                    options.push((choice, record, normalisation_error(site.row_length, rsqrt, activation)));
+                    options.push((choice, record));
                 }
             }
         }
@@ -233,30 +240,4 @@ fn options(site: &Site, entries: &[Named], formats: Formats) -> Result<Vec<(Choi
 
 fn format_of((ring, scale): (catalogs::Ring, catalogs::Scale)) -> Format {
     Format { ring, scale }
-}
-
-/// The worst element of a softmax row: (1+ρ)[(n−1)a + r/2]/D + ρ + u with D = 1 − na − r; `None` if D ≤ 0.
-fn softmax_error(row: usize, exp: &Named, reciprocal: &Named, activation: Format) -> Option<f64> {
-    let n = row as f64;
-    let (a, r) = parts(&exp.certified);
-    let (reciprocal_absolute, rho) = parts(&reciprocal.certified);
-    // An absolute part of the reciprocal counts relatively for the largest sum, n.
-    let rho = rho + reciprocal_absolute * n;
-    let smallest = 1.0 - n * a - r;
-    let ulp = 0.5f64.powi(i32::from(activation.scale.bits()));
-    (smallest > 0.0).then(|| (1.0 + rho) * ((n - 1.0) * a + r / 2.0) / smallest + rho + ulp)
-}
-
-/// The rsqrt's relative error times the largest normalised value √(n−1), plus the roundings of mean and result.
-fn normalisation_error(row: usize, rsqrt: &Named, activation: Format) -> f64 {
-    let (absolute, relative) = parts(&rsqrt.certified);
-    let ulp = 0.5f64.powi(i32::from(activation.scale.bits()));
-    (relative + absolute) * (row.max(2) as f64 - 1.0).sqrt() + 3.0 * ulp
-}
-
-/// The absolute and the relative part of an entry's bound.
-fn parts(certified: &Certified) -> (f64, f64) {
-    let claim = certified.claim();
-    let bound = claim.bound.to_f64_lossy();
-    (bound * claim.norm.absolute.to_f64_lossy(), bound * claim.norm.relative.to_f64_lossy())
 }

@@ -1,9 +1,11 @@
 //! How much an error at a site's output moves the model's output: measured on the plain model.
 //!
-//! Every element of the site's output is moved by ±η with fixed pseudo-random signs, twice; the sensitivity is the
-//! largest movement of any output element over η. A measurement on the calibration set, not a bound.
+//! Every element of the site's output (of a layer norm: of the normalised row before γ, to which its certified error
+//! applies) is moved by ±η with fixed pseudo-random signs, twice; the sensitivity is the largest movement of any output
+//! element over η. A measurement on the calibration set, not a bound.
 
 use super::{Error, Request};
+use crate::graph::operator::Operator;
 use crate::graph::{Graph, Tensor, reference};
 
 /// η: small against activations, large against double rounding.
@@ -21,16 +23,20 @@ pub fn measure(request: &Request<'_>, single: &Graph) -> Result<Vec<f64>, Error>
     let plain = reference::run(&graph, &inputs, &mut |_, _| {})?;
     let mut sensitivities = Vec::new();
     for site in single.sites() {
+        let gamma = match &graph.node(site.node).operator {
+            Operator::LayerNorm { gamma: Some(gamma), .. } => gamma.tensor()?.data.clone(),
+            _ => vec![1.0],
+        };
         let mut largest = 0.0f64;
         for pattern in 0..PATTERNS {
             let moved = reference::run_altered(&graph, &inputs, &mut |id, value| {
                 if id == site.node {
                     let mut state = 0x9E37_79B9_7F4A_7C15u64 ^ (pattern + 1);
-                    for x in &mut value.data {
+                    for (x, gamma) in value.data.iter_mut().zip(gamma.iter().cycle()) {
                         state ^= state << 13;
                         state ^= state >> 7;
                         state ^= state << 17;
-                        *x += if state & 1 == 0 { PERTURBATION } else { -PERTURBATION };
+                        *x += gamma * if state & 1 == 0 { PERTURBATION } else { -PERTURBATION };
                     }
                 }
             })?;

@@ -1,10 +1,12 @@
 //! Layer norm (and RMS norm) of a row of n values.
 //!
-//! Lowering: m̂ = ĉ·Σx, truncated once; d_i = x_i − m̂, exact; V = ĉ'·Σd_i² + ε̂, truncated once; R̂ the rsqrt entry at V;
-//! ẑ_i = d_i·R̂, truncated once; y_i = γ̂_i·ẑ_i + β̂_i, truncated once. ĉ and ĉ' are public fixed-point numbers near 1/n.
+//! Lowering: c_i = x_i − m̂ with m̂ = ĉ·Σx truncated once, or c_i = (n·x_i − Σx)/2^log, exact; V = ĉ'·Σc_i² + ε̂,
+//! truncated once, which stands for κ·(variance + ε); R̂ the rsqrt entry at V; ẑ'_i = c_i·R̂, truncated once. With γ_c
+//! the gain of c (1, or n/2^log), ẑ_i = ẑ'_i·√κ/γ_c; that public factor is taken up by the next weights.
 //!
-//! Derivation. μ = Σx/n, v = Σ(x − μ)²/n, W = v + ε > 0, z_i = (x_i − μ)/√W.
-//! 1. e = m̂ − μ: |e| ≤ η = (rounding of the mean) + |ĉ − 1/n|·max|Σx|.
+//! Derivation, with c/γ_c, V/κ and √κ·R̂ in place of c, V and R̂: so let γ_c = κ = 1.
+//! μ = Σx/n, v = Σ(x − μ)²/n, W = v + ε > 0, z_i = (x_i − μ)/√W.
+//! 1. e = m̂ − μ: |e| ≤ η = (rounding of the mean) + |ĉ − 1/n|·max|Σx|; zero for an exact centre.
 //! 2. d_i = (x_i − μ) − e, and Σ(x_i − μ) = 0, so Σd_i² = n(v + e²). With θ = |nĉ' − 1| and ω the rounding of V:
 //!    |V − W| ≤ Δ(v) = θ(v + η²) + η² + ω + |ε̂ − ε|. Δ(v)/(v + ε) = (K + θv)/(v + ε) is monotone in v, so its largest
 //!    value τ is at an end of the range of v; τ < 1 is required. V lies in [(1−τ)·min W, (1+τ)·max W].
@@ -12,11 +14,13 @@
 //! 4. With V = W(1 + t), |t| ≤ τ: R̂ = k/√W, k = (1 + ξ)(1 + t)^−½ between (1−ρ)/√(1+τ) and k⁺ = (1+ρ)/√(1−τ).
 //!    |k − 1| ≤ B = k⁺ − 1: above by definition; below because 1 − (1−ρ)/√(1+τ) ≤ 1 − (1−ρ)(1 − τ/2) ≤ ρ + τ/2 and
 //!    k⁺ − 1 ≥ (1+ρ)(1 + τ/2) − 1 ≥ ρ + τ/2.
-//! 5. d_i·R̂ − z_i = z_i(k − 1) − e·k/√W, so |d_i·R̂ − z_i| ≤ B|z_i| + η·k⁺/√min W, and |z_i| ≤ √(n−1): from
+//! 5. d_i·R̂ − z_i = z_i(k − 1) − e·k/√W, so |d_i·R̂ − z_i| ≤ B|z_i| + η·k⁺/√min W, and |z_i| ≤ √((n−1)·v/W): from
 //!    Σ_{j≠i}(x_j − μ) = −(x_i − μ) and Cauchy–Schwarz, (x_i − μ)²(1 + 1/(n−1)) ≤ nv.
-//! 6. y_i: |γ̂ẑ + β̂ − (γz + β)| ≤ |γ̂||ẑ − z| + |γ̂ − γ||z| + |β̂ − β|, and the last rounding.
+//! 6. Small variances make B large but z small. 2–5 hold on every part of the range of v, and z is largest at a part's
+//!    upper end, so the bound of an element is the largest over parts that cover the range.
+//! 7. y_i: |γ̂ẑ + β̂ − (γz + β)| ≤ |γ̂||ẑ − z| + |γ̂ − γ||z| + |β̂ − β|, and the last rounding.
 //!
-//! RMS norm is the same without a mean: η = 0, and |z_i| ≤ √n, as Σ x_j = 0 is not given.
+//! RMS norm is the same without a mean: η = 0, and |z_i| ≤ √(n·v/W), as Σ x_j = 0 is not given.
 
 use super::{SideCondition, Truncated, absolute, covers, larger, power_of_two, root_above, root_below};
 use crate::Certified;
@@ -63,6 +67,10 @@ pub struct LayerNormBound {
     pub radicand: (RBig, RBig),
 }
 
+/// Each part of the range of v + ε reaches from w to at most this many quarters of w; the last one takes what is left.
+const PART_QUARTERS: u8 = 5;
+const PARTS_MAX: usize = 256;
+
 /// The bound from plain errors; see the derivation above.
 pub fn layer_norm_bound(errors: &LayerNormErrors) -> Result<LayerNormBound, SideCondition> {
     let LayerNormErrors { n, mean, weight, variance, epsilon, root_absolute, root_relative, rounding, .. } = errors;
@@ -73,28 +81,60 @@ pub fn layer_norm_bound(errors: &LayerNormErrors) -> Result<LayerNormBound, Side
             "a normalisation needs a row that is not empty, an ordered range of variances, and no negative errors",
         ));
     }
-    let (low, high) = (least + epsilon, greatest + epsilon);
-    if low <= RBig::ZERO {
+    if least + epsilon <= RBig::ZERO {
         return Err(SideCondition::Variance);
     }
-    let one = RBig::ONE;
-    let square = mean * mean;
-    let delta = |v: &RBig| weight * (v + &square) + &square + variance;
-    let tau = larger(delta(least) / &low, delta(greatest) / &high);
-    if tau >= one {
-        return Err(SideCondition::Variance);
+    let whole = errors.part(least, greatest)?;
+    let mut element = RBig::ZERO;
+    let mut from = least.clone();
+    for part in 1..=PARTS_MAX {
+        let next = (&from + epsilon) * RBig::from(PART_QUARTERS) / RBig::from(4) - epsilon;
+        let to = if part == PARTS_MAX || next > *greatest { greatest.clone() } else { next };
+        element = larger(element, errors.part(&from, &to)?.element());
+        if to == *greatest {
+            break;
+        }
+        from = to;
     }
-    let radicand = ((&one - &tau) * &low, (&one + &tau) * high);
-    let rho = root_relative + root_absolute * root_above(&radicand.1);
-    if rho >= one {
-        return Err(SideCondition::Parameter("the rsqrt entry's relative error reaches one"));
+    let Part { relative, absolute, largest, radicand } = whole;
+    Ok(LayerNormBound { element, relative, absolute, largest, radicand })
+}
+
+/// Steps 2 to 5 on a part of the range of v.
+struct Part {
+    relative: RBig,
+    absolute: RBig,
+    largest: RBig,
+    radicand: (RBig, RBig),
+}
+
+impl Part {
+    fn element(&self) -> RBig {
+        &self.relative * &self.largest + &self.absolute
     }
-    let stretch = (&one + rho) / root_below(&(&one - tau));
-    let relative = &stretch - &one;
-    let absolute = mean * stretch / root_below(&low) + rounding;
-    let count = if errors.centred { *n - 1 } else { *n };
-    let largest = root_above(&RBig::from(count));
-    Ok(LayerNormBound { element: &relative * &largest + &absolute, relative, absolute, largest, radicand })
+}
+
+impl LayerNormErrors {
+    fn part(&self, least: &RBig, greatest: &RBig) -> Result<Part, SideCondition> {
+        let (one, square) = (RBig::ONE, &self.mean * &self.mean);
+        let (low, high) = (least + &self.epsilon, greatest + &self.epsilon);
+        let delta = |v: &RBig| &self.weight * (v + &square) + &square + &self.variance;
+        let tau = larger(delta(least) / &low, delta(greatest) / &high);
+        if tau >= one {
+            return Err(SideCondition::Variance);
+        }
+        let radicand = ((&one - &tau) * &low, (&one + &tau) * &high);
+        let rho = &self.root_relative + &self.root_absolute * root_above(&radicand.1);
+        if rho >= one {
+            return Err(SideCondition::Parameter("the rsqrt entry's relative error reaches one"));
+        }
+        let stretch = (&one + rho) / root_below(&(&one - tau));
+        let relative = &stretch - &one;
+        let absolute = &self.mean * stretch / root_below(&low) + &self.rounding;
+        let count = RBig::from(if self.centred { self.n - 1 } else { self.n });
+        let largest = root_above(&(count * greatest / high));
+        Ok(Part { relative, absolute, largest, radicand })
+    }
 }
 
 /// A sum times a public number near 1/n, with its truncation.
@@ -136,77 +176,128 @@ pub struct LayerNormLowering {
     pub ring: Ring,
     /// f.
     pub scale: Scale,
-    /// The largest |Σx| of a row, in real units.
+    /// The largest |Σx| of a row, in real units; counts only where 1/n is not exact.
     pub sum: RBig,
     /// The least and the greatest variance of a row.
     pub variances: (RBig, RBig),
     /// ε.
     pub epsilon: RBig,
-    /// The mean, at scale f: its factor stands for ĉ·2^shift.
-    pub mean: Average,
-    /// The variance, at scale g: its factor stands for ĉ'·2^(shift + g − 2f).
+    /// How the mean is taken off.
+    pub centre: Centre,
+    /// V, at scale g: its factor stands for ĉ'·2^(shift + g − 2·(scale of c)).
     pub variance: Average,
     /// g.
     pub variance_scale: Scale,
-    /// The truncation of d_i·R̂.
+    /// κ: V stands for κ·(variance + ε).
+    pub gain: RBig,
+    /// The truncation of c_i·R̂.
     pub normalised: Lemma,
-    /// The scale of ẑ.
+    /// The scale of ẑ'.
     pub normalised_scale: Scale,
+}
+
+/// How a lowering takes the mean off.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Centre {
+    /// x − m̂ at scale f; the factor of the mean, at scale f, stands for ĉ·2^shift.
+    Rounded(Average),
+    /// n·x − Σx, at scale f + log: exact.
+    Exact {
+        /// The logarithm of what the centred value is divided by.
+        log: u8,
+    },
+}
+
+/// A centred value: x − μ times a gain, off by at most `error` before that gain.
+struct Centred {
+    gain: RBig,
+    error: RBig,
+    scale: i32,
+    ring: Ring,
 }
 
 /// The bound of the layer norm ẑ that uses this entry.
 pub fn layer_norm(lowering: &LayerNormLowering, rsqrt: &Certified) -> Result<LayerNormBound, SideCondition> {
-    let (f, g) = (i32::from(lowering.scale.bits()), i32::from(lowering.variance_scale.bits()));
-    if lowering.n == 0 || lowering.sum < RBig::ZERO {
-        return Err(SideCondition::Parameter("a layer norm needs a row that is not empty, and a bound of its sum"));
+    if lowering.n == 0 || lowering.sum < RBig::ZERO || lowering.gain <= RBig::ZERO {
+        return Err(SideCondition::Parameter(
+            "a layer norm needs a row that is not empty, a bound of its sum, and a positive gain",
+        ));
     }
-    let n = RBig::from(lowering.n);
-    let shift = |lemma: &Lemma| if let Lemma::Truncation { shift, .. } = lemma { i32::from(*shift) } else { 0 };
-    let (mean, variance) = (&lowering.mean, &lowering.variance);
-    // Scales before each truncation follow from what the lemma drops; the factor takes the rest.
-    let (mean_from, variance_from) = (f + shift(&mean.lemma), g + shift(&variance.lemma));
-    let weight = RBig::from(mean.factor) * power_of_two(f - mean_from);
-    let square_weight = RBig::from(variance.factor) * power_of_two(2 * f - variance_from);
+    let (n, kappa) = (RBig::from(lowering.n), &lowering.gain);
+    let centred = lowering.centred()?;
+    let (g, variance) = (i32::from(lowering.variance_scale.bits()), &lowering.variance);
+    let variance_from = g + shift(&variance.lemma);
+    let squared_gain = &centred.gain * &centred.gain;
+    let square_weight = RBig::from(variance.factor) * power_of_two(2 * centred.scale - variance_from);
     let encoded = RBig::from(variance.constant) * power_of_two(-variance_from);
-    let offset = absolute(&(RBig::from(mean.constant) * power_of_two(-mean_from)));
-    let first = Truncated { value: "the mean", lemma: &mean.lemma, from: mean_from, to: f };
     let second = Truncated { value: "the variance", lemma: &variance.lemma, from: variance_from, to: g };
-    let eta = first.error()? + &offset + absolute(&(&weight - RBig::ONE / &n)) * &lowering.sum;
-    first.accepts("a value", lowering.ring)?;
-    first.holds(&(absolute(&weight) * &lowering.sum + offset))?;
-    let centred_ring = target(&mean.lemma).map_or(lowering.ring, |ring| ring.min(lowering.ring));
-    second.accepts("a centred value", centred_ring)?;
-    let most = &n * (&lowering.variances.1 + &eta * &eta);
+    second.accepts("a centred value", centred.ring)?;
+    let most = &n * &squared_gain * (&lowering.variances.1 + &centred.error * &centred.error);
     second.holds(&(absolute(&square_weight) * most + absolute(&encoded)))?;
     let (root_ring, root_scale) = rsqrt.program().output();
     let third = Truncated {
         value: "the normalised value",
         lemma: &lowering.normalised,
-        from: f + i32::from(root_scale.bits()),
+        from: centred.scale + i32::from(root_scale.bits()),
         to: i32::from(lowering.normalised_scale.bits()),
     };
-    third.accepts("a centred value", centred_ring)?;
+    third.accepts("a centred value", centred.ring)?;
     third.accepts("an inverse root", root_ring)?;
     let bound = layer_norm_bound(&LayerNormErrors {
         n: lowering.n,
         centred: true,
-        mean: eta,
-        weight: absolute(&(&n * square_weight - RBig::ONE)),
-        variance: second.error()? + absolute(&(encoded - &lowering.epsilon)),
+        mean: centred.error,
+        weight: absolute(&(&n * squared_gain * square_weight / kappa - RBig::ONE)),
+        variance: (second.error()? + absolute(&(encoded - kappa * &lowering.epsilon))) / kappa,
         epsilon: lowering.epsilon.clone(),
         variances: lowering.variances.clone(),
-        root_absolute: rsqrt.claim().absolute_part(),
+        root_absolute: rsqrt.claim().absolute_part() * root_above(kappa),
         root_relative: rsqrt.claim().relative_part(),
-        rounding: third.error()?,
+        rounding: third.error()? * root_above(kappa) / &centred.gain,
     })?;
     let scale = lowering.variance_scale.bits();
-    covers(rsqrt, Function::Rsqrt, scale, &bound.radicand.0, &bound.radicand.1)?;
-    third.holds(&(&bound.largest + &bound.element))?;
+    covers(rsqrt, Function::Rsqrt, scale, &(&bound.radicand.0 * kappa), &(&bound.radicand.1 * kappa))?;
+    third.holds(&((&bound.largest + &bound.element) * centred.gain / root_below(kappa)))?;
     let wanted = rsqrt.program().input().0;
     match target(&variance.lemma) {
         Some(found) if found < wanted => Err(SideCondition::Ring { value: "the variance", found, wanted }),
         _ => Ok(bound),
     }
+}
+
+impl LayerNormLowering {
+    /// Step 1, with the conditions of the mean's truncation or of the exact centre.
+    fn centred(&self) -> Result<Centred, SideCondition> {
+        let (f, n) = (i32::from(self.scale.bits()), RBig::from(self.n));
+        match &self.centre {
+            Centre::Exact { log } => {
+                // |n·x − Σx| = n·|x − μ| ≤ n·√(n·v), as an integer at scale f.
+                let largest = &n * root_above(&(&n * &self.variances.1)) * power_of_two(f);
+                let bits = self.ring.bits() - 1;
+                if largest >= power_of_two(i32::from(bits)) {
+                    return Err(SideCondition::Overflow { value: "the centred value", bits });
+                }
+                let (gain, scale) = (n * power_of_two(-i32::from(*log)), f + i32::from(*log));
+                Ok(Centred { gain, error: RBig::ZERO, scale, ring: self.ring })
+            }
+            Centre::Rounded(mean) => {
+                let from = f + shift(&mean.lemma);
+                let weight = RBig::from(mean.factor) * power_of_two(f - from);
+                let offset = absolute(&(RBig::from(mean.constant) * power_of_two(-from)));
+                let first = Truncated { value: "the mean", lemma: &mean.lemma, from, to: f };
+                let error = first.error()? + &offset + absolute(&(&weight - RBig::ONE / &n)) * &self.sum;
+                first.accepts("a value", self.ring)?;
+                first.holds(&(absolute(&weight) * &self.sum + offset))?;
+                let ring = target(&mean.lemma).map_or(self.ring, |ring| ring.min(self.ring));
+                Ok(Centred { gain: RBig::ONE, error, scale: f, ring })
+            }
+        }
+    }
+}
+
+/// What a truncation drops: scales before it follow from that; the factor takes the rest.
+fn shift(lemma: &Lemma) -> i32 {
+    if let Lemma::Truncation { shift, .. } = lemma { i32::from(*shift) } else { 0 }
 }
 
 fn target(lemma: &Lemma) -> Option<Ring> {

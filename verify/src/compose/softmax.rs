@@ -100,10 +100,8 @@ pub struct SoftmaxLowering {
     pub n: u32,
     /// The largest difference of two logits of a row, in integers at the exp entry's input scale.
     pub spread: i64,
-    /// The truncation of ê_i·ŝ.
-    pub last: Lemma,
-    /// The scale of the result.
-    pub scale: Scale,
+    /// The truncation of ê_i·ŝ, and the scale of the result; none where ŝ is only multiplied with Σ ê_i·V_i.
+    pub last: Option<(Lemma, Scale)>,
 }
 
 /// The bound of a softmax that uses these entries.
@@ -124,24 +122,30 @@ pub fn softmax(
     if exp_ring < wanted {
         return Err(SideCondition::Ring { value: "the sum of exponentials", found: exp_ring, wanted });
     }
-    let last = Truncated {
+    let last = lowering.last.as_ref().map(|(lemma, scale)| Truncated {
         value: "the product of exponential and reciprocal",
-        lemma: &lowering.last,
+        lemma,
         from: i32::from(exp_scale.bits()) + i32::from(reciprocal_scale.bits()),
-        to: i32::from(lowering.scale.bits()),
+        to: i32::from(scale.bits()),
+    });
+    let rounding = match &last {
+        Some(last) => {
+            last.accepts("an exponential", exp_ring)?;
+            last.accepts("a reciprocal", reciprocal_ring)?;
+            last.error()?
+        }
+        None => RBig::ZERO,
     };
-    last.accepts("an exponential", exp_ring)?;
-    last.accepts("a reciprocal", reciprocal_ring)?;
     let bound = softmax_bound(&SoftmaxErrors {
         n: lowering.n,
         exp_absolute: exp.claim().absolute_part(),
         exp_relative: exp.claim().relative_part(),
         reciprocal_absolute: reciprocal.claim().absolute_part(),
         reciprocal_relative: reciprocal.claim().relative_part(),
-        rounding: last.error()?,
+        rounding,
     })?;
     // A window lies in its ring, so a sum inside it did not wrap.
     covers(reciprocal, Function::Reciprocal, exp_scale.bits(), &bound.denominator.0, &bound.denominator.1)?;
-    last.holds(&bound.largest)?;
+    last.map_or(Ok(()), |last| last.holds(&bound.largest))?;
     Ok(bound)
 }

@@ -38,7 +38,7 @@ impl Lowering<'_> {
         let log = row.next_power_of_two().trailing_zeros() as u8;
         let kappa = row as f64 / (1u64 << log) as f64;
 
-        let (centred, mean_bits) = self.centred(x, row, log, centre)?;
+        let (centred, mean, mean_bits) = self.centred(x, row, log, centre)?;
         let gain = if centre == Centre::Exact { kappa } else { 1.0 };
         let variance_gain = kappa * gain * gain;
         let scale = self.builder.format(centred).scale.bits();
@@ -53,7 +53,8 @@ impl Lowering<'_> {
             multiplier: if centre == Centre::Exact { row as i64 } else { 1 },
             mean_bits: (centre == Centre::Rounded).then_some(if mean_bits == 0 { 63 } else { mean_bits }),
         };
-        let variance = self.variance(node, centred, squares, log, epsilon_encoded, rsqrt.program().input().1)?;
+        let scale = rsqrt.program().input().1;
+        let (radicand, variance) = self.variance(node, centred, squares, log, epsilon_encoded, scale)?;
         let inverse = self.program(node, "rsqrt", &rsqrt, variance)?;
         let normalised_scale = self.formats.activations.bits() + GUARD_BITS;
         let target = Scale::new(normalised_scale).ok_or_else(|| self.refuse(node, "its scale is out of range"))?;
@@ -63,23 +64,27 @@ impl Lowering<'_> {
         let gamma_gain = variance_gain.sqrt() / gain;
         self.builder.describe(Construction::Normalisation(Normalisation {
             row,
-            mean_rounded: centre == Centre::Rounded,
-            mean_bits,
-            centre_gain: gain,
-            centre_scale: scale,
-            variance_gain,
-            gamma_gain,
+            log,
             epsilon: *epsilon,
-            epsilon_encoded,
-            squares_scale,
-            normalised_scale,
+            mean,
+            variance: radicand,
+            inverse,
+            normalised,
+            gamma_gain,
         }));
         let normalised = Value::with_gain(normalised, gamma_gain);
         self.affine(node, normalised, gamma.is_some(), beta.is_some())
     }
 
-    /// Rows minus their means, times the gain of the chosen way; and the fraction bits of an inexact 1/n.
-    fn centred(&mut self, x: NodeId, row: usize, log: u8, centre: Centre) -> Result<(NodeId, u8), Error> {
+    /// Rows minus their means, times the gain of the chosen way; the rounded mean, if any; and the fraction bits of an
+    /// inexact 1/n.
+    fn centred(
+        &mut self,
+        x: NodeId,
+        row: usize,
+        log: u8,
+        centre: Centre,
+    ) -> Result<(NodeId, Option<NodeId>, u8), Error> {
         let (ring, scale) = (self.formats.ring, self.builder.format(x).scale);
         let axis = self.builder.shape(x).rank() - 1;
         let total = self.builder.movement("total", Movement::SumAxis { axis }, x)?;
@@ -88,7 +93,7 @@ impl Lowering<'_> {
                 let own = Coefficient { value: row as i64, scale: log };
                 let mean = Coefficient { value: -1, scale: log };
                 let centred = self.builder.linear("centred", ring, &[(own, x), (mean, total)])?;
-                Ok((centred, 0))
+                Ok((centred, None, 0))
             }
             Centre::Rounded => {
                 let factor = match row.is_power_of_two() {
@@ -99,12 +104,12 @@ impl Lowering<'_> {
                 let mean = self.sum("mean", Vec::new(), vec![term], Constant::Scalar(0), scale)?;
                 let terms = [(Coefficient::ONE, x), (Coefficient::MINUS_ONE, mean)];
                 let inexact = if row.is_power_of_two() { 0 } else { factor.scale };
-                Ok((self.builder.linear("centred", ring, &terms)?, inexact))
+                Ok((self.builder.linear("centred", ring, &terms)?, Some(mean), inexact))
             }
         }
     }
 
-    /// Σ c² / 2^log + ε of every row at `scale`, with the row's axis left at extent 1: one truncation.
+    /// Σ c² / 2^log + ε of every row at `scale`: one truncation. Also with the row's axis left at extent 1.
     fn variance(
         &mut self,
         node: &graph::Node,
@@ -113,7 +118,7 @@ impl Lowering<'_> {
         log: u8,
         epsilon: i64,
         scale: Scale,
-    ) -> Result<NodeId, Error> {
+    ) -> Result<(NodeId, NodeId), Error> {
         let shape = self.builder.shape(centred).clone();
         let (outer, row) = (&shape.extents()[..shape.rank() - 1], shape.row_length());
         let reshape = |extents: Vec<usize>| Shape::new(extents).map(|shape| Movement::Reshape { shape });
@@ -125,7 +130,7 @@ impl Lowering<'_> {
         let variance = self.sum("variance", vec![squares], Vec::new(), Constant::Scalar(epsilon), scale)?;
         self.facts.insert(variance, Fact::SumOfSquares(known));
         let kept = reshape([outer, &[1]].concat()).map_err(|reason| self.refuse(node, reason))?;
-        self.builder.movement("variance", kept, variance)
+        Ok((variance, self.builder.movement("variance", kept, variance)?))
     }
 
     /// γ·z + β in one truncation, where the model has them and its next layer did not take them up.

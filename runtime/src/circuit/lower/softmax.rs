@@ -38,7 +38,6 @@ impl Lowering<'_> {
             return Err(self.refuse(node, "it can be divided last only if its one user multiplies it as a matrix"));
         }
         let row = node.shape.last().copied().unwrap_or(1);
-        self.builder.describe(Construction::Softmax { row, normalised_last: normalise_last });
 
         let value = self.values[node.inputs[0].index()].clone();
         let masked = value.masked.clone();
@@ -68,12 +67,16 @@ impl Lowering<'_> {
         let total = self.builder.movement("total", Movement::SumAxis { axis }, exponential)?;
         self.facts.insert(total, Fact::SumOfExponentials { exp: Arc::clone(&exp), row });
         let inverse = self.program(node, "reciprocal", &reciprocal, total)?;
+        let describe =
+            |probabilities| Construction::Softmax { row, exp: exponential, reciprocal: inverse, probabilities };
         if normalise_last {
+            self.builder.describe(describe(None));
             let divisor = Divisor { inverse, exp, reciprocal, row };
             return Ok(Value { divisor: Some(divisor), ..Value::plain(exponential) });
         }
         let scale = self.formats.activations;
         let probabilities = self.product("probabilities", ProductKind::Hadamard, exponential, inverse, scale)?;
+        self.builder.describe(describe(Some(probabilities)));
         self.facts.insert(probabilities, Fact::Probabilities { exp, reciprocal, row });
         Ok(Value::plain(probabilities))
     }

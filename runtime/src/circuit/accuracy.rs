@@ -1,0 +1,175 @@
+//! Certified errors of a circuit's sites, from the entries, lemmas and factors that its nodes hold.
+//!
+//! Establishes: at every site, for arguments as the circuit computes them, each element of the output differs from the
+//! true function by at most the returned number. For a layer norm that is the normalised row, before γ and β. A softmax
+//! or a scalar function relies on nothing but its entries (their windows are [`super::headroom`]'s to prove); the bound
+//! of a layer norm depends on the largest variance of a row, so it needs the proof of headroom, which only the owner of
+//! the weights has.
+
+use super::Error;
+use super::builder::Circuit;
+use super::headroom::Headroom;
+use super::lower::Lowered;
+use super::node::{Construction, Group, GroupId, NodeId, NodeKind, Normalisation, Sum};
+use catalogs::Lemma;
+use dashu::integer::UBig;
+use dashu::rational::RBig;
+use std::collections::BTreeMap;
+use verify::Certified;
+use verify::compose::{self, Average, Centre, LayerNormLowering, SoftmaxLowering};
+
+/// The bound of every site, by its node in the model's graph; layer norms only where `headroom` is given.
+pub fn certified_errors(lowered: &Lowered, headroom: Option<&Headroom>) -> Result<BTreeMap<u32, f64>, Error> {
+    let circuit = &lowered.circuit;
+    let mut errors = BTreeMap::new();
+    for (index, group) in circuit.groups().iter().enumerate() {
+        let Some(site) = group.site else { continue };
+        let sites = Site { circuit, group };
+        let error = match &group.construction {
+            Construction::Plain => sites.unary(GroupId(index as u32))?,
+            Construction::Maximum => RBig::ZERO,
+            Construction::Softmax { row, exp, reciprocal, probabilities } => {
+                sites.softmax(*row, *exp, *reciprocal, *probabilities)?
+            }
+            Construction::Normalisation(normalisation) => match headroom {
+                Some(headroom) => sites.layer_norm(normalisation, headroom)?,
+                None => continue,
+            },
+        };
+        errors.insert(site, above(&error));
+    }
+    Ok(errors)
+}
+
+/// The least double that is not below a rational.
+fn above(value: &RBig) -> f64 {
+    let nearest = value.to_f64().value();
+    match RBig::try_from(nearest) {
+        Ok(exact) if exact >= *value => nearest,
+        _ => nearest.next_up(),
+    }
+}
+
+struct Site<'a> {
+    circuit: &'a Circuit,
+    group: &'a Group,
+}
+
+impl Site<'_> {
+    /// An entry on every lane: a + r·|f|, where |f| ≤ |output| + a + r·|f|.
+    fn unary(&self, group: GroupId) -> Result<RBig, Error> {
+        let mut programs = self.circuit.iter().filter(|(_, node)| node.group == group);
+        let Some(certified) = programs.find_map(|(_, node)| program(&node.kind)) else {
+            return Err(self.unlike("an entry"));
+        };
+        let (absolute, relative) = (certified.claim().absolute_part(), certified.claim().relative_part());
+        let (low, high) = certified.output_range();
+        let unit = UBig::ONE << usize::from(certified.program().output().1.bits());
+        let largest = RBig::from_parts(low.unsigned_abs().max(high.unsigned_abs()).into(), unit);
+        if relative >= RBig::ONE {
+            return Err(self.refused(compose::SideCondition::Parameter("the entry's relative error reaches one")));
+        }
+        Ok((absolute + &relative * largest) / (RBig::ONE - relative))
+    }
+
+    fn softmax(&self, row: usize, exp: NodeId, reciprocal: NodeId, last: Option<NodeId>) -> Result<RBig, Error> {
+        let (exp, reciprocal) = (self.program(exp)?, self.program(reciprocal)?);
+        let last = match last {
+            Some(last) => Some((self.sum(last)?.1, self.circuit.node(last).format.scale)),
+            None => None,
+        };
+        let spread = exp.claim().window.low.saturating_neg().max(0);
+        let lowering = SoftmaxLowering { n: self.row(row)?, spread, last };
+        compose::softmax(&lowering, exp, reciprocal).map(|bound| bound.element).map_err(|reason| self.refused(reason))
+    }
+
+    fn layer_norm(&self, built: &Normalisation, headroom: &Headroom) -> Result<RBig, Error> {
+        let n = self.row(built.row)?;
+        let rsqrt = self.program(built.inverse)?;
+        let (variance, variance_lemma) = self.sum(built.variance)?;
+        let (_, normalised) = self.sum(built.normalised)?;
+        let Some(squares) = variance.products.first() else { return Err(self.unlike("a sum of squares")) };
+        let super::node::Constant::Scalar(constant) = variance.constant else {
+            return Err(self.unlike("a scalar ε"));
+        };
+        let log_unit = RBig::from(UBig::ONE << usize::from(built.log));
+        let (centre, sum, argument, centre_gain) = match built.mean {
+            Some(id) => {
+                let (mean, lemma) = self.sum(id)?;
+                let Some(term) = mean.linear.first() else { return Err(self.unlike("a mean")) };
+                let total = self.circuit.node(term.value);
+                let average = Average { factor: term.coefficient.value, constant: 0, lemma };
+                let sum = real(headroom.range(term.value).magnitude(), total.format.scale.bits());
+                (Centre::Rounded(average), sum, total.format, RBig::ONE)
+            }
+            None => {
+                // The centred value carries the division by 2^log in its scale; its argument does not.
+                let centred = self.circuit.node(squares.left).format;
+                let scale = centred.scale.bits().checked_sub(built.log).and_then(catalogs::Scale::new);
+                let Some(scale) = scale else { return Err(self.unlike("an exact centre")) };
+                let format = catalogs::Format { scale, ..centred };
+                (Centre::Exact { log: built.log }, RBig::ZERO, format, RBig::from(n) / &log_unit)
+            }
+        };
+        let gain = RBig::from(n) * &centre_gain * &centre_gain / log_unit;
+        let variance_scale = self.circuit.node(built.variance).format.scale;
+        // κ·(variance + ε) is at most one unit above its truncation.
+        let largest = real(headroom.range(built.variance).high.saturating_add(1), variance_scale.bits());
+        let Ok(epsilon) = RBig::try_from(built.epsilon) else { return Err(self.unlike("a finite ε")) };
+        let greatest = &largest / &gain;
+        let lowering = LayerNormLowering {
+            n,
+            ring: argument.ring,
+            scale: argument.scale,
+            sum,
+            variances: (RBig::ZERO, greatest),
+            epsilon,
+            centre,
+            variance: Average {
+                factor: squares.coefficient.value,
+                constant: i128::from(constant),
+                lemma: variance_lemma,
+            },
+            variance_scale,
+            gain,
+            normalised,
+            normalised_scale: self.circuit.node(built.normalised).format.scale,
+        };
+        compose::layer_norm(&lowering, rsqrt).map(|bound| bound.element).map_err(|reason| self.refused(reason))
+    }
+
+    fn program(&self, id: NodeId) -> Result<&Certified, Error> {
+        program(&self.circuit.node(id).kind).ok_or_else(|| self.unlike("an entry"))
+    }
+
+    /// A sum with its truncation.
+    fn sum(&self, id: NodeId) -> Result<(&Sum, Lemma), Error> {
+        match &self.circuit.node(id).kind {
+            NodeKind::Sum(sum) => {
+                sum.truncation.map(|lemma| (sum, lemma)).ok_or_else(|| self.unlike("a truncated sum"))
+            }
+            _ => Err(self.unlike("a truncated sum")),
+        }
+    }
+
+    fn row(&self, row: usize) -> Result<u32, Error> {
+        u32::try_from(row).map_err(|_| self.unlike("a row of less than 2^32 elements"))
+    }
+
+    fn refused(&self, reason: compose::SideCondition) -> Error {
+        Error::Bound { site: self.group.name.clone(), reason }
+    }
+
+    fn unlike(&self, what: &str) -> Error {
+        Error::Circuit(format!("{}: {what} is missing where its bound needs it", self.group.name))
+    }
+}
+
+fn program(kind: &NodeKind) -> Option<&Certified> {
+    if let NodeKind::Program { certified, .. } = kind { Some(certified) } else { None }
+}
+
+/// The real number that an integer stands for.
+fn real(value: i128, bits: u8) -> RBig {
+    RBig::from_parts(value.into(), UBig::ONE << usize::from(bits))
+}
