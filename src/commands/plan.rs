@@ -68,6 +68,7 @@ pub fn text(plan: &Plan) -> String {
                 site.kind.clone(),
                 site.elements.to_string(),
                 format!("{:.2e}", site.certified_error),
+                format!("{:.2e}", site.calibrated_error),
                 format!("{:.2e}", site.sensitivity),
                 site.rounds.to_string(),
                 format!("{:.1}", site.bytes as f64 / 1024.0),
@@ -76,7 +77,8 @@ pub fn text(plan: &Plan) -> String {
             ]
         })
         .collect();
-    let header = ["site", ">elements", ">certified", ">sensitivity", ">rounds", ">KiB", ">admissible", "chosen"];
+    let header =
+        ["site", ">elements", ">certified", ">calibrated", ">sensitivity", ">rounds", ">KiB", ">admissible", "chosen"];
     let (predicted, measured) = (&plan.predicted, &plan.measured);
     format!(
         "{} under {}, {} inputs a run, inputs in [{}, {}], digest {}\n{}\

@@ -20,23 +20,43 @@ use verify::compose::{self, Average, Centre, LayerNormLowering, SoftmaxLowering}
 
 /// The bound of every site, by its node in the model's graph; layer norms only where `headroom` is given.
 pub fn certified_errors(lowered: &Lowered, headroom: Option<&Headroom>) -> Result<BTreeMap<u32, f64>, Error> {
+    bounds(lowered, headroom, &BTreeMap::new())
+}
+
+/// The same for layer norms whose rows have at least these variances: what a calibration set shows, not a proof.
+pub fn calibrated_errors(
+    lowered: &Lowered,
+    headroom: &Headroom,
+    least_variances: &BTreeMap<u32, f64>,
+) -> Result<BTreeMap<u32, f64>, Error> {
+    bounds(lowered, Some(headroom), least_variances)
+}
+
+fn bounds(
+    lowered: &Lowered,
+    headroom: Option<&Headroom>,
+    least_variances: &BTreeMap<u32, f64>,
+) -> Result<BTreeMap<u32, f64>, Error> {
     let circuit = &lowered.circuit;
     let mut errors = BTreeMap::new();
     for (index, group) in circuit.groups().iter().enumerate() {
-        let Some(site) = group.site else { continue };
-        let sites = Site { circuit, group };
+        let Some(number) = group.site else { continue };
+        let site = Site { circuit, group };
         let error = match &group.construction {
-            Construction::Plain => sites.unary(GroupId(index as u32))?,
+            Construction::Plain => site.unary(GroupId(index as u32))?,
             Construction::Maximum => RBig::ZERO,
             Construction::Softmax { row, exp, reciprocal, probabilities } => {
-                sites.softmax(*row, *exp, *reciprocal, *probabilities)?
+                site.softmax(*row, *exp, *reciprocal, *probabilities)?
             }
             Construction::Normalisation(normalisation) => match headroom {
-                Some(headroom) => sites.layer_norm(normalisation, headroom)?,
+                Some(headroom) => {
+                    let least = least_variances.get(&number).and_then(|&least| RBig::try_from(least).ok());
+                    site.layer_norm(normalisation, headroom, least.unwrap_or(RBig::ZERO))?
+                }
                 None => continue,
             },
         };
-        errors.insert(site, above(&error));
+        errors.insert(number, above(&error));
     }
     Ok(errors)
 }
@@ -83,7 +103,7 @@ impl Site<'_> {
         compose::softmax(&lowering, exp, reciprocal).map(|bound| bound.element).map_err(|reason| self.refused(reason))
     }
 
-    fn layer_norm(&self, built: &Normalisation, headroom: &Headroom) -> Result<RBig, Error> {
+    fn layer_norm(&self, built: &Normalisation, headroom: &Headroom, least: RBig) -> Result<RBig, Error> {
         let n = self.row(built.row)?;
         let rsqrt = self.program(built.inverse)?;
         let (variance, variance_lemma) = self.sum(built.variance)?;
@@ -122,7 +142,7 @@ impl Site<'_> {
             ring: argument.ring,
             scale: argument.scale,
             sum,
-            variances: (RBig::ZERO, greatest),
+            variances: (if least <= greatest { least } else { greatest.clone() }, greatest),
             epsilon,
             centre,
             variance: Average {

@@ -77,7 +77,7 @@ pub struct Predicted {
     pub network: String,
     /// Predicted seconds of one run under that profile.
     pub seconds_per_run: f64,
-    /// Predicted output error: Σ sensitivity · certified error.
+    /// Predicted output error: Σ sensitivity · calibrated error.
     pub error: f64,
 }
 
@@ -111,6 +111,8 @@ pub struct SiteRecord {
     pub elements: u64,
     /// Certified error of the choice at the site's output; of a layer norm, at the normalised row before γ and β.
     pub certified_error: f64,
+    /// The same for rows whose variance is at least the least one of the calibration set; differs at layer norms only.
+    pub calibrated_error: f64,
     /// How much an error there moves the output, measured on the calibration set.
     pub sensitivity: f64,
     /// Rounds of the site on the critical path.

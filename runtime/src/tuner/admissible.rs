@@ -3,11 +3,11 @@
 //! A baseline choice with the widest windows serves every site first; then each site is tried with each of its
 //! candidates in place of the baseline's. Every entry is proved by `verify::check` before it is considered.
 
+use super::prover::Prover;
 use super::{Error, Progress, Request};
-use crate::circuit::accuracy::certified_errors;
-use crate::circuit::lower::{Centre, Choice, Formats, Ownership, lower};
-use crate::circuit::{headroom, schedule};
-use crate::graph::{Function, Graph, NodeId, Site, SiteKind};
+use crate::circuit::lower::{Centre, Choice, Formats};
+use crate::circuit::schedule;
+use crate::graph::{Function, NodeId, Site, SiteKind};
 use crate::plan::{ChoiceRecord, EntryRecord, node_number};
 use catalogs::digest::Tag;
 use catalogs::protocol::{Model, rss3::Rss3};
@@ -23,7 +23,8 @@ pub struct Candidate {
     pub choice: Choice,
     /// The same for the plan's file.
     pub record: ChoiceRecord,
-    /// Certified error at the site's output, in real units; of a layer norm before γ and β.
+    /// Certified error at the site's output, in real units, for rows of at least the variances that the calibration
+    /// set shows; of a layer norm before γ and β.
     pub error: f64,
     /// Rounds of the site on the critical path.
     pub rounds: f64,
@@ -38,18 +39,16 @@ struct Named {
     record: EntryRecord,
 }
 
-/// Candidates per site, in the order of [`Graph::sites`]; none is empty.
+/// Candidates per site, in the order of [`crate::graph::Graph::sites`]; none is empty.
 pub fn find(
     request: &Request<'_>,
-    single: &Graph,
-    formats: Formats,
-    ownership: Ownership,
+    prover: &Prover<'_>,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Vec<Vec<Candidate>>, Error> {
     let entries = certified_entries(request);
-    let sites = single.sites();
+    let sites = prover.single.sites();
     let options: Vec<Vec<(Choice, ChoiceRecord)>> =
-        sites.iter().map(|site| options(site, &entries, formats)).collect::<Result<_, _>>()?;
+        sites.iter().map(|site| options(site, &entries, prover.formats)).collect::<Result<_, _>>()?;
     let mut baseline: BTreeMap<NodeId, Choice> = BTreeMap::new();
     for (site, options) in sites.iter().zip(&options) {
         let widest = options.iter().max_by_key(|(choice, _)| width(choice));
@@ -63,8 +62,8 @@ pub fn find(
         for (choice, record) in &options[index] {
             let mut choices = baseline.clone();
             choices.insert(site.node, choice.clone());
-            match prove(request, single, &choices, formats, ownership, site) {
-                Ok(Proved { error, rounds, bytes }) => {
+            match figures(prover, &choices, site) {
+                Ok([error, rounds, bytes]) => {
                     let (choice, record) = (choice.clone(), record.clone());
                     admissible.push(Candidate { choice, record, error, rounds, bytes });
                 }
@@ -97,36 +96,16 @@ fn missing(site: &Site) -> Error {
     }
 }
 
-/// What is proved of a site with a choice, and counted for one input.
-struct Proved {
-    error: f64,
-    rounds: f64,
-    bytes: f64,
-}
-
-/// Lowers, proves and schedules.
-fn prove(
-    request: &Request<'_>,
-    single: &Graph,
-    choices: &BTreeMap<NodeId, Choice>,
-    formats: Formats,
-    ownership: Ownership,
-    site: &Site,
-) -> Result<Proved, String> {
-    let lowered = lower(single, choices, formats, ownership).map_err(|error| error.to_string())?;
-    let weights = lowered.weights(single).map_err(|error| error.to_string())?;
-    let boxes = vec![request.input_box; lowered.circuit.inputs().len()];
-    let headroom = headroom::prove(&lowered, &weights, &boxes).map_err(|error| error.to_string())?;
-    let errors = certified_errors(&lowered, Some(&headroom)).map_err(|error| error.to_string())?;
+/// Proves and schedules; error, rounds and bytes of the site for one input.
+fn figures(prover: &Prover<'_>, choices: &BTreeMap<NodeId, Choice>, site: &Site) -> Result<[f64; 3], String> {
+    let proved = prover.prove(choices).map_err(|error| error.to_string())?;
     let number = node_number(site.node);
-    let error = *errors.get(&number).ok_or("its error is not bounded")?;
-    let schedule = schedule(&lowered.circuit, &Rss3).map_err(|error| error.to_string())?;
-    let groups = lowered.circuit.groups().iter().zip(schedule.groups());
+    let error = *proved.calibrated.get(&number).ok_or("its error is not bounded")?;
+    let schedule = schedule(&proved.lowered.circuit, &Rss3).map_err(|error| error.to_string())?;
+    let groups = proved.lowered.circuit.groups().iter().zip(schedule.groups());
     let own = groups.filter(|(group, _)| group.site == Some(number));
-    Ok(own.fold(Proved { error, rounds: 0.0, bytes: 0.0 }, |proved, (_, cost)| Proved {
-        rounds: proved.rounds + f64::from(cost.rounds),
-        bytes: proved.bytes + cost.bytes as f64,
-        ..proved
+    Ok(own.fold([error, 0.0, 0.0], |[error, rounds, bytes], (_, cost)| {
+        [error, rounds + f64::from(cost.rounds), bytes + cost.bytes as f64]
     }))
 }
 

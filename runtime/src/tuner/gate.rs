@@ -3,8 +3,11 @@
 use super::sensitivity::{difference, leading};
 use super::{Error, Request};
 use crate::circuit::ideal::{self, RoundingMode};
-use crate::graph::{Graph, Tensor, reference};
-use crate::plan::Plan;
+use crate::graph::observed::Observed;
+use crate::graph::ranges::SiteRange;
+use crate::graph::{Graph, Tensor};
+use crate::plan::{Plan, node_number};
+use std::collections::BTreeMap;
 
 /// What a simulation showed.
 #[derive(Clone, Debug)]
@@ -23,6 +26,7 @@ pub struct Verdict {
 pub struct Reference {
     runs: Vec<(Vec<Tensor>, Vec<Tensor>)>,
     graph: Graph,
+    least_variances: BTreeMap<u32, f64>,
 }
 
 impl Reference {
@@ -32,15 +36,29 @@ impl Reference {
         let examples = examples.min(request.simulated_max.max(1));
         let graph = Graph::import(request.model, request.batch)?;
         let mut runs = Vec::new();
+        let mut least_variances = BTreeMap::new();
         let mut first = 0;
         while first < examples {
             let count = request.batch.min(examples - first);
             let inputs: Vec<Tensor> = request.calibration.iter().map(|tensor| leading(tensor, first, count)).collect();
-            let plain = reference::run(&Graph::import(request.model, count)?, &inputs, &mut |_, _| {})?;
+            let graph = Graph::import(request.model, count)?;
+            let mut observed = Observed::new(&graph);
+            let plain = observed.run(&graph, &inputs)?;
+            for (node, range) in observed.sites() {
+                if let SiteRange::Normalisation { variance, .. } = range {
+                    let least = least_variances.entry(node_number(node)).or_insert(f64::INFINITY);
+                    *least = variance.lower.min(*least);
+                }
+            }
             runs.push((inputs, plain));
             first += count;
         }
-        Ok(Reference { runs, graph })
+        Ok(Reference { runs, graph, least_variances })
+    }
+
+    /// The least variance of a row at every layer norm, by node.
+    pub fn least_variances(&self) -> &BTreeMap<u32, f64> {
+        &self.least_variances
     }
 
     /// Simulates the plan under several choices of roundings.

@@ -2,7 +2,8 @@
 //!
 //! 1. *Admissible* choices per site: certified entries of the right function with which the circuit can be lowered
 //!    and its headroom proved, for every input of the box. Proved ranges decide, never observed ones.
-//! 2. *Predicted* error: Σ sensitivity · certified error; a sensitivity is measured by perturbing the plain model.
+//! 2. *Predicted* error: Σ sensitivity · certified error, of a layer norm for the variances that the calibration set
+//!    shows; a sensitivity is measured by perturbing the plain model.
 //! 3. *Choice* by an integer program: least predicted seconds with the predicted error inside a budget.
 //! 4. *Gate*: the plan is simulated bit for bit over the calibration set under several choices of roundings, and
 //!    accepted only if the *measured* error (with a guard for unseen inputs) and agreement meet the user's constraint;
@@ -11,20 +12,22 @@
 mod admissible;
 mod assignment;
 mod gate;
+mod prover;
 mod sensitivity;
 
 pub use gate::{Verdict, agreements};
 pub use sensitivity::{difference, leading};
 
-use crate::circuit::lower::{Formats, Ownership};
-use crate::circuit::{self, Party};
-use crate::graph::{self, Graph, Tensor};
+use crate::circuit::{self, lower::Choice};
+use crate::graph::{self, Graph, NodeId, Tensor};
 use crate::plan::{
     self, FormatsRecord, Measured, ModelRecord, PartiesRecord, Plan, Predicted, Refusal, SiteRecord, structure_digest,
 };
 use crate::transport::Shaping;
 use admissible::Candidate;
 use catalogs::Catalog;
+use prover::Prover;
+use std::collections::BTreeMap;
 
 /// The measured error must stay below this share of what is allowed: a private run sees other inputs than the
 /// calibration set.
@@ -130,13 +133,12 @@ pub struct Tuned {
 /// Chooses for every site.
 pub fn tune(request: &Request<'_>, progress: &mut dyn FnMut(Progress)) -> Result<Tuned, Error> {
     check_request(request)?;
-    let formats = Formats::default();
-    let ownership = Ownership { input: Party(request.parties.input), output: Party(request.parties.output) };
     let single = Graph::import(request.model, 1)?;
-    let candidates = admissible::find(request, &single, formats, ownership, progress)?;
+    let reference = gate::Reference::new(request)?;
+    let prover = Prover::new(request, &single, reference.least_variances());
+    let candidates = admissible::find(request, &prover, progress)?;
     let sensitivities = sensitivity::measure(request, &single)?;
     let sites = single.sites();
-    let reference = gate::Reference::new(request)?;
     // A sum of worst cases with measured sensitivities overstates what is seen: start generously, then shrink.
     let mut tried = 0;
     let mut last: Option<(Vec<usize>, Verdict)> = None;
@@ -153,7 +155,7 @@ pub fn tune(request: &Request<'_>, progress: &mut dyn FnMut(Progress)) -> Result
         }
         tried += 1;
         progress(Progress::Simulation { candidate: tried });
-        let (plan, structure) = draft(request, &candidates, &chosen, &sensitivities, formats, ownership)?;
+        let (plan, structure) = draft(request, &prover, &candidates, &chosen, &sensitivities)?;
         let verdict = reference.judge(&plan, &structure, request)?;
         if verdict.error <= GUARD * request.error_max && verdict.agreement >= request.agreement_min {
             let measured = Measured {
@@ -201,33 +203,39 @@ fn check_request(request: &Request<'_>) -> Result<(), Error> {
 /// The plan of one assignment, with everything but the measurement.
 fn draft(
     request: &Request<'_>,
+    prover: &Prover<'_>,
     candidates: &[Vec<Candidate>],
     chosen: &[usize],
     sensitivities: &[f64],
-    formats: Formats,
-    ownership: Ownership,
 ) -> Result<(Plan, Graph), Error> {
-    let graph = Graph::import(request.model, request.batch)?;
-    let structure = graph.without_weights();
+    let structure = Graph::import(request.model, request.batch)?.without_weights();
     let sites = structure.sites();
-    let choices =
-        sites.iter().enumerate().map(|(index, site)| (site.node, candidates[index][chosen[index]].choice.clone()));
-    let lowered = circuit::lower::lower(&structure, &choices.collect(), formats, ownership)?;
+    let choice = |index: usize| candidates[index][chosen[index]].choice.clone();
+    let choices: BTreeMap<NodeId, Choice> =
+        sites.iter().enumerate().map(|(index, site)| (site.node, choice(index))).collect();
+    // The errors of layer norms depend on the ranges that the other choices leave.
+    let proved = prover.prove(&choices)?;
+    let error_of = |errors: &BTreeMap<u32, f64>, number: u32| errors.get(&number).copied().unwrap_or(f64::INFINITY);
+    let formats = prover.formats;
+    let lowered = circuit::lower::lower(&structure, &choices, formats, prover.ownership)?;
     let schedule = circuit::schedule(&lowered.circuit, &catalogs::protocol::rss3::Rss3)?;
     let bytes = schedule.bytes(crate::transport::HEADER_BYTES as u64);
     let mut records = Vec::new();
     let mut error = 0.0;
     for (index, site) in sites.iter().enumerate() {
         let candidate = &candidates[index][chosen[index]];
-        error += candidate.error * sensitivities[index];
+        let number = plan::node_number(site.node);
+        let calibrated_error = error_of(&proved.calibrated, number);
+        error += calibrated_error * sensitivities[index];
         let groups = lowered.circuit.groups().iter().zip(schedule.groups());
-        let own: Vec<_> = groups.filter(|(group, _)| group.site == Some(plan::node_number(site.node))).collect();
+        let own: Vec<_> = groups.filter(|(group, _)| group.site == Some(number)).collect();
         records.push(SiteRecord {
-            node: plan::node_number(site.node),
+            node: number,
             name: site.name.clone(),
             kind: site.kind.name().into(),
             elements: site.elements as u64,
-            certified_error: candidate.error,
+            certified_error: error_of(&proved.certified, number),
+            calibrated_error,
             sensitivity: sensitivities[index],
             rounds: own.iter().map(|(_, cost)| u64::from(cost.rounds)).sum(),
             bytes: own.iter().map(|(_, cost)| cost.bytes).sum(),
