@@ -25,7 +25,10 @@ fn finding(entry: &Entry, certificate: &Certificate, sandwich: &Sandwich) -> Fin
     let error = worst.error.lower().to_f64();
     let violation = if found.escaped.count > 0 {
         let inputs = &found.escaped;
-        Some(format!("input {:?}: the output can be anything, at {} inputs in all", inputs.first[0], inputs.count))
+        Some(format!(
+            "input {}: the output can be anything, certified is {bound}; {} inputs escape so",
+            inputs.first[0], inputs.count
+        ))
     } else if sandwich.within_bound == Some(false) {
         Some(format!("input {}: output {} has error {error:.6e}, certified is {bound}", worst.argument, worst.output))
     } else if !sandwich.reaches_witness {

@@ -165,3 +165,6 @@ mod run {
         bar
     }
 }
+
+#[cfg(all(test, feature = "generate"))]
+mod tests;

@@ -65,7 +65,7 @@ impl Report {
 }
 
 /// Arguments executed together: all shares of a traced tile fit a second-level cache or nearly so.
-pub const TILE_LANES: usize = 4096;
+pub const TILE_LANES: usize = 1024;
 
 /// Executes `program` under rss3 on `arguments`, signed residues of its input ring, with masks from `seed`; tiles of
 /// [`TILE_LANES`] run in parallel.

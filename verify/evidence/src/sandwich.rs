@@ -3,7 +3,8 @@
 //! A window of at most `limit` inputs is exhausted whole. A larger one is *sampled in runs*: the runs are exhausted, and
 //! one of them contains the witness, so the left inequality must still hold; the right one is then shown for the runs
 //! only, and [`Sandwich::exhaustive`] says so. Runs are all of the fitted interval if three quarters of the limit hold
-//! it, and otherwise [`RUN`] inputs at each of many places, half of them spread evenly, half over the octaves of |x|.
+//! it, and otherwise short runs (of at most [`LONGEST_RUN`] inputs) at many places, half of them spread evenly, half over
+//! the octaves of |x|.
 
 use crate::EvidenceError;
 use crate::exhaust::{Exhaustion, Options, exhaust_parts};
@@ -11,8 +12,10 @@ use crate::points::octaves;
 use crate::sample::Words;
 use catalogs::{Decimal, Entry, Window};
 
-/// Inputs of one run.
-pub const RUN: u64 = 1024;
+/// Inputs of one run, at most.
+pub const LONGEST_RUN: u64 = 1024;
+/// So that there are about as many runs, or more, whatever the limit is.
+const RUNS: u64 = 1024;
 
 /// What an exhaustion says about a claim and its witness.
 #[derive(Clone, Debug)]
@@ -69,17 +72,18 @@ fn parts(entry: &Entry, witness: i64, limit: u64) -> Vec<Window> {
     if window.size() <= u128::from(limit) {
         return vec![window];
     }
+    let length = (limit / RUNS).clamp(4, LONGEST_RUN);
     let run = |centre: i64| Window {
-        low: centre.saturating_sub(RUN as i64 / 2).max(window.low),
-        high: centre.saturating_add(RUN as i64 / 2 - 1).min(window.high),
+        low: centre.saturating_sub(length as i64 / 2).max(window.low),
+        high: centre.saturating_add(length as i64 / 2 - 1).min(window.high),
     };
     let mut parts = vec![Window { low: run(witness).low.min(witness), high: run(witness).high.max(witness) }];
-    let mut left = limit.saturating_sub(RUN);
+    let mut left = limit.saturating_sub(length);
     if fitted.size() <= u128::from(limit) * 3 / 4 {
         left = left.saturating_sub(fitted.size() as u64);
         parts.push(fitted);
     }
-    let (runs, mut words) = (left / RUN, Words(limit));
+    let (runs, mut words) = (left / length, Words(limit));
     parts.extend([window.low, window.high].map(run));
     parts.extend(octaves(window, runs / 2, &mut words).into_iter().map(run));
     for _ in 0..runs.saturating_sub(runs / 2 + 2) {
