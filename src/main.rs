@@ -5,6 +5,7 @@
 mod catalog_folder;
 mod commands;
 mod failure;
+mod lanes;
 mod report;
 
 use clap::{Parser, Subcommand};

@@ -2,6 +2,7 @@
 
 use crate::catalog_folder;
 use crate::failure::Failure;
+use crate::lanes::{Findings, Lane};
 use crate::report::{Context, table};
 use catalogs::protocol::{cost, rss3::Rss3};
 use catalogs::{Catalog, Published};
@@ -11,7 +12,7 @@ use std::time::Instant;
 
 /// Re-checks entries: recomputes every bound that their certificates state.
 ///
-/// Example: chebyshare verify --all
+/// Example: chebyshare verify --all --with exhaustive,smt,conformance
 #[derive(Args)]
 pub struct Verify {
     /// Names (FUNCTION/STEM) or digests of entries.
@@ -19,6 +20,12 @@ pub struct Verify {
     /// Every entry of the catalog.
     #[arg(long)]
     all: bool,
+    /// Evidence beside the checker, for every entry that is named.
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "LANES")]
+    with: Vec<Lane>,
+    /// The most inputs of the fitted interval that are executed, and of the window that are exhausted.
+    #[arg(long, value_name = "N", default_value_t = 1 << 20, value_parser = clap::value_parser!(u64).range(1..=1 << 24))]
+    points: u64,
 }
 
 #[derive(Serialize)]
@@ -39,6 +46,9 @@ struct Row {
     bytes_per_element: Option<u64>,
     reason: Option<String>,
     seconds: f64,
+    /// Beside the verdict; `null` for each lane that was not asked for.
+    #[serde(flatten)]
+    findings: Findings,
 }
 
 impl Verify {
@@ -49,16 +59,32 @@ impl Verify {
         }
         let started = Instant::now();
         let catalog = catalog_folder::open(&context.catalog)?;
-        let rows: Vec<Row> =
-            self.chosen(&catalog)?.into_iter().map(|(name, published)| examine(name, published)).collect();
-        let rejected = rows.iter().filter(|row| !row.ok).count();
+        let chosen = self.chosen(&catalog)?;
+        let mut rows: Vec<Row> = chosen.iter().map(|(name, published)| examine(name, published)).collect();
+        if !self.with.is_empty() {
+            self.run_lanes(&chosen, &mut rows)?;
+        }
         let report = Report { entries: rows, seconds: started.elapsed().as_secs_f64() };
         context.print(&report, text)?;
-        match rejected {
-            0 => Ok(()),
-            1 => Err(Failure::claim("one entry is rejected")),
-            several => Err(Failure::claim(format!("{several} entries are rejected"))),
+        verdict(&report.entries)
+    }
+
+    #[cfg(feature = "generate")]
+    fn run_lanes(&self, chosen: &[(&str, &Published)], rows: &mut [Row]) -> Result<(), Failure> {
+        let mut lanes = crate::lanes::Lanes::new(&self.with, self.points);
+        for ((name, published), row) in chosen.iter().zip(rows) {
+            row.findings = lanes.examine(name, published);
         }
+        Ok(())
+    }
+
+    #[cfg(not(feature = "generate"))]
+    fn run_lanes(&self, _: &[(&str, &Published)], _: &mut [Row]) -> Result<(), Failure> {
+        Err(Failure::input(format!(
+            "--with {:?} (at most {} inputs) needs MPFR and Z3, which this program was built without; \
+             build it with the feature 'generate' (the default)",
+            self.with, self.points
+        )))
     }
 
     fn chosen<'a>(&self, catalog: &'a Catalog) -> Result<Vec<(&'a str, &'a Published)>, Failure> {
@@ -91,6 +117,7 @@ fn examine(name: &str, published: &Published) -> Row {
                 bytes_per_element: Some(cost.bytes()),
                 reason: None,
                 seconds,
+                findings: Findings::default(),
             }
         }
         Err(rejection) => Row {
@@ -104,7 +131,26 @@ fn examine(name: &str, published: &Published) -> Row {
             bytes_per_element: None,
             reason: Some(rejection.to_string()),
             seconds,
+            findings: Findings::default(),
         },
+    }
+}
+
+/// Rejected entries first, then the first thing that a lane found.
+fn verdict(rows: &[Row]) -> Result<(), Failure> {
+    let mut violations = rows.iter().filter_map(|row| Some(format!("{}: {}", row.entry, row.findings.violation()?)));
+    let violation = violations.next();
+    let more = violations.count();
+    let rejected = match rows.iter().filter(|row| !row.ok).count() {
+        0 => None,
+        1 => Some("one entry is rejected".to_owned()),
+        several => Some(format!("{several} entries are rejected")),
+    };
+    let others = if more > 0 { format!(" (and {more} more entries)") } else { String::new() };
+    match (rejected, violation.map(|violation| violation + &others)) {
+        (None, None) => Ok(()),
+        (Some(reason), None) | (None, Some(reason)) => Err(Failure::claim(reason)),
+        (Some(rejected), Some(violation)) => Err(Failure::claim(format!("{rejected}; {violation}"))),
     }
 }
 
@@ -114,7 +160,7 @@ fn text(report: &Report) -> String {
         .iter()
         .map(|row| {
             let show = |value: &Option<String>| value.clone().unwrap_or_else(|| "-".to_owned());
-            vec![
+            let mut cells = vec![
                 row.entry.clone(),
                 if row.ok { "ok".into() } else { "REJECTED".into() },
                 show(&row.certified_error),
@@ -124,12 +170,16 @@ fn text(report: &Report) -> String {
                 row.bytes_per_element.map_or("-".into(), |b| b.to_string()),
                 row.pieces.map_or("-".into(), |p| p.to_string()),
                 format!("{:.0}", row.seconds * 1e3),
-                row.reason.clone().unwrap_or_default(),
-            ]
+            ];
+            cells.extend(row.findings.cells());
+            cells.push(row.reason.clone().unwrap_or_default());
+            cells
         })
         .collect();
-    let header =
-        ["entry", "verdict", ">certified", ">witness", ">tightness", ">rounds", ">bytes", ">pieces", ">ms", ""];
+    let mut header =
+        vec!["entry", "verdict", ">certified", ">witness", ">tightness", ">rounds", ">bytes", ">pieces", ">ms"];
+    header.extend(Findings::COLUMNS);
+    header.push("");
     let count = report.entries.len();
     let ok = report.entries.iter().filter(|row| row.ok).count();
     format!("{}{ok} of {count} entries hold, {:.1} s\n", table(&header, &rows), report.seconds)

@@ -1,10 +1,10 @@
 //! Conformance: real executions against the definition of a program's meaning.
 //!
 //! Role 1 shares the arguments (and all reshare them, so that every component is random), three roles execute the
-//! program with real masks and messages, and every operation's shares are kept. Then, per argument: the roles must agree on every component they both hold; the shares are added
-//! up to the value of every operation; around each truncation δ = result − ⌊sum/2^d⌋ must obey the lemma; and
-//! `catalogs::evaluate`, fed with the roundings, out-of-window results and band bits that occurred, must return the
-//! same integers at *every* operation. Payload is counted at the frames and must equal the timeline.
+//! program with real masks and messages, and every operation's shares are kept. Then, per argument: the roles must
+//! agree on every component they both hold; the shares are added up to the value of every operation; around each
+//! truncation δ = result − ⌊sum/2^d⌋ must obey the lemma; and `catalogs::evaluate`, fed with the roundings,
+//! out-of-window results and band bits that occurred, must return the same integers at *every* operation. Payload is counted at the frames and must equal the timeline.
 
 use super::local::{LocalKeys, LocalParties, Outcome};
 use super::{Error, rss3};
@@ -13,6 +13,7 @@ use catalogs::program::Kind;
 use catalogs::protocol::rss3::Rss3;
 use catalogs::protocol::{Timeline, timeline};
 use catalogs::{Adversary, Lemma, Op, Program, Ring, Rounding, ValueId};
+use rayon::prelude::*;
 
 /// What was seen in the executions of one program.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -46,38 +47,97 @@ pub struct Conformance {
     pub report: Report,
 }
 
-/// Arguments executed together.
-const TILE_LANES: usize = 4096;
+impl Report {
+    /// What was seen in these executions and in `other` ones of the same program.
+    pub fn join(self, other: Report) -> Report {
+        Report {
+            arguments: self.arguments + other.arguments,
+            rounded_down: self.rounded_down + other.rounded_down,
+            rounded_up: self.rounded_up + other.rounded_up,
+            rounding_max: self.rounding_max.max(other.rounding_max),
+            outside: self.outside + other.outside,
+            in_band: self.in_band + other.in_band,
+            in_band_other: self.in_band_other + other.in_band_other,
+            rounds: self.rounds.max(other.rounds),
+            bytes: self.bytes + other.bytes,
+        }
+    }
+}
 
-/// Executes `program` under rss3 on `arguments`, signed residues of its input ring, with masks from `seed`.
+/// Arguments executed together: all shares of a traced tile fit a second-level cache or nearly so.
+pub const TILE_LANES: usize = 1024;
+
+/// Executes `program` under rss3 on `arguments`, signed residues of its input ring, with masks from `seed`; tiles of
+/// [`TILE_LANES`] run in parallel.
 ///
 /// # Errors
-/// A program that the protocol cannot compile, an argument outside the input ring, and every difference between the
-/// execution and the evaluator, lemma or timeline, naming the argument and the operation.
+/// Those of [`Conformer::new`] and, for the first tile that has one, [`Conformer::tile`].
 pub fn conform(program: &Program, arguments: &[i128], seed: u64) -> Result<Conformance, Error> {
-    let ring = program.input().0;
-    let fail = |argument, operation, reason: String| Error::Conformance { argument, operation, reason };
-    if let Some(&argument) = arguments.iter().find(|argument| !ring.contains(**argument)) {
-        return Err(fail(argument, 0, format!("the argument is not a signed residue of ring {ring}")));
-    }
-    let sharing = LocalParties::new(rss3::share(ring)?);
-    let resharing = LocalParties::new(rss3::compile_reshare(ring)?);
-    let parties = LocalParties::new(rss3::compile_traced(program)?);
-    let (timeline, keys) = (timeline(program, &Rss3), LocalKeys::from_seed(seed));
-    let mut report = Report { rounds: timeline.rounds, ..Report::default() };
+    let conformer = Conformer::new(program, seed)?;
+    let tiles = arguments.par_chunks(TILE_LANES).enumerate();
+    let tiles: Vec<_> = tiles.map(|(tile, arguments)| conformer.tile(tile as u32, arguments)).collect();
     let mut outputs = Vec::with_capacity(arguments.len());
-    for (tile, arguments) in arguments.chunks(TILE_LANES).enumerate() {
-        let words: Vec<u64> = arguments.iter().map(|&argument| argument as u64 & ring.mask()).collect();
-        let own = vec![vec![words], vec![], vec![]];
-        let shared = sharing.run(arguments.len(), &own, &keys.streams(0, tile as u32))?;
-        let parts: Vec<Vec<Vec<u64>>> =
-            shared.outputs.into_iter().map(|mut words| vec![words.swap_remove(0)]).collect();
-        let shared = resharing.run(arguments.len(), &parts, &keys.streams(1, tile as u32))?;
-        let outcome = parties.run(arguments.len(), &shared.outputs, &keys.streams(2, tile as u32))?;
-        check_counts(&timeline, arguments.len(), &outcome)
-            .map_err(|reason| fail(arguments[0], program.ops().len() - 1, reason))?;
-        report.bytes += outcome.bytes();
-        report.arguments += arguments.len() as u64;
+    let mut report = Report { rounds: conformer.timeline.rounds, ..Report::default() };
+    for tile in tiles {
+        let tile = tile?;
+        outputs.extend(tile.outputs);
+        report = report.join(tile.report);
+    }
+    Ok(Conformance { outputs, report })
+}
+
+/// A program compiled for all roles, to be executed tile by tile.
+#[derive(Debug)]
+pub struct Conformer<'a> {
+    program: &'a Program,
+    sharing: LocalParties,
+    resharing: LocalParties,
+    parties: LocalParties,
+    timeline: Timeline,
+    keys: LocalKeys,
+}
+
+impl<'a> Conformer<'a> {
+    /// Compiles `program` for rss3; the masks of all tiles follow from `seed`.
+    ///
+    /// # Errors
+    /// A program that the protocol cannot compile.
+    pub fn new(program: &'a Program, seed: u64) -> Result<Conformer<'a>, Error> {
+        let ring = program.input().0;
+        Ok(Conformer {
+            program,
+            sharing: LocalParties::new(rss3::share(ring)?),
+            resharing: LocalParties::new(rss3::compile_reshare(ring)?),
+            parties: LocalParties::new(rss3::compile_traced(program)?),
+            timeline: timeline(program, &Rss3),
+            keys: LocalKeys::from_seed(seed),
+        })
+    }
+
+    /// Executes the program on `arguments`, signed residues of its input ring, with the masks of tile number `tile`.
+    ///
+    /// # Errors
+    /// An argument outside the input ring, and every difference between the execution and the evaluator, lemma or
+    /// timeline, naming the argument and the operation.
+    pub fn tile(&self, tile: u32, arguments: &[i128]) -> Result<Conformance, Error> {
+        let (program, ring) = (self.program, self.program.input().0);
+        let fail = |argument, operation, reason: String| Error::Conformance { argument, operation, reason };
+        if let Some(&argument) = arguments.iter().find(|argument| !ring.contains(**argument)) {
+            return Err(fail(argument, 0, format!("the argument is not a signed residue of ring {ring}")));
+        }
+        let Some(&first) = arguments.first() else {
+            return Ok(Conformance { outputs: vec![], report: Report::default() });
+        };
+        let outcome = self.execute(tile, arguments)?;
+        check_counts(&self.timeline, arguments.len(), &outcome)
+            .map_err(|reason| fail(first, program.ops().len() - 1, reason))?;
+        let mut report = Report {
+            arguments: arguments.len() as u64,
+            bytes: outcome.bytes(),
+            rounds: self.timeline.rounds,
+            ..Report::default()
+        };
+        let mut outputs = Vec::with_capacity(arguments.len());
         let (mut values, mut evaluated) = (Vec::new(), Vec::new());
         for (lane, &argument) in arguments.iter().enumerate() {
             collect(program, &outcome, lane, &mut values).map_err(|operation| {
@@ -94,8 +154,20 @@ pub fn conform(program: &Program, arguments: &[i128], seed: u64) -> Result<Confo
             }
             outputs.push(values[values.len() - 1]);
         }
+        Ok(Conformance { outputs, report })
     }
-    Ok(Conformance { outputs, report })
+
+    /// Shares by role 1, a reshare by all, then the program.
+    fn execute(&self, tile: u32, arguments: &[i128]) -> Result<Outcome, Error> {
+        let (lanes, mask) = (arguments.len(), self.program.input().0.mask());
+        let words: Vec<u64> = arguments.iter().map(|&argument| argument as u64 & mask).collect();
+        let own = vec![vec![words], vec![], vec![]];
+        let shared = self.sharing.run(lanes, &own, &self.keys.streams(0, tile))?;
+        let parts: Vec<Vec<Vec<u64>>> =
+            shared.outputs.into_iter().map(|mut words| vec![words.swap_remove(0)]).collect();
+        let shared = self.resharing.run(lanes, &parts, &self.keys.streams(1, tile))?;
+        self.parties.run(lanes, &shared.outputs, &self.keys.streams(2, tile))
+    }
 }
 
 fn check_counts(timeline: &Timeline, lanes: usize, outcome: &Outcome) -> Result<(), String> {

@@ -86,8 +86,8 @@ impl Inputs {
 /// The result of an exhaustion.
 #[derive(Clone, Debug)]
 pub struct Exhaustion {
-    /// The inputs that were exhausted.
-    pub window: Window,
+    /// The inputs that were exhausted, run by run.
+    pub parts: Vec<Window>,
     /// How many they are.
     pub inputs: u64,
     /// The worst run found.
@@ -107,6 +107,11 @@ impl Exhaustion {
         self.worst_error.as_ref().is_some_and(|error| *error.upper() <= to_rational(bound))
     }
 
+    /// Whether some run is proved to have a larger error than `bound`.
+    pub fn exceeds(&self, bound: Decimal) -> bool {
+        *self.worst.error.lower() > to_rational(bound)
+    }
+
     /// Whether some run is proved to have at least the error `bound` (which may be that of a witness).
     pub fn reaches(&self, bound: Decimal) -> bool {
         *self.worst.error.lower() >= to_rational(bound)
@@ -115,27 +120,43 @@ impl Exhaustion {
 
 /// Exhausts `entry` over `window`, a part of its claim's window with at most [`MAX_INPUTS`] inputs.
 pub fn exhaust(entry: &Entry, window: Window, options: &Options) -> Result<Exhaustion, EvidenceError> {
-    if window.size() > MAX_INPUTS {
-        return Err(EvidenceError::TooManyInputs { inputs: window.size(), limit: MAX_INPUTS });
+    exhaust_parts(entry, &[window], options)
+}
+
+/// Exhausts `entry` over `parts`, one or more disjoint runs of its claim's window with at most [`MAX_INPUTS`] inputs
+/// in all. What is found holds for these inputs: an exhaustion of the claim only if they tile its window.
+pub fn exhaust_parts(entry: &Entry, parts: &[Window], options: &Options) -> Result<Exhaustion, EvidenceError> {
+    let inputs = parts.iter().map(Window::size).fold(0u128, u128::saturating_add);
+    if inputs > MAX_INPUTS {
+        return Err(EvidenceError::TooManyInputs { inputs, limit: MAX_INPUTS });
     }
-    check_window(entry, window)?;
+    if parts.is_empty() {
+        return Err(EvidenceError::NoInputs);
+    }
+    parts.iter().try_for_each(|part| check_window(entry, *part))?;
     let prepared = Prepared::new(&entry.program)?;
+    let chunks = chunks(parts);
     let survey = match prepared.lanes() {
-        0..=2 => survey::<2>(entry, window, &prepared, options),
-        3..=4 => survey::<4>(entry, window, &prepared, options),
-        5..=8 => survey::<8>(entry, window, &prepared, options),
-        9..=16 => survey::<16>(entry, window, &prepared, options),
-        _ => survey::<32>(entry, window, &prepared, options),
+        0..=2 => survey::<2>(entry, &chunks, &prepared, options),
+        3..=4 => survey::<4>(entry, &chunks, &prepared, options),
+        5..=8 => survey::<8>(entry, &chunks, &prepared, options),
+        9..=16 => survey::<16>(entry, &chunks, &prepared, options),
+        _ => survey::<32>(entry, &chunks, &prepared, options),
     }?;
     let (worst, worst_error) = conclude(entry, &prepared, options.state_cap, &survey)?;
-    Ok(Exhaustion {
-        window,
-        inputs: window.size() as u64,
-        worst,
-        worst_error,
-        capped: survey.capped,
-        escaped: survey.escaped,
-    })
+    let (parts, inputs) = (parts.to_vec(), inputs as u64);
+    Ok(Exhaustion { parts, inputs, worst, worst_error, capped: survey.capped, escaped: survey.escaped })
+}
+
+/// First input and length of runs of at most `CHUNK` inputs, which tile `parts`.
+fn chunks(parts: &[Window]) -> Vec<(i64, usize)> {
+    let starts = parts.iter().flat_map(|part| {
+        (0..part.size() as u64).step_by(CHUNK).map(move |start| {
+            let first = (i128::from(part.low) + i128::from(start)) as i64;
+            (first, (part.size() as u64 - start).min(CHUNK as u64) as usize)
+        })
+    });
+    starts.collect()
 }
 
 /// Refuses a window that is empty or not covered by the claim.
@@ -154,21 +175,18 @@ pub(crate) fn check_window(entry: &Entry, window: Window) -> Result<(), Evidence
 
 fn survey<const LANES: usize>(
     entry: &Entry,
-    window: Window,
+    chunks: &[(i64, usize)],
     prepared: &Prepared,
     options: &Options,
 ) -> Result<Survey, EvidenceError> {
-    let (inputs, done) = (window.size() as u64, AtomicU64::new(0));
-    let shared = AtomicU64::new(0);
+    let inputs: u64 = chunks.iter().map(|&(_, length)| length as u64).sum();
+    let (shared, done) = (AtomicU64::new(0), AtomicU64::new(0));
     let measure = Measure::new(entry);
-    (0..inputs.div_ceil(CHUNK as u64))
-        .into_par_iter()
+    chunks
+        .par_iter()
         .map_init(
             || (Propagation::<LANES, Forget>::new(prepared, options.state_cap, Forget), vec![Bounds::default(); CHUNK]),
-            |(propagation, buffer), chunk| {
-                let start = chunk * CHUNK as u64;
-                let length = (inputs - start).min(CHUNK as u64) as usize;
-                let first = (i128::from(window.low) + i128::from(start)) as i64;
+            |(propagation, buffer), &(first, length)| {
                 measure.target.fill(first, &mut buffer[..length])?;
                 let mut survey = Survey { best: f64::from_bits(shared.load(Ordering::Relaxed)), ..Survey::default() };
                 for (argument, bounds) in (first..).zip(&buffer[..length]) {
@@ -294,7 +312,7 @@ impl Measure {
     }
 
     /// Bounds of |output − f| / (absolute + relative·|f|), from bounds of f in guarded units.
-    fn error(&self, output: i64, bounds: Bounds) -> (f64, f64) {
+    pub(crate) fn error(&self, output: i64, bounds: Bounds) -> (f64, f64) {
         let output = i128::from(output) << GUARD;
         let (below, above) = (output - bounds.lower, bounds.upper - output);
         let farthest = below.abs().max(above.abs());

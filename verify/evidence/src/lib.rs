@@ -6,6 +6,8 @@
 //! * [`states`], [`mod@exhaust`]: every output that a program can give, for every input of a window and every choice
 //!   that its lemmas leave open, against those enclosures: *witness ≤ exhaustive ≤ certified*.
 //! * [`mod@sample`]: the same at stratified samples of a window that is too large, and called a sample.
+//! * [`mod@sandwich`]: that comparison for a published entry: all of its window, or runs of it that contain the witness.
+//! * [`points`], [`judge`]: where an entry is tried, and whether the outputs of a real execution keep its claim.
 //! * [`smt`]: the protocol's lemmas as SMT-LIB, proved by Z3 at full width, each with a satisfiable twin.
 
 pub mod choices;
@@ -15,8 +17,11 @@ pub mod fixed;
 mod gates;
 pub mod interval;
 pub mod jet;
+pub mod judge;
+pub mod points;
 mod prepare;
 pub mod sample;
+pub mod sandwich;
 pub mod smt;
 pub mod states;
 
@@ -24,9 +29,12 @@ pub mod states;
 mod exhaust_tests;
 
 pub use enclosure::enclose;
-pub use exhaust::{Exhaustion, Options, Worst, exhaust};
+pub use exhaust::{Exhaustion, Options, Worst, exhaust, exhaust_parts};
 pub use interval::Interval;
+pub use judge::{Judge, Judgement};
+pub use points::{Arguments, Extent, arguments};
 pub use sample::{Sampling, Strata, sample};
+pub use sandwich::{Sandwich, sandwich};
 pub use smt::{Expected, Query, Verdict, lemma_queries, prove};
 
 /// Why evidence could not be produced.
@@ -46,6 +54,9 @@ pub enum EvidenceError {
         /// Greatest input of the claim.
         window_high: i64,
     },
+    /// Nothing was asked for.
+    #[error("no inputs to exhaust; name at least one part of the window")]
+    NoInputs,
     /// Too many inputs for an exhaustion.
     #[error("{inputs} inputs exceed the limit of {limit}; exhaust a part of the window, or take samples")]
     TooManyInputs {

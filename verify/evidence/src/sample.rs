@@ -75,10 +75,10 @@ fn arguments(entry: &Entry, window: Window, strata: Strata) -> BTreeSet<i64> {
 
 /// splitmix64: pseudo-random words for choosing tests, not for secrets.
 #[derive(Clone, Debug)]
-struct Words(u64);
+pub(crate) struct Words(pub(crate) u64);
 
 impl Words {
-    fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut word = self.0;
         word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

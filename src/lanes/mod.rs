@@ -1,0 +1,170 @@
+//! Lanes of evidence beside the checker, entry by entry: nothing here makes an entry certified, but each can refute one.
+//!
+//! A lane takes the entry and its certificate as they are published and is run whether or not the checker accepts
+//! them, so that it stands on its own; what it finds is a [`Finding`], never a panic and never an early end.
+
+#[cfg(feature = "generate")]
+mod conformance;
+#[cfg(feature = "generate")]
+mod exhaustive;
+#[cfg(feature = "generate")]
+mod smt;
+
+use clap::ValueEnum;
+use serde::Serialize;
+
+/// A kind of evidence.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, ValueEnum)]
+pub enum Lane {
+    /// The worst error over all inputs of the window, or of runs of it, and all roundings, by enclosures of MPFR.
+    Exhaustive,
+    /// The lemmas that the entry needs, proved again by Z3.
+    Smt,
+    /// Real executions by three parties, compared with the evaluator, the lemmas and the claim.
+    Conformance,
+}
+
+/// What one lane found of one entry.
+#[derive(Clone, Debug, Serialize)]
+pub struct Finding {
+    /// Whether the lane is satisfied.
+    pub ok: bool,
+    /// In a few words, for a table.
+    #[serde(skip)]
+    pub summary: String,
+    /// What is violated, with the input and both numbers, or why the lane could not run.
+    pub reason: Option<String>,
+    /// How long it took.
+    pub seconds: f64,
+    /// The lane's own figures.
+    #[serde(flatten)]
+    pub figures: serde_json::Map<String, serde_json::Value>,
+}
+
+/// What the lanes found of one entry; a lane that was not asked for is `None` (`null` in JSON).
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Findings {
+    /// [`Lane::Exhaustive`].
+    pub exhaustive: Option<Finding>,
+    /// [`Lane::Smt`].
+    pub smt: Option<Finding>,
+    /// [`Lane::Conformance`].
+    pub conformance: Option<Finding>,
+}
+
+impl Findings {
+    /// The names of the columns.
+    pub const COLUMNS: [&'static str; 3] = ["exhaustive", "smt", "conformance"];
+
+    fn lanes(&self) -> [&Option<Finding>; 3] {
+        [&self.exhaustive, &self.smt, &self.conformance]
+    }
+
+    /// A cell per column.
+    pub fn cells(&self) -> [String; 3] {
+        self.lanes().map(|finding| finding.as_ref().map_or("not run".into(), |finding| finding.summary.clone()))
+    }
+
+    /// The first lane that is not satisfied, and why.
+    pub fn violation(&self) -> Option<String> {
+        let lanes = self.lanes().into_iter().zip(Self::COLUMNS);
+        let unsatisfied = lanes.filter_map(|(finding, name)| Some((finding.as_ref()?, name)));
+        let mut reasons = unsatisfied
+            .filter(|(finding, _)| !finding.ok)
+            .map(|(finding, name)| format!("{name}: {}", finding.reason.as_deref().unwrap_or("not satisfied")));
+        reasons.next()
+    }
+}
+
+#[cfg(feature = "generate")]
+pub use run::Lanes;
+
+#[cfg(feature = "generate")]
+mod run {
+    use super::{Finding, Findings, Lane, conformance, exhaustive, smt};
+    use catalogs::{Entry, Published};
+    use indicatif::{ProgressBar, ProgressStyle};
+    use std::time::Instant;
+    use verify::certificate::Certificate;
+
+    /// Lanes that were asked for, and what they know from earlier entries.
+    pub struct Lanes {
+        lanes: Vec<Lane>,
+        points: u64,
+        prover: smt::Prover,
+    }
+
+    impl Lanes {
+        /// Runs `lanes`, with at most `points` inputs of the fitted interval and of an exhaustion.
+        pub fn new(lanes: &[Lane], points: u64) -> Lanes {
+            let mut lanes = lanes.to_vec();
+            lanes.sort_unstable();
+            lanes.dedup();
+            Lanes { lanes, points, prover: smt::Prover::default() }
+        }
+
+        /// Runs every lane on one entry.
+        pub fn examine(&mut self, name: &str, published: &Published) -> Findings {
+            let parsed = Entry::parse(&published.entry)
+                .and_then(|entry| Ok((entry, Certificate::parse(&published.certificate)?)));
+            let mut findings = Findings::default();
+            for lane in self.lanes.clone() {
+                let started = Instant::now();
+                let mut finding = match &parsed {
+                    Ok((entry, certificate)) => self.run(lane, name, entry, certificate),
+                    Err(reason) => Finding::not_run(reason),
+                };
+                finding.seconds = started.elapsed().as_secs_f64();
+                *match lane {
+                    Lane::Exhaustive => &mut findings.exhaustive,
+                    Lane::Smt => &mut findings.smt,
+                    Lane::Conformance => &mut findings.conformance,
+                } = Some(finding);
+            }
+            findings
+        }
+
+        fn run(&mut self, lane: Lane, name: &str, entry: &Entry, certificate: &Certificate) -> Finding {
+            let bar = bar(lane, name);
+            let progress = |done: u64, all: u64| {
+                bar.set_length(all);
+                bar.set_position(done);
+            };
+            let finding = match lane {
+                Lane::Exhaustive => exhaustive::examine(entry, certificate, self.points, &progress),
+                Lane::Smt => self.prover.examine(entry, &progress),
+                Lane::Conformance => conformance::examine(entry, certificate, self.points, &progress),
+            };
+            bar.finish_and_clear();
+            finding
+        }
+    }
+
+    impl Finding {
+        pub(super) fn new(summary: String, violation: Option<String>, figures: serde_json::Value) -> Finding {
+            let summary = if violation.is_some() { "VIOLATED".to_owned() } else { summary };
+            let figures = match figures {
+                serde_json::Value::Object(figures) => figures,
+                _ => serde_json::Map::new(),
+            };
+            Finding { ok: violation.is_none(), summary, reason: violation, seconds: 0.0, figures }
+        }
+
+        pub(super) fn not_run(reason: impl std::fmt::Display) -> Finding {
+            let reason = Some(format!("the lane could not run: {reason}"));
+            Finding { ok: false, summary: "FAILED".into(), reason, seconds: 0.0, figures: serde_json::Map::new() }
+        }
+    }
+
+    /// A bar on a terminal, nothing on a pipe.
+    fn bar(lane: Lane, name: &str) -> ProgressBar {
+        let bar = ProgressBar::new(0);
+        let style = ProgressStyle::with_template("{msg} {wide_bar} {human_pos}/{human_len} {elapsed}");
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        bar.set_message(format!("{name} {}", format!("{lane:?}").to_lowercase()));
+        bar
+    }
+}
+
+#[cfg(all(test, feature = "generate"))]
+mod tests;
