@@ -45,14 +45,14 @@ pub fn find(
     ownership: Ownership,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Vec<Vec<Candidate>>, Error> {
-    let entries = certified_entries(request);
+    let (entries, not_offered) = certified_entries(request)?;
     let sites = single.sites();
     let options: Vec<Vec<(Choice, ChoiceRecord, f64)>> =
         sites.iter().map(|site| options(site, &entries, formats)).collect::<Result<_, _>>()?;
     let mut baseline: BTreeMap<NodeId, Choice> = BTreeMap::new();
     for (site, options) in sites.iter().zip(&options) {
         let widest = options.iter().max_by_key(|(choice, _, _)| width(choice));
-        let (choice, _, _) = widest.ok_or_else(|| missing(site))?;
+        let (choice, _, _) = widest.ok_or_else(|| missing(site, &not_offered))?;
         baseline.insert(site.node, choice.clone());
     }
     let mut found: Vec<Vec<Candidate>> = Vec::new();
@@ -93,12 +93,12 @@ pub fn find(
     }
 }
 
-fn missing(site: &Site) -> Error {
-    Error::Site {
-        site: site.name.clone(),
-        kind: site.kind.name(),
-        reason: "the catalog has no entries that fit its formats; add some with `chebyshare synth`".into(),
+fn missing(site: &Site, not_offered: &[String]) -> Error {
+    let mut reason = String::from("the catalog has no entries that fit its formats; add some with `chebyshare synth`");
+    if !not_offered.is_empty() {
+        reason.push_str(&format!(" (left out: {})", not_offered.join("; ")));
     }
+    Error::Site { site: site.name.clone(), kind: site.kind.name(), reason }
 }
 
 /// Lowers and proves; rounds and bytes of the site for one input.
@@ -120,15 +120,21 @@ fn prove(
     Ok(own.fold((0.0, 0.0), |(rounds, bytes), (_, cost)| (rounds + f64::from(cost.rounds), bytes + cost.bytes as f64)))
 }
 
-fn certified_entries(request: &Request<'_>) -> Vec<Named> {
-    let proved = request.catalog.iter().filter_map(|(name, published)| {
-        let certified = verify::check_texts(&published.entry, &published.certificate).ok()?;
-        let offered = certified.needs().iter().all(|lemma| Rss3.offers(lemma).is_some());
+/// Every entry of the catalog, proved, and why those were left out that the protocol cannot execute.
+fn certified_entries(request: &Request<'_>) -> Result<(Vec<Named>, Vec<String>), Error> {
+    let (mut entries, mut not_offered) = (Vec::new(), Vec::new());
+    for (name, published) in request.catalog.iter() {
+        let certified = verify::check_texts(&published.entry, &published.certificate)
+            .map_err(|reason| Error::Rejected { entry: name.to_owned(), reason })?;
+        if let Some(lemma) = certified.needs().iter().find(|lemma| Rss3.offers(lemma).is_none()) {
+            not_offered.push(format!("{name} needs '{lemma}', which the protocol {} does not offer", Rss3.name()));
+            continue;
+        }
         let digest = Digest::of(Tag::Entry, published.entry.as_bytes()).to_string();
         let record = EntryRecord { name: name.to_owned(), digest };
-        offered.then(|| Named { certified: Arc::new(certified), record })
-    });
-    proved.collect()
+        entries.push(Named { certified: Arc::new(certified), record });
+    }
+    Ok((entries, not_offered))
 }
 
 /// The width of the narrowest window that a choice has, in bits.
