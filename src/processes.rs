@@ -16,11 +16,14 @@ const PAUSE: Duration = Duration::from_millis(5);
 pub fn run_all(commands: Vec<Command>, name: &str) -> Result<Vec<String>, Failure> {
     let started: Result<Vec<Watched>, Failure> = commands
         .into_iter()
-        .map(|command| Watched::start(command).map_err(|error| Failure::Peer(format!("cannot start a {name}: {error}"))))
+        .map(|command| {
+            Watched::start(command).map_err(|error| Failure::Peer(format!("cannot start a {name}: {error}")))
+        })
         .collect();
     let mut children = started?;
     let mut failed_since: Option<Instant> = None;
-    while children.iter_mut().any(|child| child.poll().is_none()) {
+    let count = children.len();
+    while children.iter_mut().filter_map(Watched::poll).count() < count {
         let worst = children.iter().filter_map(Watched::failure).min();
         if worst.is_some() {
             let since = *failed_since.get_or_insert_with(Instant::now);

@@ -134,7 +134,14 @@ fn different_plans_at_two_parties() {
     deploy(&shop, 5.0);
     // A batch of another size, tuned in order: a good plan, but not the same.
     shop.run(&[
-        "tune", "model.onnx", "--calibration", "calibration.npz", "--batch", "5", "--input-range=-1,1", "--out",
+        "tune",
+        "model.onnx",
+        "--calibration",
+        "calibration.npz",
+        "--batch",
+        "5",
+        "--input-range=-1,1",
+        "--out",
         "other.toml",
     ])
     .succeeded();

@@ -3,8 +3,8 @@
 use crate::commands::{inspect, party, plan, tune};
 use crate::failure::Failure;
 use crate::interrupt::TemporaryFolder;
-use crate::{output, processes};
 use crate::report::Context;
+use crate::{output, processes};
 use clap::Args;
 use runtime::arrays::Arrays;
 use runtime::deployment::{Loopback, Owners, loopback};
@@ -44,6 +44,9 @@ pub struct Run {
     #[arg(long)]
     pub no_reference: bool,
 }
+
+/// What the parties are called; the plan says who owns what.
+const ROLES: [&str; 3] = ["model", "data", "helper"];
 
 /// What a run showed.
 #[derive(Serialize)]
@@ -98,6 +101,13 @@ impl Run {
         let file = plan::read(&self.plan)?;
         inspect::read(&self.model)?;
         inspect::read(&self.input)?;
+        let owners = [file.parties.model, file.parties.input, file.parties.output];
+        if let Some(owner) = owners.iter().find(|&&owner| usize::from(owner) >= ROLES.len()) {
+            return Err(Failure::Input(format!(
+                "{}: the plan names party {owner}, but there are parties 0 to 2: tune again",
+                self.plan.display()
+            )));
+        }
         output::check_file_place(&self.output)?;
         let folder = TemporaryFolder::new()?;
         let owners = Owners {
@@ -109,7 +119,7 @@ impl Run {
             folder.path(),
             &Loopback {
                 session: "local",
-                roles: &["model", "data", "helper"],
+                roles: &ROLES,
                 owners,
                 plan: &self.plan,
                 model: &self.model,

@@ -92,10 +92,7 @@ impl Tune {
             other => Failure::input(other),
         })?;
         let structure_file = plan::structure_file(&self.out);
-        output::write_texts(&[
-            (&structure_file, &tuned.structure.to_json()),
-            (&self.out, &tuned.plan.to_text()),
-        ])?;
+        output::write_texts(&[(&structure_file, &tuned.structure.to_json()), (&self.out, &tuned.plan.to_text())])?;
         Ok(tuned)
     }
 

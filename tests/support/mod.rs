@@ -161,7 +161,15 @@ impl Workshop {
     /// `chebyshare tune` for small runs.
     pub fn tune(&self, model: &str, plan: &str) -> Outcome {
         self.run(&[
-            "tune", model, "--calibration", "calibration.npz", "--batch", "4", "--input-range=-1,1", "--out", plan,
+            "tune",
+            model,
+            "--calibration",
+            "calibration.npz",
+            "--batch",
+            "4",
+            "--input-range=-1,1",
+            "--out",
+            plan,
         ])
     }
 
@@ -250,7 +258,9 @@ impl Workshop {
     fn private_key_lines(&self) -> Vec<String> {
         let keys = self.listing().into_iter().filter(|path| path.to_string_lossy().ends_with("private-key.pem"));
         let lines = keys.map(|path| std::fs::read_to_string(self.folder.path().join(path)).unwrap_or_default());
-        lines.flat_map(|text| text.lines().filter(|l| !l.starts_with('-')).map(str::to_owned).collect::<Vec<_>>()).collect()
+        lines
+            .flat_map(|text| text.lines().filter(|l| !l.starts_with('-')).map(str::to_owned).collect::<Vec<_>>())
+            .collect()
     }
 }
 

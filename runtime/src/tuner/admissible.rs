@@ -137,10 +137,14 @@ fn certified_entries(request: &Request<'_>) -> Result<(Vec<Named>, Vec<String>),
     Ok((entries, not_offered))
 }
 
-/// The width of the narrowest window that a choice has, in bits.
+/// The width of the narrowest window that a choice has, in bits; of a positive window in octaves, since its least
+/// input matters as much as its greatest.
 fn width(choice: &Choice) -> u32 {
     let bits = |entry: &Certified| {
         let window = entry.claim().window;
+        if window.low > 0 && window.high >= window.low {
+            return window.high.ilog2() - window.low.ilog2();
+        }
         128 - (i128::from(window.high) - i128::from(window.low)).unsigned_abs().leading_zeros()
     };
     match choice {
