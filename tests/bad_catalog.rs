@@ -4,10 +4,8 @@
 
 mod support;
 
-use support::{INFER, Workshop, model, rename_entry_in_certificate};
+use support::{INFER, SIGMOID, Workshop, model, rename_entry_in_certificate};
 
-const RELU: &str = "relu/k64-f16-w9";
-const SIGMOID: &str = "sigmoid/k64-f16-w9-1e-3";
 const ENTRY: &str = "catalogs/sigmoid/k64-f16-w9-1e-3.entry";
 const CERTIFICATE: &str = "proofs/sigmoid/k64-f16-w9-1e-3.certificate";
 
@@ -15,7 +13,6 @@ const CERTIFICATE: &str = "proofs/sigmoid/k64-f16-w9-1e-3.certificate";
 fn workshop() -> Workshop {
     let shop = Workshop::new();
     shop.write("model.onnx", model::small("Sigmoid"));
-    shop.publish(&[SIGMOID, RELU]);
     shop.tune("model.onnx", "plan.toml").succeeded();
     shop
 }

@@ -190,3 +190,15 @@ fn bad_usage() {
     let range = TUNE.map(|argument| if argument == "--input-range=-1,1" { "--input-range=1,-1" } else { argument });
     shop.refuses(&range, 2, &["the input range [1, -1] is empty"]);
 }
+
+/// The search for secrets in what the program prints would find one.
+#[test]
+fn a_printed_weight_or_input_would_be_noticed() {
+    let secrets = model::secrets();
+    for value in [model::input(0), model::input(7), model::weight(0), model::weight(5)] {
+        let printed = [format!("{value}"), format!("{value:?}"), format!("{:.6}", value as f32)];
+        for text in printed {
+            assert!(secrets.iter().any(|secret| text.contains(secret.as_str())), "{text} would pass");
+        }
+    }
+}

@@ -6,9 +6,13 @@ mod support;
 
 use std::net::TcpListener;
 use std::time::Duration;
-use support::{LIMIT, Outcome, Running, Workshop};
+use support::{Outcome, Running, Workshop};
 
 const ROLES: [&str; 3] = ["model", "data", "helper"];
+/// A network on which a run of the small model takes some 20 s.
+const SLOW: &str = "round_trip_seconds = 1.0\nbits_per_second = 1e9\n";
+/// Greetings and weights take four messages one after the other.
+const INTO_THE_RUN: Duration = Duration::from_secs(4);
 
 /// Keys and a configuration file for each of three parties. `connect` are the seconds to find each other.
 fn deploy(shop: &Workshop, connect: f64) -> [String; 3] {
@@ -19,7 +23,7 @@ fn deploy(shop: &Workshop, connect: f64) -> [String; 3] {
         let mut text = format!(
             "session = \"test\"\nparty = {party}\nrole = \"{role}\"\nlisten = \"{}\"\n\
              certificate = \"keys/{role}.certificate.pem\"\nprivate_key = \"keys/{role}.private-key.pem\"\n\
-             plan = \"plan.toml\"\nconnect_seconds = {connect:.1}\nreceive_seconds = 5.0\nnetwork = \"slow.toml\"\n",
+             plan = \"plan.toml\"\nconnect_seconds = {connect:.1}\nreceive_seconds = 3.0\nnetwork = \"slow.toml\"\n",
             addresses[party]
         );
         text += ["model = \"model.onnx\"\n", "input = \"input.npz\"\noutput = \"scores.npz\"\n", ""][party];
@@ -80,10 +84,10 @@ fn a_peer_that_never_comes() {
     let before = shop.listing();
     let (model, data) = (start(&shop, "model"), start(&shop, "data"));
     let (model, data) = (shop.watch(model), shop.watch(data));
-    model.failed(3, &["party 2 did not connect to", &addresses[0], "within 1 s"]);
+    model.failed(3, &["party 2 did not connect to", &addresses[0], "within 1 s", "check that it was started"]);
     data.failed(3, &["party 2 did not connect to", &addresses[1], "within 1 s"]);
     let helper = shop.watch(start(&shop, "helper"));
-    helper.failed(3, &["could not be reached at", "within 1 s", "Connection refused"]);
+    helper.failed(3, &["could not be reached at", "within 1 s", "Connection refused", "check that it was started"]);
     assert!([model, data, helper].iter().all(|outcome| outcome.seconds < 5.0));
     assert_eq!(shop.listing(), before);
 }
@@ -99,7 +103,7 @@ fn a_wrong_certificate() {
     let before = shop.listing();
     let outcomes = finish(&shop, start_all(&shop));
     outcomes[0].failed(3, &["party 1 did not connect", "certificate", "is not configured here"]);
-    outcomes[1].failed(3, &["party 0 refused this party's certificate", "check the certificate file"]);
+    outcomes[1].failed(3, &["refused this party's certificate", "check the certificate file"]);
     outcomes[2].failed(3, &["party 1 at", "presented certificate", "is configured: check the peer's certificate file"]);
     assert!(outcomes.iter().all(|outcome| outcome.seconds < 8.0));
     assert_eq!(shop.listing(), before);
@@ -152,7 +156,7 @@ fn different_plans_at_two_parties() {
         outcome.failed(3, &["plan"]);
         assert!(outcome.seconds < 8.0);
     }
-    outcomes[2].failed(3, &["disagrees about the plan", "here", "there"]);
+    outcomes[2].failed(3, &["disagrees about the plan digest", "all parties need the same"]);
     assert_eq!(shop.listing(), before);
 }
 
@@ -170,26 +174,29 @@ fn different_owners_or_session_names() {
 /// Each party in turn is killed without warning while the three exchange messages.
 #[test]
 fn a_party_killed_in_the_middle() {
+    std::thread::scope(|scope| {
+        (0..3).map(|victim| scope.spawn(move || kill(victim))).for_each(drop);
+    });
+}
+
+fn kill(victim: usize) {
     let shop = Workshop::with_plan();
     deploy(&shop, 10.0);
-    shop.write("slow.toml", "round_trip_seconds = 1.0\nbits_per_second = 1e9\n");
+    shop.write("slow.toml", SLOW);
     let before = shop.listing();
-    for victim in 0..3 {
-        let mut parties = start_all(&shop);
-        std::thread::sleep(Duration::from_millis(6000));
-        assert!(parties.iter_mut().all(Running::is_running), "over before it was killed");
-        parties[victim].kill();
-        let outcomes = finish(&shop, parties);
-        assert_eq!(outcomes[victim].code, None);
-        for (party, outcome) in outcomes.iter().enumerate().filter(|(party, _)| *party != victim) {
-            outcome.failed(3, &[&format!("party {victim}")]);
-            let words = ["in the middle of the session", "stopped the session", "failed"];
-            assert!(words.iter().any(|word| outcome.stderr.contains(word)), "party {party}: {}", outcome.stderr);
-            assert!(outcome.seconds < 12.0, "party {party} took {:.1} s", outcome.seconds);
-        }
-        assert_eq!(shop.listing(), before);
+    let mut parties = start_all(&shop);
+    std::thread::sleep(INTO_THE_RUN);
+    assert!(parties.iter_mut().all(Running::is_running), "over before it was killed");
+    parties[victim].kill();
+    let outcomes = finish(&shop, parties);
+    assert_eq!(outcomes[victim].code, None);
+    for (party, outcome) in outcomes.iter().enumerate().filter(|(party, _)| *party != victim) {
+        outcome.failed(3, &[&format!("party {victim}")]);
+        let words = ["in the middle of the session", "stopped the session", "failed"];
+        assert!(words.iter().any(|word| outcome.stderr.contains(word)), "party {party}: {}", outcome.stderr);
+        assert!(outcome.seconds < 10.0, "party {party} took {:.1} s", outcome.seconds);
     }
-    assert!(LIMIT > Duration::from_secs(12));
+    assert_eq!(shop.listing(), before);
 }
 
 /// A party that is alive but does nothing more.
@@ -197,17 +204,19 @@ fn a_party_killed_in_the_middle() {
 fn a_party_that_hangs() {
     let shop = Workshop::with_plan();
     deploy(&shop, 10.0);
-    shop.write("slow.toml", "round_trip_seconds = 1.0\nbits_per_second = 1e9\n");
+    shop.write("slow.toml", SLOW);
     let mut parties = start_all(&shop);
-    std::thread::sleep(Duration::from_millis(6000));
+    std::thread::sleep(INTO_THE_RUN);
     assert!(parties.iter_mut().all(Running::is_running));
     parties[2].signal("STOP");
     let [model, data, mut helper] = parties;
     for party in [model, data] {
         let outcome = shop.watch(party);
         outcome.failed(3, &["party"]);
-        assert!(outcome.stderr.contains("sent nothing for 5 s") || outcome.stderr.contains("party 2"));
-        assert!(outcome.seconds < 30.0);
+        // A party that waits for one that waits for the hanging one may be the first to lose patience.
+        let words = ["sent nothing for 3 s", "did not answer in time"];
+        assert!(words.iter().any(|word| outcome.stderr.contains(word)), "{}", outcome.stderr);
+        assert!(outcome.seconds < 20.0);
     }
     helper.kill();
     assert!(!shop.path("scores.npz").exists());

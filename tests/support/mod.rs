@@ -105,7 +105,11 @@ impl Drop for Running {
     }
 }
 
-/// A folder to work in, with the small model, its inputs and a temporary folder of its own.
+/// The entries of a workshop's catalog.
+pub const RELU: &str = "relu/k64-f16-w9";
+pub const SIGMOID: &str = "sigmoid/k64-f16-w9-1e-3";
+
+/// A folder to work in, with the small model, its inputs, a small catalog and a temporary folder of its own.
 pub struct Workshop {
     folder: TempDir,
     secrets: Vec<String>,
@@ -119,6 +123,7 @@ impl Workshop {
         std::fs::write(shop.path("model.onnx"), model::small("Relu")).unwrap();
         shop.write_inputs("calibration.npz", 8);
         shop.write_inputs("input.npz", 10);
+        shop.publish(&[RELU, SIGMOID]);
         shop
     }
 

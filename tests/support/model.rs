@@ -60,7 +60,8 @@ fn scattered(index: usize, seed: usize) -> f64 {
     2.0 * (turns - turns.floor()) - 1.0
 }
 
-fn weight(index: usize) -> f64 {
+/// Element `index` of all weights, in the order of the file.
+pub fn weight(index: usize) -> f64 {
     scattered(index, 3)
 }
 
