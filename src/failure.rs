@@ -1,6 +1,7 @@
 //! How the program fails: one message, and an exit code that a script can rely on.
 
 use std::fmt::Display;
+use std::io::Write;
 use std::process::ExitCode;
 
 /// Why a command failed.
@@ -32,7 +33,8 @@ impl Failure {
             Failure::Input(message) => (message, 2),
             Failure::Peer(message) => (message, 3),
         };
-        eprintln!("error: {message}");
+        // Nobody may be listening any more; that is no second failure.
+        let _ = writeln!(std::io::stderr(), "error: {message}");
         ExitCode::from(code)
     }
 }

@@ -5,7 +5,10 @@
 mod catalog_folder;
 mod commands;
 mod failure;
+mod interrupt;
 mod lanes;
+mod output;
+mod processes;
 mod report;
 
 use clap::{Parser, Subcommand};
@@ -47,7 +50,7 @@ enum Command {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let context = report::Context { json: arguments.json, catalog: arguments.catalog };
-    let outcome = match arguments.command {
+    let outcome = interrupt::install().and_then(|()| match arguments.command {
         #[cfg(feature = "generate")]
         Command::Demo(command) => command.run(&context),
         #[cfg(feature = "generate")]
@@ -62,7 +65,7 @@ fn main() -> ExitCode {
         Command::Run(command) => command.run(&context),
         Command::Party(command) => command.run(&context),
         Command::Keys(command) => command.run(&context),
-    };
+    });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.exit(),

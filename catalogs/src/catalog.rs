@@ -124,9 +124,9 @@ impl Catalog {
             let [entry_digest, certificate_digest, name] = line.split(' ').collect::<Vec<_>>()[..] else {
                 return Err(damaged(&index_path, "a line is not 'DIGEST DIGEST NAME'; publish the catalog again"));
             };
-            check_name(name)?;
+            check_name(name).map_err(|error| damaged(&index_path, &error.to_string()))?;
             let paths = file_paths(entries, proofs, name);
-            let published = Published { entry: read(&paths.0)?, certificate: read(&paths.1)? };
+            let published = Published { entry: read_indexed(&paths.0)?, certificate: read_indexed(&paths.1)? };
             let found = [
                 (&paths.0, Digest::of(Tag::Entry, published.entry.as_bytes()), entry_digest),
                 (&paths.1, Digest::of(Tag::Certificate, published.certificate.as_bytes()), certificate_digest),
@@ -135,7 +135,10 @@ impl Catalog {
                 if digest.to_string() != wanted {
                     return Err(damaged(
                         path,
-                        &format!("its digest is {}…, the index says {wanted:.12}…", digest.short()),
+                        &format!(
+                            "its digest is {}…, the index says {wanted:.12}…; take the file from where it was published",
+                            digest.short()
+                        ),
                     ));
                 }
             }
@@ -196,6 +199,16 @@ fn file_paths(entries: &Path, proofs: &Path, name: &str) -> (PathBuf, PathBuf) {
 fn read(path: &Path) -> Result<String, CatalogError> {
     let bytes = fs::read(path).map_err(|source| CatalogError::File { path: path.to_owned(), source })?;
     String::from_utf8(bytes).map_err(|_| damaged(path, "not UTF-8 text"))
+}
+
+/// Reads a file that the index names: without it the catalog is damaged.
+fn read_indexed(path: &Path) -> Result<String, CatalogError> {
+    match read(path) {
+        Err(CatalogError::File { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+            Err(damaged(path, "the index names it, but it is missing; take it from where it was published"))
+        }
+        other => other,
+    }
 }
 
 /// Files `FUNCTION/STEM.extension` below `folder`.

@@ -3,6 +3,7 @@
 use crate::catalog_folder::proofs_beside;
 use crate::commands::{goals, plan, run, tune};
 use crate::failure::Failure;
+use crate::interrupt::TemporaryFolder;
 use crate::report::{Context, table};
 use ::synth::families::Goal;
 use ::synth::search::{self, Progress};
@@ -56,7 +57,7 @@ impl Demo {
     /// Runs all stages and prints one page.
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
         let started = Instant::now();
-        let folder = tempfile::tempdir().map_err(|error| Failure::Input(format!("temporary folder: {error}")))?;
+        let folder = TemporaryFolder::new()?;
         let file = |name: &str| folder.path().join(name);
         for (name, bytes) in [("digits_vit.onnx", MODEL), ("calibration.npz", CALIBRATION), ("test.npz", TEST)] {
             std::fs::write(file(name), bytes).map_err(|error| Failure::Input(format!("{name}: {error}")))?;

@@ -3,7 +3,7 @@
 use crate::failure::Failure;
 use crate::report::{Context, table};
 use clap::Args;
-use runtime::graph::Axes;
+use runtime::graph::{Axes, Graph};
 use serde::Serialize;
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -67,9 +67,9 @@ impl Inspect {
         };
         context.print(&report, text)?;
         match (problem, report.unsupported.len()) {
-            (Some(problem), _) => Err(Failure::Input(problem)),
+            (Some(problem), _) => Err(Failure::Input(format!("{}: {problem}", self.model.display()))),
             (None, 0) => Ok(()),
-            (None, count) => Err(Failure::Input(format!("{count} nodes are unsupported"))),
+            (None, count) => Err(Failure::Input(format!("{}: {count} nodes are unsupported", self.model.display()))),
         }
     }
 }
@@ -77,6 +77,11 @@ impl Inspect {
 /// Reads a file, naming it in the error.
 pub fn read(path: &std::path::Path) -> Result<Vec<u8>, Failure> {
     std::fs::read(path).map_err(|error| Failure::Input(format!("{}: {error}", path.display())))
+}
+
+/// Imports a model, naming its file in the error.
+pub fn import(path: &std::path::Path, bytes: &[u8], batch: usize) -> Result<Graph, Failure> {
+    Graph::import(bytes, batch).map_err(|error| Failure::Input(format!("{}: {error}", path.display())))
 }
 
 fn text(report: &Report) -> String {

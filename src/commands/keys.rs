@@ -1,6 +1,7 @@
 //! `chebyshare keys`: an identity for each party of a deployment.
 
 use crate::failure::Failure;
+use crate::interrupt::undivided;
 use crate::report::Context;
 use clap::Args;
 use runtime::deployment::keys::generate;
@@ -39,7 +40,7 @@ impl Keys {
         std::fs::create_dir_all(&self.out)
             .map_err(|error| Failure::Input(format!("{}: {error}", self.out.display())))?;
         let names: Vec<&str> = self.names.iter().map(String::as_str).collect();
-        let files = generate(&self.out, &names).map_err(Failure::input)?;
+        let files = undivided(|| generate(&self.out, &names)).map_err(Failure::input)?;
         let rows = files.into_iter().map(|files| Row {
             name: files.name,
             certificate: files.certificate,

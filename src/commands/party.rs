@@ -4,6 +4,7 @@ use crate::catalog_folder;
 use crate::commands::{inspect, plan, tune};
 use crate::failure::Failure;
 use crate::report::Context;
+use crate::{interrupt, output};
 use clap::Args;
 use runtime::arrays::{Elements, Output, write_npz};
 use runtime::circuit;
@@ -25,6 +26,9 @@ pub struct Party {
     /// The configuration file.
     #[arg(long, value_name = "PARTY.toml")]
     config: PathBuf,
+    /// Stop when standard input ends: the program that started this party is gone then.
+    #[arg(long, hide = true)]
+    attached: bool,
 }
 
 /// What this party may know of a run.
@@ -61,6 +65,9 @@ struct Owned {
 impl Party {
     /// Runs to the end of the session.
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
+        if self.attached {
+            interrupt::stop_with_input(3)?;
+        }
         let config = PartyConfig::read(&self.config).map_err(Failure::input)?;
         let catalog = catalog_folder::open(&context.catalog)?;
         let file = plan::read(&config.plan)?;
@@ -97,7 +104,10 @@ fn refused(refusal: runtime::plan::Refusal) -> Failure {
 }
 
 fn peer(error: transport::Error) -> Failure {
-    Failure::Peer(error.to_string())
+    match error {
+        transport::Error::Configuration(_) | transport::Error::Shaping { .. } => Failure::input(error),
+        other => Failure::Peer(other.to_string()),
+    }
 }
 
 fn failed(error: session::Error) -> Failure {
@@ -111,11 +121,14 @@ fn load(config: &PartyConfig, checked: &CheckedPlan, structure: &Graph) -> Resul
     let mut owned = Owned { weights: None, inputs: None };
     if config.owners.model == config.party {
         let path = config.model.as_ref().ok_or_else(|| Failure::input("the model's owner has no model file"))?;
-        let graph = Graph::import(&inspect::read(path)?, checked.plan().model.batch).map_err(Failure::input)?;
+        let graph = inspect::import(path, &inspect::read(path)?, checked.plan().model.batch)?;
         if runtime::plan::structure_digest(&graph).to_string() != checked.plan().model.structure {
             return Err(Failure::Input(format!("{}: not the model that the plan was tuned for", path.display())));
         }
         owned.weights = Some(checked.prove_headroom(&graph).map_err(refused)?);
+    }
+    if let Some(path) = &config.output {
+        output::check_file_place(path)?;
     }
     if config.owners.input == config.party {
         let path = config.input.as_ref().ok_or_else(|| Failure::input("the input's owner has no input file"))?;
@@ -124,7 +137,8 @@ fn load(config: &PartyConfig, checked: &CheckedPlan, structure: &Graph) -> Resul
         for tensor in &tensors {
             if let Some(index) = tensor.data.iter().position(|x| !(*x >= low && *x <= high)) {
                 return Err(Failure::Input(format!(
-                    "{}: element {index} is not in the plan's input range [{low}, {high}]",
+                    "{}: element {index} is not in the plan's input range [{low}, {high}]; \
+                     tune with a wider --input-range",
                     path.display()
                 )));
             }
@@ -181,7 +195,7 @@ fn execute(
             .zip(&outputs)
             .map(|(name, tensor)| Output { name, shape: &tensor.shape, elements: Elements::Double(&tensor.data) })
             .collect();
-        write_npz(path, &arrays).map_err(Failure::input)?;
+        interrupt::undivided(|| write_npz(path, &arrays)).map_err(Failure::input)?;
     }
     Ok(Report {
         party: config.party.0,

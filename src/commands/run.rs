@@ -2,20 +2,20 @@
 
 use crate::commands::{inspect, party, plan, tune};
 use crate::failure::Failure;
+use crate::interrupt::TemporaryFolder;
 use crate::report::Context;
+use crate::{output, processes};
 use clap::Args;
 use runtime::arrays::Arrays;
 use runtime::deployment::{Loopback, Owners, loopback};
-use runtime::graph::{Graph, Tensor, reference};
+use runtime::graph::{Tensor, reference};
 use runtime::plan::Plan;
 use runtime::transport::{Limits, Party};
 use runtime::tuner::{agreements, difference};
 use serde::Serialize;
 use std::collections::BTreeSet;
-use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
 
 /// Runs a plan privately: three processes, mutual TLS 1.3 over loopback, fresh keys.
 ///
@@ -44,6 +44,9 @@ pub struct Run {
     #[arg(long)]
     pub no_reference: bool,
 }
+
+/// What the parties are called; the plan says who owns what.
+const ROLES: [&str; 3] = ["model", "data", "helper"];
 
 /// What a run showed.
 #[derive(Serialize)]
@@ -98,7 +101,15 @@ impl Run {
         let file = plan::read(&self.plan)?;
         inspect::read(&self.model)?;
         inspect::read(&self.input)?;
-        let folder = tempfile::tempdir().map_err(|error| Failure::Input(format!("temporary folder: {error}")))?;
+        let owners = [file.parties.model, file.parties.input, file.parties.output];
+        if let Some(owner) = owners.iter().find(|&&owner| usize::from(owner) >= ROLES.len()) {
+            return Err(Failure::Input(format!(
+                "{}: the plan names party {owner}, but there are parties 0 to 2: tune again",
+                self.plan.display()
+            )));
+        }
+        output::check_file_place(&self.output)?;
+        let folder = TemporaryFolder::new()?;
         let owners = Owners {
             model: Party(file.parties.model),
             input: Party(file.parties.input),
@@ -108,7 +119,7 @@ impl Run {
             folder.path(),
             &Loopback {
                 session: "local",
-                roles: &["model", "data", "helper"],
+                roles: &ROLES,
                 owners,
                 plan: &self.plan,
                 model: &self.model,
@@ -158,10 +169,10 @@ impl Run {
     /// The plain model's outputs, and the private ones as written.
     fn outputs(&self) -> Result<(Vec<Tensor>, Vec<Tensor>), Failure> {
         let model = inspect::read(&self.model)?;
-        let single = Graph::import(&model, 1).map_err(Failure::input)?;
+        let single = inspect::import(&self.model, &model, 1)?;
         let inputs = tune::model_inputs(&single, &self.input)?;
         let count = inputs.first().and_then(|tensor| tensor.shape.first()).copied().unwrap_or(0);
-        let graph = Graph::import(&model, count).map_err(Failure::input)?;
+        let graph = inspect::import(&self.model, &model, count)?;
         let plain = reference::run(&graph, &inputs, &mut |_, _| {}).map_err(Failure::input)?;
         let arrays = Arrays::read(&self.output).map_err(Failure::input)?;
         let private = graph.outputs().iter().map(|(name, _)| arrays.reals(name).map_err(Failure::input));
@@ -169,106 +180,19 @@ impl Run {
     }
 }
 
-/// Starts a process per configuration and waits for all; one that fails ends the others.
+/// A process per configuration, all to their end.
 fn run_parties(configs: &[PathBuf], catalog: &Path) -> Result<Vec<party::Report>, Failure> {
     let program = std::env::current_exe().map_err(|error| Failure::Input(format!("this program: {error}")))?;
-    let mut children = Vec::new();
-    for config in configs {
+    let command = |config: &PathBuf| {
         let mut command = Command::new(&program);
-        command.arg("--json").arg("--catalog").arg(catalog).arg("party").arg("--config").arg(config);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let child = command.spawn().map_err(|error| Failure::Peer(format!("cannot start a party: {error}")))?;
-        children.push(Watched::new(child));
-    }
-    let mut first_failure: Option<(Instant, String, i32)> = None;
-    loop {
-        let mut running = 0;
-        for (index, child) in children.iter_mut().enumerate() {
-            match child.poll() {
-                None => running += 1,
-                Some(0) => {}
-                Some(code) => {
-                    if first_failure.is_none() {
-                        first_failure = Some((Instant::now(), format!("party {index}: {}", child.errors()), code));
-                    }
-                }
-            }
-        }
-        if running == 0 {
-            break;
-        }
-        // The transport tells the others within its own bounds; this is for a party that is beyond telling.
-        if first_failure.as_ref().is_some_and(|(since, _, _)| since.elapsed() > Duration::from_secs(90)) {
-            children.iter_mut().for_each(Watched::kill);
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    if let Some((_, message, code)) = first_failure {
-        return Err(match code {
-            1 => Failure::Claim(message),
-            2 => Failure::Input(message),
-            _ => Failure::Peer(message),
-        });
-    }
-    children
-        .iter_mut()
-        .map(|child| {
-            serde_json::from_str(&child.output()).map_err(|error| Failure::Peer(format!("a party's report: {error}")))
-        })
-        .collect()
-}
-
-/// A child whose output is read while it runs.
-struct Watched {
-    child: Child,
-    output: Option<std::thread::JoinHandle<String>>,
-    errors: Option<std::thread::JoinHandle<String>>,
-    code: Option<i32>,
-}
-
-impl Watched {
-    fn new(mut child: Child) -> Watched {
-        let output = child.stdout.take().map(drain);
-        let errors = child.stderr.take().map(drain);
-        Watched { child, output, errors, code: None }
-    }
-
-    fn poll(&mut self) -> Option<i32> {
-        if self.code.is_none()
-            && let Ok(Some(status)) = self.child.try_wait()
-        {
-            self.code = Some(status.code().unwrap_or(3));
-        }
-        self.code
-    }
-
-    fn kill(&mut self) {
-        let _ = self.child.kill();
-    }
-
-    fn output(&mut self) -> String {
-        self.output.take().and_then(|thread| thread.join().ok()).unwrap_or_default()
-    }
-
-    fn errors(&mut self) -> String {
-        let text = self.errors.take().and_then(|thread| thread.join().ok()).unwrap_or_default();
-        text.trim().trim_start_matches("error: ").to_owned()
-    }
-}
-
-impl Drop for Watched {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn drain(mut stream: impl Read + Send + 'static) -> std::thread::JoinHandle<String> {
-    std::thread::spawn(move || {
-        let mut text = String::new();
-        let _ = stream.read_to_string(&mut text);
-        text
-    })
+        command.arg("--json").arg("--catalog").arg(catalog).arg("party").arg("--attached").arg("--config").arg(config);
+        command
+    };
+    let outputs = processes::run_all(configs.iter().map(command).collect(), "party")?;
+    let report = |output: &String| {
+        serde_json::from_str(output).map_err(|error| Failure::Peer(format!("a party's report: {error}")))
+    };
+    outputs.iter().map(report).collect()
 }
 
 /// The run as a page.

@@ -4,6 +4,8 @@ use crate::catalog_folder::proofs_beside;
 use crate::commands::demo::entry_name;
 use crate::commands::fit::parse_domain;
 use crate::failure::Failure;
+use crate::interrupt::undivided;
+use crate::output::check_folder_place;
 use crate::report::{Context, table};
 use ::synth::families::Goal;
 use ::synth::search::{self, Progress};
@@ -11,6 +13,7 @@ use catalogs::protocol::rss3::Rss3;
 use catalogs::{Catalog, Decimal, Format, Function, Norm, Ring, Scale, Window};
 use clap::Args;
 use serde::Serialize;
+use std::io::Write;
 use std::path::PathBuf;
 
 /// Searches for programs, proves them, and publishes the Pareto front over error, rounds and bytes.
@@ -67,8 +70,14 @@ impl Synth {
     /// Searches, publishes, prints.
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
         let goal = self.goal()?;
-        let found =
-            search::front(&goal, &Rss3, &mut |progress: Progress| eprintln!("{progress:?}")).map_err(Failure::input)?;
+        if let Some(folder) = &self.out {
+            check_folder_place(folder)?;
+            check_folder_place(&proofs_beside(folder))?;
+        }
+        let mut report = |progress: Progress| {
+            let _ = writeln!(std::io::stderr(), "{progress:?}");
+        };
+        let found = search::front(&goal, &Rss3, &mut report).map_err(Failure::input)?;
         let mut rows = Vec::new();
         let mut published = Vec::new();
         for found in &found {
@@ -94,7 +103,7 @@ impl Synth {
             for (name, published) in published {
                 catalog.insert(&name, published)?;
             }
-            catalog.write(folder, &proofs)?;
+            undivided(|| catalog.write(folder, &proofs))?;
         }
         context.print(&Report { entries: rows }, text)
     }

@@ -3,10 +3,11 @@
 use crate::catalog_folder;
 use crate::commands::{inspect, plan};
 use crate::failure::Failure;
+use crate::output;
 use crate::report::Context;
 use catalogs::Catalog;
 use clap::Args;
-use runtime::arrays::Arrays;
+use runtime::arrays::{self, Arrays};
 use runtime::graph::{Graph, Tensor};
 use runtime::plan::PartiesRecord;
 use runtime::transport::Shaping;
@@ -64,8 +65,9 @@ impl Tune {
 
     /// Tunes and writes the plan and the structure.
     pub fn tune(&self, catalog: &Catalog, progress: &mut dyn FnMut(Progress)) -> Result<Tuned, Failure> {
+        output::check_file_place(&self.out)?;
         let model = inspect::read(&self.model)?;
-        let graph = Graph::import(&model, 1).map_err(Failure::input)?;
+        let graph = inspect::import(&self.model, &model, 1)?;
         let calibration = model_inputs(&graph, &self.calibration)?;
         let input_box = match &self.input_range {
             Some(text) => parse_range(text)?,
@@ -85,9 +87,12 @@ impl Tune {
             agreement_min: self.min_agreement,
             parties: PartiesRecord { model: 0, input: 1, output: 1 },
         };
-        let tuned = tuner::tune(&request, progress).map_err(Failure::input)?;
-        write_atomically(&plan::structure_file(&self.out), &tuned.structure.to_json())?;
-        write_atomically(&self.out, &tuned.plan.to_text())?;
+        let tuned = tuner::tune(&request, progress).map_err(|error| match error {
+            tuner::Error::Rejected { .. } => Failure::claim(error),
+            other => Failure::input(other),
+        })?;
+        let structure_file = plan::structure_file(&self.out);
+        output::write_texts(&[(&structure_file, &tuned.structure.to_json()), (&self.out, &tuned.plan.to_text())])?;
         Ok(tuned)
     }
 
@@ -115,7 +120,10 @@ pub fn model_inputs(graph: &Graph, path: &Path) -> Result<Vec<Tensor>, Failure> 
     let mut tensors = Vec::new();
     for (name, id) in graph.inputs() {
         let found = if names.contains(&name.as_str()) || names.len() != 1 { name.as_str() } else { names[0] };
-        let tensor = arrays.reals(found).map_err(Failure::input)?;
+        let tensor = arrays.reals(found).map_err(|error| match error {
+            arrays::Error::Array { .. } => Failure::Input(format!("{}: {error}", path.display())),
+            other => Failure::input(other),
+        })?;
         let expected = &graph.node(*id).shape;
         if tensor.shape.len() != expected.len() || tensor.shape[1..] != expected[1..] {
             return Err(Failure::Input(format!(
@@ -126,6 +134,13 @@ pub fn model_inputs(graph: &Graph, path: &Path) -> Result<Vec<Tensor>, Failure> 
             )));
         }
         tensors.push(tensor);
+    }
+    let counts: Vec<usize> = tensors.iter().map(|tensor| tensor.shape[0]).collect();
+    if let Some(count) = counts.iter().find(|&&count| count == 0 || count != counts[0]) {
+        return Err(Failure::Input(format!(
+            "{}: an array has {count} examples; every input of the model needs the same number, at least one",
+            path.display()
+        )));
     }
     Ok(tensors)
 }
@@ -139,14 +154,4 @@ fn parse_range(text: &str) -> Result<(f64, f64), Failure> {
     let parsed =
         text.split_once(',').and_then(|(low, high)| Some((low.trim().parse().ok()?, high.trim().parse().ok()?)));
     parsed.ok_or_else(|| Failure::Input(format!("'{text}' is not a range; write LOW,HIGH, such as 0,1")))
-}
-
-/// Writes a file by renaming a finished temporary one.
-pub fn write_atomically(path: &Path, text: &str) -> Result<(), Failure> {
-    let failed = |error: std::io::Error| Failure::Input(format!("{}: {error}", path.display()));
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
-    file.write_all(text.as_bytes()).map_err(failed)?;
-    file.persist(path).map_err(|error| failed(error.error))?;
-    Ok(())
 }

@@ -111,6 +111,9 @@ fn lines() -> Vec<Line> {
         line("k64-f24-o22-e-17-4-2e-4", Rsqrt, (64, 24, 22), (0.00000762939453125, 16.0), RELATIVE, "2e-4", None),
         line("k64-f24-o22-e-17-10-2e-4", Rsqrt, (64, 24, 22), (0.00000762939453125, 1024.0), RELATIVE, "2e-4", None),
         line("k64-f24-o24-e-17-16-2e-4", Rsqrt, (64, 24, 24), (0.00000762939453125, 65536.0), RELATIVE, "2e-4", None),
+        // Layer norm with the usual epsilon of 1e-5: the argument is κ·(variance + ε) with κ down to 1/8.
+        line("k64-f24-o22-e-20-10-2e-4", Rsqrt, (64, 24, 22), (0.00000095367431640625, 1024.0), RELATIVE, "2e-4", None),
+        line("k64-f24-o22-e-20-14-2e-4", Rsqrt, (64, 24, 22), (0.00000095367431640625, 16384.0), RELATIVE, "2e-4", None),
     ]
 }
 

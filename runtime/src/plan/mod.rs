@@ -117,6 +117,11 @@ impl Plan {
         if found != self.model.structure {
             return Err(Refusal::Model { planned: self.model.structure.clone(), found });
         }
+        let batches = structure.inputs().iter().map(|(_, id)| structure.node(*id).shape.first().copied().unwrap_or(1));
+        if let Some(found) = batches.into_iter().find(|&batch| batch != self.model.batch) {
+            let planned = self.model.batch as u64;
+            return Err(Refusal::Prediction { what: "inputs a run", planned, found: found as u64 });
+        }
         let mut proved: BTreeMap<String, Arc<Certified>> = BTreeMap::new();
         let sites = structure.sites();
         let mut choices = BTreeMap::new();

@@ -27,7 +27,10 @@ pub enum Error {
         reason: String,
     },
     /// A peer with a lower index does not answer at its address.
-    #[error("{peer} could not be reached at {address} within {} s: {reason}", .limit.as_secs_f64())]
+    #[error(
+        "{peer} could not be reached at {address} within {} s: {reason}; check that it was started, and its address",
+        .limit.as_secs_f64()
+    )]
     Unreachable {
         /// The peer.
         peer: Party,
@@ -39,7 +42,10 @@ pub enum Error {
         reason: String,
     },
     /// A peer with a higher index has not connected to this party.
-    #[error("{peer} did not connect to {address} within {} s{refused}", .limit.as_secs_f64())]
+    #[error(
+        "{peer} did not connect to {address} within {} s{refused}; check that it was started and has this address",
+        .limit.as_secs_f64()
+    )]
     NeverCame {
         /// The peer.
         peer: Party,
@@ -96,7 +102,7 @@ pub enum Error {
     #[error("the configuration is inconsistent: {0}")]
     Configuration(String),
     /// A peer has other terms.
-    #[error("{peer} disagrees about the {what}: {mine} here, {theirs} there")]
+    #[error("{peer} disagrees about the {what}: {mine} here, {theirs} there; all parties need the same")]
     Differs {
         /// The peer.
         peer: Party,
@@ -108,7 +114,7 @@ pub enum Error {
         theirs: String,
     },
     /// A peer's connection ended before the session did.
-    #[error("{peer} closed the connection in the middle of the session")]
+    #[error("{peer} closed the connection in the middle of the session; see what it says, then start all parties anew")]
     Closed {
         /// The peer.
         peer: Party,

@@ -45,14 +45,14 @@ pub fn find(
     prover: &Prover<'_>,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Vec<Vec<Candidate>>, Error> {
-    let entries = certified_entries(request);
+    let (entries, not_offered) = certified_entries(request)?;
     let sites = prover.single.sites();
     let options: Vec<Vec<(Choice, ChoiceRecord)>> =
         sites.iter().map(|site| options(site, &entries, prover.formats)).collect::<Result<_, _>>()?;
     let mut baseline: BTreeMap<NodeId, Choice> = BTreeMap::new();
     for (site, options) in sites.iter().zip(&options) {
         let widest = options.iter().max_by_key(|(choice, _)| width(choice));
-        let (choice, _) = widest.ok_or_else(|| missing(site))?;
+        let (choice, _) = widest.ok_or_else(|| missing(site, &not_offered))?;
         baseline.insert(site.node, choice.clone());
     }
     let mut found: Vec<Vec<Candidate>> = Vec::new();
@@ -88,12 +88,12 @@ pub fn find(
     }
 }
 
-fn missing(site: &Site) -> Error {
-    Error::Site {
-        site: site.name.clone(),
-        kind: site.kind.name(),
-        reason: "the catalog has no entries that fit its formats; add some with `chebyshare synth`".into(),
+fn missing(site: &Site, not_offered: &[String]) -> Error {
+    let mut reason = String::from("the catalog has no entries that fit its formats; add some with `chebyshare synth`");
+    if !not_offered.is_empty() {
+        reason.push_str(&format!(" (left out: {})", not_offered.join("; ")));
     }
+    Error::Site { site: site.name.clone(), kind: site.kind.name(), reason }
 }
 
 /// Proves and schedules; error, rounds and bytes of the site for one input.
@@ -109,21 +109,31 @@ fn figures(prover: &Prover<'_>, choices: &BTreeMap<NodeId, Choice>, site: &Site)
     }))
 }
 
-fn certified_entries(request: &Request<'_>) -> Vec<Named> {
-    let proved = request.catalog.iter().filter_map(|(name, published)| {
-        let certified = verify::check_texts(&published.entry, &published.certificate).ok()?;
-        let offered = certified.needs().iter().all(|lemma| Rss3.offers(lemma).is_some());
+/// Every entry of the catalog, proved, and why those were left out that the protocol cannot execute.
+fn certified_entries(request: &Request<'_>) -> Result<(Vec<Named>, Vec<String>), Error> {
+    let (mut entries, mut not_offered) = (Vec::new(), Vec::new());
+    for (name, published) in request.catalog.iter() {
+        let certified = verify::check_texts(&published.entry, &published.certificate)
+            .map_err(|reason| Error::Rejected { entry: name.to_owned(), reason })?;
+        if let Some(lemma) = certified.needs().iter().find(|lemma| Rss3.offers(lemma).is_none()) {
+            not_offered.push(format!("{name} needs '{lemma}', which the protocol {} does not offer", Rss3.name()));
+            continue;
+        }
         let digest = Digest::of(Tag::Entry, published.entry.as_bytes()).to_string();
         let record = EntryRecord { name: name.to_owned(), digest };
-        offered.then(|| Named { certified: Arc::new(certified), record })
-    });
-    proved.collect()
+        entries.push(Named { certified: Arc::new(certified), record });
+    }
+    Ok((entries, not_offered))
 }
 
-/// The width of the narrowest window that a choice has, in bits.
+/// The width of the narrowest window that a choice has, in bits; of a positive window in octaves, since its least
+/// input matters as much as its greatest.
 fn width(choice: &Choice) -> u32 {
     let bits = |entry: &Certified| {
         let window = entry.claim().window;
+        if window.low > 0 && window.high >= window.low {
+            return window.high.ilog2() - window.low.ilog2();
+        }
         128 - (i128::from(window.high) - i128::from(window.low)).unsigned_abs().leading_zeros()
     };
     match choice {

@@ -84,6 +84,14 @@ pub enum Error {
         /// Why nothing serves.
         reason: String,
     },
+    /// The catalog claims what is not so.
+    #[error("the catalog's {entry} is rejected: {reason}; remove it or publish it again")]
+    Rejected {
+        /// Which entry.
+        entry: String,
+        /// Why.
+        reason: verify::Rejection,
+    },
     /// The integer program has no solution.
     #[error("no choice of entries meets a predicted error of {0:e}")]
     Infeasible(f64),

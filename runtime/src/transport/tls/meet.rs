@@ -224,7 +224,12 @@ fn welcome(
         return Err(match rustls_error(&error) {
             Some(inner) => match NotPinned::of(inner) {
                 Some(refused) => refused.to_string(),
-                None => inner.to_string(),
+                None => match inner {
+                    rustls::Error::AlertReceived(alert) => format!(
+                        "it refused this party's certificate ({alert:?}): check the certificate file it has for this party"
+                    ),
+                    other => other.to_string(),
+                },
             },
             None => error.to_string(),
         });
@@ -289,10 +294,13 @@ impl Dial {
         let deadline = self.deadline.min(Instant::now() + HANDSHAKE);
         match handshake(&mut connection, &socket, deadline, &self.counters) {
             Ok(()) => Ok(joined(self.peer.party, connection, socket)),
-            Err(error) => match rustls_error(&error) {
-                Some(inner) => Err(self.refused(inner)),
-                None => Ok(Err(error)),
-            },
+            Err(error) => {
+                part(&socket);
+                match rustls_error(&error) {
+                    Some(inner) => Err(self.refused(inner)),
+                    None => Ok(Err(error)),
+                }
+            }
         }
     }
 

@@ -204,9 +204,11 @@ fn a_wiretap_sees_the_counted_bytes_and_no_plaintext() {
     assert_eq!(from_a.len() as u64, a.wire_bytes_sent + 24);
     assert_eq!(from_b.len() as u64, b.wire_bytes_sent + 24);
     assert_eq!((a.wire_bytes_sent, b.wire_bytes_sent), (b.wire_bytes_received, a.wire_bytes_received));
+    let header = Header { kind: Kind::Masked, position: at(0, 0), length: marker.len() as u64 }.encode();
     for record in [from_a, from_b] {
         assert!(!record.windows(9).any(|window| window == b"brown fox"));
-        assert!(!record.windows(3).any(|window| window == b"CHB"));
+        // The first bytes alone would be there by chance once in some hundred runs.
+        assert!(!record.windows(header.len()).any(|window| window == header));
         assert!(!record.windows(6).any(|window| window == b"role 1"));
     }
 }
@@ -535,7 +537,7 @@ fn a_greeting_that_differs_is_refused_by_what_differs() {
     });
     let error = error.to_string();
     assert!(error.starts_with("party 1 disagrees about the session id: "), "{error}");
-    assert!(error.ends_with(&format!(" here, {} there", "03".repeat(32))), "{error}");
+    assert!(error.contains(&format!(" here, {} there;", "03".repeat(32))), "{error}");
 }
 
 /// What an imitated network still holds back does not hold back who leaves.

@@ -1,0 +1,49 @@
+//! Where results go: checked before the work starts, written whole or not at all.
+
+use crate::failure::Failure;
+use crate::interrupt::undivided;
+use std::io::Write;
+use std::path::Path;
+
+/// That a file can be put at `path`, so that nobody waits for a result that cannot be kept.
+pub fn check_file_place(path: &Path) -> Result<(), Failure> {
+    if path.is_dir() {
+        return Err(Failure::Input(format!("{}: is a folder; name a file for the output", path.display())));
+    }
+    check_writable(folder_of(path), path)
+}
+
+/// That a folder can be made at `path`, or written to if it exists.
+pub fn check_folder_place(path: &Path) -> Result<(), Failure> {
+    let existing = path.ancestors().find(|ancestor| ancestor.as_os_str().is_empty() || ancestor.exists());
+    let existing = existing.filter(|ancestor| !ancestor.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    check_writable(existing, path)
+}
+
+fn check_writable(folder: &Path, wanted: &Path) -> Result<(), Failure> {
+    undivided(|| tempfile::tempfile_in(folder)).map(drop).map_err(|error| {
+        Failure::Input(format!(
+            "{}: nothing can be written in {}: {error}; choose another output path",
+            wanted.display(),
+            folder.display()
+        ))
+    })
+}
+
+/// The folder that `path` lies in.
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Writes files, each by renaming a finished temporary one; an interrupt finds all of them or none.
+pub fn write_texts(files: &[(&Path, &str)]) -> Result<(), Failure> {
+    undivided(|| {
+        for (path, text) in files {
+            let failed = |error: std::io::Error| Failure::Input(format!("{}: {error}", path.display()));
+            let mut file = tempfile::NamedTempFile::new_in(folder_of(path)).map_err(failed)?;
+            file.write_all(text.as_bytes()).map_err(failed)?;
+            file.persist(path).map_err(|error| failed(error.error))?;
+        }
+        Ok(())
+    })
+}

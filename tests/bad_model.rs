@@ -1,0 +1,204 @@
+//! Models, inputs, plans and output paths that cannot be used.
+
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use support::{INFER, Workshop, model};
+
+const TUNE: [&str; 9] = [
+    "tune",
+    "model.onnx",
+    "--calibration",
+    "calibration.npz",
+    "--batch",
+    "4",
+    "--input-range=-1,1",
+    "--out",
+    "new.toml",
+];
+
+#[test]
+fn an_unsupported_operator() {
+    let shop = Workshop::new();
+    shop.write("model.onnx", model::small("Erfinv"));
+    let parts = ["model.onnx", "node 'node_active' (Erfinv)", "Relu"];
+    shop.refuses(&TUNE, 2, &parts);
+    let outcome = shop.refuses(&["inspect", "model.onnx"], 2, &["model.onnx", "unsupported"]);
+    assert!(outcome.stdout.contains("node 'node_active' (Erfinv)"), "{}", outcome.stdout);
+}
+
+#[test]
+fn a_truncated_model() {
+    let shop = Workshop::with_plan();
+    let whole = model::small("Relu");
+    shop.write("model.onnx", &whole[..whole.len() - 20]);
+    let parts = ["model.onnx", "not a readable ONNX model", "export it again"];
+    shop.refuses(&TUNE, 2, &parts);
+    shop.refuses(&INFER, 2, &parts);
+    shop.refuses(&["inspect", "model.onnx"], 2, &parts);
+    shop.write("model.onnx", "");
+    shop.refuses(&TUNE, 2, &["model.onnx"]);
+    std::fs::remove_file(shop.path("model.onnx")).unwrap();
+    shop.refuses(&INFER, 2, &["model.onnx", "No such file"]);
+}
+
+#[test]
+fn inputs_of_a_wrong_shape() {
+    let shop = Workshop::with_plan();
+    let row: Vec<f64> = (0..10).map(model::input).collect();
+    let parts = ["input.npz", "array 'x' has shape [2, 5]", "[examples, 4]"];
+    shop.write_array("input.npz", "x", &[2, 5], &row);
+    shop.refuses(&INFER, 2, &parts);
+    shop.write_array("calibration.npz", "x", &[2, 5], &row);
+    shop.refuses(&TUNE, 2, &["calibration.npz", parts[1], parts[2]]);
+    shop.write_array("input.npz", "x", &[0, 4], &[]);
+    shop.refuses(&INFER, 2, &["input.npz", "0 examples", "at least one"]);
+}
+
+#[test]
+fn inputs_with_nan_or_infinity() {
+    let shop = Workshop::with_plan();
+    for bad in [f64::NAN, f64::INFINITY] {
+        let mut data: Vec<f64> = (0..8).map(model::input).collect();
+        data[6] = bad;
+        shop.write_array("input.npz", "x", &[2, 4], &data);
+        shop.refuses(&INFER, 2, &["input.npz", "array 'x'", "element 6 is NaN or infinite"]);
+        shop.write_array("calibration.npz", "x", &[2, 4], &data);
+        shop.refuses(&TUNE, 2, &["calibration.npz", "array 'x'", "element 6 is NaN or infinite"]);
+    }
+}
+
+#[test]
+fn inputs_outside_the_box_of_the_plan() {
+    let shop = Workshop::with_plan();
+    let mut data: Vec<f64> = (0..8).map(model::input).collect();
+    data[5] = 1.25;
+    shop.write_array("input.npz", "x", &[2, 4], &data);
+    let outcome =
+        shop.refuses(&INFER, 2, &["input.npz", "element 5", "the plan's input range [-1, 1]", "--input-range"]);
+    assert!(!outcome.stderr.contains("1.25"), "the value is secret: {}", outcome.stderr);
+    shop.write_array("calibration.npz", "x", &[2, 4], &data);
+    shop.refuses(&TUNE, 2, &["calibration element 5", "outside the input range [-1, 1]"]);
+}
+
+#[test]
+fn an_archive_without_the_array_or_cut_short() {
+    let shop = Workshop::with_plan();
+    let whole = std::fs::read(shop.path("input.npz")).unwrap();
+    for length in [0, 10, whole.len() / 2, whole.len() - 1] {
+        shop.write("input.npz", &whole[..length]);
+        shop.refuses(&INFER, 2, &["input.npz", "not a readable .npy or .npz file"]);
+    }
+    let arrays = ["p", "q"].map(|name| runtime::arrays::Output {
+        name,
+        shape: &[1, 4],
+        elements: runtime::arrays::Elements::Double(&[0.0; 4]),
+    });
+    runtime::arrays::write_npz(&shop.path("input.npz"), &arrays).unwrap();
+    shop.refuses(&INFER, 2, &["input.npz has no array 'x'; it has p, q"]);
+    std::fs::remove_file(shop.path("input.npz")).unwrap();
+    shop.refuses(&INFER, 2, &["input.npz", "No such file"]);
+}
+
+#[test]
+fn a_plan_changed_by_hand() {
+    let shop = Workshop::with_plan();
+    let plan = shop.read("plan.toml");
+    let line = |key: &str| plan.lines().find(|line| line.starts_with(key)).unwrap().to_owned();
+    let changes: [(String, &str, &[&str]); 12] = [
+        (line("rounds_per_run"), "rounds_per_run = 1", &["the plan predicts 1 rounds", "changed by hand"]),
+        (line("bytes_per_run"), "bytes_per_run = 1", &["the plan predicts 1 bytes", "changed by hand"]),
+        (line("structure"), "structure = \"00\"", &["the plan is for the model structure 00", "tune this model"]),
+        (line("batch"), "batch=4", &["plan.toml", "not in canonical form"]),
+        (line("batch"), "batch = \"four\"", &["plan.toml", "batch"]),
+        (line("batch"), "batch = 9223372036854775807", &["the plan predicts 9223372036854775807 inputs a run"]),
+        (line("batch"), "batch = 0", &["the plan predicts 0 inputs a run", "recomputed are 4"]),
+        (line("protocol"), "protocol = \"abc\"", &["plan.toml", "protocol 'abc' is not known"]),
+        (line("version"), "version = 9", &["plan.toml", "version 9 is not known"]),
+        (line("weights"), "weights = 200", &["no scale has 200 bits"]),
+        (line("activations"), "activations = 15", &["relu"]),
+        (line("model = 0"), "model = 7", &["plan.toml", "party 7", "parties 0 to 2"]),
+    ];
+    for (from, to, parts) in changes {
+        shop.write("plan.toml", plan.replacen(&from, to, 1));
+        shop.refuses(&INFER, 2, parts);
+    }
+    shop.write("plan.toml", &plan[..plan.len() / 2]);
+    shop.refuses(&INFER, 2, &["plan.toml"]);
+    shop.refuses(&["plan", "show", "plan.toml"], 2, &["plan.toml"]);
+    std::fs::remove_file(shop.path("plan.toml")).unwrap();
+    shop.refuses(&INFER, 2, &["plan.toml", "No such file"]);
+}
+
+#[test]
+fn a_plan_with_another_entry_or_an_unknown_one() {
+    let shop = Workshop::with_plan();
+    let plan = shop.read("plan.toml");
+    let digest = plan.lines().find(|line| line.contains("digest = ")).unwrap();
+    shop.write("plan.toml", plan.replacen(digest, &format!("digest = \"{}\"", "0".repeat(64)), 1));
+    shop.refuses(&INFER, 1, &["relu/", "the plan names 000000000000", "tune again"]);
+    let name = plan.lines().find(|line| line.starts_with("name = \"relu/")).unwrap();
+    shop.write("plan.toml", plan.replacen(name, "name = \"relu/none\"", 1));
+    shop.refuses(&INFER, 2, &["the catalog has no entry 'relu/none'", "`chebyshare catalog list`"]);
+}
+
+#[test]
+fn a_plan_for_another_model() {
+    let shop = Workshop::with_plan();
+    shop.write("model.onnx", model::small("Sigmoid"));
+    shop.refuses(&INFER, 2, &["model.onnx", "not the model that the plan was tuned for"]);
+    // The structure beside the plan is another model's.
+    let shop = Workshop::with_plan();
+    shop.write("other.onnx", model::small("Sigmoid"));
+    shop.tune("other.onnx", "other.toml").succeeded();
+    std::fs::copy(shop.path("other.structure.json"), shop.path("plan.structure.json")).unwrap();
+    shop.refuses(&INFER, 2, &["the plan is for the model structure", "tune this model again"]);
+    std::fs::remove_file(shop.path("plan.structure.json")).unwrap();
+    shop.refuses(&INFER, 2, &["plan.structure.json", "No such file"]);
+}
+
+#[test]
+fn outputs_that_cannot_be_written() {
+    let shop = Workshop::with_plan();
+    let place = |place: &'static str| INFER.map(|argument| if argument == "scores.npz" { place } else { argument });
+    let advice = "choose another output path";
+    shop.refuses(&place("nowhere/scores.npz"), 2, &["nowhere/scores.npz", "No such file", advice]);
+    shop.refuses(&place("model.onnx/scores.npz"), 2, &["model.onnx/scores.npz", "Not a directory", advice]);
+    shop.refuses(&place("tmp"), 2, &["tmp: is a folder"]);
+    shop.refuses(&place("/proc/scores.npz"), 2, &["/proc/scores.npz", advice]);
+    let tune = TUNE.map(|argument| if argument == "new.toml" { "nowhere/new.toml" } else { argument });
+    let outcome = shop.refuses(&tune, 2, &["nowhere/new.toml", "No such file", advice]);
+    assert!(!outcome.stderr.contains("simulating"), "found out too late: {}", outcome.stderr);
+    let synth = ["synth", "relu", "--domain=-8,8", "--fraction-bits", "8", "--out", "model.onnx/catalogs"];
+    let outcome = shop.refuses(&synth, 2, &["model.onnx/catalogs", "Not a directory", advice]);
+    assert!(outcome.seconds < 1.0, "found out too late");
+    shop.refuses(&["keys", "--out", "model.onnx", "a"], 2, &["model.onnx"]);
+}
+
+#[test]
+fn bad_usage() {
+    let shop = Workshop::with_plan();
+    shop.refuses(&INFER[..8], 2, &["use --local"]);
+    shop.refuses(&["run"], 2, &["--plan", "Usage"]);
+    shop.refuses(&["no-such-command"], 2, &["no-such-command"]);
+    shop.refuses(&["fit", "exp(", "--domain=0,1", "--degree", "3"], 2, &["exp("]);
+    shop.refuses(&["synth", "relu", "--domain=8,-8", "--fraction-bits", "8"], 2, &["8,-8", "empty"]);
+    shop.refuses(&["synth", "foo", "--domain=-8,8", "--fraction-bits", "8"], 2, &["unknown function 'foo'", "gelu"]);
+    let slow = [&INFER[..], &["--network", "nowhere.toml"]].concat();
+    shop.refuses(&slow, 2, &["nowhere.toml", "`lan`, `wan`"]);
+    let range = TUNE.map(|argument| if argument == "--input-range=-1,1" { "--input-range=1,-1" } else { argument });
+    shop.refuses(&range, 2, &["the input range [1, -1] is empty"]);
+}
+
+/// The search for secrets in what the program prints would find one.
+#[test]
+fn a_printed_weight_or_input_would_be_noticed() {
+    let secrets = model::secrets();
+    for value in [model::input(0), model::input(7), model::weight(0), model::weight(5)] {
+        let printed = [format!("{value}"), format!("{value:?}"), format!("{:.6}", value as f32)];
+        for text in printed {
+            assert!(secrets.iter().any(|secret| text.contains(secret.as_str())), "{text} would pass");
+        }
+    }
+}

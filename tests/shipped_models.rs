@@ -1,0 +1,151 @@
+//! The shipped models with the shipped catalog and the shipped plans, end to end: the plan is checked, the headroom
+//! proved, the circuit simulated on clear values, and executed by three parties that exchange frames; both results
+//! stay within the error that the plan was tuned for, and what was sent is what was predicted.
+
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use runtime::arrays::Arrays;
+use runtime::circuit::ideal::{self, RoundingMode};
+use runtime::circuit::{self, Weights};
+use runtime::graph::{Graph, Tensor, reference};
+use runtime::plan::{CheckedPlan, Plan};
+use runtime::random::Key;
+use runtime::session::Runner;
+use runtime::transport::{Limits, Mesh, Transport, in_process};
+use runtime::tuner::{agreements, difference, leading};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// `--max-error` of the shipped plans.
+const ERROR_MAX: f64 = 0.01;
+/// Images that are simulated under several choices of roundings.
+const SIMULATED: usize = 24;
+
+fn example(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(name)
+}
+
+/// A model, its checked plan, the owner's weights, one batch of test images and the plain model's answers.
+struct Case {
+    checked: CheckedPlan,
+    weights: Weights,
+    images: Tensor,
+    plain: Vec<Tensor>,
+}
+
+impl Case {
+    fn new(model: &str) -> Case {
+        let text = |name: String| std::fs::read_to_string(example(&name)).unwrap();
+        let plan = Plan::parse(&text(format!("plans/{model}.plan.toml"))).unwrap();
+        let structure = Graph::from_json(&text(format!("plans/{model}.plan.structure.json"))).unwrap();
+        let checked = plan.check(&structure, &support::shipped()).unwrap();
+        let batch = checked.plan().model.batch;
+        let bytes = std::fs::read(example(&format!("models/{model}.onnx"))).unwrap();
+        let graph = Graph::import(&bytes, batch).unwrap();
+        let weights = checked.prove_headroom(&graph).unwrap();
+        let all = Arrays::read(&example("models/digits_test.npz")).unwrap().reals("image").unwrap();
+        let images = leading(&all, 60, batch);
+        let plain = reference::run(&graph, std::slice::from_ref(&images), &mut |_, _| {}).unwrap();
+        Case { checked, weights, images, plain }
+    }
+
+    /// The first `count` images' outputs against the plain model's; also that the comparison can fail.
+    fn compare(&self, what: &str, outputs: &[Tensor], count: usize) {
+        let part = |tensors: &[Tensor], first: usize, count: usize| -> Vec<Tensor> {
+            tensors.iter().map(|tensor| leading(tensor, first, count)).collect()
+        };
+        let (plain, outputs) = (part(&self.plain, 0, count), part(outputs, 0, count));
+        let error = difference(&plain, &outputs);
+        println!("{what}: worst error {error:.2e} on {count} images");
+        assert!(error > 0.0 && error <= ERROR_MAX, "{what}: {error:e}");
+        assert_eq!(agreements(&plain, &outputs), count, "{what}");
+        let (others, outputs) = (part(&plain, 1, count - 1), part(&outputs, 0, count - 1));
+        assert!(difference(&others, &outputs) > ERROR_MAX, "other images give the same answers");
+    }
+
+    fn simulate(&self) {
+        let circuit = &self.checked.lowered().circuit;
+        let padded = self.checked.pad_batch(&[leading(&self.images, 0, SIMULATED)]);
+        let encoded = self.checked.lowered().encode_inputs(&padded).unwrap();
+        for mode in [RoundingMode::Seed(5), RoundingMode::AllLow, RoundingMode::AllHigh] {
+            let outcome = ideal::run(circuit, &self.weights, &encoded, mode).unwrap();
+            let outputs = self.checked.lowered().decode_outputs(&outcome.outputs).unwrap();
+            self.compare(&format!("ideal, {mode:?}"), &outputs, SIMULATED);
+        }
+    }
+
+    /// One batch by three parties.
+    fn execute(&self) {
+        let ends = in_process::network(3, Some(&Key::fresh().unwrap()), Limits::default(), None).unwrap();
+        let outcomes = std::thread::scope(|scope| {
+            let started: Vec<_> = ends.into_iter().map(|end| scope.spawn(|| self.party(end))).collect();
+            started.into_iter().map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
+        });
+        let learned: Vec<&Vec<Tensor>> = outcomes.iter().filter_map(|outcome| outcome.outputs.as_ref()).collect();
+        assert_eq!(learned.len(), 1, "only the output's owner learns it");
+        self.compare("three parties", learned[0], self.checked.plan().model.batch);
+        let rounds: BTreeSet<u32> = outcomes.iter().flat_map(|outcome| outcome.rounds.clone()).collect();
+        let bytes: u64 = outcomes.iter().map(|outcome| outcome.bytes).sum();
+        let predicted = &self.checked.plan().predicted;
+        println!("three parties: {} rounds, {bytes} bytes", rounds.len());
+        assert_eq!((rounds.len() as u64, bytes), (predicted.rounds_per_run, predicted.bytes_per_run));
+    }
+
+    fn party(&self, mut transport: Mesh) -> PartyOutcome {
+        let owners = &self.checked.plan().parties;
+        let me = circuit::Party(transport.me().0);
+        let lowered = self.checked.lowered();
+        let mut runner = Runner::new(lowered.circuit.clone(), me).unwrap();
+        let weights = (me.0 == owners.model).then_some(&self.weights);
+        runner.share_weights(circuit::Party(owners.model), weights, &mut transport).unwrap();
+        let inputs = if me.0 == owners.input {
+            let encoded = lowered.encode_inputs(std::slice::from_ref(&self.images)).unwrap();
+            encoded.into_iter().map(Some).collect()
+        } else {
+            vec![None; lowered.circuit.inputs().len()]
+        };
+        let outcome = runner.run(&inputs, &mut transport).unwrap();
+        let bytes = transport.finish().unwrap().online_sent().bytes;
+        let known: Option<Vec<_>> = outcome.outputs.into_iter().collect();
+        let outputs = known.map(|known| lowered.decode_outputs(&known).unwrap());
+        PartyOutcome { outputs, rounds: outcome.rounds, bytes }
+    }
+}
+
+struct PartyOutcome {
+    outputs: Option<Vec<Tensor>>,
+    rounds: BTreeSet<u32>,
+    bytes: u64,
+}
+
+#[test]
+fn digits_cnn_is_simulated_and_executed_within_its_bound() {
+    let case = Case::new("digits_cnn");
+    case.simulate();
+    case.execute();
+}
+
+#[test]
+fn digits_vit_is_simulated_and_executed_within_its_bound() {
+    let case = Case::new("digits_vit");
+    case.simulate();
+    case.execute();
+}
+
+/// The shipped plans are what the documented command writes: nothing in them is older than the catalog.
+#[test]
+fn the_shipped_plan_of_digits_cnn_is_what_tune_writes() {
+    let shop = support::Workshop::new();
+    let (model, calibration) = (example("models/digits_cnn.onnx"), example("models/digits_calibration.npz"));
+    let out = shop.path("digits_cnn.plan.toml");
+    let catalog = example("../catalogs");
+    let [model, calibration, out, catalog] = [&model, &calibration, &out, &catalog].map(|path| path.to_str().unwrap());
+    let request = ["tune", model, "--calibration", calibration, "--network", "lan", "--max-error", "0.01"];
+    shop.run(&[&request[..], &["--out", out, "--catalog", catalog]].concat()).succeeded();
+    assert_eq!(
+        shop.read("digits_cnn.plan.toml"),
+        std::fs::read_to_string(example("plans/digits_cnn.plan.toml")).unwrap()
+    );
+}
