@@ -191,9 +191,11 @@ fn unfolded(mut extrema: Vec<Extremum>, folded: Option<Parity>) -> Vec<Extremum>
     extrema
 }
 
-/// `value` as a decimal whose rounding, times `weight`, is at most 2^-34 of `allowed`, with [`DIGITS`] digits or more.
+/// `value` as a decimal whose rounding, times `weight`, is at most 2^-34 of `allowed`, with [`DIGITS`] digits or more; zero
+/// where all of it is less than that by far.
 fn round(value: &Rational, weight: &Rational, allowed: &Float) -> Coefficient {
-    if *value == 0 {
+    // What is left of a coefficient that a symmetry forbids is rounding of the fit.
+    if Float::with_val(64, Rational::from(value * weight)).abs() <= Float::with_val(64, allowed >> 64u32) {
         return Coefficient { text: "0".into(), value: Rational::new() };
     }
     let magnitude = |x: &Rational| Float::with_val(64, x).abs().log10().to_f64();

@@ -72,5 +72,6 @@ fn decimals_are_what_they_say() {
     let precise = round(&value, &Rational::from(1000), &Float::with_val(64, 1e-30));
     let off = Rational::from(&precise.value - &value).abs() * Rational::from(1000);
     assert!(Float::with_val(64, off) < 1e-40 && precise.text.len() > 45, "{}", precise.text);
+    assert_eq!(round(&value, &Rational::from(1), &Float::with_val(64, 1e30)).text, "0");
     assert_eq!(round(&Rational::from(1024), &Rational::from(1), &Float::with_val(64, 1)).value, 1024);
 }
