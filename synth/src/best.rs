@@ -159,7 +159,7 @@ fn fraction(
     };
     let mut fit = minimax::fit_rational(&problem, &Options::default())?;
     for range in &RANGES[1..] {
-        if fit.denominator_range.1 < Rational::from(&problem.high * Rational::from((99, 100))) {
+        if fit.denominator_range.1 < &problem.high * Rational::from((99, 100)) {
             break;
         }
         problem.high = Rational::from(*range);
