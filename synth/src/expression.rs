@@ -2,6 +2,8 @@
 //!
 //! Grammar: sums of products of powers; numbers, `x`, `pi`, `e`, parentheses, and the calls listed in [`CALLS`].
 
+mod enclosure;
+
 use crate::minimax::Target;
 use rug::float::Constant;
 use rug::ops::Pow;

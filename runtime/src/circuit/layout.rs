@@ -5,6 +5,7 @@
 
 use super::node::{Convolution, Movement};
 use super::shape::Shape;
+use std::borrow::Cow;
 
 /// A word of ring arithmetic modulo 2^64.
 pub trait Word: Copy + Default + Send + Sync + 'static {
@@ -28,17 +29,37 @@ impl Word for u64 {
 pub trait Factor: Word {
     /// self · other modulo 2^64.
     fn times(self, other: Self) -> Self;
+    /// The same residues as unsigned words.
+    fn words(values: &[Self]) -> Cow<'_, [u64]>;
+    /// The residue of an unsigned word.
+    fn of_word(word: u64) -> Self;
 }
 
 impl Factor for i64 {
     fn times(self, other: i64) -> i64 {
         self.wrapping_mul(other)
     }
+
+    fn words(values: &[i64]) -> Cow<'_, [u64]> {
+        Cow::Owned(values.iter().map(|&value| value as u64).collect())
+    }
+
+    fn of_word(word: u64) -> i64 {
+        word as i64
+    }
 }
 
 impl Factor for u64 {
     fn times(self, other: u64) -> u64 {
         self.wrapping_mul(other)
+    }
+
+    fn words(values: &[u64]) -> Cow<'_, [u64]> {
+        Cow::Borrowed(values)
+    }
+
+    fn of_word(word: u64) -> u64 {
+        word
     }
 }
 

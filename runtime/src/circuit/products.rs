@@ -3,22 +3,33 @@
 use super::layout::{self, Factor};
 use super::node::{Convolution, ProductKind};
 use super::shape::Shape;
+use crate::backend::cpu::matrix::{Packed, TILE_ROWS, multiply_add};
 use rayon::prelude::*;
+use std::borrow::Cow;
+
+/// Multiply-adds that are worth a task of their own.
+const OPERATIONS_AT_ONCE: usize = 1 << 18;
 
 /// Adds coefficient · (left × right) to `total`, whose shape is `shape`.
-pub fn accumulate<T: Factor>(
+pub fn accumulate<'a, T: Factor>(
     kind: &ProductKind,
     coefficient: T,
-    left: (&[T], &Shape),
-    right: (&[T], &Shape),
+    left: (&'a [T], &Shape),
+    right: (&'a [T], &Shape),
     total: &mut [T],
     shape: &Shape,
 ) {
     match kind {
         ProductKind::Hadamard => {
-            let left = layout::broadcast(left.0, left.1, shape);
-            let right = layout::broadcast(right.0, right.1, shape);
-            for ((total, a), b) in total.iter_mut().zip(left).zip(right) {
+            let whole = |(values, own): (&'a [T], &Shape)| {
+                if own.lanes() == shape.lanes() {
+                    Cow::Borrowed(values)
+                } else {
+                    Cow::Owned(layout::broadcast(values, own, shape))
+                }
+            };
+            let (left, right) = (whole(left), whole(right));
+            for ((total, &a), &b) in total.iter_mut().zip(&*left).zip(&*right) {
                 *total = total.plus(a.times(b).times(coefficient));
             }
         }
@@ -52,16 +63,24 @@ fn batched<T: Factor>(coefficient: T, left: (&[T], &Shape), right: (&[T], &Shape
 
 /// total += coefficient · left · right for row-major [rows, inner] and [inner, columns].
 fn matrix<T: Factor>(coefficient: T, left: &[T], right: &[T], total: &mut [T], inner: usize, columns: usize) {
-    let rows_at_once = (32_768 / (inner * columns).max(1)).max(1);
+    let right = Packed::new(&T::words(right), inner, columns).expect("the circuit's shapes agree");
+    add_product(coefficient, left, &right, total);
+}
+
+/// total += coefficient · left · right, row by row, where the rows of `left` are as long as `right` is high.
+///
+/// # Panics
+/// Lengths that do not agree; a circuit's shapes do.
+pub fn add_product<T: Factor>(coefficient: T, left: &[T], right: &Packed, total: &mut [T]) {
+    let (inner, columns) = (right.rows(), right.columns());
+    // Enough work for a thread, in whole tiles of the kernel.
+    let rows_at_once = (OPERATIONS_AT_ONCE / (inner * columns).max(1)).max(1).next_multiple_of(TILE_ROWS);
     total.par_chunks_mut(columns * rows_at_once).zip(left.par_chunks(inner * rows_at_once)).for_each(
         |(total, left)| {
-            for (total, left) in total.chunks_exact_mut(columns).zip(left.chunks_exact(inner)) {
-                for (&a, right) in left.iter().zip(right.chunks_exact(columns)) {
-                    let a = a.times(coefficient);
-                    for (total, &b) in total.iter_mut().zip(right) {
-                        *total = total.plus(a.times(b));
-                    }
-                }
+            let mut product = vec![0; total.len()];
+            multiply_add(&T::words(left), right, &mut product).expect("the circuit's shapes agree");
+            for (total, word) in total.iter_mut().zip(product) {
+                *total = total.plus(T::of_word(word).times(coefficient));
             }
         },
     );

@@ -3,7 +3,50 @@
 //! Public constants belong to component x₀: party 0 adds them to its own component, party 2 to its next one.
 
 use super::{Error, Shares};
-use crate::circuit::{self, Circuit, Constant, Movement, NodeId, NodeKind, Party, Shape, Sum, layout, products};
+use crate::backend::cpu::matrix::Packed;
+use crate::circuit::{
+    self, Circuit, Constant, Movement, NodeId, NodeKind, Party, Product, ProductKind, Shape, Sum, layout, products,
+};
+use catalogs::Ring;
+
+/// A shared weight w as the right factor of a product, packed once for all runs.
+#[derive(Debug)]
+pub(super) struct PackedWeight {
+    own: Packed,
+    /// wᵢ + wᵢ₊₁.
+    both: Packed,
+}
+
+/// The weight that is the one right matrix of a product.
+fn right_weight(circuit: &Circuit, product: &Product) -> Option<usize> {
+    let right = circuit.node(product.right);
+    match (&right.kind, &product.kind) {
+        (NodeKind::Weight(weight), ProductKind::MatMul) if right.shape.rank() == 2 => Some(weight.index()),
+        _ => None,
+    }
+}
+
+/// Packs the weights that are right factors of matrix products; `None` for the others.
+pub(super) fn pack_weights(circuit: &Circuit, weights: &[Shares]) -> Result<Vec<Option<PackedWeight>>, Error> {
+    let mut packed: Vec<Option<PackedWeight>> = weights.iter().map(|_| None).collect();
+    for (_, node) in circuit.iter() {
+        let NodeKind::Sum(sum) = &node.kind else { continue };
+        for product in &sum.products {
+            let Some(index) = right_weight(circuit, product).filter(|&index| packed[index].is_none()) else { continue };
+            let extents = circuit.node(product.right).shape.extents();
+            let (rows, columns) = (extents[0], extents[1]);
+            let own = Packed::new(&weights[index].own, rows, columns)?;
+            let both = Packed::new(&both_components(&weights[index]), rows, columns)?;
+            packed[index] = Some(PackedWeight { own, both });
+        }
+    }
+    Ok(packed)
+}
+
+/// xᵢ + xᵢ₊₁.
+fn both_components(shares: &Shares) -> Vec<u64> {
+    shares.own.iter().zip(&shares.next).map(|(a, b)| a.wrapping_add(*b)).collect()
+}
 
 /// The shares of an earlier node.
 pub(super) fn operand(values: &[Option<Shares>], id: NodeId) -> Result<&Shares, Error> {
@@ -34,6 +77,14 @@ pub(super) fn value(
     }
 }
 
+/// Words modulo the ring.
+fn reduce(words: &mut [u64], ring: Ring) {
+    let mask = ring.mask();
+    if mask != u64::MAX {
+        words.iter_mut().for_each(|word| *word &= mask);
+    }
+}
+
 fn moved(
     circuit: &Circuit,
     movement: &Movement,
@@ -59,7 +110,7 @@ fn moved(
                 *word = *value as u64;
             }
         }
-        words.iter_mut().for_each(|word| *word &= ring.mask());
+        reduce(&mut words, ring);
         Ok(words)
     };
     Ok(Shares { own: component(|s| &s.own, me.0 == 0)?, next: component(|s| &s.next, me.0 == 2)? })
@@ -93,7 +144,7 @@ fn linear(
         };
         if own == shape { add(words) } else { add(&layout::broadcast(words, own, shape)) }
     }
-    total.iter_mut().for_each(|word| *word &= sum.ring.mask());
+    reduce(&mut total, sum.ring);
     Ok(total)
 }
 
@@ -104,20 +155,27 @@ pub(super) fn part(
     sum: &Sum,
     shape: &Shape,
     values: &[Option<Shares>],
+    packed: &[Option<PackedWeight>],
     first: bool,
 ) -> Result<Vec<u64>, Error> {
     let mut total = linear(circuit, sum, shape, values, |shares| &shares.own, first)?;
     for product in &sum.products {
         let (left, right) = (operand(values, product.left)?, operand(values, product.right)?);
-        let (left_shape, right_shape) = (&circuit.node(product.left).shape, &circuit.node(product.right).shape);
-        let both: Vec<u64> = right.own.iter().zip(&right.next).map(|(a, b)| a.wrapping_add(*b)).collect();
         let coefficient = product.coefficient.value as u64;
+        let weight = right_weight(circuit, product).and_then(|index| packed.get(index)).and_then(Option::as_ref);
+        if let Some(weight) = weight {
+            products::add_product(coefficient, &left.own, &weight.both, &mut total);
+            products::add_product(coefficient, &left.next, &weight.own, &mut total);
+            continue;
+        }
+        let (left_shape, right_shape) = (&circuit.node(product.left).shape, &circuit.node(product.right).shape);
+        let both = both_components(right);
         let mut add = |a: &[u64], b: &[u64]| {
             products::accumulate(&product.kind, coefficient, (a, left_shape), (b, right_shape), &mut total, shape);
         };
         add(&left.own, &both);
         add(&left.next, &right.own);
     }
-    total.iter_mut().for_each(|word| *word &= sum.ring.mask());
+    reduce(&mut total, sum.ring);
     Ok(total)
 }

@@ -71,6 +71,8 @@ pub struct Runner {
     units: Vec<Unit>,
     me: Party,
     weights: Vec<Shares>,
+    /// Weights as right factors of products, for the weights that are.
+    packed: Vec<Option<local::PackedWeight>>,
     next_run: u64,
 }
 
@@ -79,7 +81,15 @@ impl Runner {
     pub fn new(circuit: Circuit, me: Party) -> Result<Runner, Error> {
         let schedule = circuit::schedule(&circuit, &Rss3)?;
         let units = unit::compile(&circuit, me)?;
-        Ok(Runner { circuit, schedule, units, me, weights: Vec::new(), next_run: PARAMETER_RUN + 1 })
+        Ok(Runner {
+            circuit,
+            schedule,
+            units,
+            me,
+            weights: Vec::new(),
+            packed: Vec::new(),
+            next_run: PARAMETER_RUN + 1,
+        })
     }
 
     /// The schedule: what is predicted of a batch.
@@ -110,7 +120,7 @@ impl Runner {
             let mut state = Active::new(&unit, slot.shape.lanes());
             if let Some(weights) = weights.filter(|_| owner == self.me) {
                 let weight = weights.get(circuit::WeightId(index as u32));
-                state.load(&unit, &[words(weight.values(), slot.format.ring.mask())]);
+                state.load(&unit, &[&words(weight.values(), slot.format.ring.mask())]);
             }
             active.push((unit, state));
         }
@@ -139,7 +149,8 @@ impl Runner {
                 }
             }
         }
-        self.weights = active.iter().map(|(unit, state)| state.shares(unit)).collect();
+        self.weights = active.into_iter().map(|(unit, state)| state.into_shares(&unit)).collect();
+        self.packed = local::pack_weights(&self.circuit, &self.weights)?;
         Ok(())
     }
 
@@ -280,22 +291,23 @@ fn step(
     leaving: &mut [Vec<u8>],
     streams: &Streams<'_>,
 ) -> Result<(), Error> {
-    let mut received: Frames = vec![Vec::new(); 3];
+    let mut received: [&[u8]; 3] = [&[]; 3];
     if stage > 0 {
         for peer in peers(unit.me) {
             let index = usize::from(peer.0);
             let length = unit.arriving(stage - 1, peer, state.lanes());
             if length > 0 {
                 let end = consumed[index] + length;
-                received[unit.role_of(peer)] = arrived[index][consumed[index]..end].to_vec();
+                received[unit.role_of(peer)] = &arrived[index][consumed[index]..end];
                 consumed[index] = end;
             }
         }
     }
-    let sent = state.run(unit, stage, &received, streams)?;
-    for (role, payload) in sent.iter().enumerate() {
-        leaving[usize::from(unit.party_of(role).0)].extend_from_slice(payload);
-    }
+    // By role for the kernel, and back: the buffers move, their bytes do not.
+    let party = |role: usize| usize::from(unit.party_of(role).0);
+    let mut sent: Frames = (0..3).map(|role| std::mem::take(&mut leaving[party(role)])).collect();
+    state.run(unit, stage, &received, &mut sent, streams)?;
+    sent.into_iter().enumerate().for_each(|(role, payload)| leaving[party(role)] = payload);
     Ok(())
 }
 
@@ -367,16 +379,17 @@ impl Batch<'_> {
                     let position = runner.circuit.inputs().iter().position(|&input| input == id);
                     let tensor = position.and_then(|position| inputs.get(position)).and_then(Option::as_ref);
                     let tensor = tensor.ok_or(Error::Missing("the input's owner has no input"))?;
-                    state.load(unit, &[words(tensor.values(), node.format.ring.mask())]);
+                    state.load(unit, &[&words(tensor.values(), node.format.ring.mask())]);
                 }
             }
             NodeKind::Program { argument, .. } | NodeKind::Output { value: argument, .. } => {
                 let shares = local::operand(&self.values, *argument)?;
-                state.load(unit, &[shares.own.clone(), shares.next.clone()]);
+                state.load(unit, &[&shares.own, &shares.next]);
             }
             NodeKind::Sum(sum) => {
                 let first = unit.first == runner.me;
-                state.load(unit, &[local::part(&runner.circuit, sum, &node.shape, &self.values, first)?]);
+                let part = local::part(&runner.circuit, sum, &node.shape, &self.values, &runner.packed, first)?;
+                state.load(unit, &[&part]);
             }
             NodeKind::Weight(_) | NodeKind::Movement { .. } => {}
         }
@@ -397,7 +410,7 @@ impl Batch<'_> {
             self.outputs.push(opened.transpose()?);
             self.values[id.index()] = Some(Shares::default());
         } else {
-            self.values[id.index()] = Some(state.shares(unit));
+            self.values[id.index()] = Some(state.into_shares(unit));
         }
         Ok(())
     }

@@ -112,13 +112,12 @@ impl Code {
 #[derive(Debug)]
 pub struct Active {
     slots: Slots,
-    sent: Frames,
 }
 
 impl Active {
     /// Zeros for all slots of `lanes` lanes.
     pub fn new(unit: &Unit, lanes: usize) -> Active {
-        Active { slots: Slots::new(unit.party().map_or(0, CheckedParty::slots), lanes), sent: Frames::new() }
+        Active { slots: Slots::new(unit.party().map_or(0, CheckedParty::slots), lanes) }
     }
 
     /// Lanes.
@@ -127,33 +126,38 @@ impl Active {
     }
 
     /// Puts arguments into the input slots.
-    pub fn load(&mut self, unit: &Unit, arguments: &[Vec<u64>]) {
+    pub fn load(&mut self, unit: &Unit, arguments: &[&[u64]]) {
         let Some(party) = unit.party() else { return };
         for (&slot, words) in party.inputs().iter().zip(arguments) {
             self.slots.get_mut(slot).copy_from_slice(words);
         }
     }
 
-    /// Runs the kernel of `stage`; returns the frames by the receiver's role.
+    /// Runs the kernel of `stage`; appends its frames, by the receiver's role, to `sent`.
     pub fn run(
         &mut self,
         unit: &Unit,
         stage: usize,
-        received: &[Vec<u8>],
+        received: &[&[u8]],
+        sent: &mut Frames,
         streams: &Streams<'_>,
-    ) -> Result<&Frames, Error> {
+    ) -> Result<(), Error> {
         if let Some(code) = &unit.code {
             let kernels = &code.stages[unit.role_of(unit.me)];
-            kernels[stage].run(0, &mut self.slots, received, &mut self.sent, streams)?;
+            kernels[stage].run(0, &mut self.slots, received, sent, streams)?;
         }
-        Ok(&self.sent)
+        Ok(())
     }
 
     /// The result's components.
-    pub fn shares(&self, unit: &Unit) -> Shares {
+    pub fn into_shares(mut self, unit: &Unit) -> Shares {
         let slots = unit.party().map(CheckedParty::outputs).unwrap_or_default();
         match slots[..] {
-            [own, next] => Shares { own: self.slots.get(own).to_vec(), next: self.slots.get(next).to_vec() },
+            [own, next] if own == next => {
+                let own = self.slots.take(own);
+                Shares { next: own.clone(), own }
+            }
+            [own, next] => Shares { own: self.slots.take(own), next: self.slots.take(next) },
             _ => Shares::default(),
         }
     }

@@ -3,7 +3,7 @@
 use super::domain::Domain;
 use super::failure::MinimaxError;
 use rug::ops::Pow;
-use rug::{Float, Rational};
+use rug::{Float, Integer, Rational};
 
 /// The affine change of variable `t = (x - centre) / scale`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -127,6 +127,32 @@ impl Basis {
     /// The variable `t`.
     pub fn scaling(&self) -> &Scaling {
         &self.scaling
+    }
+
+    /// Coefficients of `x^0, x^1, …` (not of `t`) of the polynomial with these free coefficients, fixed terms
+    /// included, exactly.
+    pub(super) fn in_x(&self, coefficients: &[Float]) -> Vec<Rational> {
+        let free = self.exponents.iter().zip(coefficients);
+        let free = free.filter_map(|(&exponent, value)| Some((exponent, value.to_rational()?)));
+        let terms: Vec<(u32, Rational)> = free.chain(self.fixed.iter().cloned()).collect();
+        let degree = terms.iter().map(|(exponent, _)| *exponent).max().unwrap_or(0);
+        let mut result = vec![Rational::new(); degree as usize + 1];
+        let scaling = &self.scaling;
+        let shift = Rational::from(-scaling.centre());
+        for (exponent, coefficient) in terms {
+            let factor = coefficient / Rational::from(scaling.scale().pow(exponent));
+            for power in 0..=exponent {
+                let binomial = Integer::from(exponent).binomial(power);
+                let shifted = Rational::from((&shift).pow(exponent - power));
+                result[power as usize] += Rational::from(&factor * binomial) * shifted;
+            }
+        }
+        result
+    }
+
+    /// The basis without its fixed terms.
+    pub(super) fn without_fixed(&self) -> Self {
+        Self { fixed: Vec::new(), ..self.clone() }
     }
 
     /// The basis restricted to the free exponents of one parity; the rest are dropped.

@@ -18,8 +18,7 @@ use super::parity::{Parity, detect_parity};
 use super::poles::refuse_poles;
 use super::sampling::{Sampler, scale};
 use super::target::{Norm, Target};
-use rug::ops::Pow;
-use rug::{Float, Integer, Rational};
+use rug::{Float, Rational};
 
 /// What is to be approximated, where, by what, and in which norm.
 #[derive(Clone)]
@@ -87,22 +86,7 @@ impl Fit {
     /// Coefficients of `x^0, x^1, …` (not of `t`), fixed terms included, exact for the
     /// coefficients as they are.
     pub fn coefficients_in_x(&self) -> Vec<Rational> {
-        let free = self.basis.exponents().iter().zip(&self.coefficients);
-        let free = free.filter_map(|(&exponent, value)| Some((exponent, value.to_rational()?)));
-        let terms: Vec<(u32, Rational)> = free.chain(self.basis.fixed().iter().cloned()).collect();
-        let degree = terms.iter().map(|(exponent, _)| *exponent).max().unwrap_or(0);
-        let mut result = vec![Rational::new(); degree as usize + 1];
-        let scaling = self.basis.scaling();
-        let shift = Rational::from(-scaling.centre());
-        for (exponent, coefficient) in terms {
-            let factor = coefficient / Rational::from(scaling.scale().pow(exponent));
-            for power in 0..=exponent {
-                let binomial = Integer::from(exponent).binomial(power);
-                let shifted = Rational::from((&shift).pow(exponent - power));
-                result[power as usize] += Rational::from(&factor * binomial) * shifted;
-            }
-        }
-        result
+        self.basis.in_x(&self.coefficients)
     }
 }
 

@@ -59,6 +59,15 @@ pub struct RationalFit {
     pub precision: u32,
 }
 
+impl RationalFit {
+    /// Coefficients of `x^0, x^1, …` of numerator and denominator, exact for the coefficients as they are.
+    pub fn coefficients_in_x(&self, problem: &RationalProblem) -> (Vec<Rational>, Vec<Rational>) {
+        // The numerator's fixed terms are added to the fraction.
+        let numerator = problem.numerator.without_fixed();
+        (numerator.in_x(&self.numerator), problem.denominator.in_x(&self.denominator))
+    }
+}
+
 /// The minimax fraction of the problem.
 ///
 /// The denominator found may leave its range between points by a relative `1e-12`;

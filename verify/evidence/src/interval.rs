@@ -229,6 +229,36 @@ impl Interval {
         self.increasing(|value, round| value.exp_round(round))
     }
 
+    /// ln X, or `None` unless X is positive.
+    pub fn ln(&self) -> Option<Interval> {
+        self.is_positive().then(|| self.increasing(|value, round| value.ln_round(round)))
+    }
+
+    /// sin X; as wide as X at most, so tight for narrow X only.
+    pub fn sin(&self) -> Interval {
+        self.within_unit(|value, round| value.sin_round(round))
+    }
+
+    /// cos X; see [`Interval::sin`].
+    pub fn cos(&self) -> Interval {
+        self.within_unit(|value, round| value.cos_round(round))
+    }
+
+    /// A function into [−1, 1] that moves no faster than its argument: its value in the middle ± the radius.
+    fn within_unit(&self, apply: impl Fn(&mut Float, Round) -> Ordering) -> Interval {
+        let middle = self.middle();
+        let below = Float::with_val_round(self.precision(), &middle - &self.lower, Round::Up).0;
+        let above = Float::with_val_round(self.precision(), &self.upper - &middle, Round::Up).0;
+        let radius = if below >= above { below } else { above };
+        let (mut lower, mut upper) = (middle.clone(), middle);
+        apply(&mut lower, Round::Down);
+        apply(&mut upper, Round::Up);
+        let spread = Interval { lower: -radius.clone(), upper: radius };
+        let one = Float::with_val(self.precision(), 1);
+        let Interval { lower, upper } = Interval { lower, upper }.add(&spread);
+        Interval { lower: lower.max(&-one.clone()), upper: upper.min(&one) }
+    }
+
     /// tanh X.
     pub fn tanh(&self) -> Interval {
         self.increasing(|value, round| value.tanh_round(round))

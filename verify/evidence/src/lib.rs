@@ -1,6 +1,6 @@
 //! Evidence beside the checker: nothing here is trusted, and nothing here is needed to run.
 //!
-//! * [`interval`], [`jet`], [`enclosure`]: rigorous enclosures of the catalog's functions, by MPFR with directed
+//! * [`interval`], [`series`], [`jet`], [`enclosure`]: rigorous enclosures of the catalog's functions, by MPFR with directed
 //!   rounding, along two independent paths (closed forms, and the definition's [`catalogs::Expression`]).
 //! * [`fixed`]: the same enclosures as integers over runs of consecutive inputs, cheap enough for millions of points.
 //! * [`states`], [`mod@exhaust`]: every output that a program can give, for every input of a window and every choice
@@ -22,6 +22,7 @@ pub mod points;
 mod prepare;
 pub mod sample;
 pub mod sandwich;
+pub mod series;
 pub mod smt;
 pub mod states;
 

@@ -16,13 +16,13 @@ use std::collections::HashMap;
 #[derive(Clone, Debug, Default)]
 pub struct Slots {
     lanes: usize,
-    words: Vec<u64>,
+    words: Vec<Vec<u64>>,
 }
 
 impl Slots {
     /// `slots` slots of `lanes` zeros.
     pub fn new(slots: u16, lanes: usize) -> Slots {
-        Slots { lanes, words: vec![0; usize::from(slots) * lanes] }
+        Slots { lanes, words: vec![vec![0; lanes]; usize::from(slots)] }
     }
 
     /// Lanes per slot.
@@ -32,12 +32,18 @@ impl Slots {
 
     /// The words of `slot`.
     pub fn get(&self, slot: Slot) -> &[u64] {
-        &self.words[slot.index() * self.lanes..][..self.lanes]
+        &self.words[slot.index()]
+    }
+
+    /// The words of `slot`, which are zero afterwards: no copy.
+    pub fn take(&mut self, slot: Slot) -> Vec<u64> {
+        let words = &mut self.words[slot.index()];
+        std::mem::replace(words, vec![0; self.lanes])
     }
 
     /// The words of `slot`, to be filled.
     pub fn get_mut(&mut self, slot: Slot) -> &mut [u64] {
-        &mut self.words[slot.index() * self.lanes..][..self.lanes]
+        &mut self.words[slot.index()]
     }
 }
 
@@ -78,7 +84,7 @@ impl Prepared {
     }
 
     /// Executes the kernel on all lanes of `slots`. Lane 0 takes the masks of lane `first_lane` of each stream.
-    /// `received` holds the frames of the last round by sender; `sent` is overwritten with the frames by receiver.
+    /// `received` holds the frames of the last round by sender; the frames by receiver are appended to those in `sent`.
     ///
     /// # Errors
     /// A frame whose size is not the kernel's, too few slots, or a generator at its end. `sent` is then meaningless.
@@ -86,30 +92,33 @@ impl Prepared {
         &self,
         first_lane: u64,
         slots: &mut Slots,
-        received: &[Vec<u8>],
+        received: &[impl AsRef<[u8]>],
         sent: &mut Frames,
         draws: &dyn DrawSource,
     ) -> Result<(), Error> {
         let lanes = slots.lanes;
-        if slots.words.len() < self.slots * lanes {
-            let found = slots.words.len().checked_div(lanes).unwrap_or(0);
+        let found = slots.words.len();
+        if found < self.slots {
             return Err(Error::Size { what: "the state", found, expected: self.slots, unit: "slots" });
         }
+        let received: Vec<&[u8]> = received.iter().map(AsRef::as_ref).collect();
         let (arrivals, arriving) = offsets(&self.receives, |field| field.from, lanes);
         for from in 0..received.len().max(arriving.len()) {
-            let found = received.get(from).map_or(0, Vec::len);
+            let found = received.get(from).map_or(0, |frame| frame.len());
             let expected = arriving.get(from).copied().unwrap_or(0);
             if found != expected {
                 return Err(Error::Size { what: "a received frame", found, expected, unit: "bytes" });
             }
         }
-        let (departures, departing) = offsets(&self.sends, |field| field.to, lanes);
+        let (mut departures, departing) = offsets(&self.sends, |field| field.to, lanes);
         sent.resize_with(departing.len().max(sent.len()), Vec::new);
-        for (to, frame) in sent.iter_mut().enumerate() {
-            frame.clear();
-            frame.resize(departing.get(to).copied().unwrap_or(0), 0);
+        for (start, field) in departures.iter_mut().zip(&self.sends) {
+            *start += sent[usize::from(field.to.0)].len();
         }
-        let run = Run { kernel: self, first_lane, slots, received, sent, draws, arrivals, departures };
+        for (frame, length) in sent.iter_mut().zip(departing) {
+            frame.resize(frame.len() + length, 0);
+        }
+        let run = Run { kernel: self, first_lane, slots, received: &received, sent, draws, arrivals, departures };
         dispatch(run)
     }
 }
@@ -133,7 +142,7 @@ struct Run<'a> {
     kernel: &'a Prepared,
     first_lane: u64,
     slots: &'a mut Slots,
-    received: &'a [Vec<u8>],
+    received: &'a [&'a [u8]],
     sent: &'a mut Frames,
     draws: &'a dyn DrawSource,
     arrivals: Vec<usize>,

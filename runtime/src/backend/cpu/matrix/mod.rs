@@ -8,6 +8,8 @@
 
 mod tile;
 
+pub use tile::ROWS as TILE_ROWS;
+
 use crate::protocol::Error;
 
 /// Columns of a panel.

@@ -5,8 +5,8 @@
 
 use super::PANEL;
 
-/// Rows of a tile.
-pub(super) const ROWS: usize = 8;
+/// Rows of the left factor that are multiplied together.
+pub const ROWS: usize = 8;
 
 /// Which code runs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
