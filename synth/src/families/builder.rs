@@ -148,13 +148,7 @@ impl Builder {
 
     /// As [`Builder::truncated`], with the result in `target`: any operand is served if the target has no more bits
     /// than are left, one with a quarter of the ring's range otherwise, be the target narrower or wider.
-    pub fn truncated_into(
-        &mut self,
-        terms: &Terms,
-        scale: i32,
-        shift: i32,
-        target: Ring,
-    ) -> Result<Wire, BuildError> {
+    pub fn truncated_into(&mut self, terms: &Terms, scale: i32, shift: i32, target: Ring) -> Result<Wire, BuildError> {
         let ring = self.ring_of(terms);
         let shift_bits = u8::try_from(shift).ok().filter(|bits| *bits >= 1 && bits + 3 <= ring.bits());
         let shift_bits = shift_bits.ok_or(BuildError::Shift { shift, ring })?;

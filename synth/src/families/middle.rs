@@ -213,7 +213,7 @@ fn scales(goal: &Goal) -> Vec<Scales> {
             kept: None,
         }));
     }
-    for ring in (28..full.bits().min(48)).step_by(2).filter_map(Ring::new) {
+    for ring in (28..full.bits().min(58)).step_by(2).filter_map(Ring::new) {
         let bits = i32::from(ring.bits());
         for internal in [bits / 2 - 1, bits / 2 - 2, bits / 2 - 3, bits / 2 - 5] {
             // The sum of a middle part is below 2^2 or so; the window is a quarter of the ring.
