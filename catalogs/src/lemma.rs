@@ -48,7 +48,7 @@ pub enum Lemma {
     Truncation {
         /// The ring of the operand.
         ring: Ring,
-        /// The ring of the result; not wider than `ring`.
+        /// The ring of the result; it may be wider than `ring`.
         target: Ring,
         /// Bits dropped, at least one.
         shift: u8,
@@ -116,9 +116,8 @@ impl Lemma {
     /// Whether the numbers make sense at all: the limits that every module relies on.
     pub fn is_well_formed(&self) -> bool {
         match *self {
-            Lemma::Truncation { ring, target, shift, window, rounding, .. } => {
-                target <= ring
-                    && shift >= 1
+            Lemma::Truncation { ring, shift, window, rounding, .. } => {
+                shift >= 1
                     && shift < ring.bits()
                     && window.is_none_or(|window| window < ring.bits())
                     && rounding.low <= rounding.high

@@ -1,8 +1,8 @@
-; Two-round truncation by 10 bits in Z_2^64: for every z with -2^62 <= z < 2^62 (signed), every
-; sharing and all masks, the shares of the result sum to floor(z / 2^10) + delta modulo 2^64 with
-; delta in 0..=1. The query asks for a counterexample. It also asks for a word for which the code's
-; operations (left shift, correction words of 11 bits) differ from the products that are written
-; here: there is none. Its conditional negation is negation-64.
+; Two-round truncation by 10 bits from Z_2^64 into Z_2^64: for every z with -2^62 <= z < 2^62
+; (signed), every sharing and all masks, the shares of the result sum to floor(z / 2^10) + delta
+; modulo 2^64 with delta in 0..=1. The query asks for a counterexample. It also asks for a word for
+; which the code's operations (left shift, correction words of 11 bits) differ from the products
+; that are written here: there is none. Its conditional negation is negation-64.
 ; Roles: P1 and P2 open c = z' + rho under the masks r13 and r23 that they share with P3; P3 knows
 ; rho; y3 is a stream of P2 and P3.
 ; Rests elsewhere: that the code computes these expressions is tied by exhaustive runs of the
@@ -23,8 +23,9 @@
 (define-fun sent12 () (_ BitVec 64) (bvadd (bvadd z1 (_ bv4611686018427387904 64)) r13))
 (define-fun sent21 () (_ BitVec 64) (bvadd z2 r23))
 (define-fun c () (_ BitVec 64) (bvadd sent12 sent21))
-; round 1: role 3 to role 1; correction words count modulo 2^(d+1)
-(define-fun y1 () (_ BitVec 64) (bvsub (bvneg ((_ zero_extend 11) ((_ extract 62 10) mask))) y3))
+; round 1: role 3 to role 1; correction words count modulo 2^(t-k+d+1)
+(define-fun result_mask () (_ BitVec 64) ((_ extract 63 0) y3))
+(define-fun y1 () (_ BitVec 64) (bvsub (bvneg ((_ zero_extend 11) ((_ extract 62 10) mask))) result_mask))
 (define-fun y2 () (_ BitVec 64) ((_ zero_extend 11) ((_ extract 62 10) c)))
 (declare-fun a3 () (_ BitVec 64))
 (declare-fun u1 () (_ BitVec 64))
@@ -38,9 +39,9 @@
 ; the components of the result
 (define-fun result1 () (_ BitVec 64) (bvadd y1 (bvmul (_ bv9007199254740992 64) u1)))
 (define-fun result2 () (_ BitVec 64) (bvsub (bvadd y2 (bvmul (_ bv9007199254740992 64) s2)) (_ bv4503599627370496 64)))
-(define-fun result3 () (_ BitVec 64) (bvadd y3 (bvmul (_ bv9007199254740992 64) u3)))
+(define-fun result3 () (_ BitVec 64) (bvadd result_mask (bvmul (_ bv9007199254740992 64) u3)))
 (define-fun y () (_ BitVec 64) (bvadd result1 result2 result3))
-(define-fun floor () (_ BitVec 64) (bvashr z (_ bv10 64)))
+(define-fun floor () (_ BitVec 64) ((_ extract 63 0) (bvashr z (_ bv10 64))))
 (assert (bvsge z (_ bv13835058055282163712 64)))
 (assert (bvslt z (_ bv4611686018427387904 64)))
 ; a wrong rounding, or a word operation of the code that differs from the one written here

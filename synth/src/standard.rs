@@ -95,25 +95,26 @@ fn lines() -> Vec<Line> {
         line("k64-f16-w10-split-1e-4", Exp, plain, (-1024.0, 0.0), ABSOLUTE, "1e-4", Some("split exponent")),
         line("k40-f13-w10-2e-3", Exp, (40, 13, 13), (-1024.0, 0.0), ABSOLUTE, "2e-3", None),
         line("k64-f16-o24-w10-mixed-2e-5", Exp, (64, 16, 24), (-1024.0, 0.0), MIXED, "2e-5", None),
+        line("k64-f16-o24-w15-mixed-2e-5", Exp, (64, 16, 24), (-32768.0, 0.0), MIXED, "2e-5", None),
         line("k64-f16-o24-w10-mixed-2e-6", Exp, (64, 16, 24), (-1024.0, 0.0), MIXED, "2e-6", None),
         line("k64-f16-o24-w12-mixed-2e-6", Exp, (64, 16, 24), (-4096.0, 0.0), MIXED, "2e-6", None),
         line("k64-f16-o24-w15-mixed-2e-6", Exp, (64, 16, 24), (-32768.0, 0.0), MIXED, "2e-6", None),
 
-        line("k64-f24-o26-n16-1e-4", Reciprocal, (64, 24, 26), (0.9, 17.6), RELATIVE, "1e-4", None),
-        line("k64-f24-o26-n16-1e-5", Reciprocal, (64, 24, 26), (0.9, 17.6), RELATIVE, "1e-5", None),
-        line("k64-f24-o26-n64-1e-4", Reciprocal, (64, 24, 26), (0.9, 70.4), RELATIVE, "1e-4", None),
-        line("k64-f24-o28-n64-1e-5", Reciprocal, (64, 24, 28), (0.9, 70.4), RELATIVE, "1e-5", None),
-        line("k64-f24-o26-n256-1e-4", Reciprocal, (64, 24, 26), (0.9, 281.6), RELATIVE, "1e-4", None),
-        line("k64-f24-o26-n1024-2e-4", Reciprocal, (64, 24, 26), (0.9, 1126.4), RELATIVE, "2e-4", None),
+        line("k64-f24-o26-n16-1e-4", Reciprocal, (64, 24, 26), (0.9, 17.6), RELATIVE, "1e-4", Some("selected newton")),
+        line("k64-f24-o26-n16-1e-5", Reciprocal, (64, 24, 26), (0.9, 17.6), RELATIVE, "1e-5", Some("selected newton")),
+        line("k64-f24-o26-n64-1e-4", Reciprocal, (64, 24, 26), (0.9, 70.4), RELATIVE, "1e-4", Some("selected newton")),
+        line("k64-f24-o28-n64-1e-5", Reciprocal, (64, 24, 28), (0.9, 70.4), RELATIVE, "1e-5", Some("selected newton")),
+        line("k64-f24-o26-n256-1e-4", Reciprocal, (64, 24, 26), (0.9, 281.6), RELATIVE, "1e-4", Some("selected newton")),
+        line("k64-f24-o26-n1024-2e-4", Reciprocal, (64, 24, 26), (0.9, 1126.4), RELATIVE, "2e-4", Some("selected newton")),
         line("k64-f24-o30-n1024-1e-5", Reciprocal, (64, 24, 30), (0.9, 1126.4), RELATIVE, "1e-5", None),
 
-        line("k64-f24-o20-e-10-10-2e-4", Rsqrt, (64, 24, 20), (0.0009765625, 1024.0), RELATIVE, "2e-4", None),
-        line("k64-f24-o22-e-17-4-2e-4", Rsqrt, (64, 24, 22), (0.00000762939453125, 16.0), RELATIVE, "2e-4", None),
-        line("k64-f24-o22-e-17-10-2e-4", Rsqrt, (64, 24, 22), (0.00000762939453125, 1024.0), RELATIVE, "2e-4", None),
-        line("k64-f24-o24-e-17-16-2e-4", Rsqrt, (64, 24, 24), (0.00000762939453125, 65536.0), RELATIVE, "2e-4", None),
+        line("k64-f24-o20-e-10-10-2e-4", Rsqrt, (64, 24, 20), (0.0009765625, 1024.0), RELATIVE, "2e-4", Some("normalised polynomial")),
+        line("k64-f24-o22-e-17-4-2e-4", Rsqrt, (64, 24, 22), (0.00000762939453125, 16.0), RELATIVE, "2e-4", Some("normalised polynomial")),
+        line("k64-f24-o22-e-17-10-2e-4", Rsqrt, (64, 24, 22), (0.00000762939453125, 1024.0), RELATIVE, "2e-4", Some("normalised polynomial")),
+        line("k64-f24-o24-e-17-16-2e-4", Rsqrt, (64, 24, 24), (0.00000762939453125, 65536.0), RELATIVE, "2e-4", Some("normalised polynomial")),
         // Layer norm with the usual epsilon of 1e-5: the argument is κ·(variance + ε) with κ down to 1/8.
-        line("k64-f24-o22-e-20-10-2e-4", Rsqrt, (64, 24, 22), (0.00000095367431640625, 1024.0), RELATIVE, "2e-4", None),
-        line("k64-f24-o22-e-20-14-2e-4", Rsqrt, (64, 24, 22), (0.00000095367431640625, 16384.0), RELATIVE, "2e-4", None),
+        line("k64-f24-o22-e-20-10-2e-4", Rsqrt, (64, 24, 22), (0.00000095367431640625, 1024.0), RELATIVE, "2e-4", Some("normalised polynomial")),
+        line("k64-f24-o22-e-20-14-2e-4", Rsqrt, (64, 24, 22), (0.00000095367431640625, 16384.0), RELATIVE, "2e-4", Some("normalised polynomial")),
     ]
 }
 

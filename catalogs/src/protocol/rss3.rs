@@ -28,12 +28,10 @@ impl Model for Rss3 {
     fn offers(&self, needed: &Lemma) -> Option<Lemma> {
         let offered = match *needed {
             Lemma::Truncation { ring, target, shift, .. } => {
-                let window = if target == ring && shift + 3 <= ring.bits() {
-                    Some(ring.bits() - 2)
-                } else if shift < ring.bits() && target.bits() <= ring.bits() - shift {
-                    None
-                } else {
-                    return None;
+                let window = match truncation_rounds(ring, target, shift) {
+                    Some(1) => None,
+                    Some(_) if shift + 3 <= ring.bits() => Some(ring.bits() - 2),
+                    _ => return None,
                 };
                 let rounding = Rounding::FLOOR_OR_NEXT;
                 Lemma::Truncation { ring, target, shift, window, rounding, failure: Failure::Never }
@@ -54,12 +52,14 @@ impl Model for Rss3 {
                 let bits = u32::from(ring.bits());
                 vec![message(0, P1, P3, bits), message(0, P2, P1, bits), message(0, P3, P2, bits)]
             }
-            Operation::Truncate { ring, target, shift } if target == ring => {
-                let (k, correction) = (u32::from(ring.bits()), u32::from(shift) + 1);
+            Operation::Truncate { ring, target, shift } if truncation_rounds(ring, target, shift) != Some(1) => {
+                let (k, result) = (u32::from(ring.bits()), u32::from(target.bits()));
+                // The wrap is worth 2^(k−1−shift), so that this many bits of it are left modulo 2^target.
+                let correction = (result + u32::from(shift) + 1).saturating_sub(k);
                 vec![
                     message(0, P1, P2, k),
                     message(0, P2, P1, k),
-                    message(0, P3, P1, k),
+                    message(0, P3, P1, result),
                     message(0, P3, P1, correction),
                     message(1, P1, P2, correction),
                     message(1, P2, P1, correction),
@@ -171,6 +171,20 @@ impl SignCircuit {
     }
 }
 
+/// Rounds of a truncation: one where the wrap of the opened sum vanishes modulo the target, two where it has to be
+/// corrected (the target may then be wider than the ring), none where the protocol has no truncation.
+pub const fn truncation_rounds(ring: Ring, target: Ring, shift: u8) -> Option<u8> {
+    if shift == 0 || shift >= ring.bits() {
+        None
+    } else if target.bits() <= ring.bits() - shift {
+        Some(1)
+    } else if shift + 2 <= ring.bits() {
+        Some(2)
+    } else {
+        None
+    }
+}
+
 /// Whether `ring` can be computed in at all (narrower rings exist for exhaustive tests).
 pub const fn serves(ring: Ring) -> bool {
     ring.bits() >= 3
@@ -190,6 +204,9 @@ mod tests {
         let (ring, narrow) = (Ring::Z64, Ring::Z32);
         assert_eq!(bits(Operation::Truncate { ring, target: ring, shift: 16 }), (243, 2));
         assert_eq!(bits(Operation::Truncate { ring, target: narrow, shift: 16 }), (128, 1));
+        // Back into a wide ring: 32 bits more than if everything had been wide.
+        assert_eq!(bits(Operation::Truncate { ring: narrow, target: ring, shift: 12 }), (263, 2));
+        assert_eq!(bits(Operation::Truncate { ring: narrow, target: narrow, shift: 12 }), (135, 2));
         assert_eq!(bits(Operation::Reshare(ring)), (192, 1));
         assert_eq!(bits(Operation::Inject(ring)), (192, 2));
         let (sign, rounds) = bits(Operation::Sign { bits: 20 });
@@ -229,6 +246,7 @@ mod tests {
         let (fits, wide) = (Ring::new(48).unwrap(), Ring::new(49).unwrap());
         assert!(Rss3.offers(&lemma(fits, None, Rounding::FLOOR_OR_NEXT)).is_some());
         assert!(Rss3.offers(&lemma(wide, None, Rounding::FLOOR_OR_NEXT)).is_none());
+        assert!(Rss3.offers(&lemma(wide, Some(62), Rounding::FLOOR_OR_NEXT)).is_some());
         assert!(Rss3.offers(&Lemma::Sign { width: 20, dropped: 4, operands: 1 }).is_none());
         assert!(Rss3.offers(&Lemma::Sign { width: 20, dropped: 4, operands: 2 }).is_some());
     }

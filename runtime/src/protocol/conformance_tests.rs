@@ -69,7 +69,7 @@ impl Draft {
 }
 
 fn truncation(ring: Ring, target: Ring, shift: u8) -> Lemma {
-    let window = (ring == target).then(|| ring.bits() - 2);
+    let window = (target.bits() > ring.bits() - shift).then(|| ring.bits() - 2);
     let rounding = Rounding::FLOOR_OR_NEXT;
     Lemma::Truncation { ring, target, shift, window, rounding, failure: Failure::Never }
 }
@@ -117,6 +117,23 @@ fn narrowing() -> Program {
     p.finish(wide)
 }
 
+/// A square in 44 bits, a product there, a selection in 40 bits, and back into 64 bits with the last rounding.
+fn widening() -> Program {
+    let (wide, middle, small) = (ring(64), ring(44), ring(40));
+    let (first, second, last) =
+        (truncation(wide, middle, 18), truncation(middle, small, 14), truncation(small, wide, 9));
+    let sign = Lemma::Sign { width: 24, dropped: 6, operands: 2 };
+    let injection = Lemma::Injection { ring: small };
+    let mut p = Draft::new(vec![first, second, last, sign, injection]);
+    let x = ValueId(0);
+    let bit = p.sign(x, &sign);
+    let bit = p.inject(bit, &injection);
+    let a = p.sum(wide, &[(1, x, x)], &[(-5, x)], 7, Some(&first));
+    let b = p.sum(middle, &[(3, a, x)], &[(1 << 9, x)], -1, Some(&second));
+    p.sum(small, &[(1, bit, b), (-7, bit, x)], &[(4, x)], 1 << 12, Some(&last));
+    p.finish(wide)
+}
+
 /// ((x² mod-wide)^…): degree 12 in x² by six products, everything inside 40 bits.
 fn polynomial() -> Program {
     let ring = ring(40);
@@ -161,6 +178,8 @@ fn gelu_like_with_dead_lanes_conforms() {
 fn narrow_rings_and_polynomials_conform() {
     let report = conform(&narrowing(), &arguments(6000, 1_234_567), 3).unwrap().report;
     assert!(report.in_band > 0 && report.outside == 0 && report.rounding_max == 1);
+    let Conformance { outputs, report } = conform(&widening(), &arguments(6000, 173), 5).unwrap();
+    assert!(report.outside == 0 && report.rounding_max == 1 && outputs.iter().any(|output| *output < -1000));
     let report = conform(&polynomial(), &arguments(5000, 1), 3).unwrap().report;
     assert_eq!(report.outside, 0);
     assert_eq!(report.rounds, 24);

@@ -287,6 +287,24 @@ fn truncation_in_two_rounds() {
     });
 }
 
+/// The result lives in a ring wider than the sum's: the wrap counts modulo 2^3 instead of 2^2.
+#[test]
+fn truncation_into_a_wider_ring() {
+    let (bits, target, shift) = (3, 4, 1);
+    let subject = Subject::new(compile_truncate(ring(bits), ring(target), shift).unwrap(), Arguments::Parts);
+    assert_eq!(subject.enumeration.bits(), 19);
+    let ideal = truncated(&subject, bits, shift, 1 << (bits - 2));
+    let groups = every(&all(3), |digits| digits.iter().all(|digit| [0, 3, 6].contains(digit)));
+    let few = every(&groups, |digits| digits[1] != 3 && digits[2] != 0);
+    subject.examine("widening truncation", &groups, &few, |digits, outcome, lane, masks| {
+        let z = digits.iter().sum::<u64>() & 7;
+        !(-2..2).contains(&ring(bits).residue(i128::from(z))) || {
+            let y = reconstruct(outcome, 0, lane).expect("roles agree");
+            ring(target).residue(i128::from(y)) == ideal(digits, z, masks)
+        }
+    });
+}
+
 #[test]
 fn truncation_into_a_narrower_ring() {
     let subject = Subject::new(compile_truncate(ring(4), ring(3), 1).unwrap(), Arguments::Parts);

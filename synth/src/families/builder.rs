@@ -43,12 +43,23 @@ pub enum BuildError {
 pub struct Wire {
     id: ValueId,
     scale: i32,
+    ring: Ring,
 }
 
 impl Wire {
     /// The same integer read as `self` · 2^−`bits`: free.
     pub fn divided_by_power(self, bits: i32) -> Wire {
-        Wire { id: self.id, scale: self.scale + bits }
+        Wire { scale: self.scale + bits, ..self }
+    }
+
+    /// The same integer modulo a power of two that is not larger: free, and what it enters is as narrow.
+    pub fn narrowed(self, ring: Ring) -> Wire {
+        Wire { ring: self.ring.min(ring), ..self }
+    }
+
+    /// The ring that its uses are computed in, if no other operand is narrower.
+    pub fn ring(self) -> Ring {
+        self.ring
     }
 
     /// Fraction bits.
@@ -111,12 +122,18 @@ impl Builder {
 
     /// The argument.
     pub fn input(&self) -> Wire {
-        Wire { id: ValueId(0), scale: i32::from(self.input_scale.bits()) }
+        Wire { id: ValueId(0), scale: i32::from(self.input_scale.bits()), ring: self.ring }
     }
 
-    /// The ring everything is computed in.
+    /// The ring of the argument.
     pub fn ring(&self) -> Ring {
         self.ring
+    }
+
+    /// The ring that a sum is computed in: its narrowest operand's.
+    fn ring_of(&self, terms: &Terms) -> Ring {
+        let products = terms.products.iter().map(|(_, left, right)| left.ring.min(right.ring));
+        products.chain(terms.linear.iter().map(|(_, value)| value.ring)).min().unwrap_or(self.ring)
     }
 
     /// A sum without a truncation, at `scale`: local if it has no product, else one new sharing.
@@ -124,20 +141,21 @@ impl Builder {
         self.push_sum(terms, scale, scale, None)
     }
 
-    /// A sum that is computed at scale + `shift` and truncated to `scale`.
+    /// A sum that is computed at scale + `shift` and truncated to `scale` in the ring of its narrowest operand.
     pub fn truncated(&mut self, terms: &Terms, scale: i32, shift: i32) -> Result<Wire, BuildError> {
-        let ring = self.ring;
+        self.truncated_into(terms, scale, shift, self.ring_of(terms))
+    }
+
+    /// As [`Builder::truncated`], with the result in `target`: any operand is served if the target has no more bits
+    /// than are left, one with a quarter of the ring's range otherwise, be the target narrower or wider.
+    pub fn truncated_into(&mut self, terms: &Terms, scale: i32, shift: i32, target: Ring) -> Result<Wire, BuildError> {
+        let ring = self.ring_of(terms);
         let shift_bits = u8::try_from(shift).ok().filter(|bits| *bits >= 1 && bits + 3 <= ring.bits());
         let shift_bits = shift_bits.ok_or(BuildError::Shift { shift, ring })?;
-        let lemma = self.lemma(Lemma::Truncation {
-            ring,
-            target: ring,
-            shift: shift_bits,
-            window: Some(ring.bits() - 2),
-            rounding: Rounding::FLOOR_OR_NEXT,
-            failure: Failure::Never,
-        });
-        self.push_sum(terms, scale, scale + shift, Some(lemma))
+        let window = (target.bits() > ring.bits() - shift_bits).then(|| ring.bits() - 2);
+        let (rounding, failure) = (Rounding::FLOOR_OR_NEXT, Failure::Never);
+        let lemma = self.lemma(Lemma::Truncation { ring, target, shift: shift_bits, window, rounding, failure });
+        Ok(Wire { ring: target, ..self.push_sum(terms, scale, scale + shift, Some(lemma))? })
     }
 
     /// The product of two wires truncated to `scale`, with no bits beyond what their scales give.
@@ -164,8 +182,9 @@ impl Builder {
         }
         let products = products.into_iter().filter(|(_, coefficient)| *coefficient != 0);
         let linear = linear.into_iter().filter(|(_, coefficient)| *coefficient != 0);
+        let ring = self.ring_of(terms);
         let sum = Sum {
-            ring: self.ring,
+            ring,
             products: products.map(|((left, right), coefficient)| Product { coefficient, left, right }).collect(),
             linear: linear.map(|(value, coefficient)| Term { coefficient, value }).collect(),
             constant: integer(&terms.constant, computed_scale)?,
@@ -173,7 +192,7 @@ impl Builder {
             scale: stated_scale(scale)?,
         };
         let id = self.push(Op::Sum(sum));
-        Ok(Wire { id, scale })
+        Ok(Wire { id, scale, ring })
     }
 
     /// The bit value < threshold, for a value whose integer lies in [`low`, `high`]: bit width−1 of value − threshold.
@@ -223,8 +242,13 @@ impl Builder {
 
     /// A bit as the number 0 or 1, at scale 0.
     pub fn inject(&mut self, bit: Bit) -> Wire {
-        let lemma = self.lemma(Lemma::Injection { ring: self.ring });
-        Wire { id: self.push(Op::Inject { bit: bit.0, lemma }), scale: 0 }
+        self.inject_into(bit, self.ring)
+    }
+
+    /// A bit as the number 0 or 1 of `ring`, at scale 0.
+    pub fn inject_into(&mut self, bit: Bit, ring: Ring) -> Wire {
+        let lemma = self.lemma(Lemma::Injection { ring });
+        Wire { id: self.push(Op::Inject { bit: bit.0, lemma }), scale: 0, ring }
     }
 
     fn push(&mut self, op: Op) -> ValueId {

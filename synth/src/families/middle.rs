@@ -10,7 +10,7 @@ use super::goal::Goal;
 use super::polynomial::{dot_with_powers, powers, powers_needed};
 use super::{Design, Shape, target};
 use crate::minimax::{self, Basis, Scaling};
-use catalogs::{Decimal, Function, Program, Window};
+use catalogs::{Decimal, Function, Program, Ring, Window};
 use rug::{Float, Rational};
 
 /// A middle part to fit.
@@ -29,6 +29,10 @@ pub struct Middle {
 struct Scales {
     internal: i32,
     computed: i32,
+    /// The ring of the polynomial.
+    ring: Ring,
+    /// Bits kept of the polynomial for a selection in that ring, dropped after it; `None` to select in the format's.
+    kept: Option<i32>,
 }
 
 /// Whether f − (constant or x/2) is even; `None` for functions without this symmetry.
@@ -55,9 +59,17 @@ pub fn shapes(goal: &Goal, accuracy: f64) -> Vec<Middle> {
         return Vec::new();
     }
     let absolute = goal.weights().0;
+    // Tails that pass the last sum untouched may use the whole accuracy, those that are rounded all but one unit.
+    let one_ulp = 2f64.powi(-i32::from(goal.output_scale.bits())) / absolute;
+    let whole = at_edge(goal, accuracy, accuracy * 0.999);
+    whole.into_iter().chain(at_edge(goal, accuracy, accuracy * 0.999 - 1.01 * one_ulp)).collect()
+}
+
+/// The shapes whose tails begin where they are within `tail_accuracy`.
+fn at_edge(goal: &Goal, accuracy: f64, tail_accuracy: f64) -> Vec<Middle> {
+    let absolute = goal.weights().0;
     let exact = accuracy * absolute - 2f64.powi(-i32::from(goal.output_scale.bits()));
-    // Constant tails pass the last sum untouched, so the edge may use the whole accuracy.
-    let edges = (goal.tail_edge(false, accuracy * 0.999), goal.tail_edge(true, accuracy * 0.999));
+    let edges = (goal.tail_edge(false, tail_accuracy), goal.tail_edge(true, tail_accuracy));
     let (Some(left), Some(right)) = edges else { return Vec::new() };
     let edge = right.max(-left);
     if exact <= 0.0 || edge >= goal.window.high || -edge <= goal.window.low {
@@ -123,11 +135,14 @@ impl Middle {
         let left = -i128::from(self.edge) - band_width(self.dropped);
         let below_left = b.less_than(x, left, range, self.dropped)?;
         let below_right = b.less_than(x, i128::from(self.edge), range, self.dropped)?;
-        let (below_left, below_right) = (b.inject(below_left), b.inject(below_right));
+        let full = b.ring();
+        let selection = if scales.kept.is_some() { scales.ring } else { full };
+        let (below_left, below_right) = (b.inject_into(below_left, selection), b.inject_into(below_right, selection));
         let middle = b.exact(&Terms::new().linear(1, below_right).linear(-1, below_left), 0)?;
 
         let squeeze = 2 * self.reach_bits(goal);
-        let u = b.truncated_product(x, x.divided_by_power(squeeze), scales.internal)?;
+        let square = Terms::new().product(1, x, x.divided_by_power(squeeze));
+        let u = b.truncated_into(&square, scales.internal, 2 * x.scale() + squeeze - scales.internal, scales.ring)?;
         let output_scale = i32::from(goal.output_scale.bits());
         let terms = if is_even(goal.function) == Some(true) {
             let w = powers(&mut b, u, powers_needed(self.degree), scales.internal)?;
@@ -135,7 +150,10 @@ impl Middle {
         } else {
             self.odd_terms(&mut b, goal, u, coefficients, scales)?
         };
-        let inside = b.truncated(&terms, output_scale, scales.computed - output_scale)?;
+        let inside = match scales.kept {
+            None => b.truncated_into(&terms, output_scale, scales.computed - output_scale, full)?,
+            Some(kept) => b.truncated(&terms, output_scale + kept, scales.computed - output_scale - kept)?,
+        };
         let mut output = Terms::new().product(1, middle, inside);
         if let Some((constant, slope)) = goal.tail(true) {
             if slope == 0 {
@@ -148,7 +166,10 @@ impl Middle {
         if let Some((constant @ -1..=1, _)) = goal.tail(false).filter(|tail| tail.0 != 0) {
             output = output.linear(constant, below_left);
         }
-        b.exact(&output, output_scale)?;
+        match scales.kept {
+            None => b.exact(&output, output_scale)?,
+            Some(kept) => b.truncated_into(&output, output_scale, kept, full)?,
+        };
         b.finish()
     }
 
@@ -179,6 +200,35 @@ impl Middle {
     }
 }
 
+/// The scales that are tried: everything in the format's ring, or the polynomial in a narrower one.
+fn scales(goal: &Goal) -> Vec<Scales> {
+    let full = goal.input.ring;
+    let output = i32::from(goal.output_scale.bits());
+    let mut scales = Vec::new();
+    for internal in (10..=30).step_by(2) {
+        scales.extend([4, 8, 12, 16].map(|guard| Scales {
+            internal,
+            computed: 2 * internal + guard,
+            ring: full,
+            kept: None,
+        }));
+    }
+    for ring in (28..full.bits().min(58)).step_by(2).filter_map(Ring::new) {
+        let bits = i32::from(ring.bits());
+        for internal in [bits / 2 - 1, bits / 2 - 2, bits / 2 - 3, bits / 2 - 5] {
+            // The sum of a middle part is below 2^2 or so; the window is a quarter of the ring.
+            for computed in [bits - 3, bits - 4, bits - 5, bits - 8] {
+                for kept in [None, Some(1), Some(3)] {
+                    if computed > output + kept.unwrap_or(0) {
+                        scales.push(Scales { internal, computed, ring, kept });
+                    }
+                }
+            }
+        }
+    }
+    scales
+}
+
 impl Shape for Middle {
     fn family(&self) -> &'static str {
         "middle"
@@ -197,20 +247,15 @@ impl Shape for Middle {
         let reach = self.edge + band_width(self.dropped) as i64;
         let fitted_window = Window { low: -reach, high: reach };
         let mut designs = Vec::new();
-        for internal in (10..=30).step_by(2) {
-            for guard in [4, 8, 12, 16] {
-                let scales = Scales { internal, computed: 2 * internal + guard };
-                if let Ok(program) = self.program(goal, &fitted.coefficients, scales) {
-                    let parameters = format!("{} internal {internal} guard {guard}", self.describe());
-                    designs.push(Design {
-                        family: self.family(),
-                        parameters,
-                        program,
-                        fit_error: fitted.error,
-                        fitted: fitted_window,
-                    });
-                }
-            }
+        for scales in scales(goal) {
+            let Ok(program) = self.program(goal, &fitted.coefficients, scales) else { continue };
+            let Scales { internal, computed, ring, kept } = scales;
+            let selection = kept.map_or("format".to_owned(), |kept| format!("{kept} more"));
+            let shape = self.describe();
+            let parameters =
+                format!("{shape} internal {internal} computed {computed} ring {ring} selection {selection}");
+            let (family, fit_error) = (self.family(), fitted.error);
+            designs.push(Design { family, parameters, program, fit_error, fitted: fitted_window });
         }
         designs
     }

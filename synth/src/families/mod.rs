@@ -4,6 +4,7 @@
 //! with that fit at various scales. Nothing here is believed: `search` measures designs and certifies the best.
 
 pub mod builder;
+pub mod direct;
 pub mod fitting;
 pub mod goal;
 pub mod middle;
@@ -12,6 +13,7 @@ pub mod piecewise;
 pub mod polynomial;
 pub mod power;
 pub mod rectifier;
+pub mod selected;
 pub mod split;
 pub mod target;
 
@@ -57,6 +59,8 @@ pub fn shapes(goal: &Goal, accuracy: f64) -> Vec<Box<dyn Shape>> {
         .chain(boxed(split::shapes(goal, accuracy)))
         .chain(boxed(piecewise::shapes(goal, accuracy)))
         .chain(boxed(normalise::shapes(goal)))
+        .chain(boxed(direct::shapes(goal, accuracy)))
+        .chain(boxed(selected::shapes(goal, accuracy)))
         .chain(boxed(rectifier::shapes(goal)))
         .collect()
 }

@@ -68,31 +68,31 @@ pub fn shapes(goal: &Goal) -> Vec<Normalised> {
 
 impl Normalised {
     /// The number of thresholds: the range's magnitude in steps of 2^r, less one.
-    fn thresholds(&self, goal: &Goal) -> i32 {
+    pub(super) fn thresholds(&self, goal: &Goal) -> i32 {
         let ratio = (goal.window.high as f64 + 1.0) / goal.window.low as f64;
         ((ratio.log2() / f64::from(self.radix_bits) - 1e-12).ceil() as i32 - 1).max(0)
     }
 
     /// The threshold number `index` as an input integer.
-    fn threshold(&self, goal: &Goal, index: i32) -> i128 {
+    pub(super) fn threshold(&self, goal: &Goal, index: i32) -> i128 {
         i128::from(goal.window.low) << (self.radix_bits * (index + 1))
     }
 
     /// Bits that may be ignored at a threshold.
-    fn dropped(&self, threshold: i128) -> u8 {
+    pub(super) fn dropped(&self, threshold: i128) -> u8 {
         let bits = 127 - threshold.leading_zeros() as u8;
         bits.saturating_sub(self.band_bits).min(60)
     }
 
     /// e: the argument is divided by 2^e, so that the lowest part of the range lies below one. Even for roots.
-    fn squeeze(&self, goal: &Goal) -> i32 {
+    pub(super) fn squeeze(&self, goal: &Goal) -> i32 {
         let top = goal.real_f64(goal.window.low).log2() + f64::from(self.radix_bits);
         let bits = top.ceil() as i32;
         if goal.function == Function::Rsqrt { bits + bits.rem_euclid(2) } else { bits }
     }
 
     /// The range of v.
-    fn range(&self, goal: &Goal) -> (Rational, Rational) {
+    pub(super) fn range(&self, goal: &Goal) -> (Rational, Rational) {
         let low = goal.real(goal.window.low) >> self.squeeze(goal);
         let mut high = Rational::from(&low << self.radix_bits);
         if self.thresholds(goal) > 0 {
@@ -212,7 +212,7 @@ impl Normalised {
 }
 
 /// 2^(−r·j) for the argument's magnitude j: exact, at scale r·(number of thresholds).
-fn selected_power(b: &mut Builder, below: &[Wire], radix_bits: i32) -> Result<Wire, BuildError> {
+pub(super) fn selected_power(b: &mut Builder, below: &[Wire], radix_bits: i32) -> Result<Wire, BuildError> {
     let power = |index: usize| Rational::from(1) >> (radix_bits * index as i32);
     let mut terms = Terms::new().constant(power(below.len()));
     for (index, bit) in below.iter().enumerate() {
@@ -222,7 +222,7 @@ fn selected_power(b: &mut Builder, below: &[Wire], radix_bits: i32) -> Result<Wi
 }
 
 /// The product, truncated if its scale would exceed `scale`.
-fn product_at_most(b: &mut Builder, left: Wire, right: Wire, scale: i32) -> Result<Wire, BuildError> {
+pub(super) fn product_at_most(b: &mut Builder, left: Wire, right: Wire, scale: i32) -> Result<Wire, BuildError> {
     let full = left.scale() + right.scale();
     if full > scale {
         b.truncated_product(left, right, scale)

@@ -7,10 +7,10 @@
 use super::builder::{BuildError, Builder, Terms, band_width};
 use super::fitting;
 use super::goal::{Goal, input_integer};
-use super::polynomial::powers;
+use super::polynomial::powers_into;
 use super::{Design, Shape, target};
 use crate::minimax::{self, Basis, Scaling};
-use catalogs::{Function, Program, Window};
+use catalogs::{Function, Program, Ring, Window};
 use rug::{Float, Rational};
 
 /// Thresholds and a degree.
@@ -164,6 +164,8 @@ fn estimated_error(goal: &Goal, table: &Table, low: i64, high: i64, degree: usiz
 struct Scales {
     internal: i32,
     computed: i32,
+    /// The ring of the powers, the bits and the sum.
+    ring: Ring,
 }
 
 impl Piecewise {
@@ -209,20 +211,20 @@ impl Piecewise {
             polynomials.push(affine(tail));
             // This band must not reach into the fitted interval with the tail; it lies to its left.
             let bit = b.less_than(x, i128::from(first) - band_width(self.dropped), range, self.dropped)?;
-            below.push(b.inject(bit));
+            below.push(b.inject_into(bit, scales.ring));
         }
         for (piece, end) in pieces.iter().zip(&self.thresholds[1..]) {
             polynomials.push(piece.clone());
             if *end < last || last < goal.window.high && goal.tail(true).is_some() {
                 let bit = b.less_than(x, i128::from(*end), range, self.dropped)?;
-                below.push(b.inject(bit));
+                below.push(b.inject_into(bit, scales.ring));
             }
         }
         if let (Some(tail), true) = (goal.tail(true), last < goal.window.high) {
             polynomials.push(affine(tail));
         }
         let t = x.divided_by_power(h);
-        let w = powers(&mut b, t, self.degree, scales.internal)?;
+        let w = powers_into(&mut b, t, self.degree, scales.internal, scales.ring)?;
         let mut terms = Terms::new();
         for exponent in 0..=self.degree {
             let scale = scales.computed - exponent.checked_sub(1).map_or(0, |index| w[index].scale());
@@ -241,9 +243,29 @@ impl Piecewise {
             }
         }
         let output = i32::from(goal.output_scale.bits());
-        b.truncated(&terms, output, scales.computed - output)?;
+        b.truncated_into(&terms, output, scales.computed - output, goal.input.ring)?;
         b.finish()
     }
+}
+
+/// The scales that are tried, in the format's ring and in narrower ones.
+fn scales(goal: &Goal) -> Vec<Scales> {
+    let full = goal.input.ring;
+    let mut scales = Vec::new();
+    for internal in (12..=30).step_by(2) {
+        for guard in [6, 12, 18, 24] {
+            scales.push(Scales { internal, computed: internal + guard, ring: full });
+        }
+    }
+    for ring in (32..full.bits().min(58)).step_by(2).filter_map(Ring::new) {
+        let bits = i32::from(ring.bits());
+        for internal in [bits / 2 - 1, bits / 2 - 3, bits / 2 - 5] {
+            for computed in [bits - 4, bits - 8, bits - 12] {
+                scales.push(Scales { internal, computed, ring });
+            }
+        }
+    }
+    scales
 }
 
 fn rounded(coefficient: Option<&Rational>, scale: i32) -> Rational {
@@ -271,14 +293,11 @@ impl Shape for Piecewise {
         let first = self.thresholds.first().map_or(goal.window.low, |end| end - band_width(self.dropped) as i64);
         let fitted = Window { low: first, high: last };
         let mut designs = Vec::new();
-        for internal in (12..=30).step_by(2) {
-            for guard in [6, 12, 18, 24] {
-                let scales = Scales { internal, computed: internal + guard };
-                if let Ok(program) = self.program(goal, &pieces, scales) {
-                    let parameters = format!("{} internal {internal} guard {guard}", self.describe());
-                    designs.push(Design { family: self.family(), parameters, program, fit_error, fitted });
-                }
-            }
+        for scales in scales(goal) {
+            let Ok(program) = self.program(goal, &pieces, scales) else { continue };
+            let Scales { internal, computed, ring } = scales;
+            let parameters = format!("{} internal {internal} computed {computed} ring {ring}", self.describe());
+            designs.push(Design { family: self.family(), parameters, program, fit_error, fitted });
         }
         designs
     }

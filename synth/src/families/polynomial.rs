@@ -1,16 +1,29 @@
 //! Evaluation schemes: powers of a variable in logarithmic depth, then one fused sum.
 
 use super::builder::{BuildError, Builder, Terms, Wire};
+use catalogs::Ring;
 use rug::Rational;
 
 /// 1st to `count`-th power of `base`, each truncated to `scale` (the first is `base` itself).
 ///
 /// Powers are products of the two nearest halves, so that power k is ready after ⌈log₂ k⌉ truncations.
 pub fn powers(builder: &mut Builder, base: Wire, count: usize, scale: i32) -> Result<Vec<Wire>, BuildError> {
-    let mut powers = vec![base];
+    powers_into(builder, base, count, scale, base.ring())
+}
+
+/// As [`powers`], the second and all higher powers in `ring`: the first itself may stay in a wider one.
+pub fn powers_into(
+    builder: &mut Builder,
+    base: Wire,
+    count: usize,
+    scale: i32,
+    ring: Ring,
+) -> Result<Vec<Wire>, BuildError> {
+    let mut powers: Vec<Wire> = vec![base];
     for exponent in 2..=count {
-        let (low, high) = (exponent / 2, exponent - exponent / 2);
-        powers.push(builder.truncated_product(powers[low - 1], powers[high - 1], scale)?);
+        let (low, high) = (powers[exponent / 2 - 1], powers[exponent - exponent / 2 - 1]);
+        let shift = low.scale() + high.scale() - scale;
+        powers.push(builder.truncated_into(&Terms::new().product(1, low, high), scale, shift, ring)?);
     }
     Ok(powers)
 }

@@ -6,10 +6,10 @@
 use super::builder::{BuildError, Builder, Terms, band_width};
 use super::fitting::{self, Fitted};
 use super::goal::Goal;
-use super::polynomial::{dot_with_powers, powers, powers_needed};
+use super::polynomial::{dot_with_powers, powers_into, powers_needed};
 use super::{Design, Shape};
 use crate::minimax::{self, Basis, Scaling};
-use catalogs::{Function, Program, Window};
+use catalogs::{Function, Program, Ring, Window};
 use rug::{Float, Rational};
 
 /// A power of a polynomial to fit.
@@ -64,8 +64,18 @@ pub fn shapes(goal: &Goal, accuracy: f64) -> Vec<Power> {
 /// The scales of one program.
 #[derive(Clone, Copy, PartialEq, Debug)]
 struct Scales {
-    internal: i32,
+    /// Of the powers of t.
+    powers: i32,
+    /// Of q before its truncation.
     computed: i32,
+    /// Of q and its squares but the last.
+    squares: i32,
+    /// The ring of the polynomial.
+    ring: Ring,
+    /// The ring of its squares, not wider.
+    squares_ring: Ring,
+    /// Whether the tail is cut before the last squaring, in that ring.
+    early: bool,
 }
 
 impl Power {
@@ -102,29 +112,78 @@ impl Power {
         let mut b = Builder::new(goal.input.ring, goal.input.scale);
         let x = b.input();
         let output_scale = i32::from(goal.output_scale.bits());
-        let below = match self.edge {
+        let full = b.ring();
+        let early = scales.early && self.squarings > 0;
+        let above = match self.edge {
             Some(_) => {
                 let range = (i128::from(goal.window.low), i128::from(goal.window.high));
                 let bit = b.less_than(x, i128::from(self.lowest(goal)), range, self.dropped)?;
-                Some(b.inject(bit))
+                let below = b.inject_into(bit, if early { scales.squares_ring } else { full });
+                Some(b.exact(&Terms::new().constant(1).linear(-1, below), 0)?)
             }
             None => None,
         };
         let t = x.divided_by_power(self.reach_bits(goal));
-        let w = powers(&mut b, t, powers_needed(self.degree), scales.internal)?;
+        // In a narrower ring the square is the first value that lives there.
+        let count = powers_needed(self.degree);
+        let t = if count == 1 { t.narrowed(scales.ring) } else { t };
+        let w = powers_into(&mut b, t, count, scales.powers, scales.ring)?;
         let terms = dot_with_powers(&mut b, &w, coefficients, Terms::new(), scales.computed)?;
-        let scale_after = |left: u32| if left == 0 { output_scale } else { scales.internal };
-        let first = scale_after(self.squarings);
-        let mut y = b.truncated(&terms, first, scales.computed - first)?;
+        let after = |left: u32| if left == 0 { (output_scale, full) } else { (scales.squares, scales.squares_ring) };
+        let (first, ring) = after(self.squarings);
+        let mut y = b.truncated_into(&terms, first, scales.computed - first, ring)?;
         for left in (0..self.squarings).rev() {
-            y = b.truncated_product(y, y, scale_after(left))?;
+            let mut factor = y;
+            if let (Some(above), 0, true) = (above, left, early) {
+                // An exact zero: whatever the dead lane holds, its square is no more than a rounding.
+                factor = b.exact(&Terms::new().product(1, above, y), y.scale())?;
+            }
+            let (scale, ring) = after(left);
+            y = b.truncated_into(&Terms::new().product(1, y, factor), scale, 2 * y.scale() - scale, ring)?;
         }
-        if let Some(below) = below {
-            let above = b.exact(&Terms::new().constant(1).linear(-1, below), 0)?;
+        if let (Some(above), false) = (above, early) {
             b.exact(&Terms::new().product(1, above, y), output_scale)?;
         }
         b.finish()
     }
+}
+
+/// The scales that are tried: everything in the format's ring, or the polynomial and its squares in a narrower one.
+fn scales(goal: &Goal) -> Vec<Scales> {
+    let full = goal.input.ring;
+    let mut scales = Vec::new();
+    for internal in (12..=30).step_by(2) {
+        for guard in [2, 6, 10, 14] {
+            let computed = 2 * internal + guard;
+            let [powers, squares] = [internal; 2];
+            scales.push(Scales { powers, computed, squares, ring: full, squares_ring: full, early: false });
+        }
+    }
+    for squares_ring in (28..full.bits().min(58)).step_by(2).filter_map(Ring::new) {
+        // A square must stay in a quarter of the ring.
+        let squares = i32::from(squares_ring.bits()) / 2 - 1;
+        for ring in (squares_ring.bits()..=full.bits()).step_by(4).filter_map(Ring::new) {
+            let bits = i32::from(ring.bits());
+            // From a wider ring q comes in one round, if enough of the ring lies above what is dropped.
+            let one_round = bits - i32::from(squares_ring.bits()) + squares;
+            let choices = if ring == squares_ring { [bits - 2, bits - 5] } else { [one_round, one_round - 2] };
+            for computed in choices {
+                if computed >= squares + 14 && computed <= bits - 2 {
+                    for powers in [16, 18, 20, 22, 24, 26] {
+                        scales.extend([false, true].map(|early| Scales {
+                            powers,
+                            computed,
+                            squares,
+                            ring,
+                            squares_ring,
+                            early,
+                        }));
+                    }
+                }
+            }
+        }
+    }
+    scales
 }
 
 impl Shape for Power {
@@ -145,20 +204,15 @@ impl Shape for Power {
         let Some(fitted) = self.fit(goal).filter(|fitted| fitted.error < accuracy) else { return Vec::new() };
         let window = Window { low: self.lowest(goal), high: goal.window.high };
         let mut designs = Vec::new();
-        for internal in (12..=30).step_by(2) {
-            for guard in [2, 6, 10, 14] {
-                let scales = Scales { internal, computed: 2 * internal + guard };
-                if let Ok(program) = self.program(goal, &fitted.coefficients, scales) {
-                    let parameters = format!("{} internal {internal} guard {guard}", self.describe());
-                    designs.push(Design {
-                        family: self.family(),
-                        parameters,
-                        program,
-                        fit_error: fitted.error,
-                        fitted: window,
-                    });
-                }
-            }
+        for scales in scales(goal) {
+            let Ok(program) = self.program(goal, &fitted.coefficients, scales) else { continue };
+            let Scales { powers, computed, squares, ring, squares_ring, early } = scales;
+            let (shape, cut) = (self.describe(), if early { "early" } else { "last" });
+            let parameters = format!(
+                "{shape} powers {powers} computed {computed} ring {ring} squares {squares} ring {squares_ring} cut {cut}"
+            );
+            let (family, fit_error) = (self.family(), fitted.error);
+            designs.push(Design { family, parameters, program, fit_error, fitted: window });
         }
         designs
     }

@@ -26,6 +26,8 @@ const WAVE: usize = 6;
 const WAVES: usize = 4;
 /// Designs are still tried if they are expected to miss the accuracy by this factor: expectations may be too high.
 const OPTIMISM: f64 = 1.12;
+/// A design whose error is seen to exceed the accuracy by this factor is not measured further.
+const HOPELESS: f64 = 4.0;
 /// A candidate is not certified if another one costs no more and errs at most this much more.
 const INDIFFERENCE: f64 = 1.1;
 
@@ -223,7 +225,7 @@ fn measure(goal: &Goal, model: &dyn Model, shape: &dyn Shape, samples: &Samples)
         if !design.program.lemmas().iter().all(|lemma| model.offers(lemma).is_some()) {
             continue;
         }
-        let estimate = samples.error(&design.program).max(0.99 * design.fit_error);
+        let estimate = samples.error(&design.program, HOPELESS * accuracy).max(0.99 * design.fit_error);
         if best.as_ref().is_none_or(|(known, _)| estimate < *known) {
             best = Some((estimate, name(&design.parameters)));
         }

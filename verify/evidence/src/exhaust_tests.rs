@@ -149,6 +149,17 @@ fn small_programs() -> Vec<Program> {
                 sum(4, &[(1, 4, 4)], &[(1, 4), (8, 3)], 0, None, 3),
             ],
         ),
+        // Into a narrower ring, and from there into one that is wider than the argument's.
+        make(
+            6,
+            vec![truncation(4, 7, 1, Some(2), next), truncation(6, 4, 2, None, next)],
+            vec![
+                Op::Input,
+                sum(6, &[(1, 0, 0)], &[], -3, Some(1), 3),
+                sum(4, &[(1, 1, 0)], &[(1, 1)], 1, Some(0), 3),
+                sum(7, &[(3, 2, 2)], &[(-5, 2)], 9, None, 3),
+            ],
+        ),
     ]
 }
 

@@ -152,8 +152,9 @@ impl Generator<'_> {
         };
         let (low, high) = self.random.pick(&ROUNDINGS);
         let narrow = self.random.between(2, i64::from(ring.bits())) as u8;
-        let target = match self.random.between(0, 4) {
+        let target = match self.random.between(0, 5) {
             0 => Ring::new(narrow).unwrap(),
+            5 => Ring::new(self.random.between(i64::from(ring.bits()), 64) as u8).unwrap(),
             1 => Ring::new((ring.bits() - shift).max(2)).unwrap(),
             _ => ring,
         };

@@ -9,7 +9,7 @@ use super::{truncate, truncate_narrow};
 use crate::kernel::builder::{PartyBuilder, Word};
 use crate::kernel::{CheckedParty, Disclosure, Party, check};
 use crate::protocol::Error;
-use catalogs::protocol::rss3::{Rss3, serves};
+use catalogs::protocol::rss3::{Rss3, serves, truncation_rounds};
 use catalogs::protocol::{Model, Operation, Role, timeline};
 use catalogs::{Lemma, Op, Program, Ring, Sum};
 
@@ -26,9 +26,7 @@ pub fn compile_traced(program: &Program) -> Result<Vec<CheckedParty>, Error> {
 /// A truncation of z₁ + z₂ + z₃: one input slot zᵢ, two output slots.
 pub fn compile_truncate(ring: Ring, target: Ring, shift: u8) -> Result<Vec<CheckedParty>, Error> {
     let operation = Operation::Truncate { ring, target, shift };
-    let two_rounds = target == ring && shift + 2 <= ring.bits();
-    let narrow = shift < ring.bits() && target.bits() <= ring.bits() - shift;
-    if shift == 0 || !(two_rounds || narrow) {
+    if truncation_rounds(ring, target, shift).is_none() {
         return Err(Error::Operation(operation));
     }
     single(operation, 1, [ring, target], |p| {
@@ -164,10 +162,9 @@ fn write_operation(p: &mut PartyBuilder, program: &Program, index: u16, op: &Op,
 }
 
 fn truncation(p: &mut PartyBuilder, operation: u16, part: Word, ring: Ring, target: Ring, shift: u8) -> Shared {
-    if target == ring {
-        truncate(p, operation, part, ring.bits(), shift)
-    } else {
-        truncate_narrow(p, operation, part, target.bits(), shift)
+    match truncation_rounds(ring, target, shift) {
+        Some(1) => truncate_narrow(p, operation, part, target.bits(), shift),
+        _ => truncate(p, operation, part, [ring.bits(), target.bits()], shift),
     }
 }
 

@@ -93,14 +93,16 @@ pub(crate) fn reshare(p: &mut PartyBuilder, operation: u16, step: u8, part: Word
     Shared { own, next: p.receive(expected) }
 }
 
-/// ⌊z/2^shift⌋ + δ, δ ∈ {0, 1}, in the same ring of `bits` bits, for −2^(bits−2) ≤ z < 2^(bits−2). Two rounds.
+/// ⌊z/2^shift⌋ + δ, δ ∈ {0, 1}, modulo 2^target, for −2^(bits−2) ≤ z < 2^(bits−2), z known modulo 2^bits. Two rounds.
 ///
-/// Precondition: shift + 2 ≤ bits. With z' = z + 2^(bits−2), roles 1 and 2 open c = z' + ρ to each other, where role
-/// 3 knows ρ. The high bit w = c_top ⊕ ρ_top says that the sum of the low bits−1 bits wrapped; role 3 shares ρ_top
-/// modulo 2^(shift+1), and the correction w·2^(bits−1−shift) is linear in it.
-pub(crate) fn truncate(p: &mut PartyBuilder, operation: u16, part: Word, bits: u8, shift: u8) -> Shared {
+/// Precondition: shift + 2 ≤ bits, target > bits − shift; the target may be wider than `bits`. With z' = z +
+/// 2^(bits−2), roles 1 and 2 open c = z' + ρ to each other, where role 3 knows ρ. The high bit w = c_top ⊕ ρ_top says
+/// that the sum of the low bits−1 bits wrapped, so that ⌊c_low/2^shift⌋ − ⌊ρ_low/2^shift⌋ + w·2^(bits−1−shift) is the
+/// result as an *integer*, up to δ and the offset, in whatever ring it is shared. Role 3 shares ρ_top modulo
+/// 2^(target−bits+1+shift), as much of w as is left modulo 2^target, and the correction is linear in it.
+pub(crate) fn truncate(p: &mut PartyBuilder, operation: u16, part: Word, [bits, target]: [u8; 2], shift: u8) -> Shared {
     let low = u64::MAX >> (65 - u32::from(bits));
-    let (correction, place) = (shift + 1, bits - 1 - shift);
+    let (correction, place) = (target + shift + 1 - bits, bits - 1 - shift);
     let offset = 0u64.wrapping_sub(1 << (bits - 2 - shift));
     match p.role() {
         P3 => {
@@ -111,7 +113,7 @@ pub(crate) fn truncate(p: &mut PartyBuilder, operation: u16, part: Word, bits: u
             let floor = p.keep(rho, low);
             let floor = p.shift_right(floor, shift);
             let floor = p.neg(floor);
-            let result = p.draw(P2, operation, 0, DrawName::Result, bits);
+            let result = p.draw(P2, operation, 0, DrawName::Result, target);
             let third = result.word();
             let first = p.mask(floor, result, Mask::Minus);
             let first_word = first.word();
@@ -123,8 +125,8 @@ pub(crate) fn truncate(p: &mut PartyBuilder, operation: u16, part: Word, bits: u
             p.send(P1, wrapped);
             let one = p.draw(P1, operation, 1, DrawName::Correction, correction).word();
             let three = p.draw(P2, operation, 1, DrawName::Correction, correction).word();
-            let own = shifted_sum(p, third, three, place, bits);
-            let next = shifted_sum(p, first_word, one, place, bits);
+            let own = shifted_sum(p, third, three, place, target);
+            let next = shifted_sum(p, first_word, one, place, target);
             p.next_round();
             p.next_round();
             Shared { own, next }
@@ -143,7 +145,7 @@ pub(crate) fn truncate(p: &mut PartyBuilder, operation: u16, part: Word, bits: u
             let mine = sent.word();
             p.send(other, sent);
             let expected = p.expect(other, bits);
-            let from_third = first.then(|| (p.expect(P3, bits), p.expect(P3, correction)));
+            let from_third = first.then(|| (p.expect(P3, target), p.expect(P3, correction)));
             p.next_round();
             let theirs = p.receive(expected);
             let opened = p.add(mine, theirs);
@@ -155,7 +157,7 @@ pub(crate) fn truncate(p: &mut PartyBuilder, operation: u16, part: Word, bits: u
             let (component, wrap) = match from_third {
                 Some((component, wrap)) => (p.receive(component), p.receive(wrap)),
                 None => (
-                    p.draw(P3, operation, 0, DrawName::Result, bits).word(),
+                    p.draw(P3, operation, 0, DrawName::Result, target).word(),
                     p.draw(P3, operation, 0, DrawName::Wrap, correction).word(),
                 ),
             };
@@ -174,8 +176,8 @@ pub(crate) fn truncate(p: &mut PartyBuilder, operation: u16, part: Word, bits: u
             let sum = p.add(sum, top);
             let offset = p.constant(offset);
             let floor = p.add(floor, offset);
-            let middle = shifted_sum(p, floor, sum, place, bits);
-            let outer = shifted_sum(p, component, kept, place, bits);
+            let middle = shifted_sum(p, floor, sum, place, target);
+            let outer = shifted_sum(p, component, kept, place, target);
             if first { Shared { own: outer, next: middle } } else { Shared { own: middle, next: outer } }
         }
     }

@@ -5,7 +5,7 @@ use crate::backend::DrawSource;
 use crate::kernel::{CheckedParty, Draw};
 use crate::protocol::local::{LocalParties, Outcome, reconstruct};
 use crate::random;
-use catalogs::protocol::rss3::Rss3;
+use catalogs::protocol::rss3::{Rss3, truncation_rounds};
 use catalogs::protocol::{Message, Model, Operation};
 use catalogs::{Format, Lemma, Op, Program, Ring, Scale, ValueId};
 
@@ -108,6 +108,12 @@ fn fields_are_the_models_messages() {
             let target = Ring::new(bits - shift).unwrap();
             check(Operation::Truncate { ring, target, shift }, compile_truncate(ring, target, shift).unwrap());
         }
+        for shift in [1, bits / 2, bits - 2].into_iter().filter(|&shift| shift >= 1) {
+            for target in [bits - shift + 1, bits + 1, 64].into_iter().filter(|t| (3..=64).contains(t)) {
+                let target = Ring::new(target).unwrap();
+                check(Operation::Truncate { ring, target, shift }, compile_truncate(ring, target, shift).unwrap());
+            }
+        }
     }
     for (bits, dropped) in (2..=64).flat_map(|bits| [(bits, 0), (bits, 3)]).filter(|(bits, d)| bits + d <= 64) {
         // The injection's messages follow the sign's.
@@ -124,9 +130,9 @@ fn fields_are_the_models_messages() {
 #[test]
 fn what_the_protocol_cannot_do_is_refused() {
     let ring = Ring::new(8).unwrap();
-    let narrow = Ring::new(5).unwrap();
     assert!(matches!(compile_truncate(ring, ring, 7), Err(crate::protocol::Error::Operation(_))));
-    assert!(matches!(compile_truncate(ring, narrow, 4), Err(crate::protocol::Error::Operation(_))));
+    assert!(matches!(compile_truncate(ring, Ring::Z64, 7), Err(crate::protocol::Error::Operation(_))));
+    assert!(compile_truncate(ring, Ring::new(5).unwrap(), 8).is_err());
     assert!(compile_truncate(ring, ring, 0).is_err());
     assert!(compile_reshare(Ring::new(2).unwrap()).is_err());
     let lemma = Lemma::Sign { width: 8, dropped: 2, operands: 1 };
@@ -147,16 +153,15 @@ fn truncations_obey_their_lemma_in_all_windows() {
         let ring = Ring::new(bits).unwrap();
         let window = 1i128 << (bits - 2);
         let values: Vec<u64> = (0..1u64 << bits).flat_map(|v| std::iter::repeat_n(v, 300)).collect();
-        for (target, shift) in (1..=bits - 2)
-            .map(|shift| (ring, shift))
-            .chain((1..bits).flat_map(|shift| (3..=bits - shift).map(move |t| (Ring::new(t).unwrap(), shift))))
-        {
+        let targets = |shift| (3..=bits + 2).chain([40, 64]).map(move |t| (Ring::new(t).unwrap(), shift));
+        let served = |&(target, shift): &(Ring, u8)| truncation_rounds(ring, target, shift).is_some();
+        for (target, shift) in (1..bits).flat_map(targets).filter(served) {
             let (outcome, _) = run(compile_truncate(ring, target, shift).unwrap(), &values, ring, u64::from(shift));
             let mut seen = [false; 2];
             for (lane, &value) in values.iter().enumerate() {
                 let value = signed(ring, value);
                 let result = reconstruct(&outcome, 0, lane).expect("roles agree");
-                if target == ring && !(-window..window).contains(&value) {
+                if target.bits() > bits - shift && !(-window..window).contains(&value) {
                     continue;
                 }
                 let delta = target.residue(i128::from(result) - (value >> shift));

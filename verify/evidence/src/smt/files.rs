@@ -27,6 +27,14 @@ pub fn shipped_lemmas() -> Vec<Lemma> {
     };
     let mut lemmas: Vec<Lemma> = (8..=32).step_by(2).map(|shift| truncation(Ring::Z64, shift, Some(62))).collect();
     lemmas.extend([32, 40].map(|target| truncation(ring(target), 16, None)));
+    lemmas.extend([(32, 12), (36, 16), (40, 18)].map(|(narrow, shift)| Lemma::Truncation {
+        ring: ring(narrow),
+        target: Ring::Z64,
+        shift,
+        window: Some(narrow - 2),
+        rounding: Rounding::FLOOR_OR_NEXT,
+        failure: Failure::Never,
+    }));
     for width in [20, 24, 26, 32] {
         for dropped in [0, 2, 6, 8] {
             lemmas.push(Lemma::Sign { width, dropped, operands: if dropped == 0 { 1 } else { 2 } });

@@ -9,7 +9,7 @@
 //!
 //! | query | mirrors, in `runtime::protocol::rss3` | shares and masks |
 //! | --- | --- | --- |
-//! | `truncation-K-K-D` | `truncate`: two rounds, the wrap corrected | all symbolic |
+//! | `truncation-K-T-D`, T > K − D | `truncate`: two rounds, the wrap corrected; T may exceed K | all symbolic |
 //! | `negation-K` | the conditional negation in `truncate`, which the line above writes as a product | any word |
 //! | `truncation-K-T-D`, T ≤ K − D | `truncate_narrow`: one round, T + D bits opened | all symbolic |
 //! | `sign-W-S` | `sign::sign`: what `chunk_products` and `tree` compute of m = x1 + x2 and n = x3, with the levels of `catalogs::protocol::rss3::SignCircuit` | the three components symbolic |
@@ -99,12 +99,11 @@ pub fn lemma_queries(lemma: &Lemma) -> Result<Vec<Query>, EvidenceError> {
     }
     let offered = Rss3.offers(lemma).ok_or_else(|| no_formula("rss3 offers nothing that implies it"))?;
     Ok(match offered {
-        Lemma::Truncation { ring, target, shift, window, rounding, .. } if target == ring => {
-            let window = window.ok_or_else(|| no_formula("two-round truncation has a window"))?;
-            let executed = truncation::two_round(ring, shift, window, rounding);
-            executed.into_iter().chain(truncation::negation(ring)).collect()
+        Lemma::Truncation { ring, target, shift, window: Some(window), rounding, .. } => {
+            let executed = truncation::two_round([ring, target], shift, window, rounding);
+            executed.into_iter().chain(truncation::negation(ring.max(target))).collect()
         }
-        Lemma::Truncation { ring, target, shift, rounding, .. } => {
+        Lemma::Truncation { ring, target, shift, window: None, rounding, .. } => {
             truncation::narrowing(ring, target, shift, rounding).into()
         }
         Lemma::Sign { width, dropped, .. } => sign::queries(width, dropped, offered.band()),

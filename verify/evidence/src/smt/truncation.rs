@@ -34,59 +34,73 @@ fn no_rounding_fits(script: &mut Script, bits: u32, rounding: Rounding) {
     }
 }
 
-/// Z_2^k to itself, two rounds, window ±2^`window`.
-pub(super) fn two_round(ring: Ring, shift: u8, window: u8, rounding: Rounding) -> [Query; 2] {
-    let (k, d) = (u32::from(ring.bits()), u32::from(shift));
-    let name = format!("truncation-{k}-{k}-{d}");
+/// Z_2^k to Z_2^t, two rounds, window ±2^`window`. The result is computed in the wider of the two rings, from which a
+/// narrower target only drops the top.
+pub(super) fn two_round([ring, target]: [Ring; 2], shift: u8, window: u8, rounding: Rounding) -> [Query; 2] {
+    let (k, t, d) = (u32::from(ring.bits()), u32::from(target.bits()), u32::from(shift));
+    let name = format!("truncation-{k}-{t}-{d}");
     [Expected::Unsat, Expected::Sat].map(|expected| {
         let mut script = Script::new();
         opening(&mut script, k, Some(constant(1 << (k - 2), k)));
-        let low = |word: &str| zero_extend(&extract(word, k - 2, d), d + 1);
-        let top = |word: &str| zero_extend(&extract(word, k - 1, k - 1), k - 1);
-        script.comment("round 1: role 3 to role 1; correction words count modulo 2^(d+1)");
-        script.define(k, "y1", format!("(bvsub (bvneg {}) y3)", low("mask")));
-        script.define(k, "y2", low("c"));
-        script.declare(k, &["a3", "u1", "u3"]);
-        script.define(k, "a1", format!("(bvsub {} a3)", top("mask")));
+        // A word of fewer bits as one of t bits, a word of more bits modulo 2^t.
+        let fitted = |word: &str, bits: u32| match bits <= t {
+            true => zero_extend(word, t - bits),
+            false => extract(word, t - 1, 0),
+        };
+        let low = |word: &str| fitted(&extract(word, k - 2, d), k - 1 - d);
+        let top = |word: &str| fitted(&extract(word, k - 1, k - 1), 1);
+        script.comment("round 1: role 3 to role 1; correction words count modulo 2^(t-k+d+1)");
+        if t <= k {
+            script.define(t, "result_mask", extract("y3", t - 1, 0));
+        } else {
+            script.declare(t, &["result_mask"]);
+        }
+        script.define(t, "y1", format!("(bvsub (bvneg {}) result_mask)", low("mask")));
+        script.define(t, "y2", low("c"));
+        script.declare(t, &["a3", "u1", "u3"]);
+        script.define(t, "a1", format!("(bvsub {} a3)", top("mask")));
         script.comment("round 2: roles 1 and 2 reshare the wrap bit c_top xor rho_top");
-        script.define(k, "sign", format!("(bvsub {} (bvadd {top} {top}))", constant(1, k), top = top("c")));
-        script.define(k, "again12", "(bvsub (bvmul sign a1) u1)");
-        script.define(k, "again21", "(bvsub (bvmul sign a3) u3)");
-        script.define(k, "s2", format!("(bvadd again12 again21 {})", top("c")));
+        script.define(t, "sign", format!("(bvsub {} (bvadd {top} {top}))", constant(1, t), top = top("c")));
+        script.define(t, "again12", "(bvsub (bvmul sign a1) u1)");
+        script.define(t, "again21", "(bvsub (bvmul sign a3) u3)");
+        script.define(t, "s2", format!("(bvadd again12 again21 {})", top("c")));
         script.comment("the components of the result");
-        let raised = |word: &str| format!("(bvmul {} {word})", constant(1 << (k - 1 - d), k));
-        script.define(k, "result1", format!("(bvadd y1 {})", raised("u1")));
-        let offset = constant(1 << (k - 2 - d), k);
-        script.define(k, "result2", format!("(bvsub (bvadd y2 {}) {offset})", raised("s2")));
-        script.define(k, "result3", format!("(bvadd y3 {})", raised("u3")));
-        script.define(k, "y", "(bvadd result1 result2 result3)");
-        script.define(k, "floor", format!("(bvashr z {})", constant(d.into(), k)));
+        let raised = |word: &str| format!("(bvmul {} {word})", constant(1 << (k - 1 - d), t));
+        script.define(t, "result1", format!("(bvadd y1 {})", raised("u1")));
+        let offset = constant(1 << (k - 2 - d), t);
+        script.define(t, "result2", format!("(bvsub (bvadd y2 {}) {offset})", raised("s2")));
+        script.define(t, "result3", format!("(bvadd result_mask {})", raised("u3")));
+        script.define(t, "y", "(bvadd result1 result2 result3)");
+        let floor = format!("(bvashr z {})", constant(d.into(), k));
+        let floor = if t <= k { extract(&floor, t - 1, 0) } else { format!("((_ sign_extend {}) {floor})", t - k) };
+        script.define(t, "floor", floor);
         let weakened = i128::from(expected == Expected::Sat);
         script.assert(format!("(bvsge z {})", constant(-(1i128 << window) - weakened, k)));
         script.assert(format!("(bvslt z {})", constant(1i128 << window, k)));
+        let correction = t + d + 1 - k;
         if expected == Expected::Unsat {
             script.comment("a wrong rounding, or a word operation of the code that differs from the one written here");
-            script.declare(k, &["word"]);
+            script.declare(t, &["word"]);
             let wrong: Vec<String> = (rounding.low..=rounding.high)
-                .map(|delta| format!("(distinct y (bvadd floor {}))", constant(delta.into(), k)))
+                .map(|delta| format!("(distinct y (bvadd floor {}))", constant(delta.into(), t)))
                 .collect();
-            script.assert(format!("(or (and {}) {})", wrong.join(" "), words_disagree(k, d)));
+            script.assert(format!("(or (and {}) {})", wrong.join(" "), words_disagree(t, k - 1 - d)));
         } else {
-            no_rounding_fits(&mut script, k, rounding);
+            no_rounding_fits(&mut script, t, rounding);
         }
         let statement = match expected {
             Expected::Unsat => format!(
-                "Two-round truncation by {d} bits in Z_2^{k}: for every z with -2^{window} <= z < 2^{window} (signed), \
-                 every sharing and all masks, the shares of the result sum to floor(z / 2^{d}) + delta modulo 2^{k} \
-                 with delta in {}..={}. The query asks for a counterexample. It also asks for a word for which the code's \
-                 operations (left shift, correction words of {} bits) differ from the products that are written here: there \
-                 is none. Its conditional negation is negation-{k}.",
+                "Two-round truncation by {d} bits from Z_2^{k} into Z_2^{t}: for every z with -2^{window} <= z < \
+                 2^{window} (signed), every sharing and all masks, the shares of the result sum to floor(z / 2^{d}) + \
+                 delta modulo 2^{t} with delta in {}..={}. The query asks for a counterexample. It also asks for a word \
+                 for which the code's operations (left shift, correction words of {correction} bits) differ from the \
+                 products that are written here: there is none. Its conditional negation is negation-{wide}.",
                 rounding.low,
                 rounding.high,
-                d + 1
+                wide = k.max(t)
             ),
             Expected::Sat => format!(
-                "Twin of truncation-{k}-{k}-{d}: the same with the window widened by the one value z = -2^{window} - 1, \
+                "Twin of truncation-{k}-{t}-{d}: the same with the window widened by the one value z = -2^{window} - 1, \
                  for which the result can be wrong. (At the upper end the value 2^{window} would still be served, \
                  2^{window} + 1 not; the lemma does not use it.)"
             ),
@@ -95,15 +109,15 @@ pub(super) fn two_round(ring: Ring, shift: u8, window: u8, rounding: Rounding) -
     })
 }
 
-/// "One of two word operations of the code is not what the formula says for some `word`": that bits above d of a
-/// correction word matter, that a left shift is not the product with a power of two.
-fn words_disagree(k: u32, d: u32) -> String {
-    let power = constant(1 << (k - 1 - d), k);
-    let masked = format!("(bvand word {})", constant((1i128 << (d + 1)) - 1, k));
+/// "One of two word operations of the code is not what the formula says for some `word`": that bits of a correction
+/// word above those that are left modulo 2^t matter, that a left shift is not the product with a power of two.
+fn words_disagree(t: u32, place: u32) -> String {
+    let power = constant(1 << place, t);
+    let masked = format!("(bvand word {})", constant((1i128 << (t - place)) - 1, t));
     format!(
         "(distinct (bvmul {power} word) (bvmul {power} {masked})) \
          (distinct (bvmul {power} word) (bvshl word {place}))",
-        place = constant((k - 1 - d).into(), k)
+        place = constant(place.into(), t)
     )
 }
 
