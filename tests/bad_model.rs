@@ -106,7 +106,7 @@ fn a_plan_changed_by_hand() {
     let shop = Workshop::with_plan();
     let plan = shop.read("plan.toml");
     let line = |key: &str| plan.lines().find(|line| line.starts_with(key)).unwrap().to_owned();
-    let changes: [(String, &str, &[&str]); 12] = [
+    let changes: [(String, &str, &[&str]); 20] = [
         (line("rounds_per_run"), "rounds_per_run = 1", &["the plan predicts 1 rounds", "changed by hand"]),
         (line("bytes_per_run"), "bytes_per_run = 1", &["the plan predicts 1 bytes", "changed by hand"]),
         (line("structure"), "structure = \"00\"", &["the plan is for the model structure 00", "tune this model"]),
@@ -119,11 +119,22 @@ fn a_plan_changed_by_hand() {
         (line("weights"), "weights = 200", &["no scale has 200 bits"]),
         (line("activations"), "activations = 15", &["relu"]),
         (line("model = 0"), "model = 7", &["plan.toml", "party 7", "parties 0 to 2"]),
+        (line("certified_error"), "certified_error = 0.5", &["states a certified error of 5e-1", "proved is 0e0"]),
+        (line("certified_error"), "certified_error = nan", &["states a certified error of NaN", "proved is 0e0"]),
+        (line("weight_bytes"), "weight_bytes = 1", &["the plan predicts 1 bytes of weights", "changed by hand"]),
+        (line("elements"), "elements = 1", &["the plan predicts 1 elements of a site", "changed by hand"]),
+        (line("rounds = "), "rounds = 1", &["the plan predicts 1 rounds of a site", "changed by hand"]),
+        (line("bytes = "), "bytes = 1", &["the plan predicts 1 bytes of a site", "changed by hand"]),
+        (line("node"), "node = 0", &["the model has no site at node 0"]),
+        (line("input_box"), "input_box = [-inf, inf]", &["the range of input", "is empty or does not fit"]),
     ];
     for (from, to, parts) in changes {
         shop.write("plan.toml", plan.replacen(&from, to, 1));
         shop.refuses(&INFER, 2, parts);
     }
+    let site = &plan[plan.find("[[site]]").unwrap()..];
+    shop.write("plan.toml", format!("{plan}\n{site}"));
+    shop.refuses(&INFER, 2, &["the plan has two choices for site"]);
     shop.write("plan.toml", &plan[..plan.len() / 2]);
     shop.refuses(&INFER, 2, &["plan.toml"]);
     shop.refuses(&["plan", "show", "plan.toml"], 2, &["plan.toml"]);

@@ -111,37 +111,14 @@ fn softmax_rows_that_others_get_wrong() {
     let n = 256;
     let graph = softmax_model(8, n);
     let mut data = vec![0.0; 8 * n];
+    let either = |first: bool, a: f64, b: f64| if first { a } else { b };
     let value = |row: usize, i: usize| match row {
         0 => 0.0,
         1 => 7.25,
-        2 => {
-            if i == 17 {
-                0.0
-            } else {
-                -1e4
-            }
-        }
-        3 => {
-            if i < 2 {
-                3.0
-            } else {
-                -1e4
-            }
-        }
-        4 => {
-            if i < n / 2 {
-                1.5
-            } else {
-                -1e4
-            }
-        }
-        5 => {
-            if i == 0 {
-                (n as f64).ln()
-            } else {
-                0.0
-            }
-        }
+        2 => either(i == 17, 0.0, -1e4),
+        3 => either(i < 2, 3.0, -1e4),
+        4 => either(i < n / 2, 1.5, -1e4),
+        5 => either(i == 0, (n as f64).ln(), 0.0),
         6 => ((i * 37 + 11) % 101) as f64 / 10.0 - 5.0,
         _ => -1e4,
     };
@@ -193,7 +170,7 @@ fn layer_norm_rows_of_any_variance() {
                 2 => 2.0 + 0.003 * shape,
                 3 => 0.03 * shape - 1.0,
                 4 => {
-                    if i % 2 == 0 {
+                    if i.is_multiple_of(2) {
                         20.0
                     } else {
                         -20.0

@@ -133,8 +133,10 @@ impl Site<'_> {
         };
         let gain = RBig::from(n) * &centre_gain * &centre_gain / log_unit;
         let variance_scale = self.circuit.node(built.variance).format.scale;
-        // κ·(variance + ε) is at most one unit above its truncation.
-        let largest = real(headroom.range(built.variance).high.saturating_add(1), variance_scale.bits());
+        // κ·(variance + ε) is below its truncation plus one unit, minus the least rounding.
+        let Lemma::Truncation { rounding, .. } = variance_lemma else { return Err(self.unlike("a truncation")) };
+        let above = 1 - i128::from(rounding.low.min(0));
+        let largest = real(headroom.range(built.variance).high.saturating_add(above), variance_scale.bits());
         let Ok(epsilon) = RBig::try_from(built.epsilon) else { return Err(self.unlike("a finite ε")) };
         let greatest = &largest / &gain;
         let lowering = LayerNormLowering {

@@ -3,7 +3,8 @@
 //! A [`Plan`] is a file that a person can read. [`Plan::check`] is the only way to a [`CheckedPlan`], and only a
 //! checked plan can be run: every entry that it names is found in the catalog by digest and proved again by
 //! `verify::check`, the public structure of the model is lowered again, and the cost and the certified errors of sites
-//! are recomputed. The owner of the model additionally proves the headroom with the weights, and from it the errors of
+//! are recomputed. What was measured (sensitivities, calibrated errors, seconds) is information, and nothing follows
+//! from it. The owner of the model additionally proves the headroom with the weights, and from it the errors of
 //! layer norms ([`CheckedPlan::prove_headroom`]); the others rely on it for that.
 
 mod file;
@@ -16,7 +17,7 @@ use crate::circuit::accuracy::certified_errors;
 use crate::circuit::headroom::Headroom;
 use crate::circuit::lower::{Centre, Choice, Formats, Lowered, Ownership, lower};
 use crate::circuit::{self, Party, Schedule, Weights};
-use crate::graph::{self, Graph, Tensor};
+use crate::graph::{self, Graph, Site, Tensor};
 use crate::transport::HEADER_BYTES;
 use catalogs::digest::Tag;
 use catalogs::protocol::rss3::Rss3;
@@ -129,7 +130,9 @@ impl Plan {
             let site = sites.iter().find(|site| site.node.index() == record.node as usize);
             let site = site.ok_or_else(|| Refusal::Sites(format!("the model has no site at node {}", record.node)))?;
             let choice = record.choice.resolve(&record.name, catalog, &mut proved)?;
-            choices.insert(site.node, choice);
+            if choices.insert(site.node, choice).is_some() {
+                return Err(Refusal::Sites(format!("the plan has two choices for site {}", site.name)));
+            }
         }
         if let Some(site) = sites.iter().find(|site| !choices.contains_key(&site.node)) {
             return Err(Refusal::Sites(format!(
@@ -146,12 +149,10 @@ impl Plan {
         let recomputed = [
             ("rounds per run", predicted.rounds_per_run, u64::from(checked.schedule.rounds)),
             ("bytes per run", predicted.bytes_per_run, checked.bytes_per_run()),
+            ("bytes of weights", predicted.weight_bytes, checked.schedule.weight_bytes),
         ];
-        for (what, planned, found) in recomputed {
-            if planned != found {
-                return Err(Refusal::Prediction { what, planned, found });
-            }
-        }
+        recomputed.into_iter().try_for_each(same)?;
+        checked.check_sites(&sites)?;
         checked.check_errors(None)?;
         Ok(checked)
     }
@@ -172,6 +173,18 @@ impl Plan {
     pub fn digest(&self) -> Digest {
         Digest::of(Tag::Plan, self.to_text().as_bytes())
     }
+}
+
+/// Compares a number of the plan with the recomputed one.
+fn same((what, planned, found): (&'static str, u64, u64)) -> Result<(), Refusal> {
+    if planned == found { Ok(()) } else { Err(Refusal::Prediction { what, planned, found }) }
+}
+
+/// Rounds on the critical path and payload bytes of a site, by the number of its node, in one run.
+pub fn site_cost(lowered: &Lowered, schedule: &Schedule, number: u32) -> (u64, u64) {
+    let groups = lowered.circuit.groups().iter().zip(schedule.groups());
+    let own = groups.filter(|(group, _)| group.site == Some(number));
+    own.fold((0, 0), |(rounds, bytes), (_, cost)| (rounds + u64::from(cost.rounds), bytes + cost.bytes))
 }
 
 impl CheckedPlan {
@@ -198,6 +211,28 @@ impl CheckedPlan {
     /// Bytes of all parties for one run: payload and frame headers, inputs and outputs included.
     pub fn bytes_per_run(&self) -> u64 {
         self.schedule.bytes(HEADER_BYTES as u64)
+    }
+
+    /// Compares what the plan says of its sites with the model and the schedule.
+    fn check_sites(&self, sites: &[Site]) -> Result<(), Refusal> {
+        for record in &self.plan.site {
+            let Some(site) = sites.iter().find(|site| node_number(site.node) == record.node) else { continue };
+            if record.name != site.name || record.kind != site.kind.name() {
+                return Err(Refusal::Sites(format!(
+                    "the plan names site {} ({}) at node {}, the model has {} ({}) there; tune this model again",
+                    record.name,
+                    record.kind,
+                    record.node,
+                    site.name,
+                    site.kind.name()
+                )));
+            }
+            let (rounds, bytes) = site_cost(&self.lowered, &self.schedule, record.node);
+            same(("elements of a site", record.elements, site.elements as u64))?;
+            same(("rounds of a site", record.rounds, rounds))?;
+            same(("bytes of a site", record.bytes, bytes))?;
+        }
+        Ok(())
     }
 
     /// Compares the certified errors that the plan states with what is proved of its choices.

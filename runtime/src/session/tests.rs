@@ -5,8 +5,10 @@ use crate::circuit::{
     Builder, Circuit, Coefficient, Constant, Integers, Movement, NodeKind, Party, Product, ProductKind, Shape, Sum,
     Term, Weights,
 };
-use crate::random::Key;
-use crate::transport::{HEADER_BYTES, Limits, Transport, in_process};
+use crate::random::{Key, SessionId};
+use crate::transport::{
+    self, AbortReason, Expected, Frame, HEADER_BYTES, Kind, Limits, Traffic, Transport, in_process,
+};
 use catalogs::{Failure, Format, Lemma, Ring, Rounding};
 
 const SHIFT: u8 = 16;
@@ -97,4 +99,111 @@ fn three_parties_compute_the_circuit_and_send_what_was_predicted() {
     assert_eq!(counted, 2 * schedule.bytes(HEADER_BYTES as u64));
     let rounds: std::collections::BTreeSet<u32> = outcomes.iter().flat_map(|o| o.0.rounds.clone()).collect();
     assert_eq!(rounds.len() as u32, schedule.rounds);
+}
+
+/// A transport that remembers what was sent.
+struct Remembered<T> {
+    inner: T,
+    sent: Vec<(transport::Party, Frame)>,
+}
+
+impl<T: Transport> Transport for Remembered<T> {
+    fn parties(&self) -> u8 {
+        self.inner.parties()
+    }
+
+    fn me(&self) -> transport::Party {
+        self.inner.me()
+    }
+
+    fn session(&self) -> &SessionId {
+        self.inner.session()
+    }
+
+    fn pair_key(&self, peer: transport::Party) -> transport::Result<&Key> {
+        self.inner.pair_key(peer)
+    }
+
+    fn send(&mut self, to: transport::Party, frame: Frame) -> transport::Result<()> {
+        self.sent.push((to, frame.clone()));
+        self.inner.send(to, frame)
+    }
+
+    fn receive(&mut self, from: transport::Party, expected: Expected) -> transport::Result<Vec<u8>> {
+        self.inner.receive(from, expected)
+    }
+
+    fn traffic(&mut self) -> transport::Result<Traffic> {
+        self.inner.traffic()
+    }
+
+    fn abort(&mut self, reason: AbortReason) {
+        self.inner.abort(reason);
+    }
+
+    fn finish(&mut self) -> transport::Result<Traffic> {
+        self.inner.finish()
+    }
+}
+
+/// a·u + b·v for inputs and weights that will be equal, so that equal masks would show as equal words.
+fn twins() -> Circuit {
+    let format = Format::z64(16).unwrap();
+    let shape = || Shape::new([4]).unwrap();
+    let mut builder = Builder::new();
+    let (a, b) = (builder.input("a", Party(1), shape(), format), builder.input("b", Party(1), shape(), format));
+    let (u, v) = (builder.weight("u", shape(), format), builder.weight("v", shape(), format));
+    let product = |left, right| Product { coefficient: Coefficient::ONE, kind: ProductKind::Hadamard, left, right };
+    let products = vec![product(a.unwrap(), u.unwrap()), product(b.unwrap(), v.unwrap())];
+    let (linear, constant) = (Vec::new(), Constant::Scalar(0));
+    let sum = Sum { ring: Ring::Z64, products, linear, constant, truncation: None };
+    let y = builder.push("y", NodeKind::Sum(sum)).unwrap();
+    builder.output("y", Party(2), y).unwrap();
+    builder.finish().unwrap()
+}
+
+/// Equal values are masked anew in every run, at every node and for every weight: with one label for two of them the
+/// words on the wire would be equal, and their difference would be known to who receives both.
+#[test]
+fn equal_values_of_runs_nodes_and_weights_travel_under_different_masks() {
+    let ends = in_process::network(3, Some(&Key::from_bytes([9; 32])), Limits::default(), None).unwrap();
+    let parties: Vec<_> = ends
+        .into_iter()
+        .enumerate()
+        .map(|(me, inner)| {
+            std::thread::spawn(move || {
+                let (me, value) = (Party(me as u8), tensor(&[4], 5));
+                let mut transport = Remembered { inner, sent: Vec::new() };
+                let mut runner = Runner::new(twins(), me).unwrap();
+                let weights = vec![value.clone(), value.clone()];
+                let weights = (me.0 == 0).then(|| Weights::new(runner.circuit(), weights).unwrap());
+                runner.share_weights(Party(0), weights.as_ref(), &mut transport).unwrap();
+                let inputs = vec![(me.0 == 1).then_some(value); 2];
+                for _ in 0..2 {
+                    runner.run(&inputs, &mut transport).unwrap();
+                }
+                transport.finish().unwrap();
+                transport.sent
+            })
+        })
+        .collect();
+    let sent: Vec<_> = parties.into_iter().flat_map(|party| party.join().unwrap()).collect();
+    let payloads = |kind: Kind| -> Vec<&[u8]> {
+        sent.iter()
+            .filter(|(_, frame)| frame.kind == kind && !frame.payload.is_empty())
+            .map(|(_, frame)| frame.payload.as_slice())
+            .collect()
+    };
+    // One frame for both weights, one for both inputs in each run, three of the reshared sum. What is opened was sent
+    // before by who held it, so it is left out.
+    let kinds = [(Kind::Parameters, 1), (Kind::Share, 2), (Kind::Masked, 6)];
+    for (kind, count) in kinds {
+        assert_eq!(payloads(kind).len(), count, "{kind}");
+    }
+    let mut words: Vec<&[u8]> = kinds.iter().flat_map(|(kind, _)| payloads(*kind)).flat_map(|p| p.chunks(8)).collect();
+    let all = words.len();
+    assert_eq!(all, 8 + 2 * (8 + 3 * 4));
+    words.sort();
+    words.dedup();
+    assert_eq!(words.len(), all, "a word travelled twice");
 }

@@ -30,7 +30,9 @@ impl fmt::Display for AbortReason {
             Self::PeerLost(peer) => write!(f, "the connection to {peer} was lost"),
             Self::PeerSilent(peer) => write!(f, "{peer} did not answer in time"),
             Self::PeerMisbehaved(peer) => write!(f, "{peer} sent something unexpected"),
-            Self::TermsDiffer(peer) => write!(f, "it and {peer} have different terms"),
+            Self::TermsDiffer(peer) => {
+                write!(f, "it and {peer} differ in the plan or in the configuration; see what they say")
+            }
             Self::Cancelled => f.write_str("it was cancelled by its user"),
             Self::Finished => f.write_str("it has finished"),
         }

@@ -235,8 +235,7 @@ fn draft(
         let number = plan::node_number(site.node);
         let calibrated_error = error_of(&proved.calibrated, number);
         error += calibrated_error * sensitivities[index];
-        let groups = lowered.circuit.groups().iter().zip(schedule.groups());
-        let own: Vec<_> = groups.filter(|(group, _)| group.site == Some(number)).collect();
+        let (rounds, bytes) = plan::site_cost(&lowered, &schedule, number);
         records.push(SiteRecord {
             node: number,
             name: site.name.clone(),
@@ -245,8 +244,8 @@ fn draft(
             certified_error: error_of(&proved.certified, number),
             calibrated_error,
             sensitivity: sensitivities[index],
-            rounds: own.iter().map(|(_, cost)| u64::from(cost.rounds)).sum(),
-            bytes: own.iter().map(|(_, cost)| cost.bytes).sum(),
+            rounds,
+            bytes,
             admissible: candidates[index].len(),
             choice: candidate.record.clone(),
         });

@@ -182,9 +182,12 @@ impl Proof<'_> {
                 let values = self.lanes(*values)?.0;
                 let largest = interval::hull(values).magnitude() as f64;
                 let value_bits = self.circuit.node(self.values_of(fact)).format.scale.bits();
-                // The weighted sum's rounding is one unit of its scale, times ŝ.
-                let (smallest, _) = sum_of_exponentials(exp, *row);
-                let rounding = 2.0 * f64::from(1u32) / (1u128 << exp.program().output().1.bits()) as f64 / smallest;
+                // The weighted sum's rounding is one unit of its scale, times ŝ ≤ (1 + β + α·S)/S.
+                let (smallest, high) = sum_of_exponentials(exp, *row);
+                let (alpha, beta) =
+                    (upper(&reciprocal.claim().absolute_part()), upper(&reciprocal.claim().relative_part()));
+                let inverse = (1.0 + beta + alpha * high) / smallest;
+                let rounding = 2.0 * inverse / (1u128 << exp.program().output().1.bits()) as f64;
                 let bound = total * largest / (1u128 << value_bits) as f64 + rounding + 2.0 / (1u128 << bits) as f64;
                 let bounds = integers(-bound, bound, bits);
                 known.lanes.iter_mut().for_each(|lane| *lane = lane.meet(bounds));

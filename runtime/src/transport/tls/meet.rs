@@ -346,7 +346,14 @@ fn handshake(
     socket.set_nodelay(true)?;
     let mut bounded = Bounded { socket, deadline };
     while connection.is_handshaking() || connection.wants_write() {
-        let (read, written) = connection.complete_io(&mut bounded)?;
+        let (read, written) = match connection.complete_io(&mut bounded) {
+            Ok(moved) => moved,
+            Err(error) => {
+                // What says why must reach the peer whole: the library writes one record of it and stops.
+                while connection.wants_write() && connection.write_tls(&mut bounded).is_ok() {}
+                return Err(error);
+            }
+        };
         counters.wire_received(read as u64);
         counters.wire_sent(written as u64);
     }
