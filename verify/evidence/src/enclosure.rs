@@ -121,9 +121,14 @@ mod tests {
         matches!(function, Function::Reciprocal | Function::Rsqrt | Function::Log | Function::Sqrt)
     }
 
+    /// Where the value is below the least number of MPFR.
+    fn underflows(function: &Function, x: i128) -> bool {
+        matches!(function, Function::NormalPdf | Function::GeluTanh) && x.abs() > 1 << 26
+    }
+
     fn cases() -> impl Iterator<Item = (Function, i128)> {
         let all = Function::ALL.iter().flat_map(|f| ARGUMENTS.iter().map(move |x| (f.clone(), *x)));
-        all.filter(|(f, x)| !positive(f) || *x > 0)
+        all.filter(|(f, x)| (!positive(f) || *x > 0) && !underflows(f, *x))
     }
 
     #[test]
