@@ -112,7 +112,11 @@ pub(crate) fn write_entry(entry: &Entry) -> String {
         let decimal = |v: i64| dyadic_to_decimal(i128::from(v), scale.bits());
         format!("{name} {} {} # [{}, {}]\n", window.low, window.high, decimal(window.low), decimal(window.high))
     };
-    let _ = write!(out, "chebyshare entry 1\nfunction {}\ninput ring {ring} scale {scale}\n", claim.function);
+    let _ = write!(out, "chebyshare entry 1\nfunction {}", claim.function.words());
+    if let Function::Expression(expression) = &claim.function {
+        let _ = write!(out, " # {expression}");
+    }
+    let _ = writeln!(out, "\ninput ring {ring} scale {scale}");
     out.push_str(&window("fitted", &claim.fitted));
     out.push_str(&window("window", &claim.window));
     let _ = writeln!(out, "norm absolute {} relative {}", claim.norm.absolute, claim.norm.relative);
@@ -160,10 +164,8 @@ pub(crate) fn read_entry(text: &str) -> Result<Entry, ParseError> {
     if lines.next_words()? != ["chebyshare", "entry", "1"] {
         return Err(lines.error("'chebyshare entry 1' expected"));
     }
-    let function = match lines.expect("function")?[..] {
-        [name] => Function::parse(name).ok_or_else(|| lines.error(format!("unknown function '{}'", clip(name))))?,
-        _ => return Err(lines.error("'function NAME' expected")),
-    };
+    let words = lines.expect("function")?;
+    let function = Function::read(&words).map_err(|reason| lines.error(reason))?;
     let (ring, scale) = match lines.expect("input")?[..] {
         ["ring", ring, "scale", scale] => (read_ring(&lines, ring)?, read_scale(&lines, scale)?),
         _ => return Err(lines.error("'input ring K scale S' expected")),

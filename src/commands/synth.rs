@@ -21,7 +21,7 @@ use std::path::PathBuf;
 /// Example: chebyshare synth gelu --domain=-512,512 --fraction-bits 16 --max-error 1e-3 --out my-catalog
 #[derive(Args)]
 pub struct Synth {
-    /// The function's name: exp, reciprocal, rsqrt, sigmoid, tanh, erf, normal_cdf, gelu, silu or relu.
+    /// A function's name (exp, gelu, softplus, …) or an expression in x, such as "x/(1+exp(-x))".
     function: String,
     /// Where the claim is to hold, tails included: LOW,HIGH.
     #[arg(long, value_name = "LOW,HIGH", allow_hyphen_values = true)]
@@ -109,10 +109,17 @@ impl Synth {
     }
 
     fn goal(&self) -> Result<Goal, Failure> {
-        let function = Function::parse(&self.function).ok_or_else(|| {
-            let known: Vec<&str> = Function::ALL.iter().map(|function| function.name()).collect();
-            Failure::Input(format!("unknown function '{}'; known are {}", self.function, known.join(", ")))
-        })?;
+        let function = match Function::parse(self.function.trim()) {
+            Some(function) => function,
+            None => {
+                let known: Vec<&str> = Function::ALL.iter().map(|function| function.name()).collect();
+                let hint =
+                    |reason: String| Failure::Input(format!("{reason}; named functions are {}", known.join(", ")));
+                let expression =
+                    ::synth::expression::Expression::parse(&self.function).map_err(|error| hint(error.to_string()))?;
+                expression.function().map_err(hint)?
+            }
+        };
         if self.protocol != "rss3" {
             return Err(Failure::Input(format!("unknown protocol '{}'; known is rss3", self.protocol)));
         }

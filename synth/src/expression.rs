@@ -2,6 +2,7 @@
 //!
 //! Grammar: sums of products of powers; numbers, `x`, `pi`, `e`, parentheses, and the calls listed in [`CALLS`].
 
+mod definition;
 mod enclosure;
 
 use crate::minimax::Target;

@@ -10,13 +10,14 @@ use synth::families::{BuildError, Builder, Goal, Terms};
 use synth::search::{SearchError, front, publish};
 
 fn goal(function: Function, (low, high): (i64, i64), accuracy: &str) -> Goal {
+    let norm = if function == Function::Reciprocal { Norm::RELATIVE } else { Norm::ABSOLUTE };
     Goal {
         function,
         window: Window { low, high },
         fitted: None,
         input: Format { ring: Ring::Z64, scale: Scale::new(16).unwrap() },
         output_scale: Scale::new(16).unwrap(),
-        norm: if function == Function::Reciprocal { Norm::RELATIVE } else { Norm::ABSOLUTE },
+        norm,
         accuracy: Decimal::parse(accuracy).unwrap(),
     }
 }

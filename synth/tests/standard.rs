@@ -25,7 +25,7 @@ fn rounding_part(entry: &Entry, certificate: &Certificate) -> f64 {
     let claim = &entry.claim;
     let value = |input: i64| {
         let x = Float::with_val(96, input) >> u32::from(entry.program.input().1.bits());
-        target::value(claim.function, &x, 96).to_f64().abs()
+        target::value(&claim.function, &x, 96).to_f64().abs()
     };
     let (absolute, relative) = (claim.norm.absolute.to_f64_lossy(), claim.norm.relative.to_f64_lossy());
     let in_norm = |piece: &verify::PieceProof| {

@@ -175,7 +175,7 @@ impl Truncated<'_> {
 fn covers(entry: &Certified, wanted: Function, scale: u8, least: &RBig, greatest: &RBig) -> Result<(), SideCondition> {
     let (claim, input) = (entry.claim(), entry.program().input().1.bits());
     if claim.function != wanted {
-        return Err(SideCondition::Function { wanted, found: claim.function });
+        return Err(SideCondition::Function { wanted, found: claim.function.clone() });
     }
     if input != scale {
         return Err(SideCondition::Scale { function: wanted, found: input, wanted: scale });

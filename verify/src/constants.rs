@@ -1,8 +1,9 @@
-//! Enclosures of single real numbers: e^x, π and Gaussian integrals, from their series with explicit remainders.
+//! Enclosures of single real numbers: e^x, sines, logarithms, π and Gaussian integrals, from their series with explicit
+//! remainders.
 //!
 //! A [`Ball`] is an interval [centre − radius, centre + radius] of integers at a scale 2^−Q.
 
-use crate::integer::{IBig, absolute, bit_length, divide_ceil, is_negative, shift_ceil, shift_floor};
+use crate::integer::{IBig, absolute, bit_length, divide_ceil, divide_floor, is_negative, shift_ceil, shift_floor};
 
 /// A real number known up to an error.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -53,7 +54,7 @@ pub fn exponential(argument: &IBig, scale: usize) -> Option<Ball> {
     let mut count = 0usize;
     while term != IBig::ZERO && term != IBig::NEG_ONE {
         count += 1;
-        term = crate::integer::divide_floor(&shift_floor(&(&term * &y), working), &IBig::from(count));
+        term = divide_floor(&shift_floor(&(&term * &y), working), &IBig::from(count));
         sum += &term;
     }
     // A term's error is at most half the previous one's plus two: below four. So the last term is below five units,
@@ -63,6 +64,78 @@ pub fn exponential(argument: &IBig, scale: usize) -> Option<Ball> {
         ball = ball.times(&ball, working);
     }
     Some(ball.coarser(guard))
+}
+
+/// sin x and cos x for x = `argument`·2^−`scale`; `None` if |x| > [`EXPONENT_LIMIT`].
+///
+/// With y = x/2^m, |y| ≤ 1/2, both series at once: Σ (±1)·y^k/k!, tails and roundings as in [`exponential`]. Then m
+/// doublings sin 2y = 2·sin y·cos y, cos 2y = 1 − 2·sin² y, each of which makes errors at most about four times as large.
+pub fn sine_cosine(argument: &IBig, scale: usize) -> Option<(Ball, Ball)> {
+    if absolute(argument) > IBig::from(EXPONENT_LIMIT) << scale {
+        return None;
+    }
+    let halvings = (bit_length(argument) + 1).saturating_sub(scale);
+    let guard = 3 * halvings + 32;
+    let working = scale + guard;
+    let y = argument << (guard - halvings);
+    let mut term = IBig::ONE << working;
+    let mut sums = [IBig::ZERO, term.clone()];
+    let mut count = 0usize;
+    while term != IBig::ZERO && term != IBig::NEG_ONE {
+        count += 1;
+        term = divide_floor(&shift_floor(&(&term * &y), working), &IBig::from(count));
+        // Odd powers belong to the sine, even ones to the cosine, with signs ++−−.
+        let sum = &mut sums[usize::from(count % 2 == 0)];
+        if count % 4 < 2 { *sum += &term } else { *sum -= &term }
+    }
+    let [sine, cosine] = sums.map(|centre| Ball { centre, radius: IBig::from(4 * count + 16) });
+    let (mut sine, mut cosine) = (sine, cosine);
+    let twice = |ball: Ball| Ball { centre: ball.centre * IBig::from(2), radius: ball.radius * IBig::from(2) };
+    for _ in 0..halvings {
+        let square = twice(sine.times(&sine, working));
+        sine = twice(sine.times(&cosine, working));
+        cosine = Ball { centre: (IBig::ONE << working) - square.centre, radius: square.radius };
+    }
+    Some((sine.coarser(guard), cosine.coarser(guard)))
+}
+
+/// log x for x = `argument`·2^−`scale`; `None` if x ≤ 0.
+///
+/// x = m·2^e with 2/3 ≤ m < 4/3: log x = 2·artanh((m − 1)/(m + 1)) + e·2·artanh(1/3).
+pub fn logarithm(argument: &IBig, scale: usize) -> Option<Ball> {
+    if *argument <= IBig::ZERO {
+        return None;
+    }
+    // x = argument/2^bits·2^exponent, and argument/2^bits in [1/2, 1); twice that if it is below 2/3.
+    let bits = bit_length(argument);
+    let low = IBig::from(3) * argument < (IBig::ONE << (bits + 1));
+    let bits = bits - usize::from(low);
+    let guard = 32 + bits.max(scale) - scale;
+    let working = scale + guard;
+    let mantissa = if working >= bits { argument << (working - bits) } else { return None };
+    let one = IBig::ONE << working;
+    // Floored: at most one unit too low, and artanh' ≤ 1/(1 − 1/25) there.
+    let ratio = divide_floor(&((&mantissa - &one) << working), &(&mantissa + &one));
+    let main = twice_artanh(&ratio, working);
+    let two = twice_artanh(&divide_floor(&one, &IBig::from(3)), working);
+    let exponent = IBig::from(bits) - IBig::from(scale);
+    let centre = main.centre + &exponent * two.centre;
+    Some(Ball { centre, radius: main.radius + absolute(&exponent) * two.radius }.coarser(guard))
+}
+
+/// 2·artanh z for |z| ≤ 1/3, z one unit uncertain: Σ 2·z^(2k+1)/(2k+1).
+///
+/// A power is off by E' ≤ E·z² + |z| + 1 < E/9 + 4/3, so by less than two units, its quotient by less than three; once a power is 0 or −1
+/// the true one is at most three, and the rest sums to less than four. z's own unit moves the sum by less than 9/8.
+fn twice_artanh(z: &IBig, scale: usize) -> Ball {
+    let square = shift_floor(&(z * z), scale);
+    let (mut power, mut sum, mut k) = (z.clone(), IBig::ZERO, 0usize);
+    while power != IBig::ZERO && power != IBig::NEG_ONE {
+        sum += divide_floor(&power, &IBig::from(2 * k + 1));
+        power = shift_floor(&(&power * &square), scale);
+        k += 1;
+    }
+    Ball { centre: sum * IBig::from(2), radius: IBig::from(6 * k + 12) }
 }
 
 /// π at scale 2^−`scale`, by Machin's formula 16·arctan(1/5) − 4·arctan(1/239).
@@ -112,7 +185,7 @@ pub fn gaussian_integral(end: &IBig, scale: usize, numerator: i64, denominator: 
     let working = scale + guard;
     let c = &magnitude << guard;
     let square = shift_floor(&(&c * &c), working);
-    let rate = |value: &IBig| crate::integer::divide_floor(&(value * IBig::from(numerator)), &IBig::from(denominator));
+    let rate = |value: &IBig| divide_floor(&(value * IBig::from(numerator)), &IBig::from(denominator));
     let exponent = rate(&square);
     // ⌈s⌉ + 1 bounds how far `exponent` is below s·c², in units of the working scale.
     let shortfall = divide_ceil(&IBig::from(numerator), &IBig::from(denominator)) + IBig::ONE;
@@ -129,7 +202,7 @@ pub fn gaussian_integral(end: &IBig, scale: usize, numerator: i64, denominator: 
         }
         let grown = &term_error * (&factor + &factor_error) + &term * &factor_error;
         term_error = divide_ceil(&(shift_ceil(&grown, working) + IBig::ONE), &odd) + IBig::ONE;
-        term = crate::integer::divide_floor(&shift_floor(&(&term * &factor), working), &odd);
+        term = divide_floor(&shift_floor(&(&term * &factor), working), &odd);
         sum += &term;
         error += &term_error;
         k += 1;
@@ -164,6 +237,19 @@ mod tests {
             close(&exponential(&argument, SCALE).unwrap(), exact.exp());
         }
         close(&pi(SCALE), std::f64::consts::PI);
+        for x in [-200.0f64, -40.0, -9.25, -1.0, -0.3, 0.0, 0.5, 1.0, 1.5, 10.0, 255.0] {
+            let argument = IBig::from((x * 1024.0) as i64) << (SCALE - 10);
+            let exact = (x * 1024.0).trunc() / 1024.0;
+            let (sine, cosine) = sine_cosine(&argument, SCALE).unwrap();
+            close(&sine, exact.sin());
+            close(&cosine, exact.cos());
+        }
+        for x in [1.0f64 / 1024.0, 0.3, 0.5, 0.66, 0.67, 1.0, 1.33, 1.34, 2.0, 3.0, 10.0, 1e6] {
+            let argument = IBig::from((x * 1024.0) as i64) << (SCALE - 10);
+            close(&logarithm(&argument, SCALE).unwrap(), ((x * 1024.0).trunc() / 1024.0).ln());
+        }
+        assert!(logarithm(&IBig::ZERO, SCALE).is_none() && logarithm(&IBig::NEG_ONE, SCALE).is_none());
+        assert!(sine_cosine(&(IBig::from(257) << SCALE), SCALE).is_none());
         let half_pi_root = (std::f64::consts::PI / 2.0).sqrt();
         for (c, erf) in
             [(1.0, 0.682689492137086), (2.0, 0.954499736103642), (6.0, 0.999999998026825), (-1.0, -0.682689492137086)]
@@ -183,6 +269,18 @@ mod tests {
             let fine = exponential(&(IBig::from(numerator) << 196), 200).unwrap();
             let difference = absolute(&(&fine.centre - (&coarse.centre << 140usize)));
             assert!(difference <= (coarse.radius << 140usize) + fine.radius);
+            let (coarse, coarse_cosine) = sine_cosine(&(IBig::from(numerator) << 56), 60).unwrap();
+            let (fine, fine_cosine) = sine_cosine(&(IBig::from(numerator) << 196), 200).unwrap();
+            for (coarse, fine) in [(coarse, fine), (coarse_cosine, fine_cosine)] {
+                let difference = absolute(&(&fine.centre - (&coarse.centre << 140usize)));
+                assert!(difference <= (coarse.radius << 140usize) + fine.radius);
+            }
+            if numerator > 0 {
+                let coarse = logarithm(&(IBig::from(numerator) << 51), 60).unwrap();
+                let fine = logarithm(&(IBig::from(numerator) << 191), 200).unwrap();
+                let difference = absolute(&(&fine.centre - (&coarse.centre << 140usize)));
+                assert!(difference <= (coarse.radius << 140usize) + fine.radius);
+            }
             let coarse = gaussian_integral(&(IBig::from(numerator) << 54), 60, 1, 1).unwrap();
             let fine = gaussian_integral(&(IBig::from(numerator) << 194), 200, 1, 1).unwrap();
             let difference = absolute(&(&fine.centre - (&coarse.centre << 140usize)));

@@ -171,7 +171,7 @@ pub(crate) fn enclosure(
     let scale = reference::working_scale(needed.max(usize::from(input_scale) + 1), &magnitude);
     let piece = Piece { low, high, input_scale, scale, degree: usize::from(degree) };
     let enclosed = if use_tail {
-        tail::enclose(entry.claim.function, &piece)
+        tail::enclose(&entry.claim.function, &piece)
     } else {
         reference::enclose(&entry.claim.function.definition(), &piece)
     };

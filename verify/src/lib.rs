@@ -13,6 +13,7 @@
 pub mod certificate;
 mod certified;
 mod check;
+mod coarse;
 pub mod compose;
 pub mod constants;
 pub mod examine;

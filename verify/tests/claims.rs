@@ -18,7 +18,7 @@ use support::random_program::generate;
 use verify::examine::Examination;
 use verify::model::{FRACTION, Model};
 
-fn value(function: Function, x: f64) -> f64 {
+fn value(function: &Function, x: f64) -> f64 {
     let integral = |rate: f64| {
         let (mut term, mut sum, mut k) = (x, x, 0.0);
         while term.abs() > 1e-18 * sum.abs() {
@@ -29,6 +29,7 @@ fn value(function: Function, x: f64) -> f64 {
         if x == 0.0 { 0.0 } else { (-rate * x * x).exp() * sum }
     };
     let phi = || 0.5 + integral(0.5) / (2.0 * std::f64::consts::PI).sqrt();
+    let softplus = |x: f64| x.max(0.0) + (-x.abs()).exp().ln_1p();
     match function {
         Function::Exp => x.exp(),
         Function::Reciprocal => 1.0 / x,
@@ -39,7 +40,26 @@ fn value(function: Function, x: f64) -> f64 {
         Function::NormalCdf => phi(),
         Function::Gelu => x * phi(),
         Function::Silu => x / (1.0 + (-x).exp()),
+        Function::Exp2 => x.exp2(),
+        Function::Log => x.ln(),
+        Function::Sqrt => x.sqrt(),
+        Function::Sin => x.sin(),
+        Function::Cos => x.cos(),
+        Function::NormalPdf => (-x * x / 2.0).exp() / (2.0 * std::f64::consts::PI).sqrt(),
+        Function::GeluTanh => {
+            let u = (2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x * x * x);
+            x / (1.0 + (-2.0 * u).exp())
+        }
+        Function::Softplus => softplus(x),
+        Function::Mish => x * softplus(x).tanh(),
+        Function::Elu => x.max(0.0) + x.min(0.0).exp_m1(),
+        Function::Selu => 1.0507009873554805 * (x.max(0.0) + 1.6732632423543772 * x.min(0.0).exp_m1()),
+        Function::Softsign => x / (1.0 + x.abs()),
+        Function::Isru => x / (1.0 + x * x).sqrt(),
+        Function::HardSigmoid => ((x + 3.0) / 6.0).clamp(0.0, 1.0),
+        Function::HardSwish => x * ((x + 3.0) / 6.0).clamp(0.0, 1.0),
         Function::Relu => x.max(0.0),
+        Function::Expression(_) => unreachable!("only named functions are picked"),
     }
 }
 
@@ -77,7 +97,7 @@ fn worst(program: &Program, claim: &Claim, examination: &Examination, random: &m
     let (low, high) = (claim.window.low, claim.window.high);
     let (mut worst, mut runs) = (0.0f64, 0);
     for x in low..=high {
-        let f = value(claim.function, x as f64 / f64::from(input).exp2());
+        let f = value(&claim.function, x as f64 / f64::from(input).exp2());
         let t = if low == high { 0.0 } else { (2 * x - low - high) as f64 / (high - low) as f64 };
         let models: Vec<Option<&Model>> = examination.outputs().iter().take(3).map(Some).chain([None]).collect();
         for model in models {
@@ -98,9 +118,9 @@ fn worst(program: &Program, claim: &Claim, examination: &Examination, random: &m
 /// A random claim: the entry with the least bound that is accepted, on one piece that is its window.
 fn claim(random: &mut Random) -> Option<(Entry, Examination)> {
     let mut case = generate(random, 10);
-    let function = random.pick(Function::ALL);
+    let function = Function::ALL[random.between(0, Function::ALL.len() as i64 - 1) as usize].clone();
     case.scale = random.between(i64::from(case.ring.bits()) - 4, i64::from(case.ring.bits())) as u8;
-    if matches!(function, Function::Reciprocal | Function::Rsqrt) && case.low <= 0 {
+    if matches!(function, Function::Reciprocal | Function::Rsqrt | Function::Log | Function::Sqrt) && case.low <= 0 {
         let shift = 1 - case.low + random.between(0, 20);
         (case.low, case.high) = (case.low + shift, (case.high + shift).min((1 << (case.ring.bits() - 1)) - 1));
     }
@@ -135,7 +155,7 @@ fn accepted_claims_hold_at_every_input() {
     while claims < 600 * effort {
         let Some((entry, examination)) = claim(&mut random) else { continue };
         claims += 1;
-        *by_function.entry(entry.claim.function).or_insert(0u64) += 1;
+        *by_function.entry(entry.claim.function.clone()).or_insert(0u64) += 1;
         let (worst, evaluated) = worst(&entry.program, &entry.claim, &examination, &mut random);
         runs += evaluated;
         assert!(worst <= 1.0, "{worst} of the bound is attained:\n{}", entry.to_text());

@@ -29,19 +29,19 @@ fn at(reference: &Reference, piece: &Piece, x: i64) -> IBig {
 
 /// A random piece of a random function, with its enclosure.
 fn random_piece(random: &mut Random) -> Option<(Function, Piece, Reference)> {
-    let function = random.pick(Function::ALL);
-    let positive = matches!(function, Function::Reciprocal | Function::Rsqrt);
+    let function = Function::ALL[random.between(0, Function::ALL.len() as i64 - 1) as usize].clone();
+    let positive = matches!(function, Function::Reciprocal | Function::Rsqrt | Function::Log | Function::Sqrt);
     let centre = random.between(if positive { 1 } else { -12 << 16 }, 12 << 16);
     let width = 1i64 << random.between(0, 18);
     let (low, high) = (if positive { centre.max(1) } else { centre }, centre + random.between(0, width));
     let piece = Piece { low, high, input_scale: 16, scale: SCALE, degree: random.between(0, 24) as usize };
     let use_tail = random.chance(1, 4);
-    let enclosed = if use_tail { tail::enclose(function, &piece) } else { enclose(&function.definition(), &piece) };
+    let enclosed = if use_tail { tail::enclose(&function, &piece) } else { enclose(&function.definition(), &piece) };
     Some((function, piece, enclosed.ok()?))
 }
 
 /// The largest distance of wide and narrow enclosures over a few points, in units of what both allow.
-fn compare(random: &mut Random, function: Function, piece: &Piece, wide: &Reference) -> f64 {
+fn compare(random: &mut Random, function: &Function, piece: &Piece, wide: &Reference) -> f64 {
     let mut worst = 0.0f64;
     for x in [piece.low, piece.high, random.between(piece.low, piece.high), random.between(piece.low, piece.high)] {
         let point = Piece { low: x, high: x, degree: random.between(0, 3) as usize, ..*piece };
@@ -59,7 +59,7 @@ fn wide_enclosures_contain_the_points() {
     let (mut pieces, mut sharp, mut by_function) = (0, 0, std::collections::BTreeSet::new());
     while pieces < 1500 {
         let Some((function, piece, wide)) = random_piece(&mut random) else { continue };
-        let worst = compare(&mut random, function, &piece, &wide);
+        let worst = compare(&mut random, &function, &piece, &wide);
         assert!(worst <= 1.0, "{function} {piece:?}: {worst}");
         pieces += 1;
         // The error of a sharp enclosure is attained: an enclosure a quarter as wide would be refuted here.

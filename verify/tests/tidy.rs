@@ -20,7 +20,8 @@ fn trusted() -> (Vec<PathBuf>, Vec<PathBuf>) {
         }
     }
     checker.sort();
-    let modules = ["ring", "lemma", "program", "evaluate", "function", "entry", "text", "decimal", "digest"];
+    let modules =
+        ["ring", "lemma", "program", "evaluate", "expression", "function", "entry", "text", "decimal", "digest"];
     let catalogs = modules.iter().map(|module| root().join(format!("../catalogs/src/{module}.rs"))).collect();
     (checker, catalogs)
 }
@@ -90,7 +91,7 @@ fn the_readme_counts_right() {
     let readme = fs::read_to_string(root().join("README.md")).unwrap();
     let (own, shared) = (lines(&checker), lines(&catalogs));
     println!("{own} lines of checker, {shared} lines of catalogs");
-    assert!(own <= 2500, "the checker has {own} lines");
+    assert!(own <= 3000, "the checker has {own} lines");
     for (count, what) in [(own, "lines of checker"), (shared, "lines of catalogs")] {
         let sentence = format!("{count} {what}");
         assert!(readme.contains(&sentence), "verify/README.md should say '{sentence}'");

@@ -42,8 +42,14 @@ pub fn seams(entry: &Entry) -> Seams {
     for x in bit_changes(entry) {
         starts.extend([x, band_end(entry, x)]);
     }
-    if entry.claim.function == Function::Relu {
-        starts.extend([0, 1]);
+    let kinks: &[i64] = match entry.claim.function {
+        Function::Relu | Function::Softplus | Function::Elu | Function::Selu | Function::Softsign => &[0],
+        Function::HardSwish | Function::HardSigmoid => &[-3, 3],
+        Function::Expression(_) => &[0],
+        _ => &[],
+    };
+    for kink in kinks.iter().map(|x| x << entry.program.input().1.bits()) {
+        starts.extend([kink, kink + 1]);
     }
     let tails = tail_starts(entry);
     starts.extend(tails.iter().flatten());
@@ -59,14 +65,23 @@ fn tail_starts(entry: &Entry) -> [Option<i64>; 2] {
     let bits = f64::from(entry.program.output().1.bits()) + 12.0;
     let exponential = bits * std::f64::consts::LN_2;
     let gaussian = (2.0 * exponential).sqrt();
-    let (left, right) = match entry.claim.function {
+    let (left, right) = match &entry.claim.function {
         Function::Exp => (Some(exponential), None),
         Function::Sigmoid => (Some(exponential), Some(exponential)),
         Function::Silu => (Some(exponential + 4.0), Some(exponential + 4.0)),
         Function::Tanh => (Some(exponential / 2.0 + 1.0), Some(exponential / 2.0 + 1.0)),
         Function::Gelu | Function::NormalCdf => (Some(gaussian), Some(gaussian)),
         Function::Erf => (Some(gaussian / 1.4), Some(gaussian / 1.4)),
-        Function::Reciprocal | Function::Rsqrt | Function::Relu => (None, None),
+        Function::Exp2 => (Some(bits), None),
+        Function::NormalPdf => (Some(gaussian), Some(gaussian)),
+        Function::HardSwish | Function::HardSigmoid => (Some(3.0), Some(3.0)),
+        Function::Reciprocal | Function::Rsqrt | Function::Relu | Function::Log | Function::Sqrt => (None, None),
+        Function::Sin | Function::Cos | Function::Softsign | Function::Isru => (None, None),
+        Function::Softplus | Function::Mish | Function::Elu | Function::Selu | Function::GeluTanh => {
+            (Some(exponential + 4.0), Some(exponential + 4.0))
+        }
+        // Where intervals do not serve as a tail, polynomials have to.
+        Function::Expression(_) => (Some(exponential + 4.0), Some(exponential + 4.0)),
     };
     [left.map(|x| -at(x)), right.map(at)]
 }

@@ -126,7 +126,8 @@ fn give_up(attempt: &Attempt, effort: &Effort) -> Result<(), Failure> {
 }
 
 fn draft_entry(request: &Request, bound: Decimal) -> Entry {
-    let Request { function, norm, fitted, window, .. } = *request;
+    let Request { norm, fitted, window, .. } = *request;
+    let function = request.function.clone();
     Entry { claim: Claim { function, fitted, window, norm, bound }, program: request.program.clone() }
 }
 

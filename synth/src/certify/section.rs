@@ -54,7 +54,12 @@ impl Section {
             stale: 0,
             has_seam: low < high && seams.cut_of(low, high).1,
         };
-        match Examination::new(draft, low, high, degree, tail) {
+        let mut found = Examination::new(draft, low, high, degree, tail);
+        if let (Err(Rejection::Function { .. }), true) = (&found, tail) {
+            section.tail = false;
+            found = Examination::new(draft, low, high, degree, false);
+        }
+        match found {
             Ok(examination) => {
                 let sampled = Sampled::new(draft, &examination);
                 section.attained = sampled.total;

@@ -95,7 +95,7 @@ impl Point {
     fn new(entry: &Entry, input: i64) -> Point {
         let output_bits = u32::from(entry.program.output().1.bits());
         let argument = Float::with_val(PRECISION, input) >> u32::from(entry.program.input().1.bits());
-        let exact = target::value(entry.claim.function, &argument, PRECISION) << output_bits;
+        let exact = target::value(&entry.claim.function, &argument, PRECISION) << output_bits;
         let norm = &entry.claim.norm;
         let weight = norm.absolute.to_f64_lossy() * 2f64.powi(output_bits as i32)
             + norm.relative.to_f64_lossy() * exact.to_f64().abs();

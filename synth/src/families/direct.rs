@@ -68,7 +68,7 @@ impl Direct {
     }
 
     fn fit(&self, goal: &Goal) -> Option<Fitted> {
-        let function = goal.function;
+        let function = &goal.function;
         let f = |v: &Float, precision: u32| target::value(function, v, precision);
         let (middle, bits) = self.centre(goal);
         let width = if bits >= 0 { Rational::from(1) >> bits as u32 } else { Rational::from(1) << (-bits) as u32 };

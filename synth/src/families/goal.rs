@@ -62,20 +62,34 @@ impl Goal {
 
     /// f in double precision.
     pub fn value(&self, x: f64) -> f64 {
-        target::value(self.function, &Float::with_val(64, x), 64).to_f64()
+        target::value(&self.function, &Float::with_val(64, x), 64).to_f64()
     }
 
     /// The function c₀ + c₁·x that f approaches on the left (`false`) or on the right (`true`).
     pub fn tail(&self, right: bool) -> Option<(i32, i32)> {
-        match (self.function, right) {
+        match (&self.function, right) {
             (Function::Exp | Function::Sigmoid | Function::NormalCdf | Function::Gelu | Function::Silu, false) => {
                 Some((0, 0))
             }
             (Function::Sigmoid | Function::NormalCdf | Function::Tanh | Function::Erf, true) => Some((1, 0)),
             (Function::Gelu | Function::Silu, true) => Some((0, 1)),
             (Function::Tanh | Function::Erf, false) => Some((-1, 0)),
-            _ => None,
+            (Function::Exp | Function::Relu | Function::Reciprocal | Function::Rsqrt, _) => None,
+            _ => self.found_tail(right),
         }
+    }
+
+    /// The same for a function of which nothing is known: from its value at the window's end, if that is far out.
+    fn found_tail(&self, right: bool) -> Option<(i32, i32)> {
+        let x = self.real_f64(if right { self.window.high } else { self.window.low });
+        let value = self.value(x);
+        if x.abs() < 8.0 || (x > 0.0) != right || !value.is_finite() {
+            return None;
+        }
+        let slope = (value / x).round();
+        let constant = (value - slope * x).round();
+        let near = (value - slope * x - constant).abs() < 0.125;
+        (near && slope.abs() <= 1.0 && constant.abs() <= 1.0).then_some((constant as i32, slope as i32))
     }
 
     /// The input integer of the least |x| beyond which the tail is within `accuracy`; the window's end where the

@@ -36,16 +36,16 @@ struct Scales {
 }
 
 /// Whether f − (constant or x/2) is even; `None` for functions without this symmetry.
-fn is_even(function: Function) -> Option<bool> {
+fn is_even(function: &Function) -> Option<bool> {
     match function {
-        Function::Gelu | Function::Silu => Some(true),
+        Function::Gelu | Function::Silu | Function::Softplus | Function::GeluTanh | Function::HardSwish => Some(true),
         Function::Sigmoid | Function::Tanh | Function::Erf | Function::NormalCdf => Some(false),
         _ => None,
     }
 }
 
 /// f(0) for the functions with an odd part.
-fn centre(function: Function) -> Rational {
+fn centre(function: &Function) -> Rational {
     match function {
         Function::Sigmoid | Function::NormalCdf => Rational::from((1, 2)),
         _ => Rational::new(),
@@ -55,7 +55,7 @@ fn centre(function: Function) -> Rational {
 /// The shapes that may reach `accuracy`.
 pub fn shapes(goal: &Goal, accuracy: f64) -> Vec<Middle> {
     let fits = goal.norm.relative == Decimal::ZERO && goal.input.scale == goal.output_scale;
-    if is_even(goal.function).is_none() || !fits {
+    if is_even(&goal.function).is_none() || !fits {
         return Vec::new();
     }
     let absolute = goal.weights().0;
@@ -81,14 +81,14 @@ fn at_edge(goal: &Goal, accuracy: f64, tail_accuracy: f64) -> Vec<Middle> {
     let reach = goal.real_f64(edge);
     let part = |x: f64| {
         let x = Float::with_val(80, x);
-        let part = match is_even(goal.function) {
-            Some(true) => target::even_part(goal.function, &x, 80).unwrap_or_else(|| Float::new(80)),
-            _ => target::odd_part(goal.function, &x, 80),
+        let part = match is_even(&goal.function) {
+            Some(true) => target::even_part(&goal.function, &x, 80).unwrap_or_else(|| Float::new(80)),
+            _ => target::odd_part(&goal.function, &x, 80),
         };
         part.to_f64()
     };
     let errors = fitting::estimated_errors(part, -reach, reach);
-    let odd = usize::from(is_even(goal.function) == Some(false));
+    let odd = usize::from(is_even(&goal.function) == Some(false));
     let exact = |degree: usize| errors.get(2 * degree + odd).copied().unwrap_or(0.0) / absolute;
     // Degrees that may reach the accuracy and are not much better than needed.
     let degrees = (1..=12).filter(|degree| exact(*degree) < 2.0 * accuracy && exact(*degree - 1) > accuracy / 20.0);
@@ -104,7 +104,7 @@ impl Middle {
     }
 
     fn fit(&self, goal: &Goal) -> Option<Fitted> {
-        let function = goal.function;
+        let function = &goal.function;
         let h = self.reach_bits(goal);
         let top = goal.real(self.edge + band_width(self.dropped) as i64);
         let fitted = if is_even(function)? {
@@ -144,7 +144,7 @@ impl Middle {
         let square = Terms::new().product(1, x, x.divided_by_power(squeeze));
         let u = b.truncated_into(&square, scales.internal, 2 * x.scale() + squeeze - scales.internal, scales.ring)?;
         let output_scale = i32::from(goal.output_scale.bits());
-        let terms = if is_even(goal.function) == Some(true) {
+        let terms = if is_even(&goal.function) == Some(true) {
             let w = powers(&mut b, u, powers_needed(self.degree), scales.internal)?;
             dot_with_powers(&mut b, &w, coefficients, Terms::new().linear((1, 2), x), scales.computed)?
         } else {
@@ -188,7 +188,7 @@ impl Middle {
         let lower = coefficients.iter().take(1).fold(Terms::new(), |terms, c| terms.constant(c.clone()));
         let lower = coefficients.iter().skip(1).zip(&w).fold(lower, |terms, (c, w)| terms.linear(c.clone(), *w));
         let lower = b.exact(&lower, scales.computed - x.scale())?;
-        let mut terms = Terms::new().constant(centre(goal.function)).product(1, x, lower);
+        let mut terms = Terms::new().constant(centre(&goal.function)).product(1, x, lower);
         if self.degree > count {
             let carrier = b.truncated_product(x, w[count - 1], scales.internal)?;
             let upper = coefficients.iter().skip(1 + count).zip(&w);

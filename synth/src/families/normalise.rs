@@ -108,7 +108,7 @@ impl Normalised {
     }
 
     fn fit(&self, goal: &Goal) -> Option<Fitted> {
-        let function = goal.function;
+        let function = &goal.function;
         let f = |v: &Float, precision: u32| target::value(function, v, precision);
         let (low, high) = self.range(goal);
         if low == high {

@@ -40,7 +40,11 @@ pub fn shapes(goal: &Goal, accuracy: f64) -> Vec<Piecewise> {
     if tail_accuracy <= 0.0 {
         return Vec::new();
     }
-    let Some(left) = goal.tail_edge(false, tail_accuracy) else { return Vec::new() };
+    let left = match goal.tail(false) {
+        Some(_) => goal.tail_edge(false, tail_accuracy),
+        None => Some(goal.window.low),
+    };
+    let Some(left) = left else { return Vec::new() };
     let right = match goal.tail(true) {
         Some(_) => goal.tail_edge(true, tail_accuracy),
         None => Some(goal.window.high),
@@ -177,7 +181,7 @@ impl Piecewise {
 
     /// Coefficients of t⁰ … for every fitted piece, and the largest error.
     fn fit(&self, goal: &Goal) -> Option<(Vec<Vec<Rational>>, f64)> {
-        let function = goal.function;
+        let function = &goal.function;
         let f = |x: &Float, precision: u32| target::value(function, x, precision);
         let (absolute, relative) = goal.weights();
         let norm = || minimax::Norm::Mixed {

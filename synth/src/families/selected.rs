@@ -57,7 +57,7 @@ pub fn shapes(goal: &Goal, accuracy: f64) -> Vec<Selected> {
 
 impl Selected {
     fn fit(&self, goal: &Goal) -> Option<Fitted> {
-        let f = |v: &Float, precision: u32| target::value(Function::Reciprocal, v, precision);
+        let f = |v: &Float, precision: u32| target::value(&Function::Reciprocal, v, precision);
         fitting::best(&f, minimax::Norm::Relative, self.argument.range(goal), Basis::full(self.argument.degree as u32))
     }
 

@@ -1,11 +1,12 @@
 //! The functions at any precision, for fitting and for estimates: MPFR's word, which nothing is proved from.
 
 use catalogs::Function;
+use evidence::Interval;
 use rug::float::Constant;
 use rug::{Float, Rational};
 
 /// f(x) with a relative error far below 2^(16 − precision).
-pub fn value(function: Function, x: &Float, precision: u32) -> Float {
+pub fn value(function: &Function, x: &Float, precision: u32) -> Float {
     let p = precision + 16;
     let x = Float::with_val(p.max(x.prec()), x);
     let logistic = |x: Float| (Float::with_val(p, -x).exp() + 1u32).recip();
@@ -25,16 +26,27 @@ pub fn value(function: Function, x: &Float, precision: u32) -> Float {
         Function::Gelu => normal(&x) * &x,
         Function::Silu => logistic(x.clone()) * &x,
         Function::Relu => Float::with_val(p, x.max(&Float::new(p))),
+        // The middle of an enclosure; not a number where there is none.
+        other => {
+            let point = Interval::new(Float::with_val(p + 16, &x), Float::with_val(p + 16, &x));
+            let enclosed = point.and_then(|point| evidence::enclose(other, &point));
+            enclosed.map_or_else(|| Float::with_val(p, rug::float::Special::Nan), |enclosed| enclosed.middle())
+        }
     };
     Float::with_val(precision, result)
 }
 
 /// f(x) − x/2 for the functions where that is even, without cancellation.
-pub fn even_part(function: Function, x: &Float, precision: u32) -> Option<Float> {
+pub fn even_part(function: &Function, x: &Float, precision: u32) -> Option<Float> {
     let p = precision + 16;
     let half = match function {
         Function::Gelu => (Float::with_val(p, x) / Float::with_val(p, 2).sqrt()).erf() / 2u32,
         Function::Silu => (Float::with_val(p, x) / 2u32).tanh() / 2u32,
+        Function::Softplus | Function::GeluTanh | Function::HardSwish => {
+            let q = 2 * p;
+            let rest = value(function, x, q) - Float::with_val(q, x) / 2u32;
+            return Some(Float::with_val(precision, rest));
+        }
         _ => return None,
     };
     Some(Float::with_val(precision, half * x))
@@ -47,7 +59,7 @@ pub fn log2_e() -> Rational {
 }
 
 /// f(x) − f(0) for the functions where that is odd, without cancellation; f(x) for the others.
-pub fn odd_part(function: Function, x: &Float, precision: u32) -> Float {
+pub fn odd_part(function: &Function, x: &Float, precision: u32) -> Float {
     let p = precision + 16;
     let half = |x: &Float| Float::with_val(p, x) / 2u32;
     let result = match function {

@@ -67,7 +67,7 @@ impl Samples {
         let unit = 2f64.powi(i32::from(goal.output_scale.bits()));
         let sample = |input: i64| {
             let x = Float::with_val(96, goal.real(input));
-            let exact = crate::families::target::value(goal.function, &x, 96).to_f64();
+            let exact = crate::families::target::value(&goal.function, &x, 96).to_f64();
             Sample { input, exact: exact * unit, weight: goal.unit(exact) * unit }
         };
         Samples(inputs.into_iter().map(sample).filter(|sample| sample.weight > 0.0).collect())

@@ -308,8 +308,8 @@ fn request(goal: &Goal, design: &Design) -> Request {
         low: design.fitted.low.max(goal.window.low),
         high: design.fitted.high.min(goal.window.high),
     });
-    let Goal { function, norm, window, .. } = *goal;
-    Request { function, norm, fitted, window, program: design.program.clone() }
+    let Goal { norm, window, .. } = *goal;
+    Request { function: goal.function.clone(), norm, fitted, window, program: design.program.clone() }
 }
 
 /// Certifies a candidate; else says what is known of its error.

@@ -305,7 +305,7 @@ impl Measure {
             (value.to_f64() * factor * (1.0 - SLACK), value.to_f64() * factor * (1.0 + SLACK))
         };
         Measure {
-            target: Target::new(entry.claim.function, input_scale, output_scale),
+            target: Target::new(entry.claim.function.clone(), input_scale, output_scale),
             absolute: ends(entry.claim.norm.absolute, unit),
             relative: ends(entry.claim.norm.relative, 1.0),
         }
@@ -335,7 +335,7 @@ impl Measure {
 /// An enclosure of the error of `output` at `argument` in the norm of `claim`; its upper end is infinite where the
 /// norm's weight may vanish and the output may differ from f. `None` where f is not defined.
 pub fn error_at(claim: &Claim, input_scale: u8, output_scale: u8, argument: i64, output: i64) -> Option<Interval> {
-    let value = enclose_dyadic(claim.function, argument.into(), input_scale, REFINED_PRECISION)?;
+    let value = enclose_dyadic(&claim.function, argument.into(), input_scale, REFINED_PRECISION)?;
     let output = Interval::dyadic(output.into(), output_scale, REFINED_PRECISION);
     let distance = output.subtract(&value).absolute();
     let weight = |weight: Decimal| Interval::rational(&to_rational(weight), REFINED_PRECISION);
@@ -370,7 +370,11 @@ pub(crate) fn conclude(
     let mut upper = Float::with_val_round(REFINED_PRECISION, survey.dropped, Round::Up).0;
     for candidate in &survey.candidates {
         let error = error_at(claim, input_scale, output_scale, candidate.argument, candidate.output).ok_or(
-            EvidenceError::Undefined { function: claim.function, argument: candidate.argument, scale: input_scale },
+            EvidenceError::Undefined {
+                function: claim.function.clone(),
+                argument: candidate.argument,
+                scale: input_scale,
+            },
         )?;
         if *error.upper() > upper {
             upper = error.upper().clone();

@@ -229,6 +229,16 @@ impl Interval {
         self.increasing(|value, round| value.exp_round(round))
     }
 
+    /// e^X − 1 without cancellation.
+    pub fn exp_m1(&self) -> Interval {
+        self.increasing(|value, round| value.exp_m1_round(round))
+    }
+
+    /// ln(1 + X) without cancellation, or `None` unless 1 + X is positive.
+    pub fn ln_1p(&self) -> Option<Interval> {
+        (self.lower > -1).then(|| self.increasing(|value, round| value.ln_1p_round(round)))
+    }
+
     /// ln X, or `None` unless X is positive.
     pub fn ln(&self) -> Option<Interval> {
         self.is_positive().then(|| self.increasing(|value, round| value.ln_round(round)))

@@ -6,7 +6,7 @@
 //! The arithmetic is that of [`crate::series`].
 
 use crate::interval::Interval;
-use crate::series::{constant, exponential, identity, power, product, reciprocal, sum};
+use crate::series::{constant, exponential, identity, logarithm, power, product, reciprocal, sine_cosine, sum};
 use catalogs::Expression;
 use rug::Rational;
 
@@ -29,11 +29,14 @@ pub fn taylor(expression: &Expression, argument: &Interval, order: usize) -> Opt
             power(&inner, &Rational::from((-1, 2)), inner[0].rsqrt()?)?
         }
         Expression::GaussianIntegral(numerator, denominator) => gaussian(argument, *numerator, *denominator, order)?,
-        Expression::PositivePart => {
-            if *argument.lower() >= 0 {
-                identity(argument, order)
-            } else if *argument.upper() <= 0 || order == 0 {
-                constant(argument.positive_part(), order)
+        Expression::Log(inner) => logarithm(&taylor(inner, argument, order)?)?,
+        Expression::Sine(inner) => sine_cosine(&taylor(inner, argument, order)?).0,
+        Expression::PositivePart(inner) => {
+            let inner = taylor(inner, argument, order)?;
+            if *inner[0].lower() >= 0 {
+                inner
+            } else if *inner[0].upper() <= 0 || order == 0 {
+                constant(inner[0].positive_part(), order)
             } else {
                 return None;
             }

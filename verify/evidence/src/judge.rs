@@ -121,7 +121,7 @@ impl<'a> Judge<'a> {
         let (claim, program) = (&self.entry.claim, &self.entry.program);
         let scale = program.input().1.bits();
         error_at(claim, scale, program.output().1.bits(), argument, output).ok_or(EvidenceError::Undefined {
-            function: claim.function,
+            function: claim.function.clone(),
             argument,
             scale,
         })

@@ -35,7 +35,7 @@ pub(super) fn bounds(certified: &Certified, argument: Interval) -> Interval {
     if is_exact_relu(certified) {
         return Interval { low: argument.low.max(0), high: argument.high.max(0) };
     }
-    let Some((low, high)) = range(claim.function, low, high) else {
+    let Some((low, high)) = range(&claim.function, low, high) else {
         let (low, high) = certified.output_range();
         return Interval { low, high };
     };
@@ -44,7 +44,7 @@ pub(super) fn bounds(certified: &Certified, argument: Interval) -> Interval {
 }
 
 /// Bounds of a function on [low, high], or `None` outside of its domain.
-fn range(function: Function, low: f64, high: f64) -> Option<(f64, f64)> {
+fn range(function: &Function, low: f64, high: f64) -> Option<(f64, f64)> {
     let wide = |low: f64, high: f64| (low - low.abs() * MARGIN, high + high.abs() * MARGIN);
     let bounds = match function {
         Function::Exp if high < 100.0 => wide(low.exp(), high.exp()),

@@ -190,7 +190,7 @@ impl Proof<'_> {
         if !window.contains(hull.low) || !window.contains(hull.high) {
             return Err(Error::Window {
                 site: self.circuit.group_name(id).into(),
-                function: certified.claim().function,
+                function: certified.claim().function.clone(),
                 low: hull.low,
                 high: hull.high,
                 window_low: window.low,

@@ -100,8 +100,8 @@ pub struct Ownership {
 
 /// Refuses an entry that approximates another function.
 pub(super) fn require(site: &str, certified: &Certified, function: Function) -> Result<(), Error> {
-    match certified.claim().function {
-        found if found == function => Ok(()),
+    match &certified.claim().function {
+        found if *found == function => Ok(()),
         found => Err(Error::Choice {
             site: site.into(),
             reason: format!("it needs an entry for {function}, the chosen one is for {found}"),

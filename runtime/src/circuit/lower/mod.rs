@@ -312,7 +312,7 @@ impl Lowering<'_> {
         let Some(wanted) = catalog_function(function) else {
             return Err(self.refuse(node, format!("no entry can serve the function {}", function.name())));
         };
-        choice::require(&node.name, &entry, wanted)?;
+        choice::require(&node.name, &entry, wanted.clone())?;
         let value = self.unmasked(node.inputs[0])?;
         let argument = self.settled("argument", &value)?;
         self.program(node, wanted.name(), &entry, argument).map(Value::plain)
