@@ -18,6 +18,39 @@ pub struct Inspect {
     /// The batch for which shapes are given.
     #[arg(long, default_value_t = 1)]
     batch: usize,
+    #[command(flatten)]
+    open: Open,
+}
+
+/// What a model file leaves open besides its batch.
+#[derive(Args, Clone, Default)]
+pub struct Open {
+    /// The extent of a dynamic axis, NAME=EXTENT (tokens=32, for example); may be repeated.
+    #[arg(long = "axis", value_name = "NAME=EXTENT")]
+    axes: Vec<String>,
+    /// An input that is public, NAME=V or NAME=V,V,… over its trailing axes (mask=0, for example); may be repeated.
+    #[arg(long = "public", value_name = "NAME=VALUES")]
+    public: Vec<String>,
+}
+
+impl Open {
+    /// The same for import.
+    pub fn axes(&self, batch: usize) -> Result<Axes, Failure> {
+        let malformed = |text: &str, like: &str| Failure::Input(format!("'{text}' is not {like}"));
+        let mut axes = Axes::batch(batch);
+        for text in &self.axes {
+            let parsed = text.split_once('=').and_then(|(name, extent)| Some((name, extent.parse().ok()?)));
+            let (name, extent) = parsed.ok_or_else(|| malformed(text, "NAME=EXTENT, such as tokens=32"))?;
+            axes = axes.with(name, extent);
+        }
+        for text in &self.public {
+            let values = |list: &str| list.split(',').map(|value| value.trim().parse().ok()).collect::<Option<_>>();
+            let parsed = text.split_once('=').and_then(|(name, list)| Some((name, values(list)?)));
+            let (name, values) = parsed.ok_or_else(|| malformed(text, "NAME=VALUES, such as mask=0,0,-10000"))?;
+            axes = axes.with_public(name, values);
+        }
+        Ok(axes)
+    }
 }
 
 #[derive(Serialize)]
@@ -44,7 +77,7 @@ impl Inspect {
     /// Reads and prints; fails with exit code 2 if something is unsupported.
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
         let bytes = read(&self.model)?;
-        let inspection = runtime::graph::inspect(&bytes, &Axes::batch(self.batch));
+        let inspection = runtime::graph::inspect(&bytes, &self.open.axes(self.batch)?);
         let problem = inspection.problem.as_ref().map(ToString::to_string);
         let report = Report {
             producer: inspection.producer,
@@ -80,8 +113,8 @@ pub fn read(path: &std::path::Path) -> Result<Vec<u8>, Failure> {
 }
 
 /// Imports a model, naming its file in the error.
-pub fn import(path: &std::path::Path, bytes: &[u8], batch: usize) -> Result<Graph, Failure> {
-    Graph::import(bytes, batch).map_err(|error| Failure::Input(format!("{}: {error}", path.display())))
+pub fn import(path: &std::path::Path, bytes: &[u8], axes: &Axes) -> Result<Graph, Failure> {
+    Graph::import_with(bytes, axes).map_err(|error| Failure::Input(format!("{}: {error}", path.display())))
 }
 
 fn text(report: &Report) -> String {

@@ -38,6 +38,8 @@ pub struct Tune {
     /// Inputs of one run.
     #[arg(long, default_value_t = 60)]
     batch: usize,
+    #[command(flatten)]
+    open: inspect::Open,
     /// The range that every input element lies in, LOW,HIGH; by default that of the calibration set.
     #[arg(long, value_name = "LOW,HIGH", allow_hyphen_values = true)]
     input_range: Option<String>,
@@ -67,7 +69,7 @@ impl Tune {
     pub fn tune(&self, catalog: &Catalog, progress: &mut dyn FnMut(Progress)) -> Result<Tuned, Failure> {
         output::check_file_place(&self.out)?;
         let model = inspect::read(&self.model)?;
-        let graph = inspect::import(&self.model, &model, 1)?;
+        let graph = inspect::import(&self.model, &model, &self.open.axes(1)?)?;
         let calibration = model_inputs(&graph, &self.calibration)?;
         let input_box = match &self.input_range {
             Some(text) => parse_range(text)?,
@@ -80,6 +82,7 @@ impl Tune {
             calibration,
             simulated_max: self.simulate,
             batch: self.batch,
+            axes: self.open.axes(self.batch)?,
             input_box,
             network: Shaping::named(&self.network).map_err(Failure::input)?,
             network_name: self.network.clone(),
@@ -106,6 +109,7 @@ impl Tune {
             max_error: 0.01,
             min_agreement: 0.995,
             batch: 60,
+            open: inspect::Open::default(),
             input_range: None,
             simulate: 240,
             out: out.to_owned(),

@@ -1,7 +1,9 @@
 //! The plan's file: TOML, written and read in one canonical form.
 
 use super::Refusal;
+use crate::graph::Axes;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// A choice for every site of a model, with why.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -37,6 +39,20 @@ pub struct ModelRecord {
     pub batch: usize,
     /// Every input element lies in here; the headroom is proved for it.
     pub input_box: [f64; 2],
+    /// Extents of dynamic axes other than the batch.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub axes: BTreeMap<String, usize>,
+    /// Inputs that everybody knows, such as a mask.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub public_inputs: BTreeMap<String, Vec<f64>>,
+}
+
+impl ModelRecord {
+    /// What import needs to know for the plan's batch.
+    pub fn axes(&self) -> Axes {
+        let named = self.axes.iter().fold(Axes::batch(self.batch), |axes, (name, &extent)| axes.with(name, extent));
+        self.public_inputs.iter().fold(named, |axes, (name, values)| axes.with_public(name, values.clone()))
+    }
 }
 
 /// Who owns what.

@@ -19,7 +19,7 @@ pub use gate::{Verdict, agreements};
 pub use sensitivity::{difference, leading};
 
 use crate::circuit::{self, lower::Choice};
-use crate::graph::{self, Graph, NodeId, Tensor};
+use crate::graph::{self, Axes, Graph, NodeId, Tensor};
 use crate::plan::{
     self, FormatsRecord, Measured, ModelRecord, PartiesRecord, Plan, Predicted, Refusal, SiteRecord, structure_digest,
 };
@@ -48,6 +48,8 @@ pub struct Request<'a> {
     pub simulated_max: usize,
     /// Inputs of one run.
     pub batch: usize,
+    /// Extents of the model's other dynamic axes, and its public inputs.
+    pub axes: Axes,
     /// Every input element lies in here.
     pub input_box: (f64, f64),
     /// The network that is tuned for.
@@ -141,7 +143,7 @@ pub struct Tuned {
 /// Chooses for every site.
 pub fn tune(request: &Request<'_>, progress: &mut dyn FnMut(Progress)) -> Result<Tuned, Error> {
     check_request(request)?;
-    let single = Graph::import(request.model, 1)?;
+    let single = Graph::import_with(request.model, &request.axes.for_batch(1))?;
     let reference = gate::Reference::new(request)?;
     let prover = Prover::new(request, &single, reference.least_variances());
     let candidates = admissible::find(request, &prover, progress)?;
@@ -216,7 +218,7 @@ fn draft(
     chosen: &[usize],
     sensitivities: &[f64],
 ) -> Result<(Plan, Graph), Error> {
-    let structure = Graph::import(request.model, request.batch)?.without_weights();
+    let structure = Graph::import_with(request.model, &request.axes.for_batch(request.batch))?.without_weights();
     let sites = structure.sites();
     let choice = |index: usize| candidates[index][chosen[index]].choice.clone();
     let choices: BTreeMap<NodeId, Choice> =
@@ -261,6 +263,8 @@ fn draft(
             structure: structure_digest(&structure).to_string(),
             batch: request.batch,
             input_box: [low, high],
+            axes: request.axes.named().clone(),
+            public_inputs: request.axes.public().clone(),
         },
         parties: request.parties.clone(),
         formats: FormatsRecord {

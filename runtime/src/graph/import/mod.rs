@@ -3,6 +3,7 @@
 //! Establishes: each file node either became graph nodes or constants, or is listed as unsupported; after the first
 //! unsupported node the import goes on, so that the list is complete. Assumes that the messages decoded.
 
+mod axes;
 mod builder;
 mod call;
 mod constants;
@@ -11,6 +12,7 @@ mod linear;
 mod rows;
 mod structure;
 
+pub use axes::Axes;
 use std::collections::{BTreeMap, HashMap};
 
 use super::error::{Error, Unsupported};
@@ -18,7 +20,7 @@ use super::onnx::{self, ElementKind, GraphMessage, ModelMessage, ValueMessage};
 use super::operator::Visibility;
 use super::rewrite;
 use super::sites::Site;
-use super::tensor::element_count;
+use super::tensor::{Tensor, element_count};
 use super::{Graph, NodeId};
 use builder::{Builder, Literal, Value};
 use call::{Call, Refusal};
@@ -90,27 +92,6 @@ pub const SUPPORTED: &[&str] = &[
     "Unsqueeze",
     "Where",
 ];
-
-/// Extents of the dynamic axes of a file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Axes {
-    batch: usize,
-    named: BTreeMap<String, usize>,
-}
-
-impl Axes {
-    /// The batch: dynamic axes that lead an input, and other axes of the same name.
-    pub fn batch(batch: usize) -> Axes {
-        Axes { batch, named: BTreeMap::new() }
-    }
-
-    /// Another dynamic axis (the number of tokens, for example).
-    #[must_use]
-    pub fn with(mut self, name: impl Into<String>, extent: usize) -> Axes {
-        self.named.insert(name.into(), extent);
-        self
-    }
-}
 
 /// What a file holds, as far as it can be told; made by [`inspect`].
 #[derive(Clone, Debug, PartialEq)]
@@ -243,6 +224,9 @@ fn bind_inputs(
         graph.inputs.iter().filter(|input| !scope.contains_key(&input.name)).collect();
     let batch_names: Vec<&str> = true_inputs.iter().filter_map(|input| leading_parameter(input)).collect();
     let mut inputs = Vec::new();
+    if let Some(name) = axes.public().keys().find(|name| true_inputs.iter().all(|input| input.name != **name)) {
+        return Err(Error::Malformed(format!("it has no input '{name}' that could be public")));
+    }
     for input in true_inputs {
         let shape = input_shape(input, axes, &batch_names)?;
         let kind = input.kind.as_ref().and_then(|kind| kind.tensor.as_ref()).map(|tensor| tensor.element);
@@ -253,6 +237,12 @@ fn bind_inputs(
                 reason: "inputs are real tensors; look integer tokens up in the clear and pass their embeddings".into(),
             });
             scope.insert(input.name.clone(), None);
+            continue;
+        }
+        if let Some(values) = axes.public_values(&input.name, &shape) {
+            let invalid = |reason| Error::Invalid { node: input.name.clone(), operator: "Input".into(), reason };
+            let tensor = Tensor { shape, data: values.map_err(invalid)? };
+            scope.insert(input.name.clone(), Some(Value::Literal(Literal::structural(&input.name, tensor))));
             continue;
         }
         let id = builder.input(&input.name, shape);
@@ -277,10 +267,10 @@ fn input_shape(input: &ValueMessage, axes: &Axes, batch_names: &[&str]) -> Resul
     let mut shape = Vec::with_capacity(dims.len());
     for (position, dim) in dims.iter().enumerate() {
         let name = dim.parameter.as_deref().unwrap_or("");
-        let extent = match (dim.value, axes.named.get(name)) {
+        let extent = match (dim.value, axes.extent(name)) {
             (Some(value), _) if value > 0 => usize::try_from(value).map_err(|error| invalid(error.to_string()))?,
-            (_, Some(&extent)) if !name.is_empty() => extent,
-            _ if position == 0 || (!name.is_empty() && batch_names.contains(&name)) => axes.batch,
+            (_, Some(extent)) if !name.is_empty() => extent,
+            _ if position == 0 || (!name.is_empty() && batch_names.contains(&name)) => axes.batch_extent(),
             _ => {
                 let axis = if name.is_empty() { position.to_string() } else { name.to_string() };
                 return Err(Error::Axis { input: input.name.clone(), axis });
