@@ -1,9 +1,14 @@
 //! `chebyshare inspect`: what a model asks of a private run.
 
+use crate::commands::tune;
 use crate::failure::Failure;
 use crate::report::{Context, table};
 use clap::Args;
+use runtime::arrays::Arrays;
+use runtime::graph::observed::Observed;
+use runtime::graph::ranges::{self, InputRange, Margin, SiteRange};
 use runtime::graph::{Axes, Graph};
+use runtime::tuner::difference;
 use serde::Serialize;
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -20,6 +25,12 @@ pub struct Inspect {
     batch: usize,
     #[command(flatten)]
     open: Open,
+    /// Proves what every site sees if each input element lies in LOW,HIGH.
+    #[arg(long, value_name = "LOW,HIGH", allow_hyphen_values = true)]
+    input_range: Option<String>,
+    /// Runs the plain model on these inputs and shows what every site sees; arrays named like outputs are compared.
+    #[arg(long, value_name = "X.npz")]
+    input: Option<PathBuf>,
 }
 
 /// What a model file leaves open besides its batch.
@@ -62,7 +73,11 @@ struct Report {
     outputs: Vec<(String, Vec<usize>)>,
     sites: Vec<SiteRow>,
     unsupported: Vec<String>,
+    differences: Vec<(String, f64)>,
 }
+
+/// Name, least and greatest value.
+type Ranges = Vec<(&'static str, f64, f64)>;
 
 #[derive(Serialize)]
 struct SiteRow {
@@ -71,6 +86,8 @@ struct SiteRow {
     kind: String,
     elements: usize,
     row_length: usize,
+    proved: Ranges,
+    observed: Ranges,
 }
 
 impl Inspect {
@@ -79,7 +96,7 @@ impl Inspect {
         let bytes = read(&self.model)?;
         let inspection = runtime::graph::inspect(&bytes, &self.open.axes(self.batch)?);
         let problem = inspection.problem.as_ref().map(ToString::to_string);
-        let report = Report {
+        let mut report = Report {
             producer: inspection.producer,
             nodes: inspection.graph_nodes,
             weights: inspection.weight_elements,
@@ -94,10 +111,16 @@ impl Inspect {
                     kind: site.kind.name().to_owned(),
                     elements: site.elements,
                     row_length: site.row_length,
+                    proved: Vec::new(),
+                    observed: Vec::new(),
                 })
                 .collect(),
             unsupported: inspection.unsupported.iter().map(ToString::to_string).collect(),
+            differences: Vec::new(),
         };
+        if problem.is_none() && report.unsupported.is_empty() {
+            self.add_ranges(&bytes, &mut report)?;
+        }
         context.print(&report, text)?;
         match (problem, report.unsupported.len()) {
             (Some(problem), _) => Err(Failure::Input(format!("{}: {problem}", self.model.display()))),
@@ -105,6 +128,57 @@ impl Inspect {
             (None, count) => Err(Failure::Input(format!("{}: {count} nodes are unsupported", self.model.display()))),
         }
     }
+}
+
+impl Inspect {
+    /// What the sites see, proved and observed, where it is asked for.
+    fn add_ranges(&self, bytes: &[u8], report: &mut Report) -> Result<(), Failure> {
+        if let Some(text) = &self.input_range {
+            let (low, high) = tune::parse_range(text)?;
+            let graph = import(&self.model, bytes, &self.open.axes(self.batch)?)?;
+            let boxes = vec![InputRange::uniform(low, high); graph.inputs().len()];
+            let ranges = ranges::Ranges::analyse(&graph, &boxes, Margin::NONE).map_err(Failure::input)?;
+            for row in &mut report.sites {
+                let site = ranges.sites().iter().find(|(node, _)| node.index() == row.node);
+                row.proved = site.map(|(_, range)| parts(range)).unwrap_or_default();
+            }
+        }
+        if let Some(path) = &self.input {
+            let single = import(&self.model, bytes, &self.open.axes(1)?)?;
+            let inputs = tune::model_inputs(&single, path)?;
+            let count = inputs.first().and_then(|tensor| tensor.shape.first()).copied().unwrap_or(1);
+            let graph = import(&self.model, bytes, &self.open.axes(count)?)?;
+            let mut observed = Observed::new(&graph);
+            let outputs = observed.run(&graph, &inputs).map_err(Failure::input)?;
+            for row in &mut report.sites {
+                let site = observed.sites().find(|(node, _)| node.index() == row.node);
+                row.observed = site.map(|(_, range)| parts(&range)).unwrap_or_default();
+            }
+            let arrays = Arrays::read(path).map_err(Failure::input)?;
+            for ((name, _), output) in graph.outputs().iter().zip(&outputs) {
+                if arrays.names().contains(&name.as_str()) {
+                    let expected = arrays.reals(name).map_err(Failure::input)?;
+                    if expected.shape != output.shape {
+                        let shapes = format!("{:?}, the model gives {:?}", expected.shape, output.shape);
+                        return Err(Failure::Input(format!("{}: '{name}' has shape {shapes}", path.display())));
+                    }
+                    let difference = difference(&[expected], std::slice::from_ref(output));
+                    report.differences.push((name.clone(), difference));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn parts(range: &SiteRange) -> Ranges {
+    range.parts().into_iter().map(|(name, interval)| (name, interval.lower, interval.upper)).collect()
+}
+
+fn ranges_text(ranges: &Ranges) -> String {
+    let shown = ranges.iter().filter(|(name, ..)| ranges.len() == 1 || *name != "input");
+    let part = |(name, low, high): &(&str, f64, f64)| format!("{name} {low:.3}…{high:.3}");
+    shown.map(part).collect::<Vec<_>>().join(", ")
 }
 
 /// Reads a file, naming it in the error.
@@ -134,10 +208,23 @@ fn text(report: &Report) -> String {
                 site.elements.to_string(),
                 site.row_length.to_string(),
                 site.name.clone(),
+                ranges_text(&site.proved),
+                ranges_text(&site.observed),
             ]
         })
         .collect();
-    out.push_str(&table(&["site", "kind", ">elements", ">row", "name"], &rows));
+    let mut header = vec!["site", "kind", ">elements", ">row", "name", "proved", "observed"];
+    let mut rows = rows;
+    for column in [6, 5] {
+        if rows.iter().all(|row| row[column].is_empty()) {
+            header.remove(column);
+            rows.iter_mut().for_each(|row| drop(row.remove(column)));
+        }
+    }
+    out.push_str(&table(&header, &rows));
+    for (name, difference) in &report.differences {
+        let _ = writeln!(out, "output {name}: differs from the given one by at most {difference:.2e}");
+    }
     for line in &report.unsupported {
         let _ = writeln!(out, "unsupported: {line}");
     }

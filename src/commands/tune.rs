@@ -154,7 +154,8 @@ fn hull(tensors: &[Tensor]) -> (f64, f64) {
     elements.fold((0.0, 0.0), |(low, high): (f64, f64), x| (low.min(x), high.max(x)))
 }
 
-fn parse_range(text: &str) -> Result<(f64, f64), Failure> {
+/// A range LOW,HIGH.
+pub fn parse_range(text: &str) -> Result<(f64, f64), Failure> {
     let parsed =
         text.split_once(',').and_then(|(low, high)| Some((low.trim().parse().ok()?, high.trim().parse().ok()?)));
     parsed.ok_or_else(|| Failure::Input(format!("'{text}' is not a range; write LOW,HIGH, such as 0,1")))
