@@ -143,6 +143,13 @@ fn load(config: &PartyConfig, checked: &CheckedPlan, structure: &Graph) -> Resul
                 )));
             }
         }
+        let promised = checked.plan().model.row_norm.unwrap_or(f64::INFINITY);
+        if let Some(norm) = tensors.iter().map(runtime::plan::row_norm).find(|norm| *norm > promised) {
+            return Err(Failure::Input(format!(
+                "{}: a row has norm {norm:.3}, the plan allows {promised}; tune with a larger --row-norm",
+                path.display()
+            )));
+        }
         owned.inputs = Some(tensors);
     }
     Ok(owned)

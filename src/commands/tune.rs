@@ -43,6 +43,9 @@ pub struct Tune {
     /// The range that every input element lies in, LOW,HIGH; by default that of the calibration set.
     #[arg(long, value_name = "LOW,HIGH", allow_hyphen_values = true)]
     input_range: Option<String>,
+    /// The largest Euclidean norm of a row (last axis) of an input, where the input's owner promises one.
+    #[arg(long, value_name = "NORM")]
+    row_norm: Option<f64>,
     /// Calibration inputs that are simulated bit for bit.
     #[arg(long, default_value_t = 240)]
     simulate: usize,
@@ -84,6 +87,7 @@ impl Tune {
             batch: self.batch,
             axes: self.open.axes(self.batch)?,
             input_box,
+            row_norm: self.row_norm,
             network: Shaping::named(&self.network).map_err(Failure::input)?,
             network_name: self.network.clone(),
             error_max: self.max_error,
@@ -111,6 +115,7 @@ impl Tune {
             batch: 60,
             open: inspect::Open::default(),
             input_range: None,
+            row_norm: None,
             simulate: 240,
             out: out.to_owned(),
         }

@@ -39,6 +39,9 @@ pub struct ModelRecord {
     pub batch: usize,
     /// Every input element lies in here; the headroom is proved for it.
     pub input_box: [f64; 2],
+    /// Every row (last axis) of an input has at most this Euclidean norm, where that is part of the agreement.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub row_norm: Option<f64>,
     /// Extents of dynamic axes other than the batch.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub axes: BTreeMap<String, usize>,
@@ -113,6 +116,10 @@ pub struct Measured {
     pub candidates_tried: usize,
 }
 
+fn is_zero(value: &f64) -> bool {
+    *value == 0.0
+}
+
 /// One site's choice.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -129,6 +136,9 @@ pub struct SiteRecord {
     pub certified_error: f64,
     /// The same for rows whose variance is at least the least one of the calibration set; differs at layer norms only.
     pub calibrated_error: f64,
+    /// The certified error holds for rows whose variance is at least this; 0 where it holds for all.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub least_variance: f64,
     /// How much an error there moves the output, measured on the calibration set.
     pub sensitivity: f64,
     /// Rounds of the site on the critical path.

@@ -55,25 +55,35 @@ pub fn find(
         let (choice, _) = widest.ok_or_else(|| missing(site, &not_offered))?;
         baseline.insert(site.node, choice.clone());
     }
-    let mut found: Vec<Vec<Candidate>> = Vec::new();
+    let mut found: Vec<Vec<Candidate>> = vec![Vec::new(); sites.len()];
     let mut refusals: BTreeMap<usize, String> = BTreeMap::new();
-    for (index, site) in sites.iter().enumerate() {
-        let mut admissible = Vec::new();
-        for (choice, record) in &options[index] {
-            let mut choices = baseline.clone();
-            choices.insert(site.node, choice.clone());
-            match figures(prover, &choices, site) {
-                Ok([error, rounds, bytes]) => {
-                    let (choice, record) = (choice.clone(), record.clone());
-                    admissible.push(Candidate { choice, record, error, rounds, bytes });
-                }
-                Err(reason) => {
-                    refusals.insert(index, reason);
+    for class in classes(&sites) {
+        for option in 0..options[class[0]].len() {
+            let mut trying = class.clone();
+            while !trying.is_empty() {
+                let mut choices = baseline.clone();
+                choices.extend(trying.iter().map(|&index| (sites[index].node, options[index][option].0.clone())));
+                let tried: Vec<&Site> = trying.iter().map(|&index| &sites[index]).collect();
+                match figures(prover, &choices, &tried) {
+                    Ok(figures) => {
+                        for (&index, [error, rounds, bytes]) in trying.iter().zip(figures) {
+                            let (choice, record) = options[index][option].clone();
+                            found[index].push(Candidate { choice, record, error, rounds, bytes });
+                        }
+                        break;
+                    }
+                    // Which site does not allow the option is known by name; without a name it is none of them.
+                    Err(reason) => {
+                        let named = |&index: &usize| reason.contains(&format!("{}: ", sites[index].name));
+                        let culprit = trying.iter().position(named).unwrap_or(0);
+                        refusals.insert(trying.remove(culprit), reason);
+                    }
                 }
             }
         }
-        progress(Progress::Site { name: site.name.clone(), admissible: admissible.len() });
-        found.push(admissible);
+        for &index in &class {
+            progress(Progress::Site { name: sites[index].name.clone(), admissible: found[index].len() });
+        }
     }
     match found.iter().position(Vec::is_empty) {
         None => Ok(found),
@@ -96,17 +106,36 @@ fn missing(site: &Site, not_offered: &[String]) -> Error {
     Error::Site { site: site.name.clone(), kind: site.kind.name(), reason }
 }
 
-/// Proves and schedules; error, rounds and bytes of the site for one input.
-fn figures(prover: &Prover<'_>, choices: &BTreeMap<NodeId, Choice>, site: &Site) -> Result<[f64; 3], String> {
+/// Sites of one kind and size: they are tried together, since a proof is about the whole model.
+fn classes(sites: &[Site]) -> Vec<Vec<usize>> {
+    let mut classes: Vec<Vec<usize>> = Vec::new();
+    for (index, site) in sites.iter().enumerate() {
+        let same = |class: &&mut Vec<usize>| {
+            let first = &sites[class[0]];
+            (first.kind, first.elements, first.row_length) == (site.kind, site.elements, site.row_length)
+        };
+        match classes.iter_mut().find(same) {
+            Some(class) => class.push(index),
+            None => classes.push(vec![index]),
+        }
+    }
+    classes
+}
+
+/// Proves and schedules; error, rounds and bytes of each site for one input.
+fn figures(prover: &Prover<'_>, choices: &BTreeMap<NodeId, Choice>, sites: &[&Site]) -> Result<Vec<[f64; 3]>, String> {
     let proved = prover.prove(choices).map_err(|error| error.to_string())?;
-    let number = node_number(site.node);
-    let error = *proved.calibrated.get(&number).ok_or("its error is not bounded")?;
     let schedule = schedule(&proved.lowered.circuit, &Rss3).map_err(|error| error.to_string())?;
-    let groups = proved.lowered.circuit.groups().iter().zip(schedule.groups());
-    let own = groups.filter(|(group, _)| group.site == Some(number));
-    Ok(own.fold([error, 0.0, 0.0], |[error, rounds, bytes], (_, cost)| {
-        [error, rounds + f64::from(cost.rounds), bytes + cost.bytes as f64]
-    }))
+    let groups = || proved.lowered.circuit.groups().iter().zip(schedule.groups());
+    let figures = sites.iter().map(|site| {
+        let number = node_number(site.node);
+        let error = *proved.calibrated.get(&number).ok_or("its error is not bounded")?;
+        let own = groups().filter(|(group, _)| group.site == Some(number));
+        Ok(own.fold([error, 0.0, 0.0], |[error, rounds, bytes], (_, cost)| {
+            [error, rounds + f64::from(cost.rounds), bytes + cost.bytes as f64]
+        }))
+    });
+    figures.collect()
 }
 
 /// Every entry of the catalog, proved, and why those were left out that the protocol cannot execute.

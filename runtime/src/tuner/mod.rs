@@ -52,6 +52,8 @@ pub struct Request<'a> {
     pub axes: Axes,
     /// Every input element lies in here.
     pub input_box: (f64, f64),
+    /// The largest Euclidean norm of a row (last axis) of an input, where its owner promises one.
+    pub row_norm: Option<f64>,
     /// The network that is tuned for.
     pub network: Shaping,
     /// Its name.
@@ -206,6 +208,15 @@ fn check_request(request: &Request<'_>) -> Result<(), Error> {
             return fail(format!("calibration element {index} lies outside the input range [{low}, {high}]"));
         }
     }
+    if let Some(norm) = request.row_norm {
+        if !(norm.is_finite() && norm > 0.0) {
+            return fail(format!("a row norm of {norm} is not a positive number"));
+        }
+        let largest = request.calibration.iter().map(plan::row_norm).fold(0.0, f64::max);
+        if largest > norm {
+            return fail(format!("a calibration row has norm {largest}, above the promised {norm}"));
+        }
+    }
     let valid = request.error_max > 0.0 && (0.0..=1.0).contains(&request.agreement_min);
     if valid { Ok(()) } else { fail("the constraint needs a positive error and an agreement between 0 and 1".into()) }
 }
@@ -246,6 +257,7 @@ fn draft(
             elements: site.elements as u64,
             certified_error: error_of(&proved.certified, number),
             calibrated_error,
+            least_variance: proved.least_variances.get(&number).copied().unwrap_or(0.0),
             sensitivity: sensitivities[index],
             rounds: own.iter().map(|(_, cost)| u64::from(cost.rounds)).sum(),
             bytes: own.iter().map(|(_, cost)| cost.bytes).sum(),
@@ -263,6 +275,7 @@ fn draft(
             structure: structure_digest(&structure).to_string(),
             batch: request.batch,
             input_box: [low, high],
+            row_norm: request.row_norm,
             axes: request.axes.named().clone(),
             public_inputs: request.axes.public().clone(),
         },
