@@ -6,7 +6,7 @@
 use super::prover::Prover;
 use super::{Error, Progress, Request};
 use crate::circuit::lower::{Centre, Choice, Formats};
-use crate::circuit::schedule;
+use crate::circuit::{NodeKind, schedule};
 use crate::graph::{Function, NodeId, Site, SiteKind};
 use crate::plan::{ChoiceRecord, EntryRecord, node_number};
 use catalogs::digest::Tag;
@@ -57,9 +57,20 @@ pub fn find(
     }
     let mut found: Vec<Vec<Candidate>> = vec![Vec::new(); sites.len()];
     let mut refusals: BTreeMap<usize, String> = BTreeMap::new();
+    // A baseline that does not prove says where; the sites are then tried one option at a time.
+    let seen = Seen::of(prover, &baseline).unwrap_or_else(|error| {
+        refusals.extend((0..sites.len()).map(|index| (index, format!("with the widest entries: {error}"))));
+        Seen::default()
+    });
     for class in classes(&sites) {
         for option in 0..options[class[0]].len() {
-            let mut trying = class.clone();
+            // What does not reach as far as the baseline's own arguments do is not worth a proof of the whole model.
+            let reaches = |&index: &usize| seen.allows(sites[index].node, &options[index][option].0);
+            let (mut trying, short): (Vec<usize>, Vec<usize>) = class.iter().partition(|index| reaches(index));
+            for index in short {
+                let reason = "an entry's window is narrower than the proved range of its argument";
+                refusals.entry(index).or_insert_with(|| reason.into());
+            }
             while !trying.is_empty() {
                 let mut choices = baseline.clone();
                 choices.extend(trying.iter().map(|&index| (sites[index].node, options[index][option].0.clone())));
@@ -120,6 +131,44 @@ fn classes(sites: &[Site]) -> Vec<Vec<usize>> {
         }
     }
     classes
+}
+
+/// Ranges of the arguments of every site's entries, by function and scale, with the baseline's choices.
+#[derive(Default)]
+struct Seen(BTreeMap<(u32, catalogs::Function, u8), (i128, i128)>);
+
+impl Seen {
+    fn of(prover: &Prover<'_>, baseline: &BTreeMap<NodeId, Choice>) -> Result<Seen, crate::circuit::Error> {
+        let proved = prover.prove(baseline)?;
+        let circuit = &proved.lowered.circuit;
+        let mut seen = Seen::default();
+        for (_, node) in circuit.iter() {
+            let NodeKind::Program { certified, argument } = &node.kind else { continue };
+            let Some(site) = circuit.groups()[node.group.index()].site else { continue };
+            let key = (site, certified.claim().function, certified.program().input().1.bits());
+            let range = proved.headroom.range(*argument);
+            let hull = seen.0.entry(key).or_insert((range.low, range.high));
+            *hull = (hull.0.min(range.low), hull.1.max(range.high));
+        }
+        Ok(seen)
+    }
+
+    fn allows(&self, site: NodeId, choice: &Choice) -> bool {
+        let entries: Vec<&Certified> = match choice {
+            Choice::Unary { entry } => vec![entry],
+            Choice::Softmax { relu, exp, reciprocal, .. } => vec![relu, exp, reciprocal],
+            // The least argument of a layer norm is the entry's own; only the greatest is the model's.
+            Choice::Normalisation { rsqrt, .. } => vec![rsqrt],
+            Choice::Maximum { relu } => vec![relu],
+        };
+        entries.into_iter().all(|entry| {
+            let claim = entry.claim();
+            let key = (node_number(site), claim.function, entry.program().input().1.bits());
+            let Some(&(low, high)) = self.0.get(&key) else { return true };
+            let low_fits = claim.function == catalogs::Function::Rsqrt || i128::from(claim.window.low) <= low;
+            low_fits && high <= i128::from(claim.window.high)
+        })
+    }
 }
 
 /// Proves and schedules; error, rounds and bytes of each site for one input.

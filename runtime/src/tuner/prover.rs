@@ -2,7 +2,7 @@
 
 use super::Request;
 use crate::circuit::accuracy::{certified_errors, least_variances};
-use crate::circuit::headroom::{InputBound, Norms};
+use crate::circuit::headroom::{Headroom, InputBound, Norms};
 use crate::circuit::lower::{Choice, Formats, Lowered, Ownership, lower};
 use crate::circuit::{Error, Party, headroom};
 use crate::graph::{Graph, NodeId};
@@ -27,6 +27,8 @@ pub struct Prover<'a> {
 pub struct Proved {
     /// The circuit.
     pub lowered: Lowered,
+    /// What was proved of its nodes.
+    pub headroom: Headroom,
     /// Certified errors of the sites, by node.
     pub certified: BTreeMap<u32, f64>,
     /// Least variances that the certified errors of layer norms assume, by node; none where they hold for all rows.
@@ -54,6 +56,6 @@ impl<'a> Prover<'a> {
         let assumed = least_variances(&lowered, &headroom, self.least_variances)?;
         let certified = certified_errors(&lowered, Some(&headroom), &assumed)?;
         let calibrated = certified_errors(&lowered, Some(&headroom), self.least_variances)?;
-        Ok(Proved { lowered, certified, least_variances: assumed, calibrated })
+        Ok(Proved { lowered, headroom, certified, least_variances: assumed, calibrated })
     }
 }

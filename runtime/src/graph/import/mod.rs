@@ -4,11 +4,18 @@
 //! unsupported node the import goes on, so that the list is complete. Assumes that the messages decoded.
 
 mod axes;
+mod blocks;
 mod builder;
 mod call;
 mod constants;
+mod convolution;
+mod einsum;
 mod elementwise;
 mod linear;
+mod norms;
+mod piecewise;
+mod reductions;
+mod refusal;
 mod rows;
 mod structure;
 
@@ -34,14 +41,22 @@ pub const SUPPORTED: &[&str] = &[
     "AveragePool",
     "BatchNormalization",
     "Cast",
+    "CastLike",
     "Ceil",
+    "Celu",
     "Clip",
+    "Compress",
     "Concat",
     "Constant",
     "ConstantOfShape",
     "Conv",
+    "ConvTranspose",
+    "CumSum",
+    "DepthToSpace",
     "Div",
     "Dropout",
+    "Einsum",
+    "Elu",
     "Equal",
     "Erf",
     "Exp",
@@ -49,46 +64,67 @@ pub const SUPPORTED: &[&str] = &[
     "Flatten",
     "Floor",
     "Gather",
+    "GatherElements",
+    "GatherND",
     "Gelu",
     "Gemm",
     "GlobalAveragePool",
+    "GlobalMaxPool",
     "Greater",
+    "GroupNormalization",
+    "HardSigmoid",
+    "HardSwish",
     "Identity",
+    "InstanceNormalization",
     "LayerNormalization",
+    "LeakyRelu",
     "Less",
     "Log",
     "MatMul",
     "Max",
     "MaxPool",
+    "Mean",
+    "MeanVarianceNormalization",
     "Min",
     "Mod",
     "Mul",
     "Neg",
     "Not",
     "Or",
+    "PRelu",
     "Pad",
     "Pow",
+    "RMSNormalization",
     "Range",
     "Reciprocal",
+    "ReduceL1",
+    "ReduceMax",
     "ReduceMean",
+    "ReduceMin",
     "ReduceProd",
     "ReduceSum",
+    "ReduceSumSquare",
     "Relu",
     "Reshape",
+    "Selu",
     "Shape",
     "Sigmoid",
     "Size",
     "Slice",
     "Softmax",
     "Softplus",
+    "Softsign",
+    "SpaceToDepth",
     "Split",
     "Sqrt",
     "Squeeze",
     "Sub",
     "Sum",
+    "Swish",
     "Tanh",
     "Tile",
     "Transpose",
+    "Trilu",
     "Unsqueeze",
     "Where",
 ];
@@ -230,6 +266,16 @@ fn bind_inputs(
     for input in true_inputs {
         let shape = input_shape(input, axes, &batch_names)?;
         let kind = input.kind.as_ref().and_then(|kind| kind.tensor.as_ref()).map(|tensor| tensor.element);
+        if let Some(values) = axes.public_values(&input.name, &shape) {
+            let invalid = |reason| Error::Invalid { node: input.name.clone(), operator: "Input".into(), reason };
+            let element = kind.and_then(|kind| onnx::element_kind(kind).ok()).unwrap_or(ElementKind::Real);
+            let tensor = Tensor { shape, data: values.map_err(invalid)? };
+            scope.insert(
+                input.name.clone(),
+                Some(Value::Literal(Literal::new(&input.name, tensor, element, Visibility::Structural))),
+            );
+            continue;
+        }
         if kind.is_some_and(|kind| kind != 0 && onnx::element_kind(kind) != Ok(ElementKind::Real)) {
             unsupported.push(Unsupported {
                 node: input.name.clone(),
@@ -237,12 +283,6 @@ fn bind_inputs(
                 reason: "inputs are real tensors; look integer tokens up in the clear and pass their embeddings".into(),
             });
             scope.insert(input.name.clone(), None);
-            continue;
-        }
-        if let Some(values) = axes.public_values(&input.name, &shape) {
-            let invalid = |reason| Error::Invalid { node: input.name.clone(), operator: "Input".into(), reason };
-            let tensor = Tensor { shape, data: values.map_err(invalid)? };
-            scope.insert(input.name.clone(), Some(Value::Literal(Literal::structural(&input.name, tensor))));
             continue;
         }
         let id = builder.input(&input.name, shape);
@@ -298,7 +338,7 @@ fn lower_node(
     let outcome = match Call::bind(node, operator_set, scope) {
         Err(refusal) => Err(refusal),
         Ok(None) if SUPPORTED.contains(&node.operator.as_str()) => Ok(Vec::new()),
-        Ok(None) => Err(unknown_operator()),
+        Ok(None) => Err(refused(&node.operator)),
         Ok(Some(call)) => lower(builder, &call),
     };
     let values = match outcome {
@@ -318,8 +358,12 @@ fn lower_node(
     Ok(())
 }
 
-fn unknown_operator() -> Refusal {
-    Refusal::Unsupported(format!("operator is not supported; supported are {}", SUPPORTED.join(", ")))
+fn refused(operator: &str) -> Refusal {
+    Refusal::Unsupported(match refusal::reason(operator) {
+        Some(reason) => reason,
+        None if SUPPORTED.contains(&operator) => "only supported on constants and shapes".into(),
+        None => format!("operator is not supported; supported are {}", SUPPORTED.join(", ")),
+    })
 }
 
 /// The dispatch: what follows is found in the module that a line names.
@@ -331,26 +375,33 @@ fn lower(builder: &mut Builder, call: &Call) -> Result<Vec<Value>, Refusal> {
         return Ok(vec![Value::Literal(literal)]);
     }
     let value = match call.operator() {
-        "Conv" => linear::convolution(builder, call)?,
+        "Conv" | "ConvTranspose" => convolution::lower(builder, call)?,
         "Gemm" => linear::gemm(builder, call)?,
         "MatMul" => linear::matrix_product(builder, &call.input(0)?, &call.input(1)?)?,
+        "Einsum" => einsum::lower(builder, call)?,
         "BatchNormalization" => linear::batch_normalisation(builder, call)?,
-        "Add" | "Sub" | "Mul" | "Div" | "Sum" | "Pow" | "Where" | "Clip" | "Max" | "Min" | "Neg" => {
-            elementwise::lower(builder, call)?
-        }
+        "Add" | "Sub" | "Mul" | "Div" | "Sum" | "Mean" | "Pow" | "Where" | "Neg" => elementwise::lower(builder, call)?,
         "Gelu" | "Sigmoid" | "Tanh" | "Relu" | "Erf" | "Exp" | "Log" | "Softplus" | "Sqrt" | "Reciprocal" => {
             elementwise::activation(builder, call)?
         }
-        "Identity" | "Dropout" | "Cast" => structure::unchanged(call)?,
+        "Abs" | "Celu" | "Clip" | "Elu" | "HardSigmoid" | "HardSwish" | "LeakyRelu" | "Max" | "Min" | "PRelu"
+        | "Selu" | "Softsign" | "Swish" => piecewise::lower(builder, call)?,
+        "Identity" | "Dropout" | "Cast" | "CastLike" => structure::unchanged(call)?,
         "Split" => return structure::split(builder, call),
         "Reshape" | "Flatten" | "Squeeze" | "Unsqueeze" | "Transpose" | "Expand" | "Slice" | "Concat" | "Gather"
         | "Pad" | "Tile" => structure::lower(builder, call)?,
-        "ReduceMean" | "ReduceSum" | "GlobalAveragePool" | "AveragePool" | "MaxPool" | "Softmax"
-        | "LayerNormalization" => rows::lower(builder, call)?,
-        known if SUPPORTED.contains(&known) => {
-            return Err(Refusal::Unsupported("only supported on constants and shapes".into()));
+        "Compress" | "CumSum" | "DepthToSpace" | "GatherElements" | "GatherND" | "SpaceToDepth" | "Trilu" => {
+            blocks::lower(builder, call)?
         }
-        _ => return Err(unknown_operator()),
+        "ReduceMean" | "ReduceSum" | "ReduceMax" | "ReduceMin" | "ReduceL1" | "ReduceSumSquare"
+        | "GlobalAveragePool" | "GlobalMaxPool" | "AveragePool" | "MaxPool" => reductions::lower(builder, call)?,
+        "Softmax" => rows::softmax(builder, call)?,
+        "LayerNormalization"
+        | "RMSNormalization"
+        | "InstanceNormalization"
+        | "GroupNormalization"
+        | "MeanVarianceNormalization" => norms::lower(builder, call)?,
+        other => return Err(refused(other)),
     };
     Ok(vec![value])
 }
