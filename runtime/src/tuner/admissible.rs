@@ -10,7 +10,7 @@ use crate::circuit::{NodeKind, schedule};
 use crate::graph::{Function, NodeId, Site, SiteKind};
 use crate::plan::{ChoiceRecord, EntryRecord, node_number};
 use catalogs::digest::Tag;
-use catalogs::protocol::{Model, rss3::Rss3};
+use catalogs::protocol::{self, Model, rss3::Rss3};
 use catalogs::{Decimal, Digest, Format};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -65,8 +65,15 @@ pub fn find(
     for class in classes(&sites) {
         for option in 0..options[class[0]].len() {
             // What does not reach as far as the baseline's own arguments do is not worth a proof of the whole model.
-            let reaches = |&index: &usize| seen.allows(sites[index].node, &options[index][option].0);
-            let (mut trying, short): (Vec<usize>, Vec<usize>) = class.iter().partition(|index| reaches(index));
+            let reaches = |index: usize, option: usize| seen.allows(sites[index].node, &options[index][option].0);
+            let (trying, short): (Vec<usize>, Vec<usize>) = class.iter().partition(|&&index| reaches(index, option));
+            // Nor is what another one that reaches as far beats at everything.
+            let beaten = |&index: &usize| {
+                let own = &options[index];
+                let others = (0..own.len()).filter(|&other| other != option && reaches(index, other));
+                others.into_iter().any(|other| beats(&own[other].0, &own[option].0, other < option))
+            };
+            let mut trying: Vec<usize> = trying.into_iter().filter(|index| !beaten(index)).collect();
             for index in short {
                 let reason = "an entry's window is narrower than the proved range of its argument";
                 refusals.entry(index).or_insert_with(|| reason.into());
@@ -133,6 +140,46 @@ fn classes(sites: &[Site]) -> Vec<Vec<usize>> {
     classes
 }
 
+/// Whether a choice differs from another in entries only, each at least as accurate and as cheap as the other's of
+/// the same formats, and one of them better; between equals, the `first` wins.
+fn beats(choice: &Choice, other: &Choice, first: bool) -> bool {
+    let fixed = |choice: &Choice| match choice {
+        Choice::Normalisation { centre, .. } => Some(*centre),
+        _ => None,
+    };
+    let (ours, theirs) = (entries_of(choice), entries_of(other));
+    if ours.len() != theirs.len() || fixed(choice) != fixed(other) {
+        return false;
+    }
+    let mut strictly = false;
+    for (a, b) in ours.into_iter().zip(theirs) {
+        let (claim, beaten) = (a.claim(), b.claim());
+        let formats = (a.program().input(), a.program().output()) == (b.program().input(), b.program().output());
+        // The encoded ε of a layer norm follows the window's lower end.
+        let lows = claim.function != catalogs::Function::Rsqrt || claim.window.low <= beaten.window.low;
+        let (cost, limit) = (protocol::cost(a.program(), &Rss3), protocol::cost(b.program(), &Rss3));
+        let accurate =
+            claim.absolute_part() <= beaten.absolute_part() && claim.relative_part() <= beaten.relative_part();
+        if !(formats && lows && accurate && cost.rounds <= limit.rounds && cost.bits <= limit.bits) {
+            return false;
+        }
+        strictly |= claim.absolute_part() < beaten.absolute_part()
+            || claim.relative_part() < beaten.relative_part()
+            || cost.rounds < limit.rounds
+            || cost.bits < limit.bits;
+    }
+    strictly || first
+}
+
+fn entries_of(choice: &Choice) -> Vec<&Certified> {
+    match choice {
+        Choice::Unary { entry } => vec![entry],
+        Choice::Softmax { relu, exp, reciprocal, .. } => vec![relu, exp, reciprocal],
+        Choice::Normalisation { rsqrt, .. } => vec![rsqrt],
+        Choice::Maximum { relu } => vec![relu],
+    }
+}
+
 /// Ranges of the arguments of every site's entries, by function and scale, with the baseline's choices.
 #[derive(Default)]
 struct Seen(BTreeMap<(u32, catalogs::Function, u8), (i128, i128)>);
@@ -154,14 +201,8 @@ impl Seen {
     }
 
     fn allows(&self, site: NodeId, choice: &Choice) -> bool {
-        let entries: Vec<&Certified> = match choice {
-            Choice::Unary { entry } => vec![entry],
-            Choice::Softmax { relu, exp, reciprocal, .. } => vec![relu, exp, reciprocal],
-            // The least argument of a layer norm is the entry's own; only the greatest is the model's.
-            Choice::Normalisation { rsqrt, .. } => vec![rsqrt],
-            Choice::Maximum { relu } => vec![relu],
-        };
-        entries.into_iter().all(|entry| {
+        // The least argument of a layer norm is the entry's own; only the greatest is the model's.
+        entries_of(choice).into_iter().all(|entry| {
             let claim = entry.claim();
             let key = (node_number(site), claim.function, entry.program().input().1.bits());
             let Some(&(low, high)) = self.0.get(&key) else { return true };

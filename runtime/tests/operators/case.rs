@@ -10,6 +10,9 @@ use std::path::Path;
 /// How far an output may be from the expected one: absolutely, and relative to the expected one's size.
 const REFERENCE: f64 = 1e-4;
 const PRIVATE: f64 = 5e-3;
+/// The same where the expected output has half precision or less.
+const COARSE: f64 = 1e-2;
+const HALF_PRECISION: [i32; 2] = [10, 16];
 
 /// What became of a case.
 pub enum Verdict {
@@ -28,11 +31,15 @@ pub struct Case {
     model: Vec<u8>,
     inputs: Vec<(String, Tensor, bool)>,
     pub outputs: Vec<Tensor>,
+    coarse: bool,
 }
 
-fn tensor(path: &Path) -> Result<(String, Tensor, bool), String> {
+fn message(path: &Path) -> Result<TensorMessage, String> {
     let bytes = std::fs::read(path).map_err(|error| error.to_string())?;
-    let message = TensorMessage::decode(bytes.as_slice()).map_err(|error| error.to_string())?;
+    TensorMessage::decode(bytes.as_slice()).map_err(|error| error.to_string())
+}
+
+fn tensor(message: TensorMessage) -> Result<(String, Tensor, bool), String> {
     let (tensor, kind) = message.values()?;
     Ok((message.name, tensor, kind == ElementKind::Real))
 }
@@ -45,12 +52,15 @@ impl Case {
         let operator = decoded.graph.as_ref().unwrap().nodes[0].operator.clone();
         let all = |kind: &str| {
             let files = (0..).map(|index| folder.join(format!("{kind}_{index}.pb"))).take_while(|path| path.exists());
-            files.map(|path| tensor(&path)).collect::<Result<Vec<_>, String>>()
+            files.map(|path| message(&path)).collect::<Result<Vec<_>, String>>()
         };
         let named = |reason| (operator.clone(), reason);
         let (inputs, outputs) = (all("input").map_err(named)?, all("output").map_err(named)?);
+        let coarse = outputs.iter().any(|output| HALF_PRECISION.contains(&output.data_type));
+        let tensors = |list: Vec<TensorMessage>| list.into_iter().map(tensor).collect::<Result<Vec<_>, _>>();
+        let (inputs, outputs) = (tensors(inputs).map_err(named)?, tensors(outputs).map_err(named)?);
         let outputs = outputs.into_iter().map(|(_, tensor, _)| tensor).collect();
-        Ok(Case { operator, model, inputs, outputs })
+        Ok(Case { operator, model, inputs, outputs, coarse })
     }
 
     /// With every real input secret; if that is refused, with the first one alone.
@@ -85,7 +95,7 @@ impl Case {
             Ok(plain) => plain,
             Err(error) => return Verdict::Refused(error.to_string()),
         };
-        if let Err(reason) = compare(&plain, &self.outputs, REFERENCE) {
+        if let Err(reason) = compare(&plain, &self.outputs, if self.coarse { COARSE } else { REFERENCE }) {
             return Verdict::Failed(format!("reference: {reason}"));
         }
         let bounds: Vec<(f64, f64)> = inputs.iter().map(hull).collect();
@@ -97,7 +107,7 @@ impl Case {
             let encoded = lowered.encode_inputs(&inputs).map_err(|error| error.to_string())?;
             let outcome = ideal::run(&lowered.circuit, &weights, &encoded, mode).map_err(|error| error.to_string())?;
             let private = lowered.decode_outputs(&outcome.outputs).map_err(|error| error.to_string())?;
-            compare(&private, &self.outputs, PRIVATE)
+            compare(&private, &self.outputs, if self.coarse { COARSE } else { PRIVATE })
         };
         let modes = [RoundingMode::Seed(1), RoundingMode::AllLow, RoundingMode::AllHigh];
         match modes.map(simulate).into_iter().collect::<Result<Vec<f64>, String>>() {

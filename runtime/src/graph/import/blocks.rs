@@ -26,6 +26,7 @@ fn blocks(builder: &mut Builder, call: &Call, input: Value, shape: &[usize]) -> 
     let [batch, channels, height, width] = image(shape).map_err(Refusal::Unsupported)?;
     let size = usize::try_from(call.integer("blocksize", 0)).ok().filter(|&size| size > 0);
     let size = size.ok_or_else(|| "its blocksize is not positive".to_string())?;
+    let crossed = call.string("mode", "DCR") == "CRD";
     let misfit = || Refusal::Invalid(format!("blocks of {size} do not divide {shape:?}"));
     let (split, permutation, target) = if call.operator() == "SpaceToDepth" {
         if height % size != 0 || width % size != 0 {
@@ -34,7 +35,7 @@ fn blocks(builder: &mut Builder, call: &Call, input: Value, shape: &[usize]) -> 
         let (rows, columns) = (height / size, width / size);
         (
             vec![batch, channels, rows, size, columns, size],
-            vec![0, 3, 5, 1, 2, 4],
+            if crossed { vec![0, 1, 3, 5, 2, 4] } else { vec![0, 3, 5, 1, 2, 4] },
             [channels * size * size, rows, columns],
         )
     } else {
@@ -43,9 +44,9 @@ fn blocks(builder: &mut Builder, call: &Call, input: Value, shape: &[usize]) -> 
         }
         let depth = channels / (size * size);
         let target = [depth, height * size, width * size];
-        match call.string("mode", "DCR").as_str() {
-            "DCR" => (vec![batch, size, size, depth, height, width], vec![0, 3, 4, 1, 5, 2], target),
-            _ => (vec![batch, depth, size, size, height, width], vec![0, 1, 4, 2, 5, 3], target),
+        match crossed {
+            false => (vec![batch, size, size, depth, height, width], vec![0, 3, 4, 1, 5, 2], target),
+            true => (vec![batch, depth, size, size, height, width], vec![0, 1, 4, 2, 5, 3], target),
         }
     };
     let value = builder.emit(Operator::Reshape { shape: split }, &[input])?;

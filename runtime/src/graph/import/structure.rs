@@ -14,6 +14,10 @@ pub(super) fn unchanged(call: &Call) -> Result<Value, Refusal> {
     if call.operator() == "Cast" && element_kind(to)? != ElementKind::Real {
         return Err(Refusal::Unsupported("data is cast to integers; casts between real types are supported".into()));
     }
+    let training = call.optional_literal(2, "training mode")?.and_then(|mode| mode.scalar());
+    if call.operator() == "Dropout" && training.is_some_and(|mode| mode != 0.0) {
+        return Err(Refusal::Unsupported("it is in training mode; export the model for inference".into()));
+    }
     call.input(0)
 }
 
