@@ -51,7 +51,7 @@ impl Site {
         let lowered = lower(&graph, &choices, Formats::default(), OWNERSHIP)?;
         let weights = lowered.weights(&graph)?;
         let headroom = headroom::prove(&lowered, &weights, &[(-amplitude, amplitude)])?;
-        let bound = certified_errors(&lowered, Some(&headroom))?[&(sites[0].node.index() as u32)];
+        let bound = certified_errors(&lowered, Some(&headroom), &BTreeMap::new())?[&(sites[0].node.index() as u32)];
         Ok(Site { graph, lowered, weights, bound })
     }
 

@@ -121,7 +121,7 @@ fn load(config: &PartyConfig, checked: &CheckedPlan, structure: &Graph) -> Resul
     let mut owned = Owned { weights: None, inputs: None };
     if config.owners.model == config.party {
         let path = config.model.as_ref().ok_or_else(|| Failure::input("the model's owner has no model file"))?;
-        let graph = inspect::import(path, &inspect::read(path)?, checked.plan().model.batch)?;
+        let graph = inspect::import(path, &inspect::read(path)?, &checked.plan().model.axes())?;
         if runtime::plan::structure_digest(&graph).to_string() != checked.plan().model.structure {
             return Err(Failure::Input(format!("{}: not the model that the plan was tuned for", path.display())));
         }
@@ -142,6 +142,13 @@ fn load(config: &PartyConfig, checked: &CheckedPlan, structure: &Graph) -> Resul
                     path.display()
                 )));
             }
+        }
+        let promised = checked.plan().model.row_norm.unwrap_or(f64::INFINITY);
+        if let Some(norm) = tensors.iter().map(runtime::plan::row_norm).find(|norm| *norm > promised) {
+            return Err(Failure::Input(format!(
+                "{}: a row has norm {norm:.3}, the plan allows {promised}; tune with a larger --row-norm",
+                path.display()
+            )));
         }
         owned.inputs = Some(tensors);
     }

@@ -8,7 +8,7 @@ use crate::{output, processes};
 use clap::Args;
 use runtime::arrays::Arrays;
 use runtime::deployment::{Loopback, Owners, loopback};
-use runtime::graph::{Tensor, reference};
+use runtime::graph::{Axes, Tensor, reference};
 use runtime::plan::Plan;
 use runtime::transport::{Limits, Party};
 use runtime::tuner::{agreements, difference};
@@ -143,7 +143,7 @@ impl Run {
         }
         let (mut max_abs_error, mut agreement) = (None, None);
         if !self.no_reference {
-            let (plain, private) = self.outputs()?;
+            let (plain, private) = self.outputs(&file.model.axes())?;
             max_abs_error = Some(difference(&plain, &private));
             let count = plain.first().and_then(|tensor| tensor.shape.first()).copied().unwrap_or(0);
             agreement = Some(agreements(&plain, &private) as f64 / count.max(1) as f64);
@@ -167,12 +167,12 @@ impl Run {
     }
 
     /// The plain model's outputs, and the private ones as written.
-    fn outputs(&self) -> Result<(Vec<Tensor>, Vec<Tensor>), Failure> {
+    fn outputs(&self, axes: &Axes) -> Result<(Vec<Tensor>, Vec<Tensor>), Failure> {
         let model = inspect::read(&self.model)?;
-        let single = inspect::import(&self.model, &model, 1)?;
+        let single = inspect::import(&self.model, &model, &axes.for_batch(1))?;
         let inputs = tune::model_inputs(&single, &self.input)?;
         let count = inputs.first().and_then(|tensor| tensor.shape.first()).copied().unwrap_or(0);
-        let graph = inspect::import(&self.model, &model, count)?;
+        let graph = inspect::import(&self.model, &model, &axes.for_batch(count))?;
         let plain = reference::run(&graph, &inputs, &mut |_, _| {}).map_err(Failure::input)?;
         let arrays = Arrays::read(&self.output).map_err(Failure::input)?;
         let private = graph.outputs().iter().map(|(name, _)| arrays.reals(name).map_err(Failure::input));

@@ -38,9 +38,14 @@ pub struct Tune {
     /// Inputs of one run.
     #[arg(long, default_value_t = 60)]
     batch: usize,
+    #[command(flatten)]
+    open: inspect::Open,
     /// The range that every input element lies in, LOW,HIGH; by default that of the calibration set.
     #[arg(long, value_name = "LOW,HIGH", allow_hyphen_values = true)]
     input_range: Option<String>,
+    /// The largest Euclidean norm of a row (last axis) of an input, where the input's owner promises one.
+    #[arg(long, value_name = "NORM")]
+    row_norm: Option<f64>,
     /// Calibration inputs that are simulated bit for bit.
     #[arg(long, default_value_t = 240)]
     simulate: usize,
@@ -67,7 +72,7 @@ impl Tune {
     pub fn tune(&self, catalog: &Catalog, progress: &mut dyn FnMut(Progress)) -> Result<Tuned, Failure> {
         output::check_file_place(&self.out)?;
         let model = inspect::read(&self.model)?;
-        let graph = inspect::import(&self.model, &model, 1)?;
+        let graph = inspect::import(&self.model, &model, &self.open.axes(1)?)?;
         let calibration = model_inputs(&graph, &self.calibration)?;
         let input_box = match &self.input_range {
             Some(text) => parse_range(text)?,
@@ -80,7 +85,9 @@ impl Tune {
             calibration,
             simulated_max: self.simulate,
             batch: self.batch,
+            axes: self.open.axes(self.batch)?,
             input_box,
+            row_norm: self.row_norm,
             network: Shaping::named(&self.network).map_err(Failure::input)?,
             network_name: self.network.clone(),
             error_max: self.max_error,
@@ -106,7 +113,9 @@ impl Tune {
             max_error: 0.01,
             min_agreement: 0.995,
             batch: 60,
+            open: inspect::Open::default(),
             input_range: None,
+            row_norm: None,
             simulate: 240,
             out: out.to_owned(),
         }
@@ -150,7 +159,8 @@ fn hull(tensors: &[Tensor]) -> (f64, f64) {
     elements.fold((0.0, 0.0), |(low, high): (f64, f64), x| (low.min(x), high.max(x)))
 }
 
-fn parse_range(text: &str) -> Result<(f64, f64), Failure> {
+/// A range LOW,HIGH.
+pub fn parse_range(text: &str) -> Result<(f64, f64), Failure> {
     let parsed =
         text.split_once(',').and_then(|(low, high)| Some((low.trim().parse().ok()?, high.trim().parse().ok()?)));
     parsed.ok_or_else(|| Failure::Input(format!("'{text}' is not a range; write LOW,HIGH, such as 0,1")))

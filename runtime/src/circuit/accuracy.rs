@@ -18,19 +18,41 @@ use std::collections::BTreeMap;
 use verify::Certified;
 use verify::compose::{self, Average, Centre, LayerNormLowering, SoftmaxLowering};
 
-/// The bound of every site, by its node in the model's graph; layer norms only where `headroom` is given.
-pub fn certified_errors(lowered: &Lowered, headroom: Option<&Headroom>) -> Result<BTreeMap<u32, f64>, Error> {
-    bounds(lowered, headroom, &BTreeMap::new())
-}
-
-/// The same for layer norms whose rows have at least these variances: what a calibration set shows, not a proof.
-pub fn calibrated_errors(
+/// The bound of every site, by its node in the model's graph; layer norms only where `headroom` is given, for rows
+/// whose variance is at least what `least_variances` names (0 where it names nothing: for all rows).
+pub fn certified_errors(
     lowered: &Lowered,
-    headroom: &Headroom,
+    headroom: Option<&Headroom>,
     least_variances: &BTreeMap<u32, f64>,
 ) -> Result<BTreeMap<u32, f64>, Error> {
-    bounds(lowered, Some(headroom), least_variances)
+    bounds(lowered, headroom, least_variances)
 }
+
+/// The layer norms for which no bound holds over all variances, each with a quarter of the least variance that
+/// `calibrated` names: rows of less are outside of what the plan certifies.
+pub fn least_variances(
+    lowered: &Lowered,
+    headroom: &Headroom,
+    calibrated: &BTreeMap<u32, f64>,
+) -> Result<BTreeMap<u32, f64>, Error> {
+    let mut least = BTreeMap::new();
+    for group in lowered.circuit.groups() {
+        let (Some(number), Construction::Normalisation(built)) = (group.site, &group.construction) else { continue };
+        let site = Site { circuit: &lowered.circuit, group };
+        match site.layer_norm(built, headroom, RBig::ZERO) {
+            Err(Error::Bound { reason: compose::SideCondition::Variance, .. }) => {
+                let shown = calibrated.get(&number).copied().unwrap_or(0.0);
+                least.insert(number, GUARD * shown);
+            }
+            Err(other) => return Err(other),
+            Ok(_) => {}
+        }
+    }
+    Ok(least)
+}
+
+/// Rows of a private run may vary less than those of the calibration set.
+const GUARD: f64 = 0.25;
 
 fn bounds(
     lowered: &Lowered,

@@ -1,7 +1,9 @@
 //! The plan's file: TOML, written and read in one canonical form.
 
 use super::Refusal;
+use crate::graph::Axes;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// A choice for every site of a model, with why.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -37,6 +39,23 @@ pub struct ModelRecord {
     pub batch: usize,
     /// Every input element lies in here; the headroom is proved for it.
     pub input_box: [f64; 2],
+    /// Every row (last axis) of an input has at most this Euclidean norm, where that is part of the agreement.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub row_norm: Option<f64>,
+    /// Extents of dynamic axes other than the batch.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub axes: BTreeMap<String, usize>,
+    /// Inputs that everybody knows, such as a mask.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub public_inputs: BTreeMap<String, Vec<f64>>,
+}
+
+impl ModelRecord {
+    /// What import needs to know for the plan's batch.
+    pub fn axes(&self) -> Axes {
+        let named = self.axes.iter().fold(Axes::batch(self.batch), |axes, (name, &extent)| axes.with(name, extent));
+        self.public_inputs.iter().fold(named, |axes, (name, values)| axes.with_public(name, values.clone()))
+    }
 }
 
 /// Who owns what.
@@ -97,6 +116,10 @@ pub struct Measured {
     pub candidates_tried: usize,
 }
 
+fn is_zero(value: &f64) -> bool {
+    *value == 0.0
+}
+
 /// One site's choice.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -113,6 +136,9 @@ pub struct SiteRecord {
     pub certified_error: f64,
     /// The same for rows whose variance is at least the least one of the calibration set; differs at layer norms only.
     pub calibrated_error: f64,
+    /// The certified error holds for rows whose variance is at least this; 0 where it holds for all.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub least_variance: f64,
     /// How much an error there moves the output, measured on the calibration set.
     pub sensitivity: f64,
     /// Rounds of the site on the critical path.

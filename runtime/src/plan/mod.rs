@@ -14,7 +14,7 @@ pub use file::{
 };
 
 use crate::circuit::accuracy::certified_errors;
-use crate::circuit::headroom::Headroom;
+use crate::circuit::headroom::{Headroom, InputBound, Norms};
 use crate::circuit::lower::{Centre, Choice, Formats, Lowered, Ownership, lower};
 use crate::circuit::{self, Party, Schedule, Weights};
 use crate::graph::{self, Graph, Site, Tensor};
@@ -237,7 +237,9 @@ impl CheckedPlan {
 
     /// Compares the certified errors that the plan states with what is proved of its choices.
     fn check_errors(&self, headroom: Option<&Headroom>) -> Result<(), Refusal> {
-        let errors = certified_errors(&self.lowered, headroom)?;
+        let assumed = self.plan.site.iter().filter(|record| record.least_variance > 0.0);
+        let assumed = assumed.map(|record| (record.node, record.least_variance)).collect();
+        let errors = certified_errors(&self.lowered, headroom, &assumed)?;
         for record in &self.plan.site {
             let (planned, site) = (record.certified_error, record.name.clone());
             match errors.get(&record.node) {
@@ -253,8 +255,9 @@ impl CheckedPlan {
     pub fn prove_headroom(&self, graph: &Graph) -> Result<Weights, Refusal> {
         let weights = self.lowered.weights(graph)?;
         let [low, high] = self.plan.model.input_box;
-        let boxes = vec![(low, high); self.lowered.circuit.inputs().len()];
-        let headroom = circuit::headroom::prove(&self.lowered, &weights, &boxes)?;
+        let bound = InputBound { low, high, row_norm: self.plan.model.row_norm };
+        let bounds = vec![bound; self.lowered.circuit.inputs().len()];
+        let headroom = circuit::headroom::prove_with(&self.lowered, &weights, &bounds, &mut Norms::default())?;
         self.check_errors(Some(&headroom))?;
         Ok(weights)
     }
@@ -277,6 +280,11 @@ impl CheckedPlan {
             })
             .collect()
     }
+}
+
+/// The largest Euclidean norm of a row (last axis).
+pub fn row_norm(tensor: &Tensor) -> f64 {
+    tensor.rows().map(|row| row.iter().map(|x| x * x).sum::<f64>().sqrt()).fold(0.0, f64::max)
 }
 
 /// The digest of a model's public structure: operators, shapes and public constants, no weights.

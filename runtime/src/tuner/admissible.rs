@@ -6,11 +6,11 @@
 use super::prover::Prover;
 use super::{Error, Progress, Request};
 use crate::circuit::lower::{Centre, Choice, Formats};
-use crate::circuit::schedule;
+use crate::circuit::{NodeKind, schedule};
 use crate::graph::{Function, NodeId, Site, SiteKind};
 use crate::plan::{ChoiceRecord, EntryRecord, node_number};
 use catalogs::digest::Tag;
-use catalogs::protocol::{Model, rss3::Rss3};
+use catalogs::protocol::{self, Model, rss3::Rss3};
 use catalogs::{Decimal, Digest, Format};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -55,25 +55,53 @@ pub fn find(
         let (choice, _) = widest.ok_or_else(|| missing(site, &not_offered))?;
         baseline.insert(site.node, choice.clone());
     }
-    let mut found: Vec<Vec<Candidate>> = Vec::new();
+    let mut found: Vec<Vec<Candidate>> = vec![Vec::new(); sites.len()];
     let mut refusals: BTreeMap<usize, String> = BTreeMap::new();
-    for (index, site) in sites.iter().enumerate() {
-        let mut admissible = Vec::new();
-        for (choice, record) in &options[index] {
-            let mut choices = baseline.clone();
-            choices.insert(site.node, choice.clone());
-            match figures(prover, &choices, site) {
-                Ok([error, rounds, bytes]) => {
-                    let (choice, record) = (choice.clone(), record.clone());
-                    admissible.push(Candidate { choice, record, error, rounds, bytes });
-                }
-                Err(reason) => {
-                    refusals.insert(index, reason);
+    // A baseline that does not prove says where; the sites are then tried one option at a time.
+    let seen = Seen::of(prover, &baseline).unwrap_or_else(|error| {
+        refusals.extend((0..sites.len()).map(|index| (index, format!("with the widest entries: {error}"))));
+        Seen::default()
+    });
+    for class in classes(&sites) {
+        for option in 0..options[class[0]].len() {
+            // What does not reach as far as the baseline's own arguments do is not worth a proof of the whole model.
+            let reaches = |index: usize, option: usize| seen.allows(sites[index].node, &options[index][option].0);
+            let (trying, short): (Vec<usize>, Vec<usize>) = class.iter().partition(|&&index| reaches(index, option));
+            // Nor is what another one that reaches as far beats at everything.
+            let beaten = |&index: &usize| {
+                let own = &options[index];
+                let others = (0..own.len()).filter(|&other| other != option && reaches(index, other));
+                others.into_iter().any(|other| beats(&own[other].0, &own[option].0, other < option))
+            };
+            let mut trying: Vec<usize> = trying.into_iter().filter(|index| !beaten(index)).collect();
+            for index in short {
+                let reason = "an entry's window is narrower than the proved range of its argument";
+                refusals.entry(index).or_insert_with(|| reason.into());
+            }
+            while !trying.is_empty() {
+                let mut choices = baseline.clone();
+                choices.extend(trying.iter().map(|&index| (sites[index].node, options[index][option].0.clone())));
+                let tried: Vec<&Site> = trying.iter().map(|&index| &sites[index]).collect();
+                match figures(prover, &choices, &tried) {
+                    Ok(figures) => {
+                        for (&index, [error, rounds, bytes]) in trying.iter().zip(figures) {
+                            let (choice, record) = options[index][option].clone();
+                            found[index].push(Candidate { choice, record, error, rounds, bytes });
+                        }
+                        break;
+                    }
+                    // Which site does not allow the option is known by name; without a name it is none of them.
+                    Err(reason) => {
+                        let named = |&index: &usize| reason.contains(&format!("{}: ", sites[index].name));
+                        let culprit = trying.iter().position(named).unwrap_or(0);
+                        refusals.insert(trying.remove(culprit), reason);
+                    }
                 }
             }
         }
-        progress(Progress::Site { name: site.name.clone(), admissible: admissible.len() });
-        found.push(admissible);
+        for &index in &class {
+            progress(Progress::Site { name: sites[index].name.clone(), admissible: found[index].len() });
+        }
     }
     match found.iter().position(Vec::is_empty) {
         None => Ok(found),
@@ -96,17 +124,108 @@ fn missing(site: &Site, not_offered: &[String]) -> Error {
     Error::Site { site: site.name.clone(), kind: site.kind.name(), reason }
 }
 
-/// Proves and schedules; error, rounds and bytes of the site for one input.
-fn figures(prover: &Prover<'_>, choices: &BTreeMap<NodeId, Choice>, site: &Site) -> Result<[f64; 3], String> {
+/// Sites of one kind and size: they are tried together, since a proof is about the whole model.
+fn classes(sites: &[Site]) -> Vec<Vec<usize>> {
+    let mut classes: Vec<Vec<usize>> = Vec::new();
+    for (index, site) in sites.iter().enumerate() {
+        let same = |class: &&mut Vec<usize>| {
+            let first = &sites[class[0]];
+            (first.kind, first.elements, first.row_length) == (site.kind, site.elements, site.row_length)
+        };
+        match classes.iter_mut().find(same) {
+            Some(class) => class.push(index),
+            None => classes.push(vec![index]),
+        }
+    }
+    classes
+}
+
+/// Whether a choice differs from another in entries only, each at least as accurate and as cheap as the other's of
+/// the same formats, and one of them better; between equals, the `first` wins.
+fn beats(choice: &Choice, other: &Choice, first: bool) -> bool {
+    let fixed = |choice: &Choice| match choice {
+        Choice::Normalisation { centre, .. } => Some(*centre),
+        _ => None,
+    };
+    let (ours, theirs) = (entries_of(choice), entries_of(other));
+    if ours.len() != theirs.len() || fixed(choice) != fixed(other) {
+        return false;
+    }
+    let mut strictly = false;
+    for (a, b) in ours.into_iter().zip(theirs) {
+        let (claim, beaten) = (a.claim(), b.claim());
+        let formats = (a.program().input(), a.program().output()) == (b.program().input(), b.program().output());
+        // The encoded ε of a layer norm follows the window's lower end.
+        let lows = claim.function != catalogs::Function::Rsqrt || claim.window.low <= beaten.window.low;
+        let (cost, limit) = (protocol::cost(a.program(), &Rss3), protocol::cost(b.program(), &Rss3));
+        let accurate =
+            claim.absolute_part() <= beaten.absolute_part() && claim.relative_part() <= beaten.relative_part();
+        if !(formats && lows && accurate && cost.rounds <= limit.rounds && cost.bits <= limit.bits) {
+            return false;
+        }
+        strictly |= claim.absolute_part() < beaten.absolute_part()
+            || claim.relative_part() < beaten.relative_part()
+            || cost.rounds < limit.rounds
+            || cost.bits < limit.bits;
+    }
+    strictly || first
+}
+
+fn entries_of(choice: &Choice) -> Vec<&Certified> {
+    match choice {
+        Choice::Unary { entry } => vec![entry],
+        Choice::Softmax { relu, exp, reciprocal, .. } => vec![relu, exp, reciprocal],
+        Choice::Normalisation { rsqrt, .. } => vec![rsqrt],
+        Choice::Maximum { relu } => vec![relu],
+    }
+}
+
+/// Ranges of the arguments of every site's entries, by function and scale, with the baseline's choices.
+#[derive(Default)]
+struct Seen(BTreeMap<(u32, catalogs::Function, u8), (i128, i128)>);
+
+impl Seen {
+    fn of(prover: &Prover<'_>, baseline: &BTreeMap<NodeId, Choice>) -> Result<Seen, crate::circuit::Error> {
+        let proved = prover.prove(baseline)?;
+        let circuit = &proved.lowered.circuit;
+        let mut seen = Seen::default();
+        for (_, node) in circuit.iter() {
+            let NodeKind::Program { certified, argument } = &node.kind else { continue };
+            let Some(site) = circuit.groups()[node.group.index()].site else { continue };
+            let key = (site, certified.claim().function.clone(), certified.program().input().1.bits());
+            let range = proved.headroom.range(*argument);
+            let hull = seen.0.entry(key).or_insert((range.low, range.high));
+            *hull = (hull.0.min(range.low), hull.1.max(range.high));
+        }
+        Ok(seen)
+    }
+
+    fn allows(&self, site: NodeId, choice: &Choice) -> bool {
+        // The least argument of a layer norm is the entry's own; only the greatest is the model's.
+        entries_of(choice).into_iter().all(|entry| {
+            let claim = entry.claim();
+            let key = (node_number(site), claim.function.clone(), entry.program().input().1.bits());
+            let Some(&(low, high)) = self.0.get(&key) else { return true };
+            let low_fits = claim.function == catalogs::Function::Rsqrt || i128::from(claim.window.low) <= low;
+            low_fits && high <= i128::from(claim.window.high)
+        })
+    }
+}
+
+/// Proves and schedules; error, rounds and bytes of each site for one input.
+fn figures(prover: &Prover<'_>, choices: &BTreeMap<NodeId, Choice>, sites: &[&Site]) -> Result<Vec<[f64; 3]>, String> {
     let proved = prover.prove(choices).map_err(|error| error.to_string())?;
-    let number = node_number(site.node);
-    let error = *proved.calibrated.get(&number).ok_or("its error is not bounded")?;
     let schedule = schedule(&proved.lowered.circuit, &Rss3).map_err(|error| error.to_string())?;
-    let groups = proved.lowered.circuit.groups().iter().zip(schedule.groups());
-    let own = groups.filter(|(group, _)| group.site == Some(number));
-    Ok(own.fold([error, 0.0, 0.0], |[error, rounds, bytes], (_, cost)| {
-        [error, rounds + f64::from(cost.rounds), bytes + cost.bytes as f64]
-    }))
+    let groups = || proved.lowered.circuit.groups().iter().zip(schedule.groups());
+    let figures = sites.iter().map(|site| {
+        let number = node_number(site.node);
+        let error = *proved.calibrated.get(&number).ok_or("its error is not bounded")?;
+        let own = groups().filter(|(group, _)| group.site == Some(number));
+        Ok(own.fold([error, 0.0, 0.0], |[error, rounds, bytes], (_, cost)| {
+            [error, rounds + f64::from(cost.rounds), bytes + cost.bytes as f64]
+        }))
+    });
+    figures.collect()
 }
 
 /// Every entry of the catalog, proved, and why those were left out that the protocol cannot execute.

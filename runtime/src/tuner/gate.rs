@@ -34,14 +34,14 @@ impl Reference {
     pub fn new(request: &Request<'_>) -> Result<Reference, Error> {
         let examples = request.calibration.iter().filter_map(|tensor| tensor.shape.first()).min().copied().unwrap_or(0);
         let examples = examples.min(request.simulated_max.max(1));
-        let graph = Graph::import(request.model, request.batch)?;
+        let graph = Graph::import_with(request.model, &request.axes.for_batch(request.batch))?;
         let mut runs = Vec::new();
         let mut least_variances = BTreeMap::new();
         let mut first = 0;
         while first < examples {
             let count = request.batch.min(examples - first);
             let inputs: Vec<Tensor> = request.calibration.iter().map(|tensor| leading(tensor, first, count)).collect();
-            let graph = Graph::import(request.model, count)?;
+            let graph = Graph::import_with(request.model, &request.axes.for_batch(count))?;
             let mut observed = Observed::new(&graph);
             let plain = observed.run(&graph, &inputs)?;
             for (node, range) in observed.sites() {

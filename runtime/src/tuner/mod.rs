@@ -19,7 +19,7 @@ pub use gate::{Verdict, agreements};
 pub use sensitivity::{difference, leading};
 
 use crate::circuit::{self, lower::Choice};
-use crate::graph::{self, Graph, NodeId, Tensor};
+use crate::graph::{self, Axes, Graph, NodeId, Tensor};
 use crate::plan::{
     self, FormatsRecord, Measured, ModelRecord, PartiesRecord, Plan, Predicted, Refusal, SiteRecord, structure_digest,
 };
@@ -48,8 +48,12 @@ pub struct Request<'a> {
     pub simulated_max: usize,
     /// Inputs of one run.
     pub batch: usize,
+    /// Extents of the model's other dynamic axes, and its public inputs.
+    pub axes: Axes,
     /// Every input element lies in here.
     pub input_box: (f64, f64),
+    /// The largest Euclidean norm of a row (last axis) of an input, where its owner promises one.
+    pub row_norm: Option<f64>,
     /// The network that is tuned for.
     pub network: Shaping,
     /// Its name.
@@ -141,7 +145,7 @@ pub struct Tuned {
 /// Chooses for every site.
 pub fn tune(request: &Request<'_>, progress: &mut dyn FnMut(Progress)) -> Result<Tuned, Error> {
     check_request(request)?;
-    let single = Graph::import(request.model, 1)?;
+    let single = Graph::import_with(request.model, &request.axes.for_batch(1))?;
     let reference = gate::Reference::new(request)?;
     let prover = Prover::new(request, &single, reference.least_variances());
     let candidates = admissible::find(request, &prover, progress)?;
@@ -204,6 +208,15 @@ fn check_request(request: &Request<'_>) -> Result<(), Error> {
             return fail(format!("calibration element {index} lies outside the input range [{low}, {high}]"));
         }
     }
+    if let Some(norm) = request.row_norm {
+        if !(norm.is_finite() && norm > 0.0) {
+            return fail(format!("a row norm of {norm} is not a positive number"));
+        }
+        let largest = request.calibration.iter().map(plan::row_norm).fold(0.0, f64::max);
+        if largest > norm {
+            return fail(format!("a calibration row has norm {largest}, above the promised {norm}"));
+        }
+    }
     let valid = request.error_max > 0.0 && (0.0..=1.0).contains(&request.agreement_min);
     if valid { Ok(()) } else { fail("the constraint needs a positive error and an agreement between 0 and 1".into()) }
 }
@@ -216,7 +229,7 @@ fn draft(
     chosen: &[usize],
     sensitivities: &[f64],
 ) -> Result<(Plan, Graph), Error> {
-    let structure = Graph::import(request.model, request.batch)?.without_weights();
+    let structure = Graph::import_with(request.model, &request.axes.for_batch(request.batch))?.without_weights();
     let sites = structure.sites();
     let choice = |index: usize| candidates[index][chosen[index]].choice.clone();
     let choices: BTreeMap<NodeId, Choice> =
@@ -243,6 +256,7 @@ fn draft(
             elements: site.elements as u64,
             certified_error: error_of(&proved.certified, number),
             calibrated_error,
+            least_variance: proved.least_variances.get(&number).copied().unwrap_or(0.0),
             sensitivity: sensitivities[index],
             rounds,
             bytes,
@@ -260,6 +274,9 @@ fn draft(
             structure: structure_digest(&structure).to_string(),
             batch: request.batch,
             input_box: [low, high],
+            row_norm: request.row_norm,
+            axes: request.axes.named().clone(),
+            public_inputs: request.axes.public().clone(),
         },
         parties: request.parties.clone(),
         formats: FormatsRecord {

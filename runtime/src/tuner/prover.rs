@@ -1,10 +1,12 @@
 //! What is proved of a model with one choice for every site: the circuit, its headroom, the error of each site.
 
 use super::Request;
-use crate::circuit::accuracy::{calibrated_errors, certified_errors};
+use crate::circuit::accuracy::{certified_errors, least_variances};
+use crate::circuit::headroom::{Headroom, InputBound, Norms};
 use crate::circuit::lower::{Choice, Formats, Lowered, Ownership, lower};
 use crate::circuit::{Error, Party, headroom};
 use crate::graph::{Graph, NodeId};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 /// Everything that a proof is about, except the choices. The model is that of one input: inputs of a batch are
@@ -16,7 +18,8 @@ pub struct Prover<'a> {
     pub formats: Formats,
     /// Who owns what.
     pub ownership: Ownership,
-    input_box: (f64, f64),
+    input: InputBound,
+    norms: RefCell<Norms>,
     least_variances: &'a BTreeMap<u32, f64>,
 }
 
@@ -24,9 +27,13 @@ pub struct Prover<'a> {
 pub struct Proved {
     /// The circuit.
     pub lowered: Lowered,
+    /// What was proved of its nodes.
+    pub headroom: Headroom,
     /// Certified errors of the sites, by node.
     pub certified: BTreeMap<u32, f64>,
-    /// The same for rows of at least the variances that the calibration set shows.
+    /// Least variances that the certified errors of layer norms assume, by node; none where they hold for all rows.
+    pub least_variances: BTreeMap<u32, f64>,
+    /// Errors for rows of at least the variances that the calibration set shows.
     pub calibrated: BTreeMap<u32, f64>,
 }
 
@@ -34,17 +41,21 @@ impl<'a> Prover<'a> {
     /// For a request, its model and the least variances of the calibration set's rows, by node.
     pub fn new(request: &Request<'_>, single: &'a Graph, least_variances: &'a BTreeMap<u32, f64>) -> Prover<'a> {
         let ownership = Ownership { input: Party(request.parties.input), output: Party(request.parties.output) };
-        Prover { single, formats: Formats::default(), ownership, input_box: request.input_box, least_variances }
+        let (low, high) = request.input_box;
+        let input = InputBound { low, high, row_norm: request.row_norm };
+        let (formats, norms) = (Formats::default(), RefCell::default());
+        Prover { single, formats, ownership, input, norms, least_variances }
     }
 
     /// Lowers, proves the headroom and bounds every site's error.
     pub fn prove(&self, choices: &BTreeMap<NodeId, Choice>) -> Result<Proved, Error> {
         let lowered = lower(self.single, choices, self.formats, self.ownership)?;
         let weights = lowered.weights(self.single)?;
-        let boxes = vec![self.input_box; lowered.circuit.inputs().len()];
-        let headroom = headroom::prove(&lowered, &weights, &boxes)?;
-        let certified = certified_errors(&lowered, Some(&headroom))?;
-        let calibrated = calibrated_errors(&lowered, &headroom, self.least_variances)?;
-        Ok(Proved { lowered, certified, calibrated })
+        let inputs = vec![self.input; lowered.circuit.inputs().len()];
+        let headroom = headroom::prove_with(&lowered, &weights, &inputs, &mut self.norms.borrow_mut())?;
+        let assumed = least_variances(&lowered, &headroom, self.least_variances)?;
+        let certified = certified_errors(&lowered, Some(&headroom), &assumed)?;
+        let calibrated = certified_errors(&lowered, Some(&headroom), self.least_variances)?;
+        Ok(Proved { lowered, headroom, certified, least_variances: assumed, calibrated })
     }
 }

@@ -18,7 +18,7 @@ const PATTERNS: u64 = 2;
 pub fn measure(request: &Request<'_>, single: &Graph) -> Result<Vec<f64>, Error> {
     let examples = request.calibration.iter().filter_map(|tensor| tensor.shape.first()).min().copied().unwrap_or(1);
     let count = examples.min(EXAMPLES);
-    let graph = Graph::import(request.model, count)?;
+    let graph = Graph::import_with(request.model, &request.axes.for_batch(count))?;
     let inputs: Vec<Tensor> = request.calibration.iter().map(|tensor| leading(tensor, 0, count)).collect();
     let plain = reference::run(&graph, &inputs, &mut |_, _| {})?;
     let mut sensitivities = Vec::new();

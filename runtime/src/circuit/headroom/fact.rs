@@ -1,11 +1,11 @@
 //! What is known of composite operations beyond intervals, each with its reason.
 
+use super::ball::Ball;
 use super::function::{MARGIN, integers, upper};
 use super::interval::{self, Interval};
 use super::{Known, Proof};
 use crate::circuit::Error;
-use crate::circuit::node::{Movement, NodeId, NodeKind};
-use crate::circuit::shape::Shape;
+use crate::circuit::node::{NodeId, NodeKind};
 use std::sync::Arc;
 use verify::Certified;
 
@@ -93,60 +93,6 @@ impl Fact {
     }
 }
 
-/// Bounds of the norms of every row (last axis) of a tensor, in integers.
-#[derive(Clone, Copy, Default, Debug)]
-pub(super) struct RowNorms {
-    /// Σ |v|.
-    l1: Option<f64>,
-    /// √(Σ v²).
-    l2: Option<f64>,
-}
-
-impl RowNorms {
-    /// The norms after a movement of a tensor of `shape`.
-    pub(super) fn moved(self, movement: &Movement, shape: &Shape) -> RowNorms {
-        let last = shape.rank().saturating_sub(1);
-        match movement {
-            Movement::Reshape { shape: target } if target.row_length() == shape.row_length() => self,
-            Movement::Broadcast { shape: target } if target.row_length() == shape.row_length() => self,
-            Movement::Transpose { permutation } if permutation.last() == Some(&last) => self,
-            Movement::Slice { .. } => self,
-            Movement::Gather { axis, .. } if *axis != last => self,
-            Movement::Pad { .. } => self,
-            Movement::SumAxis { axis } if *axis != last => {
-                let rows = shape.extents()[*axis] as f64;
-                RowNorms { l1: self.l1.map(|norm| norm * rows), l2: self.l2.map(|norm| norm * rows) }
-            }
-            _ => RowNorms::default(),
-        }
-    }
-
-    /// Tightens a matrix product whose left operand has these norms: |Σ a·b| is at most ‖a‖₁·max|b| and ‖a‖₂·‖b‖₂.
-    pub(super) fn tighten(self, left: &Shape, right: (&[Interval], &Shape), shape: &Shape, lanes: &mut [Interval]) {
-        if self.l1.is_none() && self.l2.is_none() {
-            return;
-        }
-        let (inner, columns) = (left.row_length(), shape.row_length());
-        let matrix = shape.extents()[shape.rank() - 2] * columns;
-        for (at, [_, b]) in interval::matrices(left, right.1, shape).into_iter().enumerate() {
-            let right = &right.0[b * inner * columns..][..inner * columns];
-            let bounds: Vec<f64> = (0..columns)
-                .map(|column| {
-                    let magnitudes = (0..inner).map(|row| right[row * columns + column].magnitude() as f64);
-                    let largest = magnitudes.clone().fold(0.0, f64::max);
-                    let squares: f64 = magnitudes.map(|magnitude| magnitude * magnitude).sum();
-                    let l1 = self.l1.map_or(f64::INFINITY, |norm| norm * largest);
-                    let l2 = self.l2.map_or(f64::INFINITY, |norm| norm * squares.sqrt());
-                    l1.min(l2) * (1.0 + MARGIN * inner as f64)
-                })
-                .collect();
-            for (lane, bound) in lanes[at * matrix..][..matrix].iter_mut().zip(bounds.iter().cycle()) {
-                *lane = lane.meet(integers(-bound, *bound, 0));
-            }
-        }
-    }
-}
-
 impl Proof<'_> {
     pub(super) fn apply(&self, id: NodeId, fact: &Fact, known: &mut Known) -> Result<(), Error> {
         let node = self.circuit.node(id);
@@ -175,7 +121,7 @@ impl Proof<'_> {
                 let l1 = total_probability(exp, reciprocal, *row) + *row as f64 / (1u128 << bits) as f64;
                 let bounds = integers(-l1, l1, bits);
                 known.lanes.iter_mut().for_each(|lane| *lane = lane.meet(bounds));
-                known.norms.l1 = Some(l1 * (1u128 << bits) as f64 * (1.0 + MARGIN));
+                known.total = Some(l1 * (1u128 << bits) as f64 * (1.0 + MARGIN));
             }
             Fact::Averaged { exp, reciprocal, row, values } => {
                 let total = total_probability(exp, reciprocal, *row);
@@ -197,7 +143,8 @@ impl Proof<'_> {
                 let norm = norm + (*row as f64).sqrt() / (1u128 << bits) as f64;
                 let bounds = integers(-norm, norm, bits);
                 known.lanes.iter_mut().for_each(|lane| *lane = lane.meet(bounds));
-                known.norms.l2 = Some(norm * (1u128 << bits) as f64 * (1.0 + MARGIN));
+                let radius = norm * (1u128 << bits) as f64 * (1.0 + MARGIN);
+                known.ball = Some(Ball::around_zero(&node.shape, radius));
             }
         }
         Ok(())
@@ -221,7 +168,12 @@ impl Proof<'_> {
         let row = shape.row_length();
         let mut bounds = interval::row_squares(lanes, row);
         let (argument, _) = self.lanes(squares.argument)?;
+        let rows = self.known(squares.argument)?.ball.as_ref();
+        let reach = rows.map(|ball| ball.centred_magnitude(&mut self.norms.borrow_mut()));
         for (bound, row) in bounds.iter_mut().zip(argument.chunks_exact(row)) {
+            if let Some(high) = reach.and_then(|reach| centred_squares_of(reach, row, squares)) {
+                *bound = bound.meet(Interval { low: 0, high });
+            }
             if let Some(high) = centred_squares(row, squares.multiplier, squares.mean_bits) {
                 *bound = bound.meet(Interval { low: 0, high });
             }
@@ -285,13 +237,27 @@ fn centred_squares(row: &[Interval], multiplier: i64, mean_bits: Option<u8>) -> 
         let distance = lane.low.checked_sub(middle)?.checked_abs()?.max(lane.high.checked_sub(middle)?.checked_abs()?);
         total = total.checked_add(distance.checked_mul(distance)?)?;
     }
-    let n = row.len() as i128;
+    let off = mean_error(hull, row.len() as i128, mean_bits)?;
+    let multiplier = i128::from(multiplier);
+    total.checked_mul(multiplier)?.checked_mul(multiplier)?.checked_add(off)
+}
+
+/// n·e² for a mean of n elements that is off by e.
+fn mean_error(hull: Interval, n: i128, mean_bits: Option<u8>) -> Option<i128> {
     let off = match mean_bits {
         Some(bits) => (hull.magnitude().checked_mul(n)? >> bits) + 2,
         None => 0,
     };
-    let multiplier = i128::from(multiplier);
-    total.checked_mul(multiplier)?.checked_mul(multiplier)?.checked_add(n.checked_mul(off.checked_mul(off)?)?)
+    n.checked_mul(off.checked_mul(off)?)
+}
+
+/// The same from a bound of ‖x − mean‖.
+fn centred_squares_of(reach: f64, row: &[Interval], squares: Squares) -> Option<i128> {
+    let n = row.len() as i128;
+    let off = mean_error(interval::hull(row), n, squares.mean_bits)?;
+    let square = reach * reach * (1.0 + 4.0 * MARGIN) + 1.0;
+    let multiplier = i128::from(squares.multiplier);
+    (square < 1e36).then_some(square as i128)?.checked_mul(multiplier)?.checked_mul(multiplier)?.checked_add(off)
 }
 
 /// Bounds of Σ ê(d) over a row: [1 − n·a − r, n·(1 + a + r)].

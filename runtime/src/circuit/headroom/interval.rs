@@ -147,12 +147,19 @@ pub fn matrices(left: &Shape, right: &Shape, shape: &Shape) -> Vec<[usize; 2]> {
 }
 
 fn multiply(left: &[Interval], right: &[Interval], result: &mut [Interval], inner: usize, columns: usize) {
+    // Rows of a batch often have the same bounds: one product serves them all.
+    let mut last: Option<(&[Interval], Vec<Interval>)> = None;
     for (result, left) in result.chunks_exact_mut(columns).zip(left.chunks_exact(inner)) {
+        if let Some((_, same)) = last.as_ref().filter(|(row, _)| *row == left) {
+            result.copy_from_slice(same);
+            continue;
+        }
         for (&a, right) in left.iter().zip(right.chunks_exact(columns)) {
             for (result, &b) in result.iter_mut().zip(right) {
                 *result = result.plus(a.times(b));
             }
         }
+        last = Some((left, result.to_vec()));
     }
 }
 

@@ -5,21 +5,27 @@
 //! window, no difference of a maximum leaves its rectifier's. Only the model's owner can run it; the others rely on
 //! it. Intervals alone are too wide for softmax and layer norm; a [`Fact`] says what is known besides, and why.
 
+mod ball;
 mod fact;
 mod function;
 mod interval;
+mod rows;
+mod spectral;
 
 pub use fact::{Fact, Squares};
 pub use interval::Interval;
+pub use spectral::Norms;
 
 use super::Error;
 use super::builder::{Circuit, Weights};
 use super::ideal::Truncation;
 use super::lower::Lowered;
-use super::node::{Constant, NodeId, NodeKind, ProductKind, Sum};
+use super::node::{Constant, NodeId, NodeKind, Sum};
 use super::shape::Shape;
 use super::tensor::nearest;
-use fact::RowNorms;
+use ball::Ball;
+use catalogs::Lemma;
+use std::cell::RefCell;
 use verify::Certified;
 
 /// What was proved of every node.
@@ -43,6 +49,28 @@ impl Headroom {
 
 /// Proves that `lowered` with `weights` stays inside every window if each input lies in its box of real numbers.
 pub fn prove(lowered: &Lowered, weights: &Weights, boxes: &[(f64, f64)]) -> Result<Headroom, Error> {
+    let bounds: Vec<InputBound> = boxes.iter().map(|&(low, high)| InputBound { low, high, row_norm: None }).collect();
+    prove_with(lowered, weights, &bounds, &mut Norms::default())
+}
+
+/// What an input's owner promises, in real numbers.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct InputBound {
+    /// Every element is at least this.
+    pub low: f64,
+    /// Every element is at most this.
+    pub high: f64,
+    /// Every row (last axis) has at most this Euclidean norm, where that is promised.
+    pub row_norm: Option<f64>,
+}
+
+/// The same with more said of inputs, and with operator norms remembered from proof to proof.
+pub fn prove_with(
+    lowered: &Lowered,
+    weights: &Weights,
+    boxes: &[InputBound],
+    norms: &mut Norms,
+) -> Result<Headroom, Error> {
     let circuit = &lowered.circuit;
     let inputs = circuit.inputs();
     if inputs.len() != boxes.len() {
@@ -50,18 +78,20 @@ pub fn prove(lowered: &Lowered, weights: &Weights, boxes: &[(f64, f64)]) -> Resu
     }
     let last_uses = circuit.last_uses();
     let nodes = circuit.nodes().len();
-    let mut proof = Proof { lowered, circuit, weights, known: vec![None; nodes], spare: vec![None; nodes] };
+    let norms = RefCell::new(norms);
+    let mut proof = Proof { lowered, circuit, weights, norms, known: vec![None; nodes], spare: vec![None; nodes] };
     let mut ranges = Vec::with_capacity(nodes);
     let mut boxes = boxes.iter();
     for (id, node) in circuit.iter() {
         let known = match &node.kind {
             NodeKind::Input { .. } => {
-                let &(low, high) = boxes.next().unwrap_or(&(f64::NAN, f64::NAN));
+                let nothing = InputBound { low: f64::NAN, high: f64::NAN, row_norm: None };
+                let &InputBound { low, high, row_norm } = boxes.next().unwrap_or(&nothing);
                 let bounds = [low, high].map(|bound| nearest(bound, node.format).map(i128::from));
                 let ([Some(low), Some(high)], true) = (bounds, low <= high) else {
                     return Err(Error::Circuit(format!("the range of input '{}' is empty or does not fit", node.name)));
                 };
-                Known::from(vec![Interval { low, high }; node.shape.lanes()])
+                proof.input(node, Interval { low, high }, row_norm)
             }
             _ => proof.node(id)?,
         };
@@ -82,12 +112,17 @@ pub fn prove(lowered: &Lowered, weights: &Weights, boxes: &[(f64, f64)]) -> Resu
 #[derive(Clone)]
 struct Known {
     lanes: Vec<Interval>,
-    norms: RowNorms,
+    /// Where the rows (last axis) are, if more is known than their lanes.
+    ball: Option<Ball>,
+    /// A bound of Σ |v| over a row.
+    total: Option<f64>,
+    /// A bound of the Euclidean norm of every column (last axis but one).
+    columns: Option<f64>,
 }
 
 impl From<Vec<Interval>> for Known {
     fn from(lanes: Vec<Interval>) -> Known {
-        Known { lanes, norms: RowNorms::default() }
+        Known { lanes, ball: None, total: None, columns: None }
     }
 }
 
@@ -95,6 +130,7 @@ struct Proof<'a> {
     lowered: &'a Lowered,
     circuit: &'a Circuit,
     weights: &'a Weights,
+    norms: RefCell<&'a mut Norms>,
     known: Vec<Option<Known>>,
     spare: Vec<Option<u8>>,
 }
@@ -122,12 +158,7 @@ impl Proof<'_> {
             }
             NodeKind::Sum(sum) => self.sum(id, sum)?,
             NodeKind::Program { certified, argument } => self.program(id, certified, *argument)?,
-            NodeKind::Movement { movement, operands } => {
-                let norms = self.known(operands[0])?.norms.moved(movement, &self.circuit.node(operands[0]).shape);
-                let ring = self.circuit.node(operands[0]).format.ring;
-                let operands = operands.iter().map(|&operand| self.lanes(operand)).collect::<Result<Vec<_>, _>>()?;
-                Known { lanes: interval::moved(movement, &operands, &node.shape, ring), norms }
-            }
+            NodeKind::Movement { movement, operands } => self.movement(id, movement, operands)?,
             NodeKind::Output { value, .. } => self.known(*value)?.clone(),
         };
         if let Some(fact) = self.lowered.facts.get(&id) {
@@ -146,26 +177,28 @@ impl Proof<'_> {
             }
         };
         let fact = self.lowered.facts.get(&id);
+        let constant = total.clone();
+        let mut rows = None;
         for product in &sum.products {
-            let (left, right) = (self.lanes(product.left)?, self.lanes(product.right)?);
             let lanes = match fact {
                 Some(Fact::SumOfSquares(squares)) => self.sum_of_squares(*squares, product.left)?,
                 _ => {
-                    let mut lanes = interval::product(&product.kind, left, right, shape);
-                    if product.kind == ProductKind::MatMul {
-                        self.known(product.left)?.norms.tighten(left.1, right, shape, &mut lanes);
-                    }
+                    let (lanes, ball) = self.product(product, shape)?;
+                    rows = ball.filter(|_| sum.products.len() == 1);
+                    rows = rows.map(|ball| ball.scaled(product.coefficient.value as f64));
                     lanes
                 }
             };
             interval::add_lanes(&mut total, product.coefficient.value, &lanes);
         }
+        let rows = self.rows_of_sum(sum, rows, &constant, shape)?;
         for term in &sum.linear {
             interval::add_term(&mut total, term.coefficient.value, self.lanes(term.value)?, shape);
         }
         let Some(truncation) = sum.truncation.as_ref().and_then(Truncation::new) else {
+            let ball = rows.filter(|_| total.iter().all(|lane| lane.reduced(sum.ring) == *lane));
             total.iter_mut().for_each(|lane| *lane = lane.reduced(sum.ring));
-            return Ok(Known::from(total));
+            return Ok(Known { ball, ..Known::from(total) });
         };
         if let Some(fact) = fact {
             self.before_truncation(id, fact, &mut total)?;
@@ -181,7 +214,9 @@ impl Proof<'_> {
         })?;
         let used = (128 - magnitude.leading_zeros()) as u8;
         self.spare[id.index()] = Some(truncation.window_bits().saturating_sub(used));
-        Ok(Known::from(total))
+        let shift = sum.truncation.as_ref().map_or(0, shift_of);
+        let ball = rows.map(|ball| ball.scaled((-f64::from(shift)).exp2()).loosened(1.0));
+        Ok(Known { ball, ..Known::from(total) })
     }
 
     fn program(&self, id: NodeId, certified: &Certified, argument: NodeId) -> Result<Known, Error> {
@@ -201,6 +236,11 @@ impl Proof<'_> {
         let (low, high) = certified.output_range();
         let proved = Interval { low, high };
         let lanes: Vec<_> = lanes.iter().map(|&lane| proved.meet(function::bounds(certified, lane))).collect();
-        Ok(Known::from(lanes))
+        let ball = self.rows_of_program(certified, argument)?;
+        Ok(Known { ball, ..Known::from(lanes) })
     }
+}
+
+fn shift_of(lemma: &Lemma) -> u8 {
+    if let Lemma::Truncation { shift, .. } = lemma { *shift } else { 0 }
 }

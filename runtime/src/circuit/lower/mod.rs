@@ -294,8 +294,12 @@ impl Lowering<'_> {
 
     /// The value with gain 1 at the activations' scale: one truncation, unless it is so already.
     fn settled(&mut self, name: &str, value: &Value) -> Result<NodeId, Error> {
-        let scale = self.formats.activations;
-        if value.gain == 1.0 && self.builder.format(value.node) == self.formats.activation() {
+        self.settled_at(name, value, self.formats.activations)
+    }
+
+    /// The value with gain 1 at a scale: one truncation at most.
+    fn settled_at(&mut self, name: &str, value: &Value, scale: Scale) -> Result<NodeId, Error> {
+        if value.gain == 1.0 && self.builder.format(value.node) == (Format { ring: self.formats.ring, scale }) {
             return Ok(value.node);
         }
         let own = self.builder.format(value.node).scale.bits();
@@ -314,7 +318,7 @@ impl Lowering<'_> {
         };
         choice::require(&node.name, &entry, wanted.clone())?;
         let value = self.unmasked(node.inputs[0])?;
-        let argument = self.settled("argument", &value)?;
+        let argument = self.settled_at("argument", &value, entry.program().input().1)?;
         self.program(node, wanted.name(), &entry, argument).map(Value::plain)
     }
 

@@ -3,7 +3,8 @@
 //! Let 2^m ≥ n be the least such power, κ = n/2^m. Exact centre: c = (n·x − Σx)/2^m = κ·(x − mean), no rounding.
 //! Rounded centre: c = x − mean with one truncation. Then V = (Σ c² )/2^m + κ_v·ε = κ_v·(variance + ε), where
 //! κ_v = κ·gain(c)², in one truncation; r = rsqrt(V); z' = c·r in one truncation, and z = z'·√κ_v/gain(c).
-//! That gain, γ and the model's next weights are encoded together.
+//! That gain, γ and the model's next weights are encoded together. Where κ_v·ε is less than the rsqrt entry's least
+//! argument, as an ε of 1e-12 is, that argument is added instead; the bound of the error knows the difference.
 
 use super::super::Error;
 use super::super::headroom::{Fact, Squares};
@@ -44,16 +45,22 @@ impl Lowering<'_> {
         let scale = self.builder.format(centred).scale.bits();
         let squares_scale = 2 * scale + log;
         let added = Scale::new(squares_scale).map(|scale| Format { ring: self.formats.ring, scale });
-        let epsilon_encoded = added.and_then(|format| nearest(variance_gain * epsilon, format)).filter(|&e| e >= 1);
-        let epsilon_encoded = epsilon_encoded.ok_or_else(|| {
-            self.refuse(node, "its epsilon is not positive at the scale of the squares, or too large")
-        })?;
+        let (encoded, scale) =
+            (added.and_then(|format| nearest(variance_gain * epsilon, format)), rsqrt.program().input().1);
+        // Rows of equal elements must not leave the entry either: where ε is less than its least argument, that is added.
+        let least = squares_scale.checked_sub(scale.bits()).and_then(|shift| {
+            let unit = 1i64.checked_shl(u32::from(shift)).filter(|&unit| unit > 0)?;
+            unit.checked_mul(rsqrt.claim().window.low.max(2))
+        });
+        let (Some(encoded), Some(least)) = (encoded, least) else {
+            return Err(self.refuse(node, "its epsilon is too large at the scale of the squares"));
+        };
+        let epsilon_encoded = encoded.max(least);
         let squares = Squares {
             argument: x,
             multiplier: if centre == Centre::Exact { row as i64 } else { 1 },
             mean_bits: (centre == Centre::Rounded).then_some(if mean_bits == 0 { 63 } else { mean_bits }),
         };
-        let scale = rsqrt.program().input().1;
         let (radicand, variance) = self.variance(node, centred, squares, log, epsilon_encoded, scale)?;
         let inverse = self.program(node, "rsqrt", &rsqrt, variance)?;
         let normalised_scale = self.formats.activations.bits() + GUARD_BITS;

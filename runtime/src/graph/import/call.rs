@@ -126,6 +126,9 @@ impl<'a> Call<'a> {
         let Some(values) = self.integers(name) else {
             return Ok(default);
         };
+        // One spatial axis is the second of two.
+        let lifted: Vec<i64> = values.iter().flat_map(|&value| [minimum, value]).collect();
+        let values = if 2 * values.len() == N { lifted.as_slice() } else { values };
         if values.len() != N {
             return Err(Refusal::Unsupported(format!("its {name} are {values:?}; two spatial axes are supported")));
         }

@@ -14,15 +14,16 @@ pub(super) fn lower(builder: &mut Builder, call: &Call) -> Result<Value, Refusal
         "Sub" => subtract(builder, &call.input(0)?, &call.input(1)?),
         "Mul" => multiply(builder, &call.input(0)?, &call.input(1)?),
         "Div" => divide(builder, &call.input(0)?, &call.input(1)?),
-        "Sum" => {
+        "Sum" | "Mean" => {
             let inputs = call.inputs()?;
             let (first, rest) = inputs.split_first().ok_or_else(|| "it has no inputs".to_string())?;
-            rest.iter().try_fold(first.clone(), |sum, input| add(builder, &sum, input))
+            let sum = rest.iter().try_fold(first.clone(), |sum, input| add(builder, &sum, input))?;
+            let count = if call.operator() == "Mean" { inputs.len() as f64 } else { 1.0 };
+            scale(builder, &sum, 1.0 / count)
         }
         "Neg" => scale(builder, &call.input(0)?, -1.0),
         "Pow" => power(builder, call),
-        "Where" => select(builder, call),
-        _ => rectify(builder, call),
+        _ => select(builder, call),
     }
 }
 
@@ -79,7 +80,7 @@ pub(super) fn add(builder: &mut Builder, left: &Value, right: &Value) -> Result<
     }
 }
 
-fn subtract(builder: &mut Builder, left: &Value, right: &Value) -> Result<Value, Refusal> {
+pub(super) fn subtract(builder: &mut Builder, left: &Value, right: &Value) -> Result<Value, Refusal> {
     match (left, right) {
         (_, Value::Literal(constant)) => {
             let negated = Value::Literal(constant.map(|x| -x));
@@ -107,7 +108,7 @@ pub(super) fn multiply(builder: &mut Builder, left: &Value, right: &Value) -> Re
     }
 }
 
-fn divide(builder: &mut Builder, left: &Value, right: &Value) -> Result<Value, Refusal> {
+pub(super) fn divide(builder: &mut Builder, left: &Value, right: &Value) -> Result<Value, Refusal> {
     let inverse = match right {
         Value::Literal(divisor) if divisor.tensor.data.contains(&0.0) => {
             return Err(Refusal::Invalid("it divides by zero".into()));
@@ -129,10 +130,8 @@ fn power(builder: &mut Builder, call: &Call) -> Result<Value, Refusal> {
     };
     match exponent {
         Some(1.0) => Ok(base),
-        Some(2.0) => multiply(builder, &base, &base),
-        Some(3.0) => {
-            let square = multiply(builder, &base, &base)?;
-            multiply(builder, &base, &square)
+        Some(whole) if whole.fract() == 0.0 && (2.0..=POWER_MAX).contains(&whole) => {
+            whole_power(builder, &base, whole as u32)
         }
         Some(0.5) => apply(builder, Function::SquareRoot, &base),
         Some(-1.0) => apply(builder, Function::Reciprocal, &base),
@@ -140,8 +139,21 @@ fn power(builder: &mut Builder, call: &Call) -> Result<Value, Refusal> {
             let root = apply(builder, Function::SquareRoot, &base)?;
             apply(builder, Function::Reciprocal, &root)
         }
-        _ => Err(Refusal::Unsupported("supported exponents are 1, 2, 3, 0.5, -0.5 and -1".into())),
+        _ => Err(Refusal::Unsupported("supported exponents are 1 to 16, 0.5, -0.5 and -1".into())),
     }
+}
+
+/// The largest exponent of a power that is a chain of products.
+const POWER_MAX: f64 = 16.0;
+
+/// By squaring: x^n in at most 2·log₂ n products.
+fn whole_power(builder: &mut Builder, base: &Value, exponent: u32) -> Result<Value, Refusal> {
+    if exponent == 1 {
+        return Ok(base.clone());
+    }
+    let half = whole_power(builder, base, exponent / 2)?;
+    let square = multiply(builder, &half, &half)?;
+    if exponent % 2 == 0 { Ok(square) } else { multiply(builder, base, &square) }
 }
 
 /// `Where` with a constant condition and one constant branch: a mask, or a public selection.
@@ -172,31 +184,4 @@ fn select(builder: &mut Builder, call: &Call) -> Result<Value, Refusal> {
     });
     let constant = Literal { tensor: constant.into(), ..other };
     add(builder, &kept, &Value::Literal(constant))
-}
-
-/// `Clip`, `Max` and `Min` where they are a rectifier.
-fn rectify(builder: &mut Builder, call: &Call) -> Result<Value, Refusal> {
-    let unsupported = || Refusal::Unsupported("supported where it is max(x, 0)".into());
-    let inputs = call.inputs().map_err(|_| unsupported());
-    let data = match call.operator() {
-        "Clip" => {
-            let bound = |index: usize, name: &str| -> Result<Option<f64>, Refusal> {
-                let given = call.optional_literal(index, name)?.and_then(|literal| literal.scalar());
-                Ok(given.or_else(|| call.attribute(name).map(|attribute| f64::from(attribute.float))))
-            };
-            let unbounded = bound(2, "max")?.is_none_or(|maximum| maximum >= 3e38);
-            (bound(1, "min")? == Some(0.0) && unbounded).then(|| call.input(0)).transpose()?
-        }
-        "Max" => match inputs?.as_slice() {
-            [data @ Value::Node(_), Value::Literal(zero)] | [Value::Literal(zero), data @ Value::Node(_)]
-                if zero.scalar() == Some(0.0) =>
-            {
-                Some(data.clone())
-            }
-            _ => None,
-        },
-        _ => None,
-    };
-    let function = Function::Relu;
-    builder.emit(Operator::Activation { function }, &[data.ok_or_else(unsupported)?])
 }

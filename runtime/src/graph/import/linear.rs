@@ -1,4 +1,4 @@
-//! Convolutions and matrix products.
+//! Matrix products, the geometry of windows, and batch norm.
 
 use super::builder::{Builder, Literal, Value};
 use super::call::{Call, Refusal, shape_of};
@@ -6,17 +6,6 @@ use super::elementwise::{add, multiply, scale};
 use crate::graph::operator::{Operator, Window};
 use crate::graph::shapes::image;
 use crate::graph::tensor::broadcast_shape;
-
-pub(super) fn convolution(builder: &mut Builder, call: &Call) -> Result<Value, Refusal> {
-    let input = call.input(0)?;
-    let weight = call.literal(1, "weight")?;
-    let bias = call.optional_literal(2, "bias")?;
-    let [_, _, rows, columns] = image(&weight.tensor.shape).map_err(Refusal::Unsupported)?;
-    let window = window(builder, call, &input, [rows, columns])?;
-    let groups = usize::try_from(call.integer("group", 1)).map_err(|error| error.to_string())?;
-    let (weight, bias) = (weight.constant(), bias.as_ref().map(Literal::constant));
-    builder.emit(Operator::Conv { weight, bias, groups, window }, &[input])
-}
 
 /// The geometry of a convolution or a pooling.
 pub(super) fn window(builder: &Builder, call: &Call, input: &Value, kernel: [usize; 2]) -> Result<Window, Refusal> {

@@ -3,14 +3,23 @@
 //! Establishes: each file node either became graph nodes or constants, or is listed as unsupported; after the first
 //! unsupported node the import goes on, so that the list is complete. Assumes that the messages decoded.
 
+mod axes;
+mod blocks;
 mod builder;
 mod call;
 mod constants;
+mod convolution;
+mod einsum;
 mod elementwise;
 mod linear;
+mod norms;
+mod piecewise;
+mod reductions;
+mod refusal;
 mod rows;
 mod structure;
 
+pub use axes::Axes;
 use std::collections::{BTreeMap, HashMap};
 
 use super::error::{Error, Unsupported};
@@ -18,7 +27,7 @@ use super::onnx::{self, ElementKind, GraphMessage, ModelMessage, ValueMessage};
 use super::operator::Visibility;
 use super::rewrite;
 use super::sites::Site;
-use super::tensor::element_count;
+use super::tensor::{Tensor, element_count};
 use super::{Graph, NodeId};
 use builder::{Builder, Literal, Value};
 use call::{Call, Refusal};
@@ -32,14 +41,22 @@ pub const SUPPORTED: &[&str] = &[
     "AveragePool",
     "BatchNormalization",
     "Cast",
+    "CastLike",
     "Ceil",
+    "Celu",
     "Clip",
+    "Compress",
     "Concat",
     "Constant",
     "ConstantOfShape",
     "Conv",
+    "ConvTranspose",
+    "CumSum",
+    "DepthToSpace",
     "Div",
     "Dropout",
+    "Einsum",
+    "Elu",
     "Equal",
     "Erf",
     "Exp",
@@ -47,70 +64,70 @@ pub const SUPPORTED: &[&str] = &[
     "Flatten",
     "Floor",
     "Gather",
+    "GatherElements",
+    "GatherND",
     "Gelu",
     "Gemm",
     "GlobalAveragePool",
+    "GlobalMaxPool",
     "Greater",
+    "GroupNormalization",
+    "HardSigmoid",
+    "HardSwish",
     "Identity",
+    "InstanceNormalization",
     "LayerNormalization",
+    "LeakyRelu",
     "Less",
     "Log",
     "MatMul",
     "Max",
     "MaxPool",
+    "Mean",
+    "MeanVarianceNormalization",
     "Min",
     "Mod",
     "Mul",
     "Neg",
     "Not",
     "Or",
+    "PRelu",
     "Pad",
     "Pow",
+    "RMSNormalization",
     "Range",
     "Reciprocal",
+    "ReduceL1",
+    "ReduceMax",
     "ReduceMean",
+    "ReduceMin",
     "ReduceProd",
     "ReduceSum",
+    "ReduceSumSquare",
     "Relu",
     "Reshape",
+    "Selu",
     "Shape",
     "Sigmoid",
     "Size",
     "Slice",
     "Softmax",
     "Softplus",
+    "Softsign",
+    "SpaceToDepth",
     "Split",
     "Sqrt",
     "Squeeze",
     "Sub",
     "Sum",
+    "Swish",
     "Tanh",
     "Tile",
     "Transpose",
+    "Trilu",
     "Unsqueeze",
     "Where",
 ];
-
-/// Extents of the dynamic axes of a file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Axes {
-    batch: usize,
-    named: BTreeMap<String, usize>,
-}
-
-impl Axes {
-    /// The batch: dynamic axes that lead an input, and other axes of the same name.
-    pub fn batch(batch: usize) -> Axes {
-        Axes { batch, named: BTreeMap::new() }
-    }
-
-    /// Another dynamic axis (the number of tokens, for example).
-    #[must_use]
-    pub fn with(mut self, name: impl Into<String>, extent: usize) -> Axes {
-        self.named.insert(name.into(), extent);
-        self
-    }
-}
 
 /// What a file holds, as far as it can be told; made by [`inspect`].
 #[derive(Clone, Debug, PartialEq)]
@@ -243,9 +260,22 @@ fn bind_inputs(
         graph.inputs.iter().filter(|input| !scope.contains_key(&input.name)).collect();
     let batch_names: Vec<&str> = true_inputs.iter().filter_map(|input| leading_parameter(input)).collect();
     let mut inputs = Vec::new();
+    if let Some(name) = axes.public().keys().find(|name| true_inputs.iter().all(|input| input.name != **name)) {
+        return Err(Error::Malformed(format!("it has no input '{name}' that could be public")));
+    }
     for input in true_inputs {
         let shape = input_shape(input, axes, &batch_names)?;
         let kind = input.kind.as_ref().and_then(|kind| kind.tensor.as_ref()).map(|tensor| tensor.element);
+        if let Some(values) = axes.public_values(&input.name, &shape) {
+            let invalid = |reason| Error::Invalid { node: input.name.clone(), operator: "Input".into(), reason };
+            let element = kind.and_then(|kind| onnx::element_kind(kind).ok()).unwrap_or(ElementKind::Real);
+            let tensor = Tensor { shape, data: values.map_err(invalid)? };
+            scope.insert(
+                input.name.clone(),
+                Some(Value::Literal(Literal::new(&input.name, tensor, element, Visibility::Structural))),
+            );
+            continue;
+        }
         if kind.is_some_and(|kind| kind != 0 && onnx::element_kind(kind) != Ok(ElementKind::Real)) {
             unsupported.push(Unsupported {
                 node: input.name.clone(),
@@ -277,10 +307,10 @@ fn input_shape(input: &ValueMessage, axes: &Axes, batch_names: &[&str]) -> Resul
     let mut shape = Vec::with_capacity(dims.len());
     for (position, dim) in dims.iter().enumerate() {
         let name = dim.parameter.as_deref().unwrap_or("");
-        let extent = match (dim.value, axes.named.get(name)) {
+        let extent = match (dim.value, axes.extent(name)) {
             (Some(value), _) if value > 0 => usize::try_from(value).map_err(|error| invalid(error.to_string()))?,
-            (_, Some(&extent)) if !name.is_empty() => extent,
-            _ if position == 0 || (!name.is_empty() && batch_names.contains(&name)) => axes.batch,
+            (_, Some(extent)) if !name.is_empty() => extent,
+            _ if position == 0 || (!name.is_empty() && batch_names.contains(&name)) => axes.batch_extent(),
             _ => {
                 let axis = if name.is_empty() { position.to_string() } else { name.to_string() };
                 return Err(Error::Axis { input: input.name.clone(), axis });
@@ -308,7 +338,7 @@ fn lower_node(
     let outcome = match Call::bind(node, operator_set, scope) {
         Err(refusal) => Err(refusal),
         Ok(None) if SUPPORTED.contains(&node.operator.as_str()) => Ok(Vec::new()),
-        Ok(None) => Err(unknown_operator()),
+        Ok(None) => Err(refused(&node.operator)),
         Ok(Some(call)) => lower(builder, &call),
     };
     let values = match outcome {
@@ -328,8 +358,12 @@ fn lower_node(
     Ok(())
 }
 
-fn unknown_operator() -> Refusal {
-    Refusal::Unsupported(format!("operator is not supported; supported are {}", SUPPORTED.join(", ")))
+fn refused(operator: &str) -> Refusal {
+    Refusal::Unsupported(match refusal::reason(operator) {
+        Some(reason) => reason,
+        None if SUPPORTED.contains(&operator) => "only supported on constants and shapes".into(),
+        None => format!("operator is not supported; supported are {}", SUPPORTED.join(", ")),
+    })
 }
 
 /// The dispatch: what follows is found in the module that a line names.
@@ -341,26 +375,33 @@ fn lower(builder: &mut Builder, call: &Call) -> Result<Vec<Value>, Refusal> {
         return Ok(vec![Value::Literal(literal)]);
     }
     let value = match call.operator() {
-        "Conv" => linear::convolution(builder, call)?,
+        "Conv" | "ConvTranspose" => convolution::lower(builder, call)?,
         "Gemm" => linear::gemm(builder, call)?,
         "MatMul" => linear::matrix_product(builder, &call.input(0)?, &call.input(1)?)?,
+        "Einsum" => einsum::lower(builder, call)?,
         "BatchNormalization" => linear::batch_normalisation(builder, call)?,
-        "Add" | "Sub" | "Mul" | "Div" | "Sum" | "Pow" | "Where" | "Clip" | "Max" | "Min" | "Neg" => {
-            elementwise::lower(builder, call)?
-        }
+        "Add" | "Sub" | "Mul" | "Div" | "Sum" | "Mean" | "Pow" | "Where" | "Neg" => elementwise::lower(builder, call)?,
         "Gelu" | "Sigmoid" | "Tanh" | "Relu" | "Erf" | "Exp" | "Log" | "Softplus" | "Sqrt" | "Reciprocal" => {
             elementwise::activation(builder, call)?
         }
-        "Identity" | "Dropout" | "Cast" => structure::unchanged(call)?,
+        "Abs" | "Celu" | "Clip" | "Elu" | "HardSigmoid" | "HardSwish" | "LeakyRelu" | "Max" | "Min" | "PRelu"
+        | "Selu" | "Softsign" | "Swish" => piecewise::lower(builder, call)?,
+        "Identity" | "Dropout" | "Cast" | "CastLike" => structure::unchanged(call)?,
         "Split" => return structure::split(builder, call),
         "Reshape" | "Flatten" | "Squeeze" | "Unsqueeze" | "Transpose" | "Expand" | "Slice" | "Concat" | "Gather"
         | "Pad" | "Tile" => structure::lower(builder, call)?,
-        "ReduceMean" | "ReduceSum" | "GlobalAveragePool" | "AveragePool" | "MaxPool" | "Softmax"
-        | "LayerNormalization" => rows::lower(builder, call)?,
-        known if SUPPORTED.contains(&known) => {
-            return Err(Refusal::Unsupported("only supported on constants and shapes".into()));
+        "Compress" | "CumSum" | "DepthToSpace" | "GatherElements" | "GatherND" | "SpaceToDepth" | "Trilu" => {
+            blocks::lower(builder, call)?
         }
-        _ => return Err(unknown_operator()),
+        "ReduceMean" | "ReduceSum" | "ReduceMax" | "ReduceMin" | "ReduceL1" | "ReduceSumSquare"
+        | "GlobalAveragePool" | "GlobalMaxPool" | "AveragePool" | "MaxPool" => reductions::lower(builder, call)?,
+        "Softmax" => rows::softmax(builder, call)?,
+        "LayerNormalization"
+        | "RMSNormalization"
+        | "InstanceNormalization"
+        | "GroupNormalization"
+        | "MeanVarianceNormalization" => norms::lower(builder, call)?,
+        other => return Err(refused(other)),
     };
     Ok(vec![value])
 }

@@ -1,17 +1,22 @@
 //! Operators that move elements.
 
-use super::builder::{Builder, Value};
+use super::builder::{Builder, Literal, Value};
 use super::call::{Call, Refusal, axes, axis, shape_of};
 use super::constants::extents;
+use super::elementwise::add;
 use crate::graph::onnx::{ElementKind, element_kind};
 use crate::graph::operator::{AxisSlice, Operator};
-use crate::graph::tensor::broadcast_shape;
+use crate::graph::tensor::{Tensor, broadcast_shape};
 
 /// `Identity`, `Dropout` (at inference) and casts between real types.
 pub(super) fn unchanged(call: &Call) -> Result<Value, Refusal> {
     let to = i32::try_from(call.integer("to", 1)).unwrap_or(0);
     if call.operator() == "Cast" && element_kind(to)? != ElementKind::Real {
         return Err(Refusal::Unsupported("data is cast to integers; casts between real types are supported".into()));
+    }
+    let training = call.optional_literal(2, "training mode")?.and_then(|mode| mode.scalar());
+    if call.operator() == "Dropout" && training.is_some_and(|mode| mode != 0.0) {
+        return Err(Refusal::Unsupported("it is in training mode; export the model for inference".into()));
     }
     call.input(0)
 }
@@ -185,15 +190,59 @@ fn pad(builder: &mut Builder, call: &Call, input: Value, shape: &[usize]) -> Res
         };
         (before[axis], after[axis]) = (amount(values[index])?, amount(values[index + named.len()])?);
     }
-    let nothing = before.iter().chain(&after).all(|&amount| amount == 0);
+    match call.string("mode", "constant").as_str() {
+        "constant" => {}
+        mode @ ("reflect" | "edge" | "wrap") => return repeated(builder, input, shape, mode, [&before, &after]),
+        other => return Err(Refusal::Invalid(format!("its mode is '{other}'"))),
+    }
     let fill = match call.optional_literal(2, "fill value")? {
         Some(literal) => literal.scalar(),
         None => Some(call.real("value", 0.0)),
     };
-    if !nothing && (call.string("mode", "constant") != "constant" || fill != Some(0.0)) {
-        return Err(Refusal::Unsupported("padding with zeros is supported".into()));
+    let fill = fill.ok_or_else(|| "its fill value is not one number".to_string())?;
+    let padding = Operator::Pad { before, after };
+    let padded = builder.emit(padding.clone(), &[input])?;
+    if fill == 0.0 {
+        return Ok(padded);
     }
-    builder.emit(Operator::Pad { before, after }, &[input])
+    let inside = Value::Literal(Literal::structural(builder.name(), Tensor::filled(shape, 1.0)));
+    let Value::Literal(inside) = builder.emit(padding, &[inside])? else {
+        return Err(Refusal::Invalid("its geometry is not constant".into()));
+    };
+    add(builder, &padded, &Value::Literal(inside.map(|inside| fill * (1.0 - inside))))
+}
+
+/// Padding with elements of the tensor itself: positions of every axis are public.
+fn repeated(
+    builder: &mut Builder,
+    input: Value,
+    shape: &[usize],
+    mode: &str,
+    [before, after]: [&[usize]; 2],
+) -> Result<Value, Refusal> {
+    let mut value = input;
+    for axis in 0..shape.len() {
+        let (extent, total) = (shape[axis] as i64, shape[axis] + before[axis] + after[axis]);
+        if total == shape[axis] {
+            continue;
+        }
+        let position = |index: usize| {
+            let at = index as i64 - before[axis] as i64;
+            let place = match mode {
+                "edge" => at.clamp(0, extent - 1),
+                "wrap" => at.rem_euclid(extent),
+                _ if extent == 1 => 0,
+                _ => {
+                    let folded = at.rem_euclid(2 * (extent - 1));
+                    folded.min(2 * (extent - 1) - folded)
+                }
+            };
+            place as usize
+        };
+        let indices = (0..total).map(position).collect();
+        value = builder.emit(Operator::Gather { axis, indices }, &[value])?;
+    }
+    Ok(value)
 }
 
 fn tile(builder: &mut Builder, input: Value, repeats: &[usize]) -> Result<Value, Refusal> {

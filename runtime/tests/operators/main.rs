@@ -1,0 +1,159 @@
+//! The ONNX project's backend node tests through import, reference, lowering and bit-exact simulation.
+//!
+//! A few cases are beside this file and always run. All of them run, and make the table of operators, with
+//!
+//! ```text
+//! python runtime/tests/operators/export.py CASES
+//! CHEBYSHARE_ONNX_CASES=CASES CHEBYSHARE_OPERATORS_PAGE=docs/operators.md \
+//!     cargo test --release -p runtime --test operators -- --nocapture
+//! ```
+
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
+
+mod case;
+mod entries;
+
+use case::{Case, Verdict};
+use entries::Entries;
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+/// Cases beside this file that must be refused, with a part of the reason; all others must pass.
+const REFUSED: &[(&str, &str)] = &[
+    ("greater", "secret truth value"),
+    ("top_k", "secret positions"),
+    ("sin", "periodic"),
+    ("logsoftmax_axis_1", "logarithm"),
+];
+
+fn folders(root: &Path) -> Vec<(String, PathBuf)> {
+    let entries = std::fs::read_dir(root).unwrap_or_else(|error| panic!("{}: {error}", root.display()));
+    let folders = entries.map(|entry| entry.unwrap().path()).filter(|path| path.join("model.onnx").exists());
+    let mut named: Vec<_> =
+        folders.map(|path| (path.file_name().unwrap().to_string_lossy().into_owned(), path)).collect();
+    named.sort();
+    named
+}
+
+fn judge(path: &Path, entries: &Entries) -> (String, Verdict) {
+    match Case::read(path) {
+        Ok(case) => (case.operator.clone(), case.judge(entries)),
+        Err((operator, reason)) => (operator, Verdict::Refused(reason)),
+    }
+}
+
+fn committed() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/operators/cases")
+}
+
+#[test]
+fn committed_cases_pass_or_are_refused_by_name() {
+    let entries = Entries::shipped();
+    let found = folders(&committed());
+    let mut wrong = Vec::new();
+    for (name, path) in &found {
+        let (operator, verdict) = judge(path, &entries);
+        let refusal = REFUSED.iter().find(|(refused, _)| refused == name).map(|(_, part)| *part);
+        match (verdict, refusal) {
+            (Verdict::Pass { .. }, None) => {}
+            (Verdict::Refused(reason), Some(part)) if reason.contains(part) => {}
+            (Verdict::Pass { .. } | Verdict::Public, _) => wrong.push(format!("{name} ({operator}): not refused")),
+            (Verdict::Refused(reason) | Verdict::Failed(reason), _) => {
+                wrong.push(format!("{name} ({operator}): {reason}"))
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(found.len() > 60 && REFUSED.iter().all(|(name, _)| found.iter().any(|(own, _)| own == name)));
+}
+
+#[test]
+fn a_wrong_expectation_is_seen() {
+    let entries = Entries::shipped();
+    for name in ["relu", "conv_with_strides_padding", "matmul_2d"] {
+        let mut case = Case::read(&committed().join(name)).unwrap();
+        let last = case.outputs[0].data.len() - 1;
+        case.outputs[0].data[last] += 0.05;
+        assert!(matches!(case.judge(&entries), Verdict::Failed(_)), "{name}");
+        case.outputs[0].data[last] -= 0.05;
+        case.outputs[0].shape.push(1);
+        assert!(matches!(case.judge(&entries), Verdict::Failed(_)), "{name}");
+    }
+}
+
+#[derive(Default)]
+struct Row {
+    passed: usize,
+    worst: f64,
+    all_secret: usize,
+    public: usize,
+    refused: Vec<String>,
+}
+
+#[test]
+fn all_cases_where_they_are_given() {
+    let Some(root) = std::env::var_os("CHEBYSHARE_ONNX_CASES") else {
+        eprintln!("NOT RUN: the ONNX project's node tests; export them and set CHEBYSHARE_ONNX_CASES (see this file)");
+        return;
+    };
+    let entries = Entries::shipped();
+    let mut table: BTreeMap<String, Row> = BTreeMap::new();
+    let (mut failed, mut total) = (Vec::new(), 0);
+    for (name, path) in folders(Path::new(&root)) {
+        let (operator, verdict) = judge(&path, &entries);
+        total += 1;
+        let row = table.entry(operator.clone()).or_default();
+        match verdict {
+            Verdict::Pass { private, secrets } => {
+                eprintln!("pass {name} {operator}");
+                row.passed += 1;
+                row.all_secret += usize::from(secrets == "all");
+                row.worst = row.worst.max(private);
+            }
+            Verdict::Public => row.public += 1,
+            Verdict::Refused(reason) => row.refused.push(reason),
+            Verdict::Failed(reason) => failed.push(format!("{name} ({operator}): {reason}")),
+        }
+    }
+    let page = page(&table, total);
+    if let Some(path) = std::env::var_os("CHEBYSHARE_OPERATORS_PAGE") {
+        std::fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path), &page).unwrap();
+    }
+    let count = |wanted: fn(&Row) -> bool| table.values().filter(|row| wanted(row)).count();
+    eprintln!(
+        "{total} cases, {} operators pass, {} are refused",
+        count(|row| row.passed > 0),
+        count(|row| row.passed == 0)
+    );
+    assert!(failed.is_empty(), "{} cases are wrong:\n{}", failed.len(), failed.join("\n"));
+}
+
+fn page(table: &BTreeMap<String, Row>, total: usize) -> String {
+    let passing = table.values().filter(|row| row.passed > 0).count();
+    let mut page = format!(
+        "# Operators\n\
+         Generated from the {total} backend node tests of the ONNX project that are about tensors, by the command in\n\
+         `runtime/tests/operators/main.rs`; not to be edited. A case *passes* if the plain reference gives the expected\n\
+         output and the circuit, with shipped entries, its headroom proved for the inputs' range, gives it in bit-exact\n\
+         simulation under three choices of roundings. Every real input is secret where that is possible, else the first\n\
+         one. Integer and boolean inputs are public. {passing} operators pass.\n\n\
+         | operator | pass | all secret | worst error | refused | why (most frequent) |\n| --- | --- | --- | --- | --- | --- |\n"
+    );
+    for (operator, row) in table.iter().filter(|(_, row)| row.passed > 0 || !row.refused.is_empty()) {
+        let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
+        row.refused.iter().for_each(|reason| *reasons.entry(reason).or_default() += 1);
+        let why = reasons.iter().max_by_key(|(_, count)| **count).map_or("", |(reason, _)| *reason);
+        let why = if why.starts_with("operator is not supported") { "not supported" } else { why };
+        let worst = if row.passed > 0 { format!("{:.0e}", row.worst) } else { String::new() };
+        let _ = writeln!(
+            page,
+            "| {operator} | {} | {} | {worst} | {} | {} |",
+            row.passed,
+            row.all_secret,
+            row.refused.len(),
+            why.replace('|', "\\|").replace('\n', " ")
+        );
+    }
+    page
+}
