@@ -51,7 +51,10 @@ pub fn find(
         sites.iter().map(|site| options(site, &entries, prover.formats)).collect::<Result<_, _>>()?;
     let mut baseline: BTreeMap<NodeId, Choice> = BTreeMap::new();
     for (site, options) in sites.iter().zip(&options) {
-        let widest = options.iter().max_by_key(|(choice, _)| width(choice));
+        let widest = options.iter().max_by_key(|(choice, _)| {
+            // An exact centre needs 2·log₂ n more bits of headroom.
+            (width(choice), !matches!(choice, Choice::Normalisation { centre: Centre::Exact, .. }))
+        });
         let (choice, _) = widest.ok_or_else(|| missing(site, &not_offered))?;
         baseline.insert(site.node, choice.clone());
     }
