@@ -29,6 +29,39 @@ const TUNE: [&str; 9] = [
     "new.toml",
 ];
 
+/// The line of `text` that starts like this.
+fn line<'a>(text: &'a str, start: &str) -> &'a str {
+    text.lines().find(|line| line.starts_with(start)).unwrap()
+}
+
+/// The claim's bound, times `factor`, in canonical spelling.
+fn with_bound(entry: &str, factor: f64) -> String {
+    let stated = line(entry, "bound ");
+    let value: f64 = stated["bound ".len()..].parse().unwrap();
+    let spelled = format!("{:.5e}", value * factor);
+    let (digits, exponent) = spelled.split_once('e').unwrap();
+    entry.replacen(stated, &format!("bound {}e{exponent}", digits.trim_end_matches('0')), 1)
+}
+
+/// The last rounded sum with its constant moved by `by`.
+fn with_constant(entry: &str, by: i128) -> String {
+    let sum = entry.lines().rfind(|line| line.contains(" sum ") && line.contains("# >>")).unwrap();
+    let (before, after) = sum.split_once(" = ").unwrap();
+    let (constant, rest) = after.split_once(' ').unwrap();
+    entry.replacen(sum, &format!("{before} = {} {rest}", constant.parse::<i128>().unwrap() + by), 1)
+}
+
+/// The last truncation with a window, served by `bits` more bits.
+fn with_window(entry: &str, bits: i32) -> (String, String) {
+    let numbered = |line: &&str| line.contains(" truncation ") && !line.contains("window any");
+    let lemma = entry.lines().rfind(numbered).unwrap();
+    let (before, after) = lemma.split_once("window ").unwrap();
+    let (window, rest) = after.split_once(' ').unwrap();
+    let changed = format!("{before}window {} {rest}", window.parse::<i32>().unwrap() + bits);
+    let named = changed.splitn(3, ' ').nth(2).unwrap().split(" failure").next().unwrap().to_owned();
+    (entry.replacen(lemma, &changed, 1), named)
+}
+
 /// Every command that uses a catalog refuses it in the same way.
 fn refused_everywhere(shop: &Workshop, parts: &[&str]) {
     for command in [&["verify", "--all"][..], &["catalog", "list"], &TUNE, &INFER] {
@@ -60,21 +93,24 @@ fn a_wrong_digest_in_the_index() {
 #[test]
 fn a_tampered_coefficient() {
     let shop = workshop();
-    shop.replace(ENTRY, "-55301340*v10", "-55301341*v10");
+    shop.write(ENTRY, with_constant(&shop.read(ENTRY), 1));
     refused_everywhere(&shop, &[ENTRY, "its digest is", "the index says"]);
 }
 
 #[test]
 fn a_tampered_bound() {
     let shop = workshop();
-    shop.replace(ENTRY, "bound 9.98996e-4", "bound 9.98996e-5");
+    shop.write(ENTRY, with_bound(&shop.read(ENTRY), 0.1));
     refused_everywhere(&shop, &[ENTRY, "its digest is", "the index says"]);
 }
 
 #[test]
 fn a_tampered_certificate() {
     let shop = workshop();
-    shop.replace(CERTIFICATE, "range v14 -5 65541", "range v14 -5 65540");
+    let text = shop.read(CERTIFICATE);
+    let range = text.lines().rfind(|line| line.starts_with("range ") && !line.ends_with("none")).unwrap();
+    let (before, high) = range.rsplit_once(' ').unwrap();
+    shop.replace(CERTIFICATE, range, &format!("{before} {}", high.parse::<i128>().unwrap() - 1));
     refused_everywhere(&shop, &[CERTIFICATE, "its digest is", "the index says"]);
 }
 
@@ -100,17 +136,17 @@ fn an_index_that_is_none() {
 /// All digests are right, but what is claimed is not so: only the proof can tell.
 #[test]
 fn true_digests_of_false_claims() {
-    let changes = [
-        ("bound 9.98996e-4", "bound 9.98896e-4", "the error may reach"),
-        ("-55301340*v10", "-55311340*v10", "the certificate states"),
-        ("shift 44 window 62", "shift 44 window 50", "allowed is"),
+    type Change = fn(&str) -> String;
+    let changes: [(Change, &str); 3] = [
+        (|entry| with_bound(entry, 0.9999), "the error may reach"),
+        (|entry| with_constant(entry, 1 << 28), "the"),
+        (|entry| with_window(entry, -20).0, "allowed is"),
     ];
-    for (from, to, reason) in changes {
+    for (change, reason) in changes {
         let shop = workshop();
         let planned = shop.read("catalogs/INDEX");
         shop.republish(SIGMOID, |published| {
-            assert!(published.entry.contains(from));
-            published.entry = published.entry.replace(from, to);
+            published.entry = change(&published.entry);
             rename_entry_in_certificate(published);
         });
         let outcome = shop.refuses(&["verify", "--all"], 1, &["one entry is rejected"]);
@@ -133,7 +169,7 @@ fn true_digests_of_false_claims() {
 #[test]
 fn a_certificate_of_another_entry() {
     let shop = workshop();
-    shop.republish(SIGMOID, |published| published.entry = published.entry.replace("9.98996e-4", "9.98997e-4"));
+    shop.republish(SIGMOID, |published| published.entry = with_bound(&published.entry, 1.001));
     let outcome = shop.refuses(&["verify", SIGMOID], 1, &["one entry is rejected"]);
     assert!(outcome.stdout.contains("the certificate is for entry"), "{}", outcome.stdout);
     shop.refuses(&TUNE, 1, &[SIGMOID, "the certificate is for entry"]);
@@ -144,17 +180,17 @@ fn an_entry_whose_lemmas_the_protocol_does_not_offer() {
     let shop = workshop();
     let honest = shop.read("catalogs/INDEX");
     // A truncation that serves one more bit of its argument would do, but rss3 has none.
+    let mut lemma = String::new();
     shop.republish(SIGMOID, |published| {
-        published.entry = published.entry.replace("window 62", "window 63");
+        (published.entry, lemma) = with_window(&published.entry, 1);
         rename_entry_in_certificate(published);
     });
     shop.run(&["verify", "--all"]).succeeded();
-    let lemma = "truncation ring 64 target 64 shift 16 window 63 rounding 0 1";
-    shop.refuses(&TUNE, 2, &["sigmoid", SIGMOID, lemma, "which the protocol rss3 does not offer"]);
+    shop.refuses(&TUNE, 2, &["sigmoid", SIGMOID, &lemma, "which the protocol rss3 does not offer"]);
     let digest =
         |index: &str| index.lines().find(|l| l.ends_with(SIGMOID)).unwrap().split(' ').next().unwrap().to_owned();
     shop.replace("plan.toml", &digest(&honest), &digest(&shop.read("catalogs/INDEX")));
-    shop.refuses(&INFER, 2, &[lemma, "which the protocol rss3 does not offer"]);
+    shop.refuses(&INFER, 2, &[&lemma, "which the protocol rss3 does not offer"]);
 }
 
 #[test]

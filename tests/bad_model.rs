@@ -117,7 +117,7 @@ fn a_plan_changed_by_hand() {
         (line("protocol"), "protocol = \"abc\"", &["plan.toml", "protocol 'abc' is not known"]),
         (line("version"), "version = 9", &["plan.toml", "version 9 is not known"]),
         (line("weights"), "weights = 200", &["no scale has 200 bits"]),
-        (line("activations"), "activations = 15", &["relu"]),
+        (line("activations"), "activations = 15", &["changed by hand"]),
         (line("model = 0"), "model = 7", &["plan.toml", "party 7", "parties 0 to 2"]),
         (line("certified_error"), "certified_error = 0.5", &["states a certified error of 5e-1", "proved is 0e0"]),
         (line("certified_error"), "certified_error = nan", &["states a certified error of NaN", "proved is 0e0"]),
@@ -195,7 +195,7 @@ fn bad_usage() {
     shop.refuses(&["no-such-command"], 2, &["no-such-command"]);
     shop.refuses(&["fit", "exp(", "--domain=0,1", "--degree", "3"], 2, &["exp("]);
     shop.refuses(&["synth", "relu", "--domain=8,-8", "--fraction-bits", "8"], 2, &["8,-8", "empty"]);
-    shop.refuses(&["synth", "foo", "--domain=-8,8", "--fraction-bits", "8"], 2, &["unknown function 'foo'", "gelu"]);
+    shop.refuses(&["synth", "foo", "--domain=-8,8", "--fraction-bits", "8"], 2, &["unknown name 'foo'", "gelu"]);
     let slow = [&INFER[..], &["--network", "nowhere.toml"]].concat();
     shop.refuses(&slow, 2, &["nowhere.toml", "`lan`, `wan`"]);
     let range = TUNE.map(|argument| if argument == "--input-range=-1,1" { "--input-range=1,-1" } else { argument });

@@ -54,7 +54,8 @@ impl Ball {
         let half = |lane: &Interval| lane.high as f64 / 2.0 - lane.low as f64 / 2.0;
         let centre: Vec<f64> = lanes.iter().map(|lane| lane.high as f64 / 2.0 + lane.low as f64 / 2.0).collect();
         let radius = lanes.chunks(row.max(1)).map(|lanes| norm(lanes.iter().map(half))).fold(0.0, f64::max);
-        let slack = norm(centre.iter().take(row).copied()) * MARGIN;
+        let largest = centre.chunks(row.max(1)).map(|row| norm(row.iter().copied())).fold(0.0, f64::max);
+        let slack = largest * MARGIN;
         Ball { centre: Arc::new(centre), row, spread: Spread::Identity, radius, slack }
     }
 

@@ -214,8 +214,9 @@ impl Proof<'_> {
         })?;
         let used = (128 - magnitude.leading_zeros()) as u8;
         self.spare[id.index()] = Some(truncation.window_bits().saturating_sub(used));
-        let shift = sum.truncation.as_ref().map_or(0, shift_of);
-        let ball = rows.map(|ball| ball.scaled((-f64::from(shift)).exp2()).loosened(1.0));
+        let (shift, off) = sum.truncation.as_ref().map_or((0, 0.0), dropped);
+        // Half a unit covers the rounding of the doubles that follow the centres.
+        let ball = rows.map(|ball| ball.scaled((-f64::from(shift)).exp2()).loosened(off + 0.5));
         Ok(Known { ball, ..Known::from(total) })
     }
 
@@ -241,6 +242,13 @@ impl Proof<'_> {
     }
 }
 
-fn shift_of(lemma: &Lemma) -> u8 {
-    if let Lemma::Truncation { shift, .. } = lemma { *shift } else { 0 }
+/// Bits that a truncation drops, and how far its result may be from the quotient.
+fn dropped(lemma: &Lemma) -> (u8, f64) {
+    match lemma {
+        Lemma::Truncation { shift, rounding, .. } => (
+            *shift,
+            f64::from(rounding.high).abs().max(f64::from(rounding.low) - 1.0).max(1.0 - f64::from(rounding.low)),
+        ),
+        _ => (0, 0.0),
+    }
 }

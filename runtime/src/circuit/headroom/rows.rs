@@ -59,7 +59,13 @@ impl Proof<'_> {
                 let rows = known.total.zip(other.ball.as_ref());
                 rows.map(|(total, ball)| Ball::around_zero(shape, total * ball.magnitude(norms) * (1.0 + MARGIN)))
             }
-            ProductKind::Hadamard if weight(product.right) && right.1.lanes() == left.1.row_length() => {
+            // One factor per column: the weight's only axis above 1 is the last.
+            ProductKind::Hadamard
+                if weight(product.right)
+                    && left.1 == shape
+                    && right.1.row_length() == left.1.row_length()
+                    && right.1.lanes() == left.1.row_length() =>
+            {
                 known.ball.as_ref().map(|ball| ball.stretched(&points(right.0), norms))
             }
             _ => None,

@@ -1,11 +1,14 @@
 //! Upper bounds of operator norms: σ(A)² ≤ (tr (AᵀA)^16)^(1/16), from three squarings and a Frobenius norm.
 //!
-//! Why: tr M^16 = Σ λᵢ^16 ≥ λ₁^16 for M = AᵀA, which is symmetric and not negative, and tr M^16 = ‖M^8‖²_F. Rounding of
-//! a product of n × n doubles changes its norm by less than 2n units in the last place; the margin is far above that.
+//! Why: tr M^16 = Σ λᵢ^16 ≥ λ₁^16 for M = AᵀA, which is symmetric and not negative, and tr M^16 = ‖M^8‖²_F. Rounding:
+//! AᵀA in doubles is off by at most m·2^−53·‖A‖²_F ≤ m·n·2^−53·λ₁ (n the smaller side, m the larger), and so is each
+//! squaring; [`ROUNDING`] covers that for m·n ≤ 2^30.
 
-use super::function::MARGIN;
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
+
+/// See the module.
+const ROUNDING: f64 = 1.0 / (1u64 << 20) as f64;
 
 /// A row-major matrix of doubles.
 #[derive(Clone, Debug)]
@@ -85,7 +88,7 @@ fn bound(matrix: &Matrix) -> f64 {
     }
     let frobenius: f64 = gram.data.iter().map(|value| value * value).sum();
     let eigenvalue = (logarithm + frobenius.ln() / (2.0 * power)).exp();
-    unit * eigenvalue.sqrt() * (1.0 + MARGIN * 64.0)
+    unit * eigenvalue.sqrt() * (1.0 + ROUNDING)
 }
 
 #[cfg(test)]
