@@ -65,6 +65,9 @@ impl Inspect {
                 .collect(),
             unsupported: inspection.unsupported.iter().map(ToString::to_string).collect(),
         };
+        if let (Some(problem), 0) = (&problem, report.nodes) {
+            return Err(Failure::Input(format!("{}: {problem}", self.model.display())));
+        }
         context.print(&report, text)?;
         match (problem, report.unsupported.len()) {
             (Some(problem), _) => Err(Failure::Input(format!("{}: {problem}", self.model.display()))),
@@ -85,7 +88,8 @@ pub fn import(path: &std::path::Path, bytes: &[u8], batch: usize) -> Result<Grap
 }
 
 fn text(report: &Report) -> String {
-    let mut out = format!("{} nodes, {} secret weights (from {})\n", report.nodes, report.weights, report.producer);
+    let origin = if report.producer.is_empty() { String::new() } else { format!(" (from {})", report.producer) };
+    let mut out = format!("{} nodes, {} secret weights{origin}\n", report.nodes, report.weights);
     for (what, list) in [("input", &report.inputs), ("output", &report.outputs)] {
         for (name, shape) in list {
             let _ = writeln!(out, "{what} {name} {shape:?}");
