@@ -96,7 +96,7 @@ fn list_text(listing: &Listing) -> String {
         .map(|line| {
             vec![
                 line.entry.clone(),
-                format!("[{:.8}, {:.8}]", line.window[0], line.window[1]),
+                format!("{} to {}", rounded(&line.window[0]), rounded(&line.window[1])),
                 line.claimed_error.clone(),
                 line.norm.clone(),
                 line.rounds.to_string(),
@@ -105,8 +105,18 @@ fn list_text(listing: &Listing) -> String {
             ]
         })
         .collect();
-    let header = ["entry", "window", ">claimed", "norm", ">rounds", ">bytes", "digest"];
+    let header = ["entry", "window, rounded", ">claimed", "norm", ">rounds", ">bytes", "digest"];
     format!("{}{} entries, root {}\n", table(&header, &rows), listing.entries.len(), listing.root)
+}
+
+/// A window's end as people read it; `show` and `--json` have all its digits.
+fn rounded(exact: &str) -> String {
+    let value: f64 = exact.parse().unwrap_or(f64::NAN);
+    if value == 0.0 || value.abs() >= 1e-3 {
+        format!("{}", (value * 1e4).round() / 1e4)
+    } else {
+        format!("{value:.2e}")
+    }
 }
 
 fn show_text(line: &Line, file: &str) -> String {

@@ -87,7 +87,8 @@ impl Demo {
         let tuned = stage(&mut stages, "tune", || {
             let tuned = tune::Tune::with_defaults(&file("digits_vit.onnx"), &file("calibration.npz"), &plan_file)
                 .tune(&catalog, &mut |_| {})?;
-            let detail = format!("{} plans simulated bit for bit", tuned.plan.measured.candidates_tried);
+            let detail =
+                format!("{} simulated bit for bit", plan::counted(tuned.plan.measured.candidates_tried, "plan"));
             Ok((tuned, detail))
         })?;
         let outcome = stage(&mut stages, "run privately", || {

@@ -26,7 +26,7 @@ pub struct Fit {
     #[arg(long, value_name = "LOW,HIGH", allow_hyphen_values = true)]
     domain: String,
     /// The polynomial's degree.
-    #[arg(long, value_name = "N", group = "shape")]
+    #[arg(long, value_name = "N", group = "shape", allow_negative_numbers = true)]
     degree: Option<u32>,
     /// Degrees of a fraction's numerator and denominator: P,Q.
     #[arg(long, value_name = "P,Q", group = "shape")]

@@ -118,6 +118,9 @@ impl Inspect {
             unsupported: inspection.unsupported.iter().map(ToString::to_string).collect(),
             differences: Vec::new(),
         };
+        if let (Some(problem), 0) = (&problem, report.nodes) {
+            return Err(Failure::Input(format!("{}: {problem}", self.model.display())));
+        }
         if problem.is_none() && report.unsupported.is_empty() {
             self.add_ranges(&bytes, &mut report)?;
         }
@@ -192,7 +195,8 @@ pub fn import(path: &std::path::Path, bytes: &[u8], axes: &Axes) -> Result<Graph
 }
 
 fn text(report: &Report) -> String {
-    let mut out = format!("{} nodes, {} secret weights (from {})\n", report.nodes, report.weights, report.producer);
+    let origin = if report.producer.is_empty() { String::new() } else { format!(" (from {})", report.producer) };
+    let mut out = format!("{} nodes, {} secret weights{origin}\n", report.nodes, report.weights);
     for (what, list) in [("input", &report.inputs), ("output", &report.outputs)] {
         for (name, shape) in list {
             let _ = writeln!(out, "{what} {name} {shape:?}");

@@ -20,7 +20,9 @@ use std::time::Instant;
 
 /// Runs one party from its configuration file.
 ///
-/// Example: chebyshare party --config data.toml
+/// The folder examples/deployment has such a file for each party, with its fields explained.
+///
+/// Example: chebyshare party --config examples/deployment/data.toml
 #[derive(Args)]
 pub struct Party {
     /// The configuration file.

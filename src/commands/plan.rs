@@ -1,5 +1,6 @@
 //! `chebyshare plan`: why each choice was made.
 
+use crate::commands::inspect;
 use crate::failure::Failure;
 use crate::report::{Context, table};
 use clap::{Args, Subcommand};
@@ -35,7 +36,10 @@ impl PlanCommand {
 /// Reads a plan's file.
 pub fn read(path: &Path) -> Result<Plan, Failure> {
     let named = |reason: String| Failure::Input(format!("{}: {reason}", path.display()));
-    let text = std::fs::read_to_string(path).map_err(|error| named(error.to_string()))?;
+    let text = String::from_utf8(inspect::read(path)?).map_err(|_| named("no plan: not text".into()))?;
+    if text.starts_with('{') {
+        return Err(named("no plan, but perhaps the structure beside one; plans end in .toml".into()));
+    }
     Plan::parse(&text).map_err(|error| named(error.to_string()))
 }
 
@@ -56,6 +60,11 @@ pub fn entries(choice: &ChoiceRecord) -> String {
         }
         ChoiceRecord::Maximum { relu } => relu.name.clone(),
     }
+}
+
+/// `1 plan`, `2 plans`.
+pub fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 /// The plan as a page.
@@ -83,7 +92,7 @@ pub fn text(plan: &Plan) -> String {
     format!(
         "{} under {}, {} inputs a run, inputs in [{}, {}], digest {}\n{}\
          predicted: {} rounds and {:.2} MB a run (exact), {:.3} s under {}, error {:.2e}\n\
-         measured on {} calibration inputs, roundings {}: error {:.2e}, agreement {:.4} ({} plans simulated)\n",
+         measured on {} calibration inputs, roundings {}: error {:.2e}, agreement {:.4} ({} simulated)\n",
         plan.model.name,
         plan.protocol,
         plan.model.batch,
@@ -100,6 +109,6 @@ pub fn text(plan: &Plan) -> String {
         measured.roundings.join(", "),
         measured.error,
         measured.agreement,
-        measured.candidates_tried,
+        counted(measured.candidates_tried, "plan"),
     )
 }

@@ -8,7 +8,7 @@ use crate::interrupt::undivided;
 use crate::output::check_folder_place;
 use crate::report::{Context, table};
 use ::synth::families::Goal;
-use ::synth::search::{self, Progress};
+use ::synth::search::{self, Progress, SearchError};
 use catalogs::protocol::rss3::Rss3;
 use catalogs::{Catalog, Decimal, Format, Function, Norm, Ring, Scale, Window};
 use clap::Args;
@@ -18,7 +18,7 @@ use std::path::PathBuf;
 
 /// Searches for programs, proves them, and publishes the Pareto front over error, rounds and bytes.
 ///
-/// Example: chebyshare synth gelu --domain=-512,512 --fraction-bits 16 --max-error 1e-3 --out my-catalog
+/// Example: chebyshare synth gelu --domain=-512,511 --fraction-bits 16 --max-error 1e-3 --out my/catalogs
 #[derive(Args)]
 pub struct Synth {
     /// A function's name (exp, gelu, softplus, …) or an expression in x, such as "x/(1+exp(-x))".
@@ -44,7 +44,8 @@ pub struct Synth {
     /// Weights of the norm |error| / (ABSOLUTE + RELATIVE·|f|).
     #[arg(long, value_name = "ABSOLUTE,RELATIVE", default_value = "1,0")]
     norm: String,
-    /// The catalog folder to publish into; its proofs go into the folder `proofs` beside it.
+    /// The catalog folder to publish into; its proofs go into the folder `proofs` beside it, so give it a parent of its
+    /// own, such as my/catalogs.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 }
@@ -75,9 +76,9 @@ impl Synth {
             check_folder_place(&proofs_beside(folder))?;
         }
         let mut report = |progress: Progress| {
-            let _ = writeln!(std::io::stderr(), "{progress:?}");
+            let _ = writeln!(std::io::stderr(), "{progress}");
         };
-        let found = search::front(&goal, &Rss3, &mut report).map_err(Failure::input)?;
+        let found = search::front(&goal, &Rss3, &mut report).map_err(|error| refused(error, &goal))?;
         let mut rows = Vec::new();
         let mut published = Vec::new();
         for found in &found {
@@ -148,6 +149,28 @@ impl Synth {
         let norm = Norm { absolute: number(absolute)?, relative: number(relative)? };
         let output_scale = scale(self.output_bits.unwrap_or(self.fraction_bits))?;
         Ok(Goal { function, window, fitted: None, input, output_scale, norm, accuracy: number(&self.max_error)? })
+    }
+}
+
+/// What to change, where the search cannot know.
+fn refused(error: SearchError, goal: &Goal) -> Failure {
+    let (function, window) = (goal.function, goal.window);
+    let half_bit = 0.5 / 2f64.powi(i32::from(goal.output_scale.bits()));
+    let allowed = goal.accuracy() * goal.norm.absolute.to_f64_lossy();
+    match error {
+        SearchError::NoFamily { .. }
+            if matches!(function, Function::Reciprocal | Function::Rsqrt) && window.low <= 0 && window.high >= 0 =>
+        {
+            Failure::Input(format!("{function} has a pole at 0: exclude it from the domain"))
+        }
+        SearchError::NoFamily { .. } if goal.norm.relative.to_f64_lossy() == 0.0 && allowed < half_bit => {
+            Failure::Input(format!(
+                "an error of {allowed:e} is less than half of the last of {} output bits, {half_bit:.1e}; \
+                 use more --output-bits or a larger --max-error",
+                goal.output_scale,
+            ))
+        }
+        other => Failure::input(other),
     }
 }
 

@@ -30,13 +30,13 @@ pub struct Tune {
     #[arg(long, default_value = "lan")]
     network: String,
     /// The largest allowed difference of an output from the plain model.
-    #[arg(long, default_value_t = 0.01)]
+    #[arg(long, default_value_t = 0.01, allow_negative_numbers = true)]
     max_error: f64,
     /// The least allowed share of inputs whose arg-max is the plain model's.
-    #[arg(long, default_value_t = 0.995)]
+    #[arg(long, default_value_t = 0.995, allow_negative_numbers = true)]
     min_agreement: f64,
     /// Inputs of one run.
-    #[arg(long, default_value_t = 60)]
+    #[arg(long, default_value_t = 60, allow_negative_numbers = true)]
     batch: usize,
     #[command(flatten)]
     open: inspect::Open,
@@ -47,7 +47,7 @@ pub struct Tune {
     #[arg(long, value_name = "NORM")]
     row_norm: Option<f64>,
     /// Calibration inputs that are simulated bit for bit.
-    #[arg(long, default_value_t = 240)]
+    #[arg(long, default_value_t = 240, allow_negative_numbers = true)]
     simulate: usize,
     /// The plan's file. The model's public structure is written beside it.
     #[arg(long, value_name = "PLAN.toml")]

@@ -18,7 +18,7 @@ pub struct Verify {
     /// Names (FUNCTION/STEM) or digests of entries.
     entries: Vec<String>,
     /// Every entry of the catalog.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "entries")]
     all: bool,
     /// Evidence beside the checker, for every entry that is named.
     #[arg(long, value_enum, value_delimiter = ',', value_name = "LANES")]

@@ -99,11 +99,13 @@ pub fn best(function: &Expression, low: &Rational, high: &Rational, shape: Shape
     let terms = found.numerator.len() + found.denominator.len();
     // A change of the denominator by ε changes the fraction by |P/Q|·ε/|Q|: the error's share, that much smaller.
     let allowed = found.error.clone() / found.sensitivity / terms as u64;
-    let rounded = |coefficients: &[Rational]| -> Vec<Coefficient> {
+    let rounded = |coefficients: &[Rational], allowed: &Float| -> Vec<Coefficient> {
         let terms = coefficients.iter().enumerate();
-        terms.map(|(power, value)| round(value, &Rational::from((&radius).pow(power as u32)), &allowed)).collect()
+        terms.map(|(power, value)| round(value, &Rational::from((&radius).pow(power as u32)), allowed)).collect()
     };
-    let (numerator, denominator) = (rounded(&found.numerator), rounded(&found.denominator));
+    let numerator = rounded(&found.numerator, &allowed);
+    // A polynomial's denominator stays 1, however large its error.
+    let denominator = rounded(&found.denominator, &if below == 0 { Float::new(64) } else { allowed });
     let values = |coefficients: &[Coefficient]| coefficients.iter().map(|c| c.value.clone()).collect();
     let exact = Fraction { numerator: values(&numerator), denominator: values(&denominator) };
     let points: Vec<Rational> = found.extrema.iter().filter_map(|extremum| extremum.x.to_rational()).collect();

@@ -323,7 +323,7 @@ fn suggestion(name: &str) -> String {
     };
     let nearest = CALLS.iter().map(|(known, _)| (distance(name, known), *known)).min();
     match nearest {
-        Some((distance, known)) if distance <= 2 => format!("; did you mean {known}?"),
+        Some((distance, known)) if distance <= 2 && 2 * distance <= name.len() => format!("; did you mean {known}?"),
         _ => format!("; known are x, pi, e, {}", CALLS.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")),
     }
 }

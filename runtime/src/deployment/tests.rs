@@ -49,6 +49,21 @@ fn parse(text: &str) -> Result<PartyConfig> {
 }
 
 #[test]
+fn the_examples_are_one_deployment() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/deployment");
+    let plan = Digest([0; 32]);
+    let terms = ["model", "data", "helper"].map(|role| {
+        let config = PartyConfig::read(&folder.join(format!("{role}.toml"))).unwrap();
+        assert_eq!(config.role, role);
+        for file in [Some(&config.plan), config.model.as_ref(), config.input.as_ref()].into_iter().flatten() {
+            assert!(file.exists(), "{}", file.display());
+        }
+        config.terms(plan)
+    });
+    assert!(terms.iter().all(|others| *others == terms[0]));
+}
+
+#[test]
 fn every_mistake_is_named_by_file_and_field() {
     let cases = [
         ("session = \"digits\"", "", "missing field `session`"),

@@ -40,6 +40,8 @@ fn golden_errors_are_proved_from_both_sides() {
         ("sigmoid", "-8", "8", Polynomial(8), 1.88923e-2),
         ("gelu", "-4", "4", Polynomial(10), 2.80807e-3),
         ("reciprocal", "1", "64", Polynomial(12), 2.41211e-2),
+        // By hand: (e^100 − 1)/2. Errors far above one.
+        ("exp", "0", "100", Polynomial(0), 1.344058570908068e43),
         ("exp", "-1", "1", Rational(3, 3), 1.55066905e-7),
         ("1/(1+exp(-x))-1/2", "-8", "8", Rational(5, 4), 5.39723606e-6),
         // √x and |x| have no derivative at an extremum: Bernstein's 0.28…/n, and degree 1 by hand: 1/8 and 1/2.

@@ -91,12 +91,23 @@ pub enum Progress {
     },
 }
 
+impl std::fmt::Display for Progress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Progress::Fitting { done, total, promising } => {
+                write!(f, "{done} of {total} shapes fitted, {promising} promising programs")
+            }
+            Progress::Certifying { certified, trying } => write!(f, "{certified} certified, {trying} being tried"),
+        }
+    }
+}
+
 /// Why there is no front.
 #[derive(Clone, PartialEq, Debug, thiserror::Error)]
 pub enum SearchError {
     /// No family covers the goal.
     #[error(
-        "no family of programs serves {function} with input scale {input_scale}, output scale {output_scale} on this window; change the window, the norm or the scales"
+        "no family of programs serves {function} with input scale {input_scale}, output scale {output_scale} on this window; change the window, the accuracy, the norm or the scales"
     )]
     NoFamily {
         /// The function.
