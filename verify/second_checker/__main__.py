@@ -42,12 +42,11 @@ def _seconds(begun):
 
 
 def _judge(entry, certificate):
-    """(accepted or rejected, the reason, the detail)."""
+    """(the Finding or None, the reason's word, words for the reader)."""
     try:
-        examine(entry, certificate)
-        return "accepted", "accepted", ""
+        return examine(entry, certificate), "accepted", ""
     except Rejection as rejection:
-        return "rejected", rejection.reason, rejection.detail
+        return None, rejection.reason, "%s: %s" % (rejection.reason, rejection.detail)
 
 
 def _catalog(options):
@@ -62,22 +61,28 @@ def _catalog(options):
                 raise ValueError("the certificate %s has no entry" % name)
     print(ROW % ("entry", "verdict", "bound", "seconds", "reason"))
     for name in names:
+        path = options.catalog / (name + ".entry")
         if name.endswith(".entry"):
             path = pathlib.Path(name)
             name = path.parent.name + "/" + path.stem
-        else:
-            path = options.catalog / (name + ".entry")
         begun = time.monotonic_ns()
-        entry = path.read_bytes()
-        verdict, reason, detail = _judge(entry, (options.proofs / (name + ".certificate")).read_bytes())
-        accepted = verdict == "accepted"
-        yield ROW % (name, verdict, _bound(entry) if accepted else "-", _seconds(begun),
-                     "" if accepted else reason + ": " + detail), accepted
+        proof = options.proofs / (name + ".certificate")
+        if not proof.is_file():
+            yield ROW % (name, "rejected", "-", _seconds(begun), "certificate: there is no file %s" % proof), False
+            continue
+        finding, _, note = _judge(path.read_bytes(), proof.read_bytes())
+        if finding and name.split("/")[0] != finding.entry.function:
+            finding, note = None, "entry: it is of %s and lies in another function's folder" % finding.entry.function
+        if finding:
+            note = _facts(finding)
+        yield ROW % (name, "accepted" if finding else "rejected", finding.entry.bound.write() if finding else "-",
+                     _seconds(begun), note), finding is not None
 
 
-def _bound(entry):
-    """The bound of an accepted entry, as it is spelled."""
-    return next(line[6:] for line in entry.decode("utf-8").split("\n") if line.startswith("bound "))
+def _facts(finding):
+    """What is known beside the bound."""
+    failure = finding.failure()
+    return "output %d to %d, %s" % (*finding.output_range, "fails with at most %s" % failure if failure else "never fails")
 
 
 def _corpus(folder):
@@ -88,14 +93,13 @@ def _corpus(folder):
     for path in paths:
         begun = time.monotonic_ns()
         expected, entry, certificate = read_case(path.read_bytes())
-        verdict, reason, detail = _judge(entry, certificate)
-        agrees = (verdict == "accepted") == (expected == "accepted")
-        note = reason + ": " + detail if detail else ""
+        finding, reason, note = _judge(entry, certificate)
+        agrees = (finding is not None) == (expected == "accepted")
         if not agrees:
             note = "DISAGREES " + note
         elif reason != expected:
-            note = "other reason, " + note
-        yield ROW % (path.stem, verdict, expected, _seconds(begun), note), agrees
+            note = "for another reason, " + note
+        yield ROW % (path.stem, "accepted" if finding else "rejected", expected, _seconds(begun), note), agrees
 
 
 if __name__ == "__main__":

@@ -56,12 +56,15 @@ def input_model(low, high):
 
 
 def add_multiple(total, coefficient, one):
-    """total + coefficient * one."""
-    symbols = dict(total.symbols)
+    """Adds coefficient * one to `total`, in place: sums are long and a copy for each term would not be counted as work."""
     for i, s in one.symbols.items():
-        symbols[i] = add(symbols.get(i, []), multiple(s, coefficient))
-    return Model(add(total.polynomial, multiple(one.polynomial, coefficient)), symbols,
-                 total.rest + abs(coefficient) * one.rest)
+        part = add(total.symbols.get(i, []), multiple(s, coefficient))
+        if part:
+            total.symbols[i] = part
+        else:
+            del total.symbols[i]
+    total.polynomial = add(total.polynomial, multiple(one.polynomial, coefficient))
+    total.rest += abs(coefficient) * one.rest
 
 
 def multiply(a, b, degree):

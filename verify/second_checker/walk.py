@@ -72,13 +72,13 @@ class Walk:
             if a is POISONED or b is POISONED:
                 return POISONED
             self._spend((len(a.polynomial) + 4) * b.size() + (len(b.polynomial) + 4) * a.size())
-            total = add_multiple(total, coefficient, multiply(a, b, self.degree))
+            add_multiple(total, coefficient, multiply(a, b, self.degree))
         for coefficient, operand in one.linear:
             a = values[operand]
             if a is POISONED:
                 return POISONED
             self._spend(a.size())
-            total = add_multiple(total, coefficient, a)
+            add_multiple(total, coefficient, a)
         return POISONED if total.magnitude().bit_length() > MAX_VALUE_BITS else total
 
     def _truncate(self, value, lemma, number):
