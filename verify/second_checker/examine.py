@@ -174,7 +174,7 @@ def _witness(entry, certificate):
         q, error = enclose(entry, point, point, 0, tail)
     except Rejection as rejection:
         raise Rejection("witness", rejection.detail) from None
-    centre = q[0] if q else 0
+    centre = q[0]
     least = max(0, abs((output << FRACTION) - centre) - error)
     unit = entry.absolute.value() * (1 << entry.output().scale + FRACTION)
     unit += entry.relative.value() * (abs(centre) + error)

@@ -9,7 +9,7 @@ from math import isqrt
 import ball
 import tails
 from model import FRACTION
-from polynomial import add, ceil_div, ceil_shift, derivative, norm, product, shift, subtract, trim, value_range
+from polynomial import add, ceil_div, ceil_shift, derivative, norm, product, shift, subtract, value_range
 from rejection import Rejection
 
 DOMAIN_HALVINGS = 3
@@ -26,11 +26,11 @@ class Nodes:
 
     def x(self):
         """The input."""
-        return trim([self.centre, self.half_width]), 0
+        return [self.centre, self.half_width], 0
 
     def rational(self, a, b=1):
         """a/b."""
-        return trim([(a << self.bits) // b]), 1
+        return [(a << self.bits) // b], 1
 
     def pi(self):
         """The constant pi."""
@@ -51,7 +51,7 @@ class Nodes:
         """exp(g): y' = g'y and a ball at the centre, then Gronwall."""
         g, inner_error = inner
         bits = self.bits
-        start = g[0] if g else 0
+        start = g[0]
         first, radius = ball.exponential(start, bits)
         weighted = [j * a for j, a in enumerate(g)]
         q = [first]
@@ -66,7 +66,7 @@ class Nodes:
         if inner_error:
             grown = ball.upper_exponential(inner_error, bits) - (1 << bits)
             error += ceil_shift((norm(q) + error) * grown, bits)
-        return trim(q), error
+        return q, error
 
     def reciprocal(self, inner):
         """1/g, where g keeps its sign; the residual is g*q - 1."""
@@ -81,7 +81,7 @@ class Nodes:
             q.append(-sum(g[j] * q[k - j] for j in range(1, min(k, len(g) - 1) + 1)) // g[0])
         predicted, lost = product(g, q, bits, None)
         residual = norm(subtract(predicted, [1 << bits])) + lost + ceil_shift(norm(q) * inner_error, bits)
-        return trim(q), ceil_div(residual << bits, least)
+        return q, ceil_div(residual << bits, least)
 
     def rsqrt(self, inner):
         """g^(-1/2), where g is positive; the residual is g*q^2 - 1 and q must be positive."""
@@ -100,7 +100,7 @@ class Nodes:
         predicted, lost = product(g, square, bits, None)
         residual = norm(subtract(predicted, [1 << bits])) + lost
         residual += ceil_shift((norm(square) + square_error) * inner_error + norm(g) * square_error, bits)
-        return trim(q), ceil_div(residual << bits, isqrt(least << bits))
+        return q, ceil_div(residual << bits, isqrt(least << bits))
 
     def gaussian(self, a, b):
         """The integral of exp(-u^2 a/b) from 0 to x: a ball at the centre, then the density's integral."""
@@ -110,7 +110,7 @@ class Nodes:
         density, density_error = self.exponential(self.times(self.rational(-a, b), self.times(x, x)))
         eta = self.half_width
         q = [start] + [(y * eta >> bits) // (k + 1) for k, y in enumerate(density)]
-        return trim(q), radius + ceil_shift(density_error * abs(eta), bits) + 2 * len(q)
+        return q, radius + ceil_shift(density_error * abs(eta), bits) + 2 * len(q)
 
     def logistic(self, steepness):
         """1/(1 + exp(-steepness * x))."""
@@ -127,7 +127,7 @@ class Nodes:
         if self.low >= 0:
             return self.x()
         if self.high <= 0:
-            return [], 0
+            return [0], 0
         raise Rejection("function", "the rectifier bends inside the piece")
 
     def of(self, name):

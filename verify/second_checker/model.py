@@ -12,18 +12,18 @@ RANGE_HALVINGS = 2
 
 
 class Model:
-    """`symbols` maps the number of a truncation to its polynomial, never an empty one; `rest` is R."""
+    """`symbols` maps the number of a truncation to its polynomial; `rest` is R."""
 
     __slots__ = ("polynomial", "symbols", "rest")
 
     def __init__(self, polynomial, symbols=None, rest=0):
         self.polynomial = polynomial
-        self.symbols = {i: s for i, s in (symbols or {}).items() if s}
+        self.symbols = symbols or {}
         self.rest = rest
 
     def is_zero(self):
         """Whether the only integer it encloses is zero."""
-        return not self.polynomial and not self.symbols and not self.rest
+        return not (any(self.polynomial) or self.spread() or self.rest)
 
     def spread(self):
         """The sum of |S_i|: what the roundings can do to first order."""
@@ -46,23 +46,19 @@ class Model:
 
 def constant(value):
     """The model of a known integer."""
-    return Model([value << FRACTION] if value else [])
+    return Model([value << FRACTION])
 
 
 def input_model(low, high):
     """The model of x on the integers of [low, high]."""
     half = FRACTION - 1
-    return Model(add([low + high << half], [0, high - low << half]))
+    return Model([low + high << half, high - low << half])
 
 
 def add_multiple(total, coefficient, one):
     """Adds coefficient * one to `total`, in place: sums are long and a copy for each term would not be counted as work."""
     for i, s in one.symbols.items():
-        part = add(total.symbols.get(i, []), multiple(s, coefficient))
-        if part:
-            total.symbols[i] = part
-        else:
-            del total.symbols[i]
+        total.symbols[i] = add(total.symbols.get(i, []), multiple(s, coefficient))
     total.polynomial = add(total.polynomial, multiple(one.polynomial, coefficient))
     total.rest += abs(coefficient) * one.rest
 

@@ -1,6 +1,7 @@
 """Polynomials with integer coefficients on [-1, 1] (section 6 of `proofs/FORMAT.md`).
 
-A polynomial is a list of integers, constant coefficient first, without zeros at the end; zero is the empty list.
+A polynomial is a list of integers, constant coefficient first. Zeros at its end stay: the work that a walk is charged counts
+the coefficients that its operations make, whatever their values.
 Functions that round return the rounded polynomial and a bound of what was lost, as a polynomial's largest absolute value.
 """
 
@@ -35,7 +36,7 @@ def add(p, q):
     """p + q."""
     if len(p) < len(q):
         p, q = q, p
-    return trim([a + b for a, b in zip(p, q)] + p[len(q):])
+    return [a + b for a, b in zip(p, q)] + p[len(q):]
 
 
 def negate(p):
@@ -50,13 +51,13 @@ def subtract(p, q):
 
 def multiple(p, factor):
     """factor * p."""
-    return [factor * a for a in p] if factor else []
+    return [factor * a for a in p]
 
 
 def shift(p, bits):
     """Every coefficient divided by 2^bits and rounded down; the loss is below one for each that does not divide."""
     mask = (1 << bits) - 1
-    return trim([a >> bits for a in p]), sum(1 for a in p if a & mask)
+    return [a >> bits for a in p], sum(1 for a in p if a & mask)
 
 
 def multiply(p, q):
@@ -84,7 +85,7 @@ def product(p, q, fraction, degree):
 
 def derivative(p):
     """dp/dt."""
-    return trim([k * a for k, a in enumerate(p)][1:])
+    return [k * a for k, a in enumerate(p)][1:]
 
 
 @lru_cache(maxsize=None)

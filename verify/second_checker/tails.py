@@ -4,7 +4,7 @@ Each rule puts f between two functions that differ by a constant; b = high < 0 o
 """
 
 import ball
-from polynomial import add, ceil_div, ceil_shift, trim
+from polynomial import add, ceil_div, ceil_shift
 from rejection import Rejection
 
 
@@ -26,7 +26,7 @@ def enclose(function, low, high, scale, bits):
         return ball.upper_exponential(-min(argument, ball.EXPONENT_LIMIT << bits), bits)
 
     half = bits - scale - 1
-    x = trim([low + high << half, high - low << half])
+    x = [low + high << half, high - low << half]
     if function == "exp" and not right:
         return _above([], decay(near))
     if function == "sigmoid":
@@ -48,10 +48,11 @@ def enclose(function, low, high, scale, bits):
 
 def _above(bound, width):
     """bound <= f <= bound + width."""
-    return add(bound, [width // 2] if width // 2 else []), ceil_div(width, 2) + 1
+    half = ceil_div(width, 2)
+    return add(bound, [half]), half + 1
 
 
 def _below(bound, width):
     """bound - width <= f <= bound."""
-    q, error = _above(bound, width)
-    return add(q, [-width]), error
+    half = ceil_div(width, 2)
+    return add(bound, [-half]), half + 1
