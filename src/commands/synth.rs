@@ -154,7 +154,7 @@ impl Synth {
 
 /// What to change, where the search cannot know.
 fn refused(error: SearchError, goal: &Goal) -> Failure {
-    let (function, window) = (goal.function, goal.window);
+    let (function, window) = (&goal.function, goal.window);
     let half_bit = 0.5 / 2f64.powi(i32::from(goal.output_scale.bits()));
     let allowed = goal.accuracy() * goal.norm.absolute.to_f64_lossy();
     match error {

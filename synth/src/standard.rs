@@ -75,6 +75,7 @@ fn lines() -> Vec<Line> {
     let plain = (64, 16, 16);
     vec![
         line("k64-f16-w9-1e-3", Gelu, plain, (-512.0, 512.0), ABSOLUTE, "1e-3", None),
+        line("k64-f16-w9-7e-4", Gelu, plain, (-512.0, 512.0), ABSOLUTE, "7e-4", None),
         line("k64-f16-w9-2e-4", Gelu, plain, (-512.0, 512.0), ABSOLUTE, "2e-4", None),
         line("k64-f16-w9-1e-4", Gelu, plain, (-512.0, 512.0), ABSOLUTE, "1e-4", None),
         line("k40-f13-w7-2e-3", Gelu, (40, 13, 13), (-128.0, 128.0), ABSOLUTE, "2e-3", None),
