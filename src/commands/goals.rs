@@ -86,7 +86,7 @@ fn activation(kind: SiteKind, input: Interval) -> Result<Goal, String> {
         SiteKind::Activation(graph::Function::Erf) => Function::Erf,
         other => return Err(format!("no approximation of {} is known; see `chebyshare catalog list`", other.name())),
     };
-    goal(function, symmetric(input), (ACTIVATIONS, ACTIVATIONS), Norm::ABSOLUTE, "1e-3")
+    goal(function, symmetric(input), (ACTIVATIONS, ACTIVATIONS), Norm::ABSOLUTE, "5e-4")
 }
 
 fn rectifier(difference: Interval) -> Result<Goal, String> {

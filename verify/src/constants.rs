@@ -85,7 +85,7 @@ pub fn sine_cosine(argument: &IBig, scale: usize) -> Option<(Ball, Ball)> {
         count += 1;
         term = divide_floor(&shift_floor(&(&term * &y), working), &IBig::from(count));
         // Odd powers belong to the sine, even ones to the cosine, with signs ++−−.
-        let sum = &mut sums[usize::from(count % 2 == 0)];
+        let sum = &mut sums[usize::from(count.is_multiple_of(2))];
         if count % 4 < 2 { *sum += &term } else { *sum -= &term }
     }
     let [sine, cosine] = sums.map(|centre| Ball { centre, radius: IBig::from(4 * count + 16) });

@@ -153,7 +153,7 @@ fn whole_power(builder: &mut Builder, base: &Value, exponent: u32) -> Result<Val
     }
     let half = whole_power(builder, base, exponent / 2)?;
     let square = multiply(builder, &half, &half)?;
-    if exponent % 2 == 0 { Ok(square) } else { multiply(builder, base, &square) }
+    if exponent.is_multiple_of(2) { Ok(square) } else { multiply(builder, base, &square) }
 }
 
 /// `Where` with a constant condition and one constant branch: a mask, or a public selection.
