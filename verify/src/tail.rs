@@ -13,7 +13,7 @@
 //! | normal_cdf | 0 ≤ f ≤ φ(b), b ≤ −1 | 0 ≤ 1 − f ≤ φ(a), a ≥ 1 |
 //! | erf | 0 ≤ f + 1 ≤ e^−b², b ≤ −1 | 0 ≤ 1 − f ≤ e^−a², a ≥ 1 |
 //!
-//! Other functions are enclosed by [`crate::coarse`], on either side or across zero.
+//! Other functions are enclosed by `coarse`, on either side or across zero.
 //!
 //! From x(1 − Φ(x)) ≤ φ(x) for x ≥ 0 (Mills), φ ≤ e^(−x²/2)/2, and x·e^−x decreasing for x ≥ 1.
 
