@@ -61,7 +61,7 @@ def random_sum(source, operations, elements, lemmas):
     if lemmas is not None:
         shift = source.randint(1, ring - 1)
         low = source.randint(-2, 1)
-        target = source.choice((ring, ring, max(2, ring - shift), source.randint(2, ring)))
+        target = source.choice((ring, ring, max(2, ring - shift), source.randint(2, 64)))
         lemmas.append(Truncation(ring, target, shift, source.choice((None, ring - 1, ring - 1, ring - 2)),
                                  low, source.randint(low, 2), None))
         one.lemma, one.ring = len(lemmas) - 1, target
