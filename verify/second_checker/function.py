@@ -123,12 +123,15 @@ class Nodes:
         return self.sum(self.rational(1, 2), self.times(density, self.gaussian(1, 2)))
 
     def rectified(self):
-        """max(x, 0), where x keeps its sign."""
+        """max(x, 0); across zero the nearer of x and 0, off by what the other sign reaches."""
         if self.low >= 0:
             return self.x()
         if self.high <= 0:
             return [0], 0
-        raise Rejection("function", "the rectifier bends inside the piece")
+        q, error = self.x()
+        low, high = value_range(q, 3)
+        below, above = max(-low, 0), max(high, 0)
+        return (q, error + below) if below <= above else ([0], error + above)
 
     def of(self, name):
         """The function's expression, by its name."""
