@@ -76,7 +76,7 @@ class Enclosures(unittest.TestCase):
     def test_what_cannot_be_enclosed_is_rejected(self):
         for name, low, high, tail in (
                 ("reciprocal", -1, 1, False), ("reciprocal", 0, 5, False), ("rsqrt", 0, 5, False), ("rsqrt", -5, -5, False),
-                ("relu", -1, 1, False), ("exp", 257 * UNIT, 257 * UNIT, False), ("exp", 1, 2, True),
+                ("exp", 257 * UNIT, 257 * UNIT, False), ("exp", 1, 2, True),
                 ("sigmoid", -1, 0, True), ("sigmoid", 0, 1, True), ("silu", UNIT - 1, UNIT, True),
                 ("erf", 17 * UNIT, 17 * UNIT, False), ("relu", 1, 2, True), ("reciprocal", 1, 2, True),
                 ("erf", -UNIT, 1 - UNIT, True), ("normal_cdf", UNIT - 1, UNIT, True)):

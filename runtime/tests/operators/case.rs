@@ -133,7 +133,8 @@ fn compare(given: &[Tensor], expected: &[Tensor], tolerance: f64) -> Result<f64,
         }
         for (given, expected) in given.data.iter().zip(&expected.data) {
             let difference = (given - expected).abs();
-            if !(difference <= tolerance * (1.0 + expected.abs())) {
+            let close = difference <= tolerance * (1.0 + expected.abs());
+            if !close {
                 return Err(format!("{given}, expected {expected}"));
             }
             largest = largest.max(difference);
