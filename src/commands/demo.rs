@@ -164,7 +164,7 @@ fn synthesise(goals: &[Goal]) -> Result<(Catalog, String), Failure> {
 /// FUNCTION/ring, scales and the beginning of the digest.
 pub fn entry_name(entry: &Entry) -> String {
     let ((ring, input), (_, output)) = (entry.program.input(), entry.program.output());
-    format!("{}/r{ring}-i{input}-o{output}-{}", entry.claim.function, entry.digest().short())
+    format!("{}/r{ring}-i{input}-o{output}-{}", entry.claim.function.name(), entry.digest().short())
 }
 
 fn text(report: &Report) -> String {
