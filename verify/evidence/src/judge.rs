@@ -6,9 +6,10 @@
 //! rest at [`crate::exhaust::REFINED_PRECISION`] bits against the exact bound.
 
 use crate::EvidenceError;
-use crate::exhaust::{Measure, error_at, to_rational};
+use crate::exhaust::{error_at, to_rational};
 use crate::fixed::Bounds;
 use crate::interval::Interval;
+use crate::survey::Measure;
 use catalogs::Entry;
 use rug::Rational;
 

@@ -6,9 +6,10 @@
 
 use crate::EvidenceError;
 use crate::choices::{Choice, Choices, Forget};
-use crate::exhaust::{Inputs, Measure, Options, Survey, Worst, check_window, conclude};
+use crate::exhaust::{Inputs, Options, Worst, check_window, conclude};
 use crate::prepare::Prepared;
 use crate::states::Propagation;
+use crate::survey::{Measure, Survey};
 use catalogs::{Adversary, Entry, Ring, Rounding, ValueId, Window, evaluate};
 use std::collections::BTreeSet;
 

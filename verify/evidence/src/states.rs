@@ -45,6 +45,9 @@ pub struct Outputs<Tag> {
     pub escaped: bool,
 }
 
+/// So many states are compared pairwise, more are sorted.
+const FEW: usize = 40;
+
 /// The set of states exceeded the cap.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Capped;
@@ -103,7 +106,7 @@ impl<'a, const LANES: usize, H: History> Propagation<'a, LANES, H> {
         for (index, step) in steps.iter().enumerate() {
             let forked = self.step(index, step, argument);
             if index != last && self.states.len() > 1 && (forked || !step.released.is_empty()) {
-                self.merge();
+                self.merge(step.lane);
             }
             if self.states.len() > self.cap {
                 capped = true;
@@ -163,10 +166,30 @@ impl<'a, const LANES: usize, H: History> Propagation<'a, LANES, H> {
         Outputs { least, greatest, escaped }
     }
 
-    fn merge(&mut self) {
-        let key = |state: &State<LANES, H::Tag>| (state.lanes, state.poison);
-        self.states.sort_unstable_by(|a, b| a.lanes.cmp(&b.lanes).then(a.poison.cmp(&b.poison)));
-        self.states.dedup_by(|a, b| key(a) == key(b));
+    /// Keeps one of states that agree; `lane` is where most of those that do not agree differ.
+    fn merge(&mut self, lane: usize) {
+        let alike = |a: &State<LANES, H::Tag>, b: &State<LANES, H::Tag>| {
+            a.lanes[lane] == b.lanes[lane]
+                && a.poison == b.poison
+                && a.lanes.iter().zip(&b.lanes).fold(0, |different, (a, b)| different | (a ^ b)) == 0
+        };
+        if self.states.len() > FEW {
+            self.states.sort_unstable_by(|a, b| {
+                a.lanes[lane].cmp(&b.lanes[lane]).then_with(|| (a.lanes, a.poison).cmp(&(b.lanes, b.poison)))
+            });
+            self.states.dedup_by(|a, b| alike(a, b));
+            return;
+        }
+        let mut kept = 1;
+        for index in 1..self.states.len() {
+            let state = self.states[index];
+            // Neighbours fork into the same value: look at the latest first.
+            if !self.states[..kept].iter().rev().any(|known| alike(known, &state)) {
+                self.states[kept] = state;
+                kept += 1;
+            }
+        }
+        self.states.truncate(kept);
     }
 
     /// Splits a sum into what is the same in all states (`self.linear[0].0`) and what is not. Returns whether
@@ -226,7 +249,8 @@ impl<'a, const LANES: usize, H: History> Propagation<'a, LANES, H> {
     /// A sum that is the same in all states. Returns whether states were forked.
     fn sum_alike(&mut self, index: usize, step: &Step) -> bool {
         let Action::Sum { truncation, .. } = &step.action else { return false };
-        let total = self.sum_in(&step.action, None);
+        // Where poison is read the split is not used: a vanishing factor may remove it.
+        let total = if self.poison_read { self.sum_in(&step.action, None) } else { Value::Known(self.linear[0].0) };
         let Some(truncation) = truncation else {
             self.values[index] = total;
             return false;
@@ -432,9 +456,14 @@ fn fork<const LANES: usize, H: History>(
     truncation: &Truncation,
 ) {
     let mut forked = with(state, step, Value::Known(0));
-    for delta in truncation.rounding.low..=truncation.rounding.high {
+    let mut delta = truncation.rounding.low;
+    loop {
         forked.lanes[step.lane] = residue(floor.wrapping_add(delta.into()), truncation.target_unused);
         forked.tag = history.extend(state.tag, index, Choice::Rounding(delta));
         next.push(forked);
+        if delta >= truncation.rounding.high {
+            break;
+        }
+        delta += 1;
     }
 }
