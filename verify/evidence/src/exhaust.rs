@@ -15,7 +15,7 @@ use crate::choices::{Choices, Forget, Remember, Replay};
 use crate::enclosure::enclose_dyadic;
 use crate::fixed::Bounds;
 use crate::interval::Interval;
-use crate::prepare::Prepared;
+use crate::prepare::{Prepared, Word};
 use crate::resume::Checkpoint;
 use crate::states::Propagation;
 pub use crate::survey::Inputs;
@@ -62,7 +62,7 @@ pub struct Worst {
     /// What the adversary did.
     pub choices: Choices,
     /// The output integer; `catalogs::evaluate` gives the same with these choices.
-    pub output: i64,
+    pub output: i128,
     /// Its error in the claim's norm.
     pub error: Interval,
 }
@@ -118,20 +118,28 @@ pub fn exhaust_parts(entry: &Entry, parts: &[Window], options: &Options) -> Resu
         return Err(EvidenceError::NoInputs);
     }
     parts.iter().try_for_each(|part| check_window(entry, *part))?;
-    let prepared = Prepared::new(&entry.program)?;
+    match entry.program.widest_ring().bits() {
+        0..=64 => exhaust_words::<i64>(entry, parts, options),
+        _ => exhaust_words::<i128>(entry, parts, options),
+    }
+}
+
+fn exhaust_words<W: Word>(entry: &Entry, parts: &[Window], options: &Options) -> Result<Exhaustion, EvidenceError> {
+    let prepared = Prepared::<W>::new(&entry.program)?;
     let chunks = chunks(parts);
     let checkpoint =
         options.resume.map(|folder| Checkpoint::open(folder, entry, parts, options.state_cap)).transpose()?;
     let run = match prepared.lanes() {
-        0..=2 => survey::<2>,
-        3..=4 => survey::<4>,
-        5..=8 => survey::<8>,
-        9..=16 => survey::<16>,
-        _ => survey::<32>,
+        0..=2 => survey::<W, 2>,
+        3..=4 => survey::<W, 4>,
+        5..=8 => survey::<W, 8>,
+        9..=16 => survey::<W, 16>,
+        _ => survey::<W, 32>,
     };
     let survey = run(entry, &chunks, &prepared, options, checkpoint.as_ref())?;
     let (worst, worst_error) = conclude(entry, &prepared, options.state_cap, &survey)?;
-    let (parts, inputs) = (parts.to_vec(), inputs as u64);
+    let inputs = parts.iter().map(|part| part.size() as u64).sum();
+    let parts = parts.to_vec();
     Ok(Exhaustion { parts, inputs, worst, worst_error, capped: survey.capped, escaped: survey.escaped })
 }
 
@@ -160,10 +168,10 @@ pub(crate) fn check_window(entry: &Entry, window: Window) -> Result<(), Evidence
     Ok(())
 }
 
-fn survey<const LANES: usize>(
+fn survey<W: Word, const LANES: usize>(
     entry: &Entry,
     chunks: &[(i64, usize)],
-    prepared: &Prepared,
+    prepared: &Prepared<W>,
     options: &Options,
     checkpoint: Option<&Checkpoint>,
 ) -> Result<Survey, EvidenceError> {
@@ -179,7 +187,12 @@ fn survey<const LANES: usize>(
     for (index, block) in blocks.iter().enumerate().skip(first) {
         let best = found.best;
         let surveys = block.par_iter().map_init(
-            || (Propagation::<LANES, Forget>::new(prepared, options.state_cap, Forget), vec![Bounds::default(); CHUNK]),
+            || {
+                (
+                    Propagation::<W, LANES, Forget>::new(prepared, options.state_cap, Forget),
+                    vec![Bounds::default(); CHUNK],
+                )
+            },
             |(propagation, buffer), &(first, length)| {
                 measure.target.fill(first, &mut buffer[..length])?;
                 let mut survey = Survey { best, ..Survey::default() };
@@ -203,9 +216,9 @@ fn survey<const LANES: usize>(
 
 /// An enclosure of the error of `output` at `argument` in the norm of `claim`; its upper end is infinite where the
 /// norm's weight may vanish and the output may differ from f. `None` where f is not defined.
-pub fn error_at(claim: &Claim, input_scale: u8, output_scale: u8, argument: i64, output: i64) -> Option<Interval> {
+pub fn error_at(claim: &Claim, input_scale: u8, output_scale: u8, argument: i64, output: i128) -> Option<Interval> {
     let value = enclose_dyadic(&claim.function, argument.into(), input_scale, REFINED_PRECISION)?;
-    let output = Interval::dyadic(output.into(), output_scale, REFINED_PRECISION);
+    let output = Interval::dyadic(output, output_scale, REFINED_PRECISION);
     let distance = output.subtract(&value).absolute();
     let weight = |weight: Decimal| Interval::rational(&to_rational(weight), REFINED_PRECISION);
     let total = weight(claim.norm.absolute).add(&weight(claim.norm.relative).multiply(&value.absolute()));
@@ -227,9 +240,9 @@ pub fn error_at(claim: &Claim, input_scale: u8, output_scale: u8, argument: i64,
 }
 
 /// Refines the candidates, and finds the choices that attain the worst of them.
-pub(crate) fn conclude(
+pub(crate) fn conclude<W: Word>(
     entry: &Entry,
-    prepared: &Prepared,
+    prepared: &Prepared<W>,
     state_cap: usize,
     survey: &Survey,
 ) -> Result<(Worst, Option<Interval>), EvidenceError> {
@@ -265,15 +278,15 @@ pub(crate) fn conclude(
 }
 
 /// The choices that make the program give `output` at `argument`, replayed by the evaluator.
-fn find_choices(
+fn find_choices<W: Word>(
     entry: &Entry,
-    prepared: &Prepared,
+    prepared: &Prepared<W>,
     state_cap: usize,
     argument: i64,
-    output: i64,
+    output: i128,
 ) -> Result<Choices, EvidenceError> {
     let mut propagation =
-        Propagation::<{ crate::prepare::MAX_LANES }, Remember>::new(prepared, state_cap, Remember::default());
+        Propagation::<W, { crate::prepare::MAX_LANES }, Remember>::new(prepared, state_cap, Remember::default());
     let choices = match propagation.run(argument) {
         Ok(outputs) if !outputs.escaped => {
             let end = if outputs.least.0 == output { outputs.least } else { outputs.greatest };
@@ -282,8 +295,8 @@ fn find_choices(
         _ => crate::sample::recorded(entry, argument, output),
     };
     let replayed = evaluate(&entry.program, argument.into(), &mut Replay(&choices));
-    if replayed != i128::from(output) {
-        return Err(EvidenceError::Replay { argument, found: output.into(), replayed });
+    if replayed != output {
+        return Err(EvidenceError::Replay { argument, found: output, replayed });
     }
     Ok(choices)
 }

@@ -6,6 +6,7 @@
 use crate::choices::Forget;
 use crate::exhaust::to_rational;
 use crate::fixed::{Bounds, GUARD, Target};
+use crate::prepare::Word;
 use crate::states::Propagation;
 use catalogs::{Decimal, Entry};
 
@@ -43,7 +44,7 @@ impl Inputs {
 pub(crate) struct Candidate {
     pub(crate) upper: f64,
     pub(crate) argument: i64,
-    pub(crate) output: i64,
+    pub(crate) output: i128,
 }
 
 /// What is known of a set of inputs.
@@ -60,11 +61,11 @@ pub(crate) struct Survey {
 }
 
 impl Survey {
-    pub(crate) fn visit<const LANES: usize>(
+    pub(crate) fn visit<W: Word, const LANES: usize>(
         &mut self,
         entry: &Entry,
         measure: &Measure,
-        propagation: &mut Propagation<LANES, Forget>,
+        propagation: &mut Propagation<W, LANES, Forget>,
         argument: i64,
         bounds: Bounds,
     ) {
@@ -88,7 +89,7 @@ impl Survey {
         }
     }
 
-    fn consider(&mut self, measure: &Measure, argument: i64, output: i64, bounds: Bounds) {
+    fn consider(&mut self, measure: &Measure, argument: i64, output: i128, bounds: Bounds) {
         let (lower, upper) = measure.error(output, bounds);
         if upper < self.best {
             return;
@@ -129,6 +130,9 @@ pub(crate) struct Measure {
     relative: (f64, f64),
 }
 
+/// Outputs below 2^this are compared with all guard bits: bounds of f are below 2^126.
+const WIDEST: u32 = 100;
+
 /// Each bound below is at most eight roundings of relative size 2^-53 away from its exact value.
 const SLACK: f64 = 1.0 / (1u64 << 49) as f64;
 
@@ -148,8 +152,11 @@ impl Measure {
     }
 
     /// Bounds of |output − f| / (absolute + relative·|f|), from bounds of f in guarded units.
-    pub(crate) fn error(&self, output: i64, bounds: Bounds) -> (f64, f64) {
-        let output = i128::from(output) << GUARD;
+    pub(crate) fn error(&self, output: i128, bounds: Bounds) -> (f64, f64) {
+        if output.unsigned_abs() >> WIDEST != 0 {
+            return self.error_of_giant(output, bounds);
+        }
+        let output = output << GUARD;
         let (below, above) = (output - bounds.lower, bounds.upper - output);
         let farthest = below.abs().max(above.abs());
         let nearest = if below >= 0 && above >= 0 { 0 } else { below.abs().min(above.abs()) };
@@ -165,5 +172,15 @@ impl Measure {
         let lower = if nearest == 0 { 0.0 } else { nearest as f64 / weight_high * (1.0 - SLACK) };
         let upper = if farthest == 0 { 0.0 } else { farthest as f64 / weight_low * (1.0 + SLACK) };
         (lower, upper)
+    }
+
+    /// The same for an output that exceeds 2^[`WIDEST`], of which the guard bits would be lost: |output| ± |f|.
+    fn error_of_giant(&self, output: i128, bounds: Bounds) -> (f64, f64) {
+        let size = output.unsigned_abs() as f64 * f64::from(1u32 << GUARD);
+        let value = bounds.lower.unsigned_abs().max(bounds.upper.unsigned_abs()) as f64;
+        let weight_high = self.absolute.1 + self.relative.1 * value;
+        let lower = (size * (1.0 - SLACK) - value * (1.0 + SLACK)).max(0.0) / weight_high * (1.0 - SLACK);
+        // Where f is not far from zero, its part of the norm counts as nothing.
+        (lower, (size + value) * (1.0 + SLACK) / self.absolute.0 * (1.0 + SLACK))
     }
 }

@@ -9,7 +9,7 @@ use super::{truncate, truncate_narrow};
 use crate::kernel::builder::{PartyBuilder, Word};
 use crate::kernel::{CheckedParty, Disclosure, Party, check};
 use crate::protocol::Error;
-use catalogs::protocol::rss3::{Rss3, serves, truncation_rounds};
+use catalogs::protocol::rss3::{EXECUTED_BITS, Rss3, serves, truncation_rounds};
 use catalogs::protocol::{Model, Operation, Role, timeline};
 use catalogs::{Lemma, Op, Program, Ring, Sum};
 
@@ -93,6 +93,10 @@ fn checked(
 }
 
 fn compile_with(program: &Program, traced: bool) -> Result<Vec<CheckedParty>, Error> {
+    let widest = program.widest_ring();
+    if widest.bits() > EXECUTED_BITS {
+        return Err(Error::Ring(widest));
+    }
     for (index, op) in program.ops().iter().enumerate() {
         let lemma = match op {
             Op::Input => None,
