@@ -47,6 +47,8 @@ pub struct Outputs<Tag> {
 
 /// So many states are compared pairwise, more are sorted.
 const FEW: usize = 40;
+/// With so many that were made last a new one is compared.
+const NEAR: usize = 3;
 
 /// The set of states exceeded the cap.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -169,21 +171,18 @@ impl<'a, W: Word, const LANES: usize, H: History> Propagation<'a, W, LANES, H> {
 
     /// Keeps one of states that agree; `lane` is where most of those that do not agree differ.
     fn merge(&mut self, lane: usize) {
-        let alike = |a: &State<W, LANES, H::Tag>, b: &State<W, LANES, H::Tag>| {
-            a.lanes[lane] == b.lanes[lane] && a.poison == b.poison && a.lanes.iter().zip(&b.lanes).all(|(a, b)| a == b)
-        };
         if self.states.len() > FEW {
             self.states.sort_unstable_by(|a, b| {
                 a.lanes[lane].cmp(&b.lanes[lane]).then_with(|| (a.lanes, a.poison).cmp(&(b.lanes, b.poison)))
             });
-            self.states.dedup_by(|a, b| alike(a, b));
+            self.states.dedup_by(|a, b| alike(a, b, lane));
             return;
         }
         let mut kept = 1;
         for index in 1..self.states.len() {
             let state = self.states[index];
             // Neighbours fork into the same value: look at the latest first.
-            if !self.states[..kept].iter().rev().any(|known| alike(known, &state)) {
+            if !self.states[..kept].iter().rev().any(|known| alike(known, &state, lane)) {
                 self.states[kept] = state;
                 kept += 1;
             }
@@ -417,6 +416,12 @@ impl<'a, W: Word, const LANES: usize, H: History> Propagation<'a, W, LANES, H> {
     }
 }
 
+/// Whether nothing that is read later distinguishes two states; `lane` is where most of those that do differ.
+#[inline(always)]
+fn alike<W: Word, const LANES: usize, Tag>(a: &State<W, LANES, Tag>, b: &State<W, LANES, Tag>, lane: usize) -> bool {
+    a.lanes[lane] == b.lanes[lane] && a.poison == b.poison && a.lanes.iter().zip(&b.lanes).all(|(a, b)| a == b)
+}
+
 /// `state` after `step`, whose result is `value`.
 #[inline]
 fn with<W: Word, const LANES: usize, Tag: Copy>(
@@ -457,7 +462,10 @@ fn fork<W: Word, const LANES: usize, H: History>(
     loop {
         forked.lanes[step.lane] = floor.plus(W::of(delta.into())).reduced(truncation.target_unused);
         forked.tag = history.extend(state.tag, index, Choice::Rounding(delta));
-        next.push(forked);
+        // Neighbouring states fork into the same value more often than not.
+        if !next.iter().rev().take(NEAR).any(|known| alike(known, &forked, step.lane)) {
+            next.push(forked);
+        }
         if delta >= truncation.rounding.high {
             break;
         }
