@@ -8,6 +8,7 @@ use catalogs::Catalog;
 use onnx_model::Model;
 use runtime::circuit::lower::{Choice, Formats, Ownership, lower};
 use runtime::circuit::{Error, Party};
+use runtime::protocol::conformance::Conformer;
 use runtime::protocol::rss3;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -35,6 +36,19 @@ fn shipped(name: &str) -> Arc<Certified> {
 fn a_wide_entry_is_not_compiled() {
     let refused = rss3::compile(wide().program()).map(|_| ()).unwrap_err();
     assert!(refused.to_string().contains(SAYS), "{refused}");
+    // Nor is an operation in its ring.
+    let ring = catalogs::Ring::new(128).unwrap();
+    let refused = [
+        rss3::share(ring).map(|_| ()),
+        rss3::open(ring).map(|_| ()),
+        rss3::compile_reshare(ring).map(|_| ()),
+        rss3::compile_truncate(ring, catalogs::Ring::Z64, 70).map(|_| ()),
+        rss3::compile_truncate(catalogs::Ring::Z64, ring, 20).map(|_| ()),
+    ];
+    for refused in refused {
+        assert!(refused.unwrap_err().to_string().contains(SAYS));
+    }
+    assert!(Conformer::new(wide().program(), 1).is_err_and(|error| error.to_string().contains(SAYS)));
 }
 
 #[test]
@@ -45,7 +59,7 @@ fn a_plan_with_a_wide_entry_is_refused() {
     let choices = BTreeMap::from([(graph.sites()[0].node, choice)]);
     let ownership = Ownership { input: Party(1), output: Party(2) };
     let refused = lower(&graph, &choices, Formats::default(), ownership).map(|_| ()).unwrap_err();
-    assert!(matches!(refused, Error::Node { .. }) && refused.to_string().contains(SAYS), "{refused}");
+    assert!(matches!(refused, Error::Choice { .. }) && refused.to_string().contains(SAYS), "{refused}");
 }
 
 /// A plan's own ring, too.

@@ -29,7 +29,8 @@ pub(super) fn infer(kind: &NodeKind, known: &dyn Known) -> Inferred {
     Ok((shape, format))
 }
 
-fn executed(ring: Ring) -> Result<(), String> {
+/// Refuses a ring whose elements are no machine words.
+pub(super) fn executed(ring: Ring) -> Result<(), String> {
     match ring.bits() <= EXECUTED_BITS {
         true => Ok(()),
         false => {

@@ -26,7 +26,7 @@ pub enum Error {
         lemma: Lemma,
     },
     /// A program in a ring that is wider than a machine word.
-    #[error("the program computes in ring {0}; this runtime executes rings of at most {EXECUTED_BITS} bits")]
+    #[error("it computes in ring {0}; this runtime executes rings of at most {EXECUTED_BITS} bits")]
     Ring(Ring),
     /// The protocol has no such operation.
     #[error("the protocol has no {0:?}; use a ring of at least 3 bits and a truncation that its lemmas cover")]

@@ -86,17 +86,20 @@ fn checked(
     disclosure: Disclosure,
     build: impl Fn(Role) -> Party,
 ) -> Result<Vec<CheckedParty>, Error> {
+    rings.into_iter().try_for_each(executed)?;
     if !rings.into_iter().all(serves) {
         return Err(Error::Operation(operation));
     }
     Ok(check((0..3).map(|role| build(Role(role))).collect(), disclosure)?)
 }
 
+/// Refuses a ring whose elements are no machine words.
+fn executed(ring: Ring) -> Result<(), Error> {
+    if ring.bits() > EXECUTED_BITS { Err(Error::Ring(ring)) } else { Ok(()) }
+}
+
 fn compile_with(program: &Program, traced: bool) -> Result<Vec<CheckedParty>, Error> {
-    let widest = program.widest_ring();
-    if widest.bits() > EXECUTED_BITS {
-        return Err(Error::Ring(widest));
-    }
+    executed(program.widest_ring())?;
     for (index, op) in program.ops().iter().enumerate() {
         let lemma = match op {
             Op::Input => None,
