@@ -18,6 +18,11 @@ fn bad_requests_are_refused() {
         (&["verify", "--with", "conformance"][..], "--all"),
         (&["verify", "--all", "--with", "prayer"], "prayer"),
         (&["verify", "--all", "--with", "smt", "--points", "0"], "0"),
+        (&["verify", "--all", "--with", "smt", "--points", "2^25"], "2^24"),
+        (&["verify", "--all", "--with", "smt", "--resume", "/tmp"], "--with exhaustive"),
+        (&["verify", "--all", "--evidence-for", "tests/evidence-set"], "--with"),
+        (&["verify", "relu/k40-f13-w9", "--with", "smt", "--evidence-for", "tests/evidence-set"], "not among"),
+        (&["verify", "--all", "--with", "smt", "--evidence-for", "no/such-file"], "no/such-file"),
         (&["verify", "nothing/of-this-name", "--with", "smt"], "nothing/of-this-name"),
     ] {
         let output = chebyshare(arguments);
@@ -34,7 +39,10 @@ fn lanes_that_were_not_asked_for_are_null_and_not_run() {
     assert_eq!((&entry["exhaustive"], &entry["conformance"]), (&Value::Null, &Value::Null));
     assert_eq!(entry["smt"]["ok"], true);
     let plain = String::from_utf8(chebyshare(&["verify", "relu/k40-f13-w9"]).stdout).unwrap();
-    assert_eq!(plain.matches("not run").count(), 3, "{plain}");
+    // In its row, and below the table.
+    assert_eq!(plain.matches("not run").count(), 6, "{plain}");
+    let columns = ["certified", "witness", "exhaustive", "tightness", "pieces", "ms", "smt", "conformance"];
+    assert!(columns.iter().all(|column| plain.lines().next().unwrap().contains(column)), "{plain}");
 }
 
 #[test]

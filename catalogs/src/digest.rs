@@ -15,6 +15,8 @@ pub enum Tag {
     Plan,
     /// A model file.
     Model,
+    /// The settings, and the checkpoints, of an exhaustion.
+    Exhaustion,
 }
 
 impl Tag {
@@ -25,6 +27,7 @@ impl Tag {
             Tag::Catalog => "chebyshare 2026 catalog 1",
             Tag::Plan => "chebyshare 2026 plan 1",
             Tag::Model => "chebyshare 2026 model 1",
+            Tag::Exhaustion => "chebyshare 2026 exhaustion 1",
         }
     }
 }

@@ -5,8 +5,7 @@
 //! adversary; a protocol run is *one* adversary, and fed with its roundings the evaluator must agree bit for bit.
 //!
 //! Precondition: the argument is a signed residue of the input ring. Postcondition: every value is a signed residue
-//! of its ring (a bit is 0 or 1). Nothing here can overflow: operands are residues of at most 64 bits, so a product
-//! of two is below 2^127; with coefficients the arithmetic is modulo 2^128, which all rings divide.
+//! of its ring (a bit is 0 or 1). Nothing here can overflow: sums are computed modulo 2^128, which all rings divide.
 
 use crate::lemma::{Lemma, Rounding};
 use crate::program::{Op, Program, Sum, ValueId};
@@ -87,7 +86,8 @@ pub fn sum_exact(sum: &Sum, values: &[i128]) -> i128 {
 
 fn truncate(lemma: &Lemma, id: ValueId, operand: i128, adversary: &mut dyn Adversary) -> i128 {
     let Lemma::Truncation { target, shift, window, rounding, .. } = *lemma else { return operand };
-    let inside = window.is_none_or(|bits| -(1i128 << bits) <= operand && operand < 1i128 << bits);
+    // In [−2^bits, 2^bits) exactly if what is above these bits is the sign alone.
+    let inside = window.is_none_or(|bits| matches!(operand >> bits, 0 | -1));
     if inside {
         let delta = adversary.rounding(id, operand, rounding).clamp(rounding.low, rounding.high);
         target.residue((operand >> shift) + i128::from(delta))
@@ -101,7 +101,7 @@ fn sign(lemma: &Lemma, id: ValueId, operand: i128, adversary: &mut dyn Adversary
     let Lemma::Sign { width, .. } = *lemma else { return false };
     let position = width - 1;
     let exact = (operand >> position) & 1 == 1;
-    let above = operand & ((1i128 << position) - 1);
+    let above = operand as u128 & ((1u128 << position) - 1);
     if above < lemma.band() { adversary.band(id, operand, exact) } else { exact }
 }
 
@@ -146,6 +146,96 @@ mod tests {
                     ring.residue(v)
                 };
                 assert_eq!(evaluate(&program, x, &mut Constant(delta)), expected, "x = {x}");
+            }
+        }
+    }
+
+    /// δ at its upper end everywhere; a bit inside its band is 1; what leaves its window becomes its operand + 1.
+    struct Upper;
+
+    impl Adversary for Upper {
+        fn rounding(&mut self, _: ValueId, _: i128, rounding: Rounding) -> i8 {
+            rounding.high
+        }
+        fn outside(&mut self, _: ValueId, operand: i128, _: Ring) -> i128 {
+            operand.wrapping_add(1)
+        }
+        fn band(&mut self, _: ValueId, _: i128, _: bool) -> bool {
+            true
+        }
+    }
+
+    /// The meaning of `proofs/FORMAT.md` in big integers, for one product, one truncation and one sign at every width
+    /// up to 128, every shift, and windows up to the ring's own edge.
+    #[test]
+    fn every_width_against_big_integers() {
+        use dashu::integer::IBig;
+        let shift_floor = |value: &IBig, bits: usize| {
+            let (power, rest) = (IBig::ONE << bits, value % (IBig::ONE << bits));
+            (value - if rest < IBig::ZERO { &rest + &power } else { rest }) / power
+        };
+        let residue = |value: &IBig, bits: u8| {
+            let half = IBig::ONE << usize::from(bits - 1);
+            value - (shift_floor(&(value + half), usize::from(bits)) << usize::from(bits))
+        };
+        let mut word = 0x9e37_79b9_7f4a_7c15u64;
+        let mut next = || {
+            word = word.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            word >> 7
+        };
+        for bits in [2u8, 3, 31, 32, 63, 64, 65, 96, 126, 127, 128] {
+            let ring = Ring::new(bits).unwrap();
+            for shift in 1..bits {
+                for window in [None, Some(0), Some(bits - 2), Some(bits - 1)] {
+                    let target = Ring::new(2 + (next() % u64::from(Ring::MAX_BITS - 1)) as u8).unwrap();
+                    let (rounding, failure) = (Rounding { low: -1, high: 2 }, Failure::Never);
+                    let truncation = Lemma::Truncation { ring, target, shift, window, rounding, failure };
+                    let dropped = if bits > 2 { (next() % u64::from(bits - 2)) as u8 } else { 0 };
+                    let sign = Lemma::Sign { width: bits, dropped, operands: 3 };
+                    let scale = Scale::new(0).unwrap();
+                    let coefficient = i128::from(next()) - (1 << 55);
+                    let coefficient = if coefficient == 0 { 1 } else { coefficient };
+                    let sum = Sum {
+                        ring,
+                        products: vec![Product { coefficient, left: ValueId(0), right: ValueId(0) }],
+                        linear: vec![Term { coefficient: -3, value: ValueId(0) }],
+                        constant: coefficient << 30,
+                        truncation: Some(LemmaId(0)),
+                        scale,
+                    };
+                    let ops = vec![
+                        Op::Input,
+                        Op::Sum(sum),
+                        Op::Sign { operand: ValueId(0), lemma: LemmaId(1) },
+                        Op::Inject { bit: ValueId(2), lemma: LemmaId(2) },
+                    ];
+                    let lemmas = vec![truncation, sign, Lemma::Injection { ring }];
+                    let program = Program::new(ring, scale, lemmas, ops).unwrap();
+                    let edge = 1i128.wrapping_shl(u32::from(bits) - 1);
+                    let random = i128::from(next()) << (next() % 64) | i128::from(next());
+                    for x in [0, 1, -1, edge.wrapping_sub(1), edge.wrapping_neg(), random, !random] {
+                        let x = ring.residue(x);
+                        let mut values = Vec::new();
+                        evaluate_into(&program, x, &mut Upper, &mut values);
+                        let (big, c) = (IBig::from(x), IBig::from(coefficient));
+                        let exact = &c * &big * &big - IBig::from(3) * &big + (c << 30);
+                        let v = residue(&exact, bits);
+                        let inside = window.is_none_or(|bits| {
+                            let limit = IBig::ONE << usize::from(bits);
+                            -&limit <= v && v < limit
+                        });
+                        // The one integer that is not below 2^127 after adding one wraps, as the evaluator's does.
+                        let result =
+                            if inside { shift_floor(&v, usize::from(shift)) + IBig::from(2) } else { &v + IBig::ONE };
+                        let expected = residue(&result, target.bits());
+                        assert_eq!(IBig::from(values[1]), expected, "ring {bits}, shift {shift}, {window:?}, x = {x}");
+                        let quotient = shift_floor(&big, usize::from(bits - 1));
+                        let above = &big - (&quotient << usize::from(bits - 1));
+                        let bit = above < IBig::from(sign.band()) || quotient % IBig::from(2) != IBig::ZERO;
+                        assert_eq!(values[2], i128::from(bit), "ring {bits}, dropped {dropped}, x = {x}");
+                        assert_eq!(values[3], ring.residue(i128::from(bit)));
+                    }
+                }
             }
         }
     }

@@ -136,9 +136,10 @@ impl Lemma {
     ///
     /// v' is a multiple of 2^s in [v − m(2^s−1), v]; v' < T ≤ v requires v' ≤ T − 2^s, hence
     /// u ≤ m(2^s−1) − 2^s = (m−1)(2^s−1) − 1.
-    pub fn band(&self) -> i128 {
+    pub fn band(&self) -> u128 {
         match *self {
-            Lemma::Sign { dropped, operands, .. } => (i128::from(operands) - 1) * ((1i128 << dropped) - 1),
+            // At most 3·(2^126 − 1).
+            Lemma::Sign { dropped, operands, .. } => (u128::from(operands) - 1) * ((1u128 << dropped) - 1),
             _ => 0,
         }
     }
@@ -204,9 +205,23 @@ mod tests {
                         highest_wrong = v;
                     }
                 }
-                assert_eq!(highest_wrong + 1, lemma.band(), "{lemma}");
+                assert_eq!((highest_wrong + 1).unsigned_abs(), lemma.band(), "{lemma}");
             }
         }
+    }
+
+    /// The widest bands and shifts are numbers; one more is refused.
+    #[test]
+    fn limits_at_the_widest_ring() {
+        let ring = Ring::new(Ring::MAX_BITS).unwrap();
+        let sign = |width, dropped| Lemma::Sign { width, dropped, operands: 4 };
+        assert!(sign(128, 126).is_well_formed() && !sign(128, 127).is_well_formed() && !sign(129, 0).is_well_formed());
+        assert_eq!(sign(128, 126).band(), 3 * ((1u128 << 126) - 1));
+        let truncation = |shift, window| {
+            let (rounding, failure) = (Rounding::FLOOR_OR_NEXT, Failure::Never);
+            Lemma::Truncation { ring, target: ring, shift, window: Some(window), rounding, failure }.is_well_formed()
+        };
+        assert!(truncation(127, 127) && !truncation(128, 127) && !truncation(127, 128) && !truncation(0, 127));
     }
 
     #[test]

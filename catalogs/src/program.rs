@@ -131,7 +131,7 @@ impl Program {
     pub const MAX_LEMMAS: usize = 64;
     /// The most terms one sum may have.
     pub const MAX_TERMS: usize = 256;
-    /// Coefficients are below 2^96 in absolute value, so that no evaluation can overflow 128 bits unnoticed.
+    /// Coefficients and constants are below 2^96 in absolute value.
     pub const MAX_COEFFICIENT_BITS: u32 = 96;
 
     /// Checks and builds a program.
@@ -167,6 +167,18 @@ impl Program {
             Kind::Arithmetic(ring, scale) => (ring, scale),
             Kind::Bit => (self.input_ring, self.input_scale),
         }
+    }
+
+    /// The widest ring that a value lives in, or that a lemma speaks of.
+    pub fn widest_ring(&self) -> Ring {
+        let sums = self.ops.iter().filter_map(|op| if let Op::Sum(sum) = op { Some(sum.ring) } else { None });
+        let targets = self.lemmas.iter().filter_map(|lemma| match *lemma {
+            Lemma::Truncation { target, .. } => Some(target),
+            // A sign is no wider than its operand's ring.
+            Lemma::Sign { .. } => None,
+            Lemma::Injection { ring } => Some(ring),
+        });
+        sums.chain(targets).fold(self.input_ring, Ring::max)
     }
 
     /// What the value `id` is.

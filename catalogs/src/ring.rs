@@ -1,23 +1,23 @@
 //! Rings Z_2^k, scales and formats.
 //!
-//! A ring element is held as its *signed residue*: the representative in [−2^(k−1), 2^(k−1)), in an `i128` so that
-//! the product of two residues of at most 64 bits is exact.
+//! A ring element is held as its *signed residue*: the representative in [−2^(k−1), 2^(k−1)), in an `i128`. Arithmetic
+//! modulo 2^128, which every ring divides, is exact for all of them.
 
 use std::fmt;
 
-/// The ring of integers modulo 2^k, 2 ≤ k ≤ 64.
+/// The ring of integers modulo 2^k, 2 ≤ k ≤ 128.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Ring(u8);
 
 impl Ring {
     /// The widest ring this crate evaluates.
-    pub const MAX_BITS: u8 = 64;
+    pub const MAX_BITS: u8 = 128;
     /// Modulo 2^64.
     pub const Z64: Ring = Ring(64);
     /// Modulo 2^32.
     pub const Z32: Ring = Ring(32);
 
-    /// The ring modulo 2^`bits`, or `None` outside 2..=64.
+    /// The ring modulo 2^`bits`, or `None` outside 2..=128.
     pub const fn new(bits: u8) -> Option<Ring> {
         if bits >= 2 && bits <= Ring::MAX_BITS { Some(Ring(bits)) } else { None }
     }
@@ -38,9 +38,9 @@ impl Ring {
         self.residue(value) == value
     }
 
-    /// The low k bits set: the mask that reduces an unsigned word modulo 2^k.
+    /// The mask that reduces a word of 64 bits modulo 2^k: the low k bits set, all of them from 64 bits on.
     pub const fn mask(self) -> u64 {
-        u64::MAX >> (64 - self.0 as u32)
+        if self.0 >= 64 { u64::MAX } else { u64::MAX >> (64 - self.0 as u32) }
     }
 }
 
@@ -114,6 +114,28 @@ mod tests {
         }
         assert_eq!(Ring::Z64.residue(1 << 63), -(1 << 63));
         assert_eq!(ring.mask(), 7);
-        assert!(Ring::new(1).is_none() && Ring::new(65).is_none());
+        assert!(Ring::new(1).is_none() && Ring::new(129).is_none());
+        assert_eq!((Ring::Z64.mask(), Ring::new(65).unwrap().mask()), (u64::MAX, u64::MAX));
+    }
+
+    /// At every width, around every power of two: congruent modulo 2^k, and inside the signed residues.
+    #[test]
+    fn residues_of_every_width_are_those_of_big_integers() {
+        use dashu::integer::IBig;
+        for bits in 2..=Ring::MAX_BITS {
+            let ring = Ring::new(bits).unwrap();
+            let (modulus, half) = (IBig::ONE << usize::from(bits), IBig::ONE << usize::from(bits - 1));
+            for exponent in 0..128u32 {
+                let power = 1i128.wrapping_shl(exponent);
+                for value in [-2i128, -1, 0, 1, 2].map(|offset| power.wrapping_add(offset)) {
+                    for value in [value, value.wrapping_neg()] {
+                        let residue = IBig::from(ring.residue(value));
+                        assert!(-&half <= residue && residue < half, "{value} in ring {bits}");
+                        assert_eq!((IBig::from(value) - residue) % &modulus, IBig::ZERO, "{value} in ring {bits}");
+                        assert_eq!(ring.contains(value), IBig::from(value) == IBig::from(ring.residue(value)));
+                    }
+                }
+            }
+        }
     }
 }

@@ -126,7 +126,7 @@ impl Synth {
         }
         let scale = |bits: u8| Scale::new(bits).ok_or_else(|| Failure::Input(format!("no scale has {bits} bits")));
         let ring = Ring::new(self.ring_bits)
-            .ok_or_else(|| Failure::Input(format!("no ring has {} bits; use 2 to 64", self.ring_bits)))?;
+            .ok_or_else(|| Failure::Input(format!("no ring has {} bits; use 2 to 128", self.ring_bits)))?;
         let input = Format { ring, scale: scale(self.fraction_bits)? };
         let (low, high) = parse_domain(&self.domain)?;
         let end = |value: rug::Rational, what: &str| {

@@ -8,11 +8,12 @@ use catalogs::protocol::{cost, rss3::Rss3};
 use catalogs::{Catalog, Published};
 use clap::Args;
 use serde::Serialize;
+use std::path::PathBuf;
 use std::time::Instant;
 
 /// Re-checks entries: recomputes every bound that their certificates state.
 ///
-/// Example: chebyshare verify --all --with exhaustive,smt,conformance
+/// Example: chebyshare verify --all --with exhaustive,smt --points 2^24 --resume my/exhaustions
 #[derive(Args)]
 pub struct Verify {
     /// Names (FUNCTION/STEM) or digests of entries.
@@ -23,9 +24,26 @@ pub struct Verify {
     /// Evidence beside the checker, for every entry that is named.
     #[arg(long, value_enum, value_delimiter = ',', value_name = "LANES")]
     with: Vec<Lane>,
-    /// The most inputs of the fitted interval that are executed, and of the window that are exhausted.
-    #[arg(long, value_name = "N", default_value_t = 1 << 20, value_parser = clap::value_parser!(u64).range(1..=1 << 24))]
+    /// The most inputs of the fitted interval that are executed, and of the window that are exhausted: at most 2^24.
+    #[arg(long, value_name = "N", default_value = "2^20", value_parser = points)]
     points: u64,
+    /// A folder that keeps what an exhaustion found so far: one that was cut goes on from there.
+    #[arg(long, value_name = "DIR")]
+    resume: Option<PathBuf>,
+    /// A file with one name per line: only these entries get the evidence of --with, the others say `not run`.
+    #[arg(long, value_name = "FILE")]
+    evidence_for: Option<PathBuf>,
+}
+
+/// A number of inputs, also as a power of two.
+fn points(text: &str) -> Result<u64, String> {
+    const MOST: u64 = 1 << 24;
+    let number = match text.split_once('^') {
+        Some(("2", exponent)) => exponent.parse().ok().and_then(|exponent| 1u64.checked_shl(exponent)),
+        Some(_) => None,
+        None => text.parse().ok(),
+    };
+    number.filter(|number| (1..=MOST).contains(number)).ok_or_else(|| "write 1 to 16777216, or 2^0 to 2^24".to_owned())
 }
 
 #[derive(Serialize)]
@@ -57,6 +75,12 @@ impl Verify {
         if self.entries.is_empty() && !self.all {
             return Err(Failure::input("name entries to verify, or use --all"));
         }
+        if self.resume.is_some() && !self.with.contains(&Lane::Exhaustive) {
+            return Err(Failure::input("--resume is about exhaustions: use it with --with exhaustive"));
+        }
+        if self.evidence_for.is_some() && self.with.is_empty() {
+            return Err(Failure::input("--evidence-for says which entries get evidence: name it with --with"));
+        }
         let started = Instant::now();
         let catalog = catalog_folder::open(&context.catalog)?;
         let chosen = self.chosen(&catalog)?;
@@ -71,19 +95,43 @@ impl Verify {
 
     #[cfg(feature = "generate")]
     fn run_lanes(&self, chosen: &[(&str, &Published)], rows: &mut [Row]) -> Result<(), Failure> {
-        let mut lanes = crate::lanes::Lanes::new(&self.with, self.points);
+        let mut lanes = crate::lanes::Lanes::new(&self.with, self.points, self.resume.clone());
+        let wanted = self.evidence_set(chosen)?;
         for ((name, published), row) in chosen.iter().zip(rows) {
-            row.findings = lanes.examine(name, published);
+            if wanted.as_ref().is_none_or(|wanted| wanted.contains(*name)) {
+                row.findings = lanes.examine(name, published);
+            }
         }
         Ok(())
+    }
+
+    /// The entries that `--evidence-for` names; every one of them must be among the chosen ones.
+    #[cfg(feature = "generate")]
+    fn evidence_set(
+        &self,
+        chosen: &[(&str, &Published)],
+    ) -> Result<Option<std::collections::BTreeSet<String>>, Failure> {
+        let Some(path) = &self.evidence_for else { return Ok(None) };
+        let text =
+            std::fs::read_to_string(path).map_err(|error| Failure::Input(format!("{}: {error}", path.display())))?;
+        let wanted: std::collections::BTreeSet<String> =
+            text.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect();
+        match wanted.iter().find(|name| chosen.iter().all(|(known, _)| known != name)) {
+            Some(name) => Err(Failure::Input(format!(
+                "{}: '{}' is not among the entries to verify",
+                path.display(),
+                name.chars().take(80).collect::<String>()
+            ))),
+            None => Ok(Some(wanted)),
+        }
     }
 
     #[cfg(not(feature = "generate"))]
     fn run_lanes(&self, _: &[(&str, &Published)], _: &mut [Row]) -> Result<(), Failure> {
         Err(Failure::input(format!(
-            "--with {:?} (at most {} inputs) needs MPFR and Z3, which this program was built without; \
+            "--with {:?} (at most {} inputs, {:?}) needs MPFR and Z3, which this program was built without; \
              build it with the feature 'generate' (the default)",
-            self.with, self.points
+            self.with, self.points, self.evidence_for
         )))
     }
 
@@ -160,27 +208,73 @@ fn text(report: &Report) -> String {
         .iter()
         .map(|row| {
             let show = |value: &Option<String>| value.clone().unwrap_or_else(|| "-".to_owned());
-            let mut cells = vec![
+            let [exhaustive, smt, conformance] = row.findings.cells();
+            vec![
                 row.entry.clone(),
                 if row.ok { "ok".into() } else { "REJECTED".into() },
                 show(&row.certified_error),
                 show(&row.witness_error),
+                exhaustive,
                 row.tightness.map_or("-".into(), |t| format!("{t:.4}")),
-                row.rounds.map_or("-".into(), |r| r.to_string()),
-                row.bytes_per_element.map_or("-".into(), |b| b.to_string()),
                 row.pieces.map_or("-".into(), |p| p.to_string()),
                 format!("{:.0}", row.seconds * 1e3),
-            ];
-            cells.extend(row.findings.cells());
-            cells.push(row.reason.clone().unwrap_or_default());
-            cells
+                row.rounds.map_or("-".into(), |r| r.to_string()),
+                row.bytes_per_element.map_or("-".into(), |b| b.to_string()),
+                smt,
+                conformance,
+                row.reason.clone().unwrap_or_default(),
+            ]
         })
         .collect();
-    let mut header =
-        vec!["entry", "verdict", ">certified", ">witness", ">tightness", ">rounds", ">bytes", ">pieces", ">ms"];
-    header.extend(Findings::COLUMNS);
-    header.push("");
+    let [exhaustive, smt, conformance] = Findings::COLUMNS;
+    let header = [
+        "entry",
+        "verdict",
+        ">certified",
+        ">witness",
+        exhaustive,
+        ">tightness",
+        ">pieces",
+        ">ms",
+        ">rounds",
+        ">bytes",
+        smt,
+        conformance,
+        "",
+    ];
+    table(&header, &rows) + &closing(report)
+}
+
+/// How many hold, how long their checks took, and on how many entries each kind of evidence ran.
+fn closing(report: &Report) -> String {
     let count = report.entries.len();
     let ok = report.entries.iter().filter(|row| row.ok).count();
-    format!("{}{ok} of {count} entries hold, {:.1} s\n", table(&header, &rows), report.seconds)
+    let mut times: Vec<f64> = report.entries.iter().map(|row| row.seconds * 1e3).collect();
+    times.sort_by(f64::total_cmp);
+    let (median, slowest) = (times.get(count / 2).copied().unwrap_or(0.0), times.last().copied().unwrap_or(0.0));
+    let evidence = (0..3).map(|lane| {
+        let ran = report.entries.iter().filter(|row| row.findings.ran()[lane]).count();
+        let ran = if ran == 0 { "not run".to_owned() } else { format!("on {ran} of {count}") };
+        format!("{} {ran}", Findings::COLUMNS[lane])
+    });
+    let evidence: Vec<String> = evidence.collect();
+    format!(
+        "{ok} of {count} entries hold, {:.1} s; a check takes {median:.0} ms in the median, {slowest:.0} ms at most\n\
+         evidence: {}\n",
+        report.seconds,
+        evidence.join(", "),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::points;
+
+    #[test]
+    fn points_are_numbers_or_powers_of_two() {
+        assert_eq!((points("1"), points("2^24"), points("16777216")), (Ok(1), Ok(1 << 24), Ok(1 << 24)));
+        for bad in ["0", "16777217", "2^25", "2^64", "3^2", "2^", "^2", "-1", "2^-1", "1e6", ""] {
+            assert!(points(bad).is_err(), "{bad}");
+        }
+    }
 }

@@ -7,12 +7,19 @@ use super::Finding;
 use catalogs::Entry;
 use evidence::{Options, Sandwich, sandwich};
 use serde_json::json;
+use std::path::Path;
 use verify::certificate::Certificate;
 
-/// Exhausts at most about `points` inputs of `entry`.
-pub fn examine(entry: &Entry, certificate: &Certificate, points: u64, progress: &(dyn Fn(u64, u64) + Sync)) -> Finding {
+/// Exhausts at most about `points` inputs of `entry`; what was found so far is kept in the folder `resume`.
+pub fn examine(
+    entry: &Entry,
+    certificate: &Certificate,
+    points: u64,
+    resume: Option<&Path>,
+    progress: &(dyn Fn(u64, u64) + Sync),
+) -> Finding {
     let witness = &certificate.witness;
-    let options = Options { progress, ..Options::default() };
+    let options = Options { progress, resume, ..Options::default() };
     match sandwich(entry, (witness.input, witness.error), points, &options) {
         Ok(sandwich) => finding(entry, certificate, &sandwich),
         Err(error) => Finding::not_run(error),

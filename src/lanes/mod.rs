@@ -60,9 +60,14 @@ impl Findings {
         [&self.exhaustive, &self.smt, &self.conformance]
     }
 
-    /// A cell per column.
+    /// A cell per column: what was not asked for says so.
     pub fn cells(&self) -> [String; 3] {
         self.lanes().map(|finding| finding.as_ref().map_or("not run".into(), |finding| finding.summary.clone()))
+    }
+
+    /// Which lanes ran on this entry, by column.
+    pub fn ran(&self) -> [bool; 3] {
+        self.lanes().map(Option::is_some)
     }
 
     /// The first lane that is not satisfied, and why.
@@ -84,6 +89,7 @@ mod run {
     use super::{Finding, Findings, Lane, conformance, exhaustive, smt};
     use catalogs::{Entry, Published};
     use indicatif::{ProgressBar, ProgressStyle};
+    use std::path::PathBuf;
     use std::time::Instant;
     use verify::certificate::Certificate;
 
@@ -91,16 +97,18 @@ mod run {
     pub struct Lanes {
         lanes: Vec<Lane>,
         points: u64,
+        resume: Option<PathBuf>,
         prover: smt::Prover,
     }
 
     impl Lanes {
-        /// Runs `lanes`, with at most `points` inputs of the fitted interval and of an exhaustion.
-        pub fn new(lanes: &[Lane], points: u64) -> Lanes {
+        /// Runs `lanes`, with at most `points` inputs of the fitted interval and of an exhaustion; an exhaustion that was
+        /// cut goes on from what the folder `resume` holds.
+        pub fn new(lanes: &[Lane], points: u64, resume: Option<PathBuf>) -> Lanes {
             let mut lanes = lanes.to_vec();
             lanes.sort_unstable();
             lanes.dedup();
-            Lanes { lanes, points, prover: smt::Prover::default() }
+            Lanes { lanes, points, resume, prover: smt::Prover::default() }
         }
 
         /// Runs every lane on one entry.
@@ -131,7 +139,9 @@ mod run {
                 bar.set_position(done);
             };
             let finding = match lane {
-                Lane::Exhaustive => exhaustive::examine(entry, certificate, self.points, &progress),
+                Lane::Exhaustive => {
+                    exhaustive::examine(entry, certificate, self.points, self.resume.as_deref(), &progress)
+                }
                 Lane::Smt => self.prover.examine(entry, &progress),
                 Lane::Conformance => conformance::examine(entry, certificate, self.points, &progress),
             };

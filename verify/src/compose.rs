@@ -1,15 +1,20 @@
 //! Certified bounds of composite operations, recomputed in exact rationals from certified entries.
 //!
-//! [`softmax`] and [`layer_norm`] each have a core on plain rational parameters, which holds the derivation, and a
-//! wrapper on [`Certified`] entries that checks every side condition of the lowering: windows, scales, rings, and the
-//! lemma of each truncation. Square roots are bounded by integer square roots.
+//! [`softmax`], [`log_softmax`], [`attention`] and [`layer_norm`] (which is RMS norm too) each have a core on plain
+//! rational parameters, which holds the derivation, and a wrapper on [`Certified`] entries that checks every side
+//! condition of the lowering: windows, scales, rings, and the lemma of each truncation. Square roots are bounded by
+//! integer square roots, logarithms by [`crate::constants`].
 
+mod attention;
 mod layer_norm;
+mod log_softmax;
 mod softmax;
 
+pub use attention::{AttentionBound, AttentionErrors, AttentionLowering, Division, attention, attention_bound};
 pub use layer_norm::{
     Affine, Average, Centre, LayerNormBound, LayerNormErrors, LayerNormLowering, layer_norm, layer_norm_bound,
 };
+pub use log_softmax::{LogSoftmaxBound, LogSoftmaxErrors, LogSoftmaxLowering, log_softmax, log_softmax_bound};
 pub use softmax::{SoftmaxBound, SoftmaxErrors, SoftmaxLowering, softmax, softmax_bound};
 
 use crate::Certified;
@@ -168,6 +173,11 @@ impl Truncated<'_> {
             _ => Ok(()),
         }
     }
+}
+
+/// The ring of what a truncation returns.
+fn target(lemma: &Lemma) -> Option<Ring> {
+    if let Lemma::Truncation { target, .. } = lemma { Some(*target) } else { None }
 }
 
 /// Checks that `entry` is about `function`, takes integers at `scale`, and is certified for all real inputs from

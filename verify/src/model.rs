@@ -86,7 +86,8 @@ impl Model {
     /// The value after ⌊·/2^shift⌋ + δ, with the rounding of operation `index` as a new symbol.
     ///
     /// δ minus the fraction that the floor drops lies in [low − 1 + 2^−shift, high]: centre
-    /// (low + high − 1 + 2^−shift)/2, radius (high − low + 1 − 2^−shift)/2, both exact at this scale as shift < 64.
+    /// (low + high − 1 + 2^−shift)/2, radius (high − low + 1 − 2^−shift)/2, both exact at this scale if shift < 64. For
+    /// wider shifts [low − 1, high] is taken: the centre and the radius without 2^−shift.
     pub fn truncated(&self, shift: usize, rounding: Rounding, index: usize) -> Model {
         let (mut polynomial, mut dropped) = self.polynomial.shifted(shift);
         let mut symbols = BTreeMap::new();
@@ -96,7 +97,7 @@ impl Model {
             symbols.insert(*symbol_index, shifted);
         }
         let (low, high) = (IBig::from(rounding.low), IBig::from(rounding.high));
-        let half_ulp = IBig::ONE << (FRACTION - 1 - shift);
+        let half_ulp = if shift < FRACTION { IBig::ONE << (FRACTION - 1 - shift) } else { IBig::ZERO };
         let centre = ((&low + &high - IBig::ONE) << (FRACTION - 1)) + &half_ulp;
         let radius = ((high - low + IBig::ONE) << (FRACTION - 1)) - half_ulp;
         polynomial = polynomial.plus(&Polynomial::constant(centre), &IBig::ONE);

@@ -14,7 +14,7 @@ use catalogs::{Lemma, Op, Program, Sum};
 /// The most combinations of undecided bits that one piece may have.
 pub const MAX_CASES: usize = 64;
 /// The widest integer, in bits, that is followed; beyond, a value is poisoned. A product of two residues with a
-/// coefficient has at most 224 bits, so only programs that multiply without ever truncating come near.
+/// coefficient has at most 352 bits, so only programs that multiply without ever truncating come near.
 pub const MAX_VALUE_BITS: usize = 512;
 /// The most multiplications of coefficients that one piece may cost.
 pub const MAX_PIECE_WORK: u64 = 1 << 22;

@@ -225,6 +225,13 @@ fn sigmoid_cases() -> Vec<Case> {
     cases.entry("entry-coefficient-wide", "entry", "-180*", "-79228162514264337593543950336*");
     cases.entry("entry-forward-reference", "entry", "-180*v8", "-180*v9");
     cases.entry("entry-lemma-missing", "entry", "by 3 = v2", "by 9 = v2");
+    cases.entry("entry-ring-129", "entry", "input ring 64", "input ring 129");
+    cases.entry("entry-injection-ring-129", "entry", "injection ring 64", "injection ring 129");
+    cases.entry("entry-target-129", "entry", "target 64 shift 32", "target 129 shift 32");
+    cases.entry("entry-sign-width-129", "entry", "sign width 24", "sign width 129");
+    cases.entry("entry-sign-wider-than-its-ring", "entry", "sign width 24", "sign width 65");
+    cases.entry("entry-shift-of-the-whole-ring", "entry", "shift 32 window 62", "shift 64 window 62");
+    cases.entry("entry-window-of-the-whole-ring", "entry", "shift 32 window 62", "shift 32 window 64");
     cases.list
 }
 

@@ -185,9 +185,13 @@ pub const fn truncation_rounds(ring: Ring, target: Ring, shift: u8) -> Option<u8
     }
 }
 
-/// Whether `ring` can be computed in at all (narrower rings exist for exhaustive tests).
+/// The widest ring that is executed: an element is one machine word. The lemmas and the messages are those of any
+/// width, so that wider entries can be designed and proved; executing one is refused.
+pub const EXECUTED_BITS: u8 = 64;
+
+/// Whether `ring` can be executed at all (narrower rings exist for exhaustive tests).
 pub const fn serves(ring: Ring) -> bool {
-    ring.bits() >= 3
+    ring.bits() >= 3 && ring.bits() <= EXECUTED_BITS
 }
 
 #[cfg(test)]
@@ -218,7 +222,7 @@ mod tests {
     /// A lane of a message is one machine word, whatever the width.
     #[test]
     fn no_message_exceeds_a_word() {
-        for width in 2..=64 {
+        for width in 2..=EXECUTED_BITS {
             let circuit = SignCircuit::new(width);
             let monomials: u32 = circuit.chunks.iter().map(|&(_, size)| (1u32 << size) - 1).sum();
             assert_eq!(circuit.monomial_bits().iter().sum::<u32>(), monomials + 1, "width {width}");

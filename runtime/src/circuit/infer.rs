@@ -4,6 +4,7 @@ use super::node::{
     Coefficient, Constant, Convolution, Movement, NodeId, NodeKind, Product, ProductKind, Sum, WeightSlot,
 };
 use super::shape::Shape;
+use catalogs::protocol::rss3::EXECUTED_BITS;
 use catalogs::{Format, Lemma, Ring, Scale};
 
 /// What is known of earlier nodes.
@@ -16,8 +17,29 @@ pub(super) trait Known {
 
 type Inferred = Result<(Shape, Format), String>;
 
-/// Shape and format of what `kind` computes.
+/// Shape and format of what `kind` computes. Rings that are not executed are refused, also those that only an entry uses.
 pub(super) fn infer(kind: &NodeKind, known: &dyn Known) -> Inferred {
+    match kind {
+        NodeKind::Program { certified, .. } => executed(certified.program().widest_ring())?,
+        NodeKind::Sum(sum) => executed(sum.ring)?,
+        _ => {}
+    }
+    let (shape, format) = infer_node(kind, known)?;
+    executed(format.ring)?;
+    Ok((shape, format))
+}
+
+/// Refuses a ring whose elements are no machine words.
+pub(super) fn executed(ring: Ring) -> Result<(), String> {
+    match ring.bits() <= EXECUTED_BITS {
+        true => Ok(()),
+        false => {
+            Err(format!("it computes in ring {ring}; this runtime executes rings of at most {EXECUTED_BITS} bits"))
+        }
+    }
+}
+
+fn infer_node(kind: &NodeKind, known: &dyn Known) -> Inferred {
     match kind {
         NodeKind::Input { shape, format, .. } => Ok((shape.clone(), *format)),
         NodeKind::Weight(id) => match known.weights().get(id.index()) {

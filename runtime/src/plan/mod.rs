@@ -20,7 +20,7 @@ use crate::circuit::{self, Party, Schedule, Weights};
 use crate::graph::{self, Graph, Site, Tensor};
 use crate::transport::HEADER_BYTES;
 use catalogs::digest::Tag;
-use catalogs::protocol::rss3::Rss3;
+use catalogs::protocol::rss3::{EXECUTED_BITS, Rss3, serves};
 use catalogs::{Catalog, CatalogError, Digest, Ring, Scale};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -160,7 +160,9 @@ impl Plan {
     /// The formats of activations and weights.
     pub fn formats(&self) -> Result<Formats, Refusal> {
         let scale = |bits: u8| Scale::new(bits).ok_or_else(|| Refusal::Syntax(format!("no scale has {bits} bits")));
-        let ring = Ring::new(self.formats.ring).ok_or_else(|| Refusal::Syntax("no such ring".into()))?;
+        let ring = Ring::new(self.formats.ring).filter(|&ring| serves(ring)).ok_or_else(|| {
+            Refusal::Syntax(format!("ring {} is not executed; use 3 to {EXECUTED_BITS} bits", self.formats.ring))
+        })?;
         Ok(Formats { ring, activations: scale(self.formats.activations)?, weights: scale(self.formats.weights)? })
     }
 

@@ -8,8 +8,9 @@ mod views;
 
 use crate::kernel::Refusal;
 use crate::random;
-use catalogs::Lemma;
 use catalogs::protocol::Operation;
+use catalogs::protocol::rss3::EXECUTED_BITS;
+use catalogs::{Lemma, Ring};
 
 /// Why an operation cannot be compiled or executed.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -24,6 +25,9 @@ pub enum Error {
         /// What it needs.
         lemma: Lemma,
     },
+    /// A program in a ring that is wider than a machine word.
+    #[error("it computes in ring {0}; this runtime executes rings of at most {EXECUTED_BITS} bits")]
+    Ring(Ring),
     /// The protocol has no such operation.
     #[error("the protocol has no {0:?}; use a ring of at least 3 bits and a truncation that its lemmas cover")]
     Operation(Operation),

@@ -10,7 +10,8 @@ use crate::circuit::{NodeKind, schedule};
 use crate::graph::{Function, NodeId, Site, SiteKind};
 use crate::plan::{ChoiceRecord, EntryRecord, node_number};
 use catalogs::digest::Tag;
-use catalogs::protocol::{self, Model, rss3::Rss3};
+use catalogs::protocol::rss3::{EXECUTED_BITS, Rss3};
+use catalogs::protocol::{self, Model};
 use catalogs::{Decimal, Digest, Format};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -237,6 +238,13 @@ fn certified_entries(request: &Request<'_>) -> Result<(Vec<Named>, Vec<String>),
     for (name, published) in request.catalog.iter() {
         let certified = verify::check_texts(&published.entry, &published.certificate)
             .map_err(|reason| Error::Rejected { entry: name.to_owned(), reason })?;
+        let ring = certified.program().widest_ring();
+        if ring.bits() > EXECUTED_BITS {
+            not_offered.push(format!(
+                "{name} computes in ring {ring}; this runtime executes rings of at most {EXECUTED_BITS} bits"
+            ));
+            continue;
+        }
         if let Some(lemma) = certified.needs().iter().find(|lemma| Rss3.offers(lemma).is_none()) {
             not_offered.push(format!("{name} needs '{lemma}', which the protocol {} does not offer", Rss3.name()));
             continue;

@@ -4,6 +4,8 @@
 //! |v − f| / (absolute + relative·|f|) over the window lies in [`Exhaustion::worst_error`], and [`Worst`] attains its
 //! lower end. Assumes the definition of `catalogs::evaluate` (the worst case is replayed there) and MPFR's rounding.
 //!
+//! Inputs are taken in blocks of chunks; with [`Options::resume`] what was found so far is kept after each block.
+//!
 //! Per input, [`crate::states`] gives the extreme outputs (the error is convex in the output, so the extremes are
 //! enough) and [`crate::fixed`] bounds f in integers. Inputs whose upper bound reaches the best lower bound remain
 //! candidates, and those are enclosed again at [`REFINED_PRECISION`] bits.
@@ -11,23 +13,29 @@
 use crate::EvidenceError;
 use crate::choices::{Choices, Forget, Remember, Replay};
 use crate::enclosure::enclose_dyadic;
-use crate::fixed::{Bounds, GUARD, Target};
+use crate::fixed::Bounds;
 use crate::interval::Interval;
-use crate::prepare::Prepared;
+use crate::prepare::{Prepared, Word};
+use crate::resume::Checkpoint;
 use crate::states::Propagation;
+pub use crate::survey::Inputs;
+use crate::survey::{Candidate, Measure, Survey};
 use catalogs::{Claim, Decimal, Entry, Window, evaluate};
 use rayon::prelude::*;
 use rug::float::Round;
 use rug::{Float, Rational};
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The most inputs that are exhausted; beyond them there are only [samples](mod@crate::sample).
 pub const MAX_INPUTS: u128 = 1 << 24;
 /// Precision of the final enclosures.
 pub const REFINED_PRECISION: u32 = 256;
-const CHUNK: usize = 4096;
-const MAX_CANDIDATES: usize = 1024;
-const LISTED: usize = 16;
+/// Inputs that one thread takes at a time.
+pub(crate) const CHUNK: usize = 1024;
+/// Chunks between two checkpoints. What the chunks of a block find does not depend on each other, so that the result is
+/// the same with any number of threads, and whether a run was cut or not.
+pub(crate) const BLOCK: usize = 256;
 
 /// How to exhaust.
 pub struct Options<'a> {
@@ -36,11 +44,13 @@ pub struct Options<'a> {
     pub state_cap: usize,
     /// Called with (inputs done, inputs in all) from several threads.
     pub progress: &'a (dyn Fn(u64, u64) + Sync),
+    /// A folder for what is found on the way: a run that was cut goes on from there, and finds the same.
+    pub resume: Option<&'a Path>,
 }
 
 impl Default for Options<'_> {
     fn default() -> Self {
-        Options { state_cap: 4096, progress: &|_, _| {} }
+        Options { state_cap: 4096, progress: &|_, _| {}, resume: None }
     }
 }
 
@@ -52,35 +62,9 @@ pub struct Worst {
     /// What the adversary did.
     pub choices: Choices,
     /// The output integer; `catalogs::evaluate` gives the same with these choices.
-    pub output: i64,
+    pub output: i128,
     /// Its error in the claim's norm.
     pub error: Interval,
-}
-
-/// How many inputs, and the first few of them.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Inputs {
-    /// How many.
-    pub count: u64,
-    /// The least of them, at most 16.
-    pub first: Vec<i64>,
-}
-
-impl Inputs {
-    pub(crate) fn push(&mut self, argument: i64) {
-        self.count += 1;
-        self.first.push(argument);
-        self.trim();
-    }
-    fn join(&mut self, other: Inputs) {
-        self.count += other.count;
-        self.first.extend(other.first);
-        self.trim();
-    }
-    fn trim(&mut self) {
-        self.first.sort_unstable();
-        self.first.truncate(LISTED);
-    }
 }
 
 /// The result of an exhaustion.
@@ -134,17 +118,28 @@ pub fn exhaust_parts(entry: &Entry, parts: &[Window], options: &Options) -> Resu
         return Err(EvidenceError::NoInputs);
     }
     parts.iter().try_for_each(|part| check_window(entry, *part))?;
-    let prepared = Prepared::new(&entry.program)?;
+    match entry.program.widest_ring().bits() {
+        0..=64 => exhaust_words::<i64>(entry, parts, options),
+        _ => exhaust_words::<i128>(entry, parts, options),
+    }
+}
+
+fn exhaust_words<W: Word>(entry: &Entry, parts: &[Window], options: &Options) -> Result<Exhaustion, EvidenceError> {
+    let prepared = Prepared::<W>::new(&entry.program)?;
     let chunks = chunks(parts);
-    let survey = match prepared.lanes() {
-        0..=2 => survey::<2>(entry, &chunks, &prepared, options),
-        3..=4 => survey::<4>(entry, &chunks, &prepared, options),
-        5..=8 => survey::<8>(entry, &chunks, &prepared, options),
-        9..=16 => survey::<16>(entry, &chunks, &prepared, options),
-        _ => survey::<32>(entry, &chunks, &prepared, options),
-    }?;
+    let checkpoint =
+        options.resume.map(|folder| Checkpoint::open(folder, entry, parts, options.state_cap)).transpose()?;
+    let run = match prepared.lanes() {
+        0..=2 => survey::<W, 2>,
+        3..=4 => survey::<W, 4>,
+        5..=8 => survey::<W, 8>,
+        9..=16 => survey::<W, 16>,
+        _ => survey::<W, 32>,
+    };
+    let survey = run(entry, &chunks, &prepared, options, checkpoint.as_ref())?;
     let (worst, worst_error) = conclude(entry, &prepared, options.state_cap, &survey)?;
-    let (parts, inputs) = (parts.to_vec(), inputs as u64);
+    let inputs = parts.iter().map(|part| part.size() as u64).sum();
+    let parts = parts.to_vec();
     Ok(Exhaustion { parts, inputs, worst, worst_error, capped: survey.capped, escaped: survey.escaped })
 }
 
@@ -173,170 +168,57 @@ pub(crate) fn check_window(entry: &Entry, window: Window) -> Result<(), Evidence
     Ok(())
 }
 
-fn survey<const LANES: usize>(
+fn survey<W: Word, const LANES: usize>(
     entry: &Entry,
     chunks: &[(i64, usize)],
-    prepared: &Prepared,
+    prepared: &Prepared<W>,
     options: &Options,
+    checkpoint: Option<&Checkpoint>,
 ) -> Result<Survey, EvidenceError> {
-    let inputs: u64 = chunks.iter().map(|&(_, length)| length as u64).sum();
-    let (shared, done) = (AtomicU64::new(0), AtomicU64::new(0));
+    let length = |chunks: &[(i64, usize)]| chunks.iter().map(|&(_, length)| length as u64).sum::<u64>();
+    let inputs = length(chunks);
     let measure = Measure::new(entry);
-    chunks
-        .par_iter()
-        .map_init(
-            || (Propagation::<LANES, Forget>::new(prepared, options.state_cap, Forget), vec![Bounds::default(); CHUNK]),
+    let blocks: Vec<&[(i64, usize)]> = chunks.chunks(BLOCK).collect();
+    let (first, mut found) = match checkpoint.map(Checkpoint::read).transpose()?.flatten() {
+        Some((blocks_done, found)) if blocks_done <= blocks.len() => (blocks_done, found),
+        _ => (0, Survey::default()),
+    };
+    let done = AtomicU64::new(length(&chunks[..chunks.len().min(first * BLOCK)]));
+    for (index, block) in blocks.iter().enumerate().skip(first) {
+        let best = found.best;
+        let surveys = block.par_iter().map_init(
+            || {
+                (
+                    Propagation::<W, LANES, Forget>::new(prepared, options.state_cap, Forget),
+                    vec![Bounds::default(); CHUNK],
+                )
+            },
             |(propagation, buffer), &(first, length)| {
                 measure.target.fill(first, &mut buffer[..length])?;
-                let mut survey = Survey { best: f64::from_bits(shared.load(Ordering::Relaxed)), ..Survey::default() };
+                let mut survey = Survey { best, ..Survey::default() };
                 for (argument, bounds) in (first..).zip(&buffer[..length]) {
                     survey.visit(entry, &measure, propagation, argument, *bounds);
                 }
-                // Non-negative floats are ordered like their bits.
-                shared.fetch_max(survey.best.to_bits(), Ordering::Relaxed);
                 let total = done.fetch_add(length as u64, Ordering::Relaxed) + length as u64;
                 (options.progress)(total, inputs);
                 Ok(survey)
             },
-        )
-        .try_reduce(Survey::default, |a, b| Ok(a.join(b)))
-}
-
-/// One input and output whose error may be the worst.
-#[derive(Clone, Copy, Debug)]
-struct Candidate {
-    upper: f64,
-    argument: i64,
-    output: i64,
-}
-
-/// What is known of a set of inputs.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Survey {
-    /// A lower bound of the worst error.
-    best: f64,
-    /// Everything that may exceed it, up to `MAX_CANDIDATES`.
-    candidates: Vec<Candidate>,
-    /// An upper bound of the error of candidates that were dropped because they were too many.
-    dropped: f64,
-    pub(crate) capped: Inputs,
-    pub(crate) escaped: Inputs,
-}
-
-impl Survey {
-    pub(crate) fn visit<const LANES: usize>(
-        &mut self,
-        entry: &Entry,
-        measure: &Measure,
-        propagation: &mut Propagation<LANES, Forget>,
-        argument: i64,
-        bounds: Bounds,
-    ) {
-        let (least, greatest) = match propagation.run(argument) {
-            Ok(outputs) => {
-                if outputs.escaped {
-                    self.escaped.push(argument);
-                    crate::sample::tried_outputs(entry, argument)
-                } else {
-                    (outputs.least.0, outputs.greatest.0)
-                }
-            }
-            Err(_) => {
-                self.capped.push(argument);
-                crate::sample::tried_outputs(entry, argument)
-            }
-        };
-        self.consider(measure, argument, least, bounds);
-        if greatest != least {
-            self.consider(measure, argument, greatest, bounds);
+        );
+        // Joined in order, whoever was first.
+        found = surveys.collect::<Result<Vec<_>, EvidenceError>>()?.into_iter().fold(found, Survey::join);
+        if let Some(checkpoint) = checkpoint {
+            checkpoint.write(index + 1, &found)?;
         }
     }
-
-    fn consider(&mut self, measure: &Measure, argument: i64, output: i64, bounds: Bounds) {
-        let (lower, upper) = measure.error(output, bounds);
-        if upper < self.best {
-            return;
-        }
-        self.best = self.best.max(lower);
-        self.candidates.push(Candidate { upper, argument, output });
-        if self.candidates.len() > MAX_CANDIDATES {
-            self.prune();
-        }
-    }
-
-    fn prune(&mut self) {
-        let best = self.best;
-        self.candidates.retain(|candidate| candidate.upper >= best);
-        if self.candidates.len() > MAX_CANDIDATES / 2 {
-            self.candidates.sort_by(|a, b| b.upper.total_cmp(&a.upper).then(a.argument.cmp(&b.argument)));
-            self.dropped = self.dropped.max(self.candidates[MAX_CANDIDATES / 2].upper);
-            self.candidates.truncate(MAX_CANDIDATES / 2);
-        }
-    }
-
-    fn join(mut self, other: Survey) -> Survey {
-        self.best = self.best.max(other.best);
-        self.dropped = self.dropped.max(other.dropped);
-        self.candidates.extend(other.candidates);
-        self.capped.join(other.capped);
-        self.escaped.join(other.escaped);
-        self.prune();
-        self
-    }
-}
-
-/// The claim's norm, for integers.
-pub(crate) struct Measure {
-    pub(crate) target: Target,
-    /// absolute · 2^(output_scale + GUARD), rounded down and up.
-    absolute: (f64, f64),
-    relative: (f64, f64),
-}
-
-/// Each bound below is at most eight roundings of relative size 2^-53 away from its exact value.
-const SLACK: f64 = 1.0 / (1u64 << 49) as f64;
-
-impl Measure {
-    pub(crate) fn new(entry: &Entry) -> Measure {
-        let (input_scale, output_scale) = (entry.program.input().1.bits(), entry.program.output().1.bits());
-        let unit = 2f64.powi(i32::from(output_scale) + GUARD as i32);
-        let ends = |value: Decimal, factor: f64| {
-            let value = to_rational(value);
-            (value.to_f64() * factor * (1.0 - SLACK), value.to_f64() * factor * (1.0 + SLACK))
-        };
-        Measure {
-            target: Target::new(entry.claim.function.clone(), input_scale, output_scale),
-            absolute: ends(entry.claim.norm.absolute, unit),
-            relative: ends(entry.claim.norm.relative, 1.0),
-        }
-    }
-
-    /// Bounds of |output − f| / (absolute + relative·|f|), from bounds of f in guarded units.
-    pub(crate) fn error(&self, output: i64, bounds: Bounds) -> (f64, f64) {
-        let output = i128::from(output) << GUARD;
-        let (below, above) = (output - bounds.lower, bounds.upper - output);
-        let farthest = below.abs().max(above.abs());
-        let nearest = if below >= 0 && above >= 0 { 0 } else { below.abs().min(above.abs()) };
-        let (least, greatest) = if bounds.lower >= 0 {
-            (bounds.lower, bounds.upper)
-        } else if bounds.upper <= 0 {
-            (-bounds.upper, -bounds.lower)
-        } else {
-            (0, bounds.upper.max(-bounds.lower))
-        };
-        let weight_low = self.absolute.0 + self.relative.0 * least as f64;
-        let weight_high = self.absolute.1 + self.relative.1 * greatest as f64;
-        let lower = if nearest == 0 { 0.0 } else { nearest as f64 / weight_high * (1.0 - SLACK) };
-        let upper = if farthest == 0 { 0.0 } else { farthest as f64 / weight_low * (1.0 + SLACK) };
-        (lower, upper)
-    }
+    (options.progress)(inputs, inputs);
+    Ok(found)
 }
 
 /// An enclosure of the error of `output` at `argument` in the norm of `claim`; its upper end is infinite where the
 /// norm's weight may vanish and the output may differ from f. `None` where f is not defined.
-pub fn error_at(claim: &Claim, input_scale: u8, output_scale: u8, argument: i64, output: i64) -> Option<Interval> {
+pub fn error_at(claim: &Claim, input_scale: u8, output_scale: u8, argument: i64, output: i128) -> Option<Interval> {
     let value = enclose_dyadic(&claim.function, argument.into(), input_scale, REFINED_PRECISION)?;
-    let output = Interval::dyadic(output.into(), output_scale, REFINED_PRECISION);
+    let output = Interval::dyadic(output, output_scale, REFINED_PRECISION);
     let distance = output.subtract(&value).absolute();
     let weight = |weight: Decimal| Interval::rational(&to_rational(weight), REFINED_PRECISION);
     let total = weight(claim.norm.absolute).add(&weight(claim.norm.relative).multiply(&value.absolute()));
@@ -358,9 +240,9 @@ pub fn error_at(claim: &Claim, input_scale: u8, output_scale: u8, argument: i64,
 }
 
 /// Refines the candidates, and finds the choices that attain the worst of them.
-pub(crate) fn conclude(
+pub(crate) fn conclude<W: Word>(
     entry: &Entry,
-    prepared: &Prepared,
+    prepared: &Prepared<W>,
     state_cap: usize,
     survey: &Survey,
 ) -> Result<(Worst, Option<Interval>), EvidenceError> {
@@ -379,7 +261,12 @@ pub(crate) fn conclude(
         if *error.upper() > upper {
             upper = error.upper().clone();
         }
-        if worst.as_ref().is_none_or(|(best, _)| error.lower() > best.lower()) {
+        // Of equal errors the one at the least input: the order of candidates does not matter.
+        let place = |candidate: &Candidate| (candidate.argument, candidate.output);
+        let better = |(best, known): &(Interval, Candidate)| {
+            error.lower() > best.lower() || (error.lower() == best.lower() && place(candidate) < place(known))
+        };
+        if worst.as_ref().is_none_or(better) {
             worst = Some((error, *candidate));
         }
     }
@@ -391,15 +278,15 @@ pub(crate) fn conclude(
 }
 
 /// The choices that make the program give `output` at `argument`, replayed by the evaluator.
-fn find_choices(
+fn find_choices<W: Word>(
     entry: &Entry,
-    prepared: &Prepared,
+    prepared: &Prepared<W>,
     state_cap: usize,
     argument: i64,
-    output: i64,
+    output: i128,
 ) -> Result<Choices, EvidenceError> {
     let mut propagation =
-        Propagation::<{ crate::prepare::MAX_LANES }, Remember>::new(prepared, state_cap, Remember::default());
+        Propagation::<W, { crate::prepare::MAX_LANES }, Remember>::new(prepared, state_cap, Remember::default());
     let choices = match propagation.run(argument) {
         Ok(outputs) if !outputs.escaped => {
             let end = if outputs.least.0 == output { outputs.least } else { outputs.greatest };
@@ -408,8 +295,8 @@ fn find_choices(
         _ => crate::sample::recorded(entry, argument, output),
     };
     let replayed = evaluate(&entry.program, argument.into(), &mut Replay(&choices));
-    if replayed != i128::from(output) {
-        return Err(EvidenceError::Replay { argument, found: output.into(), replayed });
+    if replayed != output {
+        return Err(EvidenceError::Replay { argument, found: output, replayed });
     }
     Ok(choices)
 }

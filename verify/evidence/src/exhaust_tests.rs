@@ -6,6 +6,7 @@ use crate::exhaust::{Exhaustion, Options, error_at, exhaust};
 use crate::prepare::Prepared;
 use crate::sample::{Strata, sample};
 use crate::states::Propagation;
+use crate::survey::Measure;
 use catalogs::{
     Adversary, Claim, Decimal, Entry, Failure, Function, Lemma, LemmaId, Norm, Op, Product, Program, Ring, Rounding,
     Scale, Sum, Term, ValueId, Window, evaluate,
@@ -167,11 +168,15 @@ fn small_programs() -> Vec<Program> {
 fn states_are_exactly_the_outputs_of_all_choices() {
     let (mut forked, mut escaped, mut removed) = (0, 0, 0);
     for (number, program) in small_programs().into_iter().enumerate() {
-        let prepared = Prepared::new(&program).unwrap();
-        let mut propagation = Propagation::<4, Forget>::new(&prepared, 4096, Forget);
+        let prepared = Prepared::<i64>::new(&program).unwrap();
+        let mut propagation = Propagation::<i64, 4, Forget>::new(&prepared, 4096, Forget);
+        let wide = Prepared::<i128>::new(&program).unwrap();
+        let mut wide = Propagation::<i128, 4, Forget>::new(&wide, 4096, Forget);
         for argument in -32..32i64 {
             let expected = brute_force(&program, argument.into());
             let found = propagation.run(argument).unwrap();
+            let same = wide.run(argument).unwrap();
+            assert_eq!((found.least, found.greatest, found.escaped), (same.least, same.greatest, same.escaped));
             let everything = 1usize << program.output().0.bits();
             if found.escaped {
                 escaped += 1;
@@ -179,7 +184,7 @@ fn states_are_exactly_the_outputs_of_all_choices() {
                 assert!(expected.len() > everything / 4, "program {number} at {argument}: {expected:?}");
                 continue;
             }
-            let ends = (*expected.first().unwrap() as i64, *expected.last().unwrap() as i64);
+            let ends = (*expected.first().unwrap(), *expected.last().unwrap());
             assert_eq!((found.least.0, found.greatest.0), ends, "program {number} at {argument}");
             forked += usize::from(expected.len() > 1);
             removed += usize::from(number == 2 && 3 * argument - 9 < -16);
@@ -236,7 +241,7 @@ fn exhaustion_equals_brute_force_on_a_small_window() {
         let mut worst = rug::Float::with_val(256, 0);
         for argument in window.low..=window.high {
             for output in brute_force(&entry.program, argument.into()) {
-                let error = error_at(&entry.claim, 16, 16, argument, output as i64).unwrap();
+                let error = error_at(&entry.claim, 16, 16, argument, output).unwrap();
                 if *error.lower() > worst {
                     worst = error.lower().clone();
                 }
@@ -246,7 +251,7 @@ fn exhaustion_equals_brute_force_on_a_small_window() {
         assert!(*enclosure.lower() == worst && worst <= *enclosure.upper());
         assert!(enclosure.width() < 1e-60, "the candidates are enclosed at full precision");
         let replayed = evaluate(&entry.program, found.worst.argument.into(), &mut Replay(&found.worst.choices));
-        assert_eq!(replayed, i128::from(found.worst.output));
+        assert_eq!(replayed, found.worst.output);
         assert!(found.worst.choices.iter().all(|(_, choice)| matches!(choice, Choice::Rounding(0 | 1))));
     }
 }
@@ -355,4 +360,39 @@ fn wide_windows_are_sampled_and_called_samples() {
     entry.claim.window = Window { low: -(1 << 50), high: 1 << 50 };
     let found = sample(&entry, entry.claim.window, strata, &Options::default()).unwrap();
     assert!(*found.worst.error.lower() > 1e6);
+}
+
+/// The same program in rings of 64 and of 128 bits, at scales where only the latter holds the products: the errors of
+/// e^x at 40 fraction bits, against brute force over all choices.
+#[test]
+fn a_wide_ring_is_exhausted_like_a_narrow_one() {
+    let truncation = truncation(128, 128, 40, Some(126), Rounding::FLOOR_OR_NEXT);
+    let one = 1i128 << 40;
+    let mut ops = vec![Op::Input, sum(128, &[], &[(one / 6, 0)], (one / 2) << 40, Some(0), 40)];
+    for coefficient in [one, one] {
+        let previous = ops.len() as u16 - 1;
+        ops.push(sum(128, &[(1, previous, 0)], &[], coefficient << 40, Some(0), 40));
+    }
+    let program = Program::new(Ring::new(128).unwrap(), scale(40), vec![truncation], ops).unwrap();
+    let entry = entry(Function::Exp, program, -(1 << 30) - 40, -(1 << 30), Norm::ABSOLUTE);
+    let found = whole(&entry);
+    let mut worst = rug::Float::with_val(256, 0);
+    for argument in entry.claim.window.low..=entry.claim.window.high {
+        for output in brute_force(&entry.program, argument.into()) {
+            let error = error_at(&entry.claim, 40, 40, argument, output).unwrap();
+            if *error.lower() > worst {
+                worst = error.lower().clone();
+            }
+        }
+    }
+    let enclosure = found.worst_error.unwrap();
+    assert!(*enclosure.lower() == worst && worst <= *enclosure.upper() && worst > 0);
+    // An output of any size is compared, as far from f as it is.
+    let far = Measure::new(&entry);
+    let bounds = far.target.point(-(1 << 30)).unwrap();
+    for bits in [99u32, 100, 101, 120, 126] {
+        let (lower, upper) = far.error(1 << bits, bounds);
+        let expected = f64::exp2(f64::from(bits) - 40.0);
+        assert!(lower <= expected && expected <= upper && upper - lower < 1e-9 * expected, "2^{bits}: {lower} {upper}");
+    }
 }

@@ -8,26 +8,26 @@
 //! Only factors without nondeterminism are looked at (they are computed first). Which of them vanish changes at few
 //! places of a window, so the remaining steps are kept from one input to the next.
 
-use crate::prepare::{Action, Prepared, Step, residue};
+use crate::prepare::{Action, Prepared, Step, Word};
 use crate::states::Value;
 
-struct Gate {
+struct Gate<W> {
     step: usize,
     product: usize,
     factor: usize,
-    coefficient: i64,
+    coefficient: W,
     unused: u32,
 }
 
 /// The remaining steps, and which products they lack.
-pub(crate) struct Gates {
-    gates: Vec<Gate>,
+pub(crate) struct Gates<W> {
+    gates: Vec<Gate<W>>,
     closed: Vec<bool>,
-    steps: Vec<Step>,
+    steps: Vec<Step<W>>,
 }
 
-impl Gates {
-    pub(crate) fn new(prepared: &Prepared) -> Gates {
+impl<W: Word> Gates<W> {
+    pub(crate) fn new(prepared: &Prepared<W>) -> Gates<W> {
         let mut gates = Vec::new();
         for (step, prepared_step) in prepared.steps.iter().enumerate() {
             let Action::Sum { unused, products, .. } = &prepared_step.action else { continue };
@@ -45,11 +45,11 @@ impl Gates {
     }
 
     /// The steps that are left where the deterministic values are `values`. Hand them back with [`Gates::keep`].
-    pub(crate) fn open(&mut self, prepared: &Prepared, values: &[Value]) -> Vec<Step> {
+    pub(crate) fn open(&mut self, prepared: &Prepared<W>, values: &[Value<W>]) -> Vec<Step<W>> {
         let mut changed = false;
         for (gate, closed) in self.gates.iter().zip(&mut self.closed) {
             let vanishes = match values[gate.factor] {
-                Value::Known(value) => residue(gate.coefficient.wrapping_mul(value), gate.unused) == 0,
+                Value::Known(value) => gate.coefficient.times(value).reduced(gate.unused) == W::default(),
                 _ => false,
             };
             changed |= vanishes != *closed;
@@ -62,14 +62,14 @@ impl Gates {
     }
 
     /// Takes the steps back for the next input.
-    pub(crate) fn keep(&mut self, steps: Vec<Step>) {
+    pub(crate) fn keep(&mut self, steps: Vec<Step<W>>) {
         self.steps = steps;
     }
 }
 
 /// The nondeterministic steps of `prepared` without closed products, without steps that nobody reads any more, and
 /// with lanes released as early as that allows.
-fn remaining(prepared: &Prepared, gates: &[Gate], closed: &[bool]) -> Vec<Step> {
+fn remaining<W: Word>(prepared: &Prepared<W>, gates: &[Gate<W>], closed: &[bool]) -> Vec<Step<W>> {
     let mut steps = prepared.steps.clone();
     for (index, step) in steps.iter_mut().enumerate() {
         if let Action::Sum { products, .. } = &mut step.action {

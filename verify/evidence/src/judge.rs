@@ -6,9 +6,10 @@
 //! rest at [`crate::exhaust::REFINED_PRECISION`] bits against the exact bound.
 
 use crate::EvidenceError;
-use crate::exhaust::{Measure, error_at, to_rational};
+use crate::exhaust::{error_at, to_rational};
 use crate::fixed::Bounds;
 use crate::interval::Interval;
+use crate::survey::Measure;
 use catalogs::Entry;
 use rug::Rational;
 
@@ -97,11 +98,9 @@ impl<'a> Judge<'a> {
 
     fn one(&self, argument: i64, output: i128, bounds: Bounds, judgement: &mut Judgement) -> Result<(), EvidenceError> {
         judgement.outputs += 1;
-        // A ring has at most 64 bits, so its signed residues are words.
-        let word = output as i64;
-        let (_, mut upper) = self.measure.error(word, bounds);
+        let (_, mut upper) = self.measure.error(output, bounds);
         if upper > self.below {
-            let error = self.error(argument, word)?;
+            let error = self.error(argument, output)?;
             if *error.upper() > self.bound {
                 judgement.violations += 1;
                 if judgement.violation.as_ref().is_none_or(|known| argument < known.argument) {
@@ -117,7 +116,7 @@ impl<'a> Judge<'a> {
     }
 
     /// The error of `output` at `argument`, as precisely as this crate computes it.
-    fn error(&self, argument: i64, output: i64) -> Result<Interval, EvidenceError> {
+    fn error(&self, argument: i64, output: i128) -> Result<Interval, EvidenceError> {
         let (claim, program) = (&self.entry.claim, &self.entry.program);
         let scale = program.input().1.bits();
         error_at(claim, scale, program.output().1.bits(), argument, output).ok_or(EvidenceError::Undefined {

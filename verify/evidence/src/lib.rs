@@ -5,6 +5,7 @@
 //! * [`fixed`]: the same enclosures as integers over runs of consecutive inputs, cheap enough for millions of points.
 //! * [`states`], [`mod@exhaust`]: every output that a program can give, for every input of a window and every choice
 //!   that its lemmas leave open, against those enclosures: *witness ≤ exhaustive ≤ certified*.
+//!   An exhaustion can be cut and resumed.
 //! * [`mod@sample`]: the same at stratified samples of a window that is too large, and called a sample.
 //! * [`mod@sandwich`]: that comparison for a published entry: all of its window, or runs of it that contain the witness.
 //! * [`points`], [`judge`]: where an entry is tried, and whether the outputs of a real execution keep its claim.
@@ -20,11 +21,13 @@ pub mod jet;
 pub mod judge;
 pub mod points;
 mod prepare;
+mod resume;
 pub mod sample;
 pub mod sandwich;
 pub mod series;
 pub mod smt;
 pub mod states;
+mod survey;
 
 #[cfg(test)]
 mod exhaust_tests;
@@ -123,6 +126,12 @@ pub enum EvidenceError {
         path: std::path::PathBuf,
         /// Why.
         source: std::io::Error,
+    },
+    /// A checkpoint that this program did not write, or not for this entry, these inputs and these settings.
+    #[error("{path}: not a checkpoint of this exhaustion, or damaged; remove it to start again")]
+    Checkpoint {
+        /// Which file.
+        path: std::path::PathBuf,
     },
     /// A lemma for which no formula exists.
     #[error("there is no formula for the lemma '{lemma}': {reason}")]

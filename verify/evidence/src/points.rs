@@ -154,8 +154,8 @@ fn seams_of(affine: Affine, lemma: &Lemma, window: Window) -> Option<Vec<i64>> {
     let stride = (multiples.end() - multiples.start()) / SEAMS_PER_TEST + 1;
     let mut seams = Vec::new();
     for multiple in multiples.step_by(usize::try_from(stride).ok()?) {
-        let threshold = multiple.checked_mul(1 << position)?;
-        for value in [threshold, threshold.checked_add(lemma.band())?] {
+        let threshold = multiple.checked_mul(1i128.checked_shl(position).filter(|power| *power > 0)?)?;
+        for value in [threshold, threshold.checked_add_unsigned(lemma.band())?] {
             seams.extend(affine.reach(value).and_then(|x| i64::try_from(x).ok()));
         }
     }

@@ -33,7 +33,7 @@ fn seams_are_where_bits_and_bands_change() {
             let found = seams(&entry.program, entry.claim.window);
             let state = |x: i64| {
                 let value = slope * i128::from(x) + offset;
-                (value >> 8, value & 255 < lemma.band())
+                (value >> 8, (value & 255).unsigned_abs() < lemma.band())
             };
             for x in -700..900i64 {
                 let changes = state(x) != state(x + 1);

@@ -1,40 +1,101 @@
 //! A program made ready for state propagation: coefficients as words, dead operations left out, values that can
 //! differ between states assigned to lanes for as long as somebody reads them.
+//!
+//! A [`Word`] of 64 bits serves programs whose rings have no more, one of 128 bits all others.
 
 use crate::EvidenceError;
 use catalogs::{Lemma, Op, Program, Ring, Rounding};
+use std::fmt::Debug;
+
+/// An integer modulo 2^[`Word::BITS`], which every ring of the program divides, read as signed.
+pub trait Word: Copy + Ord + Default + Debug + Send + Sync + 'static {
+    /// How many bits it has.
+    const BITS: u32;
+    /// The residue of any integer.
+    fn of(value: i128) -> Self;
+    /// The integer.
+    fn wide(self) -> i128;
+    /// The sum.
+    fn plus(self, other: Self) -> Self;
+    /// The product.
+    fn times(self, other: Self) -> Self;
+    /// The signed residue modulo 2^(BITS − `unused`).
+    fn reduced(self, unused: u32) -> Self;
+    /// ⌊self/2^`bits`⌋.
+    fn halved(self, bits: u32) -> Self;
+    /// The bit at `position`, and what the bits below it are worth.
+    fn split(self, position: u32) -> (Self, u128);
+}
+
+macro_rules! words {
+    ($($signed:ty as $unsigned:ty),+) => {$(
+        impl Word for $signed {
+            const BITS: u32 = <$signed>::BITS;
+            #[inline(always)]
+            fn of(value: i128) -> Self {
+                value as $signed
+            }
+            #[inline(always)]
+            fn wide(self) -> i128 {
+                self as i128
+            }
+            #[inline(always)]
+            fn plus(self, other: Self) -> Self {
+                self.wrapping_add(other)
+            }
+            #[inline(always)]
+            fn times(self, other: Self) -> Self {
+                self.wrapping_mul(other)
+            }
+            #[inline(always)]
+            fn reduced(self, unused: u32) -> Self {
+                (self << unused) >> unused
+            }
+            #[inline(always)]
+            fn halved(self, bits: u32) -> Self {
+                self >> bits
+            }
+            #[inline(always)]
+            fn split(self, position: u32) -> (Self, u128) {
+                (self >> position & 1, (self as $unsigned & ((1 << position) - 1)) as u128)
+            }
+        }
+    )+};
+}
+
+words!(i64 as u64, i128 as u128);
 
 #[derive(Clone, Debug)]
-pub(crate) struct Truncation {
+pub(crate) struct Truncation<W> {
     pub(crate) shift: u32,
-    pub(crate) low: i64,
-    pub(crate) high: i64,
+    pub(crate) low: W,
+    pub(crate) high: W,
     pub(crate) target_unused: u32,
     pub(crate) rounding: Rounding,
 }
 
 #[derive(Clone, Debug)]
-pub(crate) enum Action {
+pub(crate) enum Action<W> {
     Nothing,
     Input,
     Sum {
         unused: u32,
-        products: Vec<(i64, usize, usize)>,
-        linear: Vec<(i64, usize)>,
-        constant: i64,
-        truncation: Option<Truncation>,
+        products: Vec<(W, usize, usize)>,
+        linear: Vec<(W, usize)>,
+        constant: W,
+        truncation: Option<Truncation<W>>,
     },
     Sign {
         operand: usize,
         position: u32,
-        band: u64,
+        band: u128,
     },
     Inject {
         bit: usize,
     },
 }
 
-impl Action {
+impl<W> Action<W> {
     /// The values that are read.
     pub(crate) fn operands(&self) -> Vec<usize> {
         match self {
@@ -50,8 +111,8 @@ impl Action {
 }
 
 #[derive(Clone, Debug)]
-pub(crate) struct Step {
-    pub(crate) action: Action,
+pub(crate) struct Step<W> {
+    pub(crate) action: Action<W>,
     /// Where the result is kept, if it can differ between states.
     pub(crate) lane: usize,
     /// Lanes that nobody reads after this step.
@@ -60,8 +121,8 @@ pub(crate) struct Step {
 
 /// A program made ready for state propagation.
 #[derive(Clone, Debug)]
-pub struct Prepared {
-    pub(crate) steps: Vec<Step>,
+pub struct Prepared<W> {
+    pub(crate) steps: Vec<Step<W>>,
     pub(crate) lanes: usize,
     pub(crate) input_unused: u32,
     /// Needed values that are the same whatever the adversary does.
@@ -71,9 +132,9 @@ pub struct Prepared {
 /// The most values that may be undetermined and alive at a time.
 pub const MAX_LANES: usize = 32;
 
-impl Prepared {
+impl<W: Word> Prepared<W> {
     /// Analyses which values are needed, which can vary, and how long each lives.
-    pub fn new(program: &Program) -> Result<Prepared, EvidenceError> {
+    pub fn new(program: &Program) -> Result<Prepared<W>, EvidenceError> {
         let count = program.ops().len();
         let (needed, last_use) = liveness(program);
         let mut varies = vec![false; count];
@@ -113,7 +174,7 @@ impl Prepared {
             return Err(EvidenceError::TooManyLiveValues { live: lanes, limit: MAX_LANES });
         }
         let deterministic = needed.iter().zip(&varies).map(|(needed, varies)| *needed && !varies).collect();
-        Ok(Prepared { steps, lanes, input_unused: unused(program.input().0), deterministic })
+        Ok(Prepared { steps, lanes, input_unused: unused::<W>(program.input().0), deterministic })
     }
 
     /// The number of lanes that a state needs.
@@ -122,12 +183,8 @@ impl Prepared {
     }
 }
 
-fn unused(ring: Ring) -> u32 {
-    64 - u32::from(ring.bits())
-}
-
-pub(crate) fn residue(value: i64, unused: u32) -> i64 {
-    (value << unused) >> unused
+fn unused<W: Word>(ring: Ring) -> u32 {
+    W::BITS - u32::from(ring.bits())
 }
 
 fn operands(op: &Op) -> Vec<usize> {
@@ -159,24 +216,28 @@ fn liveness(program: &Program) -> (Vec<bool>, Vec<usize>) {
     (needed, last_use)
 }
 
-fn prepare(program: &Program, op: &Op) -> Action {
+fn prepare<W: Word>(program: &Program, op: &Op) -> Action<W> {
     match op {
         Op::Input => Action::Input,
         Op::Sum(sum) => {
             let truncation = sum.truncation.and_then(|id| match *program.lemma(id) {
                 Lemma::Truncation { target, shift, window, rounding, .. } => {
-                    let (low, high) = window.map_or((i64::MIN, i64::MAX), |w| (-(1 << w), (1 << w) - 1));
-                    Some(Truncation { shift: shift.into(), low, high, target_unused: unused(target), rounding })
+                    let low = -1i128 << window.map_or(W::BITS - 1, u32::from);
+                    let (low, high) = (W::of(low), W::of(!low));
+                    let target_unused = unused::<W>(target);
+                    Some(Truncation { shift: shift.into(), low, high, target_unused, rounding })
                 }
                 _ => None,
             });
-            // Modulo 2^64, which every ring divides.
-            let word = |coefficient: i128| coefficient as i64;
             Action::Sum {
-                unused: unused(sum.ring),
-                products: sum.products.iter().map(|p| (word(p.coefficient), p.left.index(), p.right.index())).collect(),
-                linear: sum.linear.iter().map(|term| (word(term.coefficient), term.value.index())).collect(),
-                constant: word(sum.constant),
+                unused: unused::<W>(sum.ring),
+                products: sum
+                    .products
+                    .iter()
+                    .map(|p| (W::of(p.coefficient), p.left.index(), p.right.index()))
+                    .collect(),
+                linear: sum.linear.iter().map(|term| (W::of(term.coefficient), term.value.index())).collect(),
+                constant: W::of(sum.constant),
                 truncation,
             }
         }
@@ -186,7 +247,7 @@ fn prepare(program: &Program, op: &Op) -> Action {
                 Lemma::Sign { width, .. } => u32::from(*width) - 1,
                 _ => 0,
             };
-            Action::Sign { operand: operand.index(), position, band: lemma.band() as u64 }
+            Action::Sign { operand: operand.index(), position, band: lemma.band() }
         }
         Op::Inject { bit, .. } => Action::Inject { bit: bit.index() },
     }

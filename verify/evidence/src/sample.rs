@@ -6,9 +6,10 @@
 
 use crate::EvidenceError;
 use crate::choices::{Choice, Choices, Forget};
-use crate::exhaust::{Inputs, Measure, Options, Survey, Worst, check_window, conclude};
-use crate::prepare::Prepared;
+use crate::exhaust::{Inputs, Options, Worst, check_window, conclude};
+use crate::prepare::{Prepared, Word};
 use crate::states::Propagation;
+use crate::survey::{Measure, Survey};
 use catalogs::{Adversary, Entry, Ring, Rounding, ValueId, Window, evaluate};
 use std::collections::BTreeSet;
 
@@ -41,12 +42,24 @@ pub struct Sampling {
 /// Visits the strata of `window`, a part of the claim's window of any size.
 pub fn sample(entry: &Entry, window: Window, strata: Strata, options: &Options) -> Result<Sampling, EvidenceError> {
     check_window(entry, window)?;
-    let prepared = Prepared::new(&entry.program)?;
+    match entry.program.widest_ring().bits() {
+        0..=64 => sample_words::<i64>(entry, window, strata, options),
+        _ => sample_words::<i128>(entry, window, strata, options),
+    }
+}
+
+fn sample_words<W: Word>(
+    entry: &Entry,
+    window: Window,
+    strata: Strata,
+    options: &Options,
+) -> Result<Sampling, EvidenceError> {
+    let prepared = Prepared::<W>::new(&entry.program)?;
     let measure = Measure::new(entry);
     let arguments = arguments(entry, window, strata);
     let mut survey = Survey::default();
     let mut propagation =
-        Propagation::<{ crate::prepare::MAX_LANES }, Forget>::new(&prepared, options.state_cap, Forget);
+        Propagation::<W, { crate::prepare::MAX_LANES }, Forget>::new(&prepared, options.state_cap, Forget);
     for (index, argument) in arguments.iter().enumerate() {
         let bounds = measure.target.point(*argument)?;
         survey.visit(entry, &measure, &mut propagation, *argument, bounds);
@@ -129,21 +142,21 @@ impl Adversary for Seeded {
 }
 
 /// Extreme outputs under [`Seeded`] adversaries: an inner approximation for capped inputs.
-pub(crate) fn tried_outputs(entry: &Entry, argument: i64) -> (i64, i64) {
+pub(crate) fn tried_outputs(entry: &Entry, argument: i64) -> (i128, i128) {
     let outputs = (0..ADVERSARIES).map(|number| tried(entry, argument, number).0);
-    outputs.fold((i64::MAX, i64::MIN), |(least, greatest), output| (least.min(output), greatest.max(output)))
+    outputs.fold((i128::MAX, i128::MIN), |(least, greatest), output| (least.min(output), greatest.max(output)))
 }
 
 /// The choices of the [`Seeded`] adversary that gives `output`.
-pub(crate) fn recorded(entry: &Entry, argument: i64, output: i64) -> Choices {
+pub(crate) fn recorded(entry: &Entry, argument: i64, output: i128) -> Choices {
     let mut tried = (0..ADVERSARIES).map(|number| tried(entry, argument, number));
     tried.find(|(found, _)| *found == output).map(|(_, choices)| choices).unwrap_or_default()
 }
 
 const ADVERSARIES: u64 = 18;
 
-fn tried(entry: &Entry, argument: i64, number: u64) -> (i64, Choices) {
+fn tried(entry: &Entry, argument: i64, number: u64) -> (i128, Choices) {
     let mut adversary = Seeded::new(argument as u64 ^ (number << 58), number);
-    let output = evaluate(&entry.program, argument.into(), &mut adversary) as i64;
+    let output = evaluate(&entry.program, argument.into(), &mut adversary);
     (output, adversary.choices)
 }

@@ -13,14 +13,14 @@
 
 use crate::choices::{Choice, History};
 use crate::gates::Gates;
-use crate::prepare::{Action, Prepared, Step, Truncation, residue};
+use crate::prepare::{Action, Prepared, Step, Truncation, Word};
 use catalogs::Rounding;
 
 /// What a value is in all states.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Value {
+pub(crate) enum Value<W> {
     /// The same number.
-    Known(i64),
+    Known(W),
     /// Anything.
     Poison,
     /// Differs between states; look at the lane.
@@ -28,8 +28,8 @@ pub(crate) enum Value {
 }
 
 #[derive(Clone, Copy)]
-struct State<const LANES: usize, Tag> {
-    lanes: [i64; LANES],
+struct State<W, const LANES: usize, Tag> {
+    lanes: [W; LANES],
     poison: u32,
     tag: Tag,
 }
@@ -38,38 +38,43 @@ struct State<const LANES: usize, Tag> {
 #[derive(Clone, Copy, Debug)]
 pub struct Outputs<Tag> {
     /// The least possible output and how it came about.
-    pub least: (i64, Tag),
+    pub least: (i128, Tag),
     /// The greatest possible output and how it came about.
-    pub greatest: (i64, Tag),
+    pub greatest: (i128, Tag),
     /// Whether the output can be *anything*.
     pub escaped: bool,
 }
+
+/// So many states are compared pairwise, more are sorted.
+const FEW: usize = 40;
+/// With so many that were made last a new one is compared.
+const NEAR: usize = 3;
 
 /// The set of states exceeded the cap.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Capped;
 
 /// Buffers for propagating states of at most `LANES` undetermined values.
-pub struct Propagation<'a, const LANES: usize, H: History> {
-    prepared: &'a Prepared,
-    gates: Gates,
+pub struct Propagation<'a, W, const LANES: usize, H: History> {
+    prepared: &'a Prepared<W>,
+    gates: Gates<W>,
     cap: usize,
     /// Remembers choices, if asked to.
     pub history: H,
-    values: Vec<Value>,
-    states: Vec<State<LANES, H::Tag>>,
-    next: Vec<State<LANES, H::Tag>>,
-    linear: Vec<(i64, usize)>,
-    products: Vec<(i64, usize, usize)>,
+    values: Vec<Value<W>>,
+    states: Vec<State<W, LANES, H::Tag>>,
+    next: Vec<State<W, LANES, H::Tag>>,
+    linear: Vec<(W, usize)>,
+    products: Vec<(W, usize, usize)>,
     /// Whether some state may hold poison.
     poisoned: bool,
     /// Whether the sum at hand reads a value that is poison in every state.
     poison_read: bool,
 }
 
-impl<'a, const LANES: usize, H: History> Propagation<'a, LANES, H> {
+impl<'a, W: Word, const LANES: usize, H: History> Propagation<'a, W, LANES, H> {
     /// Buffers for `prepared`, whose lanes must not exceed `LANES`; gives up beyond `cap` states.
-    pub fn new(prepared: &'a Prepared, cap: usize, history: H) -> Self {
+    pub fn new(prepared: &'a Prepared<W>, cap: usize, history: H) -> Self {
         assert!(prepared.lanes <= LANES, "the caller chooses LANES by Prepared::lanes");
         Propagation {
             prepared,
@@ -90,7 +95,7 @@ impl<'a, const LANES: usize, H: History> Propagation<'a, LANES, H> {
     pub fn run(&mut self, argument: i64) -> Result<Outputs<H::Tag>, Capped> {
         let prepared = self.prepared;
         self.states.clear();
-        self.states.push(State { lanes: [0; LANES], poison: 0, tag: H::Tag::default() });
+        self.states.push(State { lanes: [W::default(); LANES], poison: 0, tag: H::Tag::default() });
         self.poisoned = false;
         for (index, step) in prepared.steps.iter().enumerate() {
             if prepared.deterministic[index] {
@@ -103,7 +108,7 @@ impl<'a, const LANES: usize, H: History> Propagation<'a, LANES, H> {
         for (index, step) in steps.iter().enumerate() {
             let forked = self.step(index, step, argument);
             if index != last && self.states.len() > 1 && (forked || !step.released.is_empty()) {
-                self.merge();
+                self.merge(step.lane);
             }
             if self.states.len() > self.cap {
                 capped = true;
@@ -115,11 +120,11 @@ impl<'a, const LANES: usize, H: History> Propagation<'a, LANES, H> {
     }
 
     /// Applies one step to all states. Returns whether states were forked.
-    fn step(&mut self, index: usize, step: &Step, argument: i64) -> bool {
+    fn step(&mut self, index: usize, step: &Step<W>, argument: i64) -> bool {
         match &step.action {
             Action::Nothing => false,
             Action::Input => {
-                self.values[index] = Value::Known(residue(argument, self.prepared.input_unused));
+                self.values[index] = Value::Known(W::of(argument.into()).reduced(self.prepared.input_unused));
                 false
             }
             Action::Sum { unused, products, linear, constant, truncation } => {
@@ -140,9 +145,9 @@ impl<'a, const LANES: usize, H: History> Propagation<'a, LANES, H> {
     fn outputs(&self, last: usize) -> Outputs<H::Tag> {
         let lane = self.prepared.steps[last].lane;
         let mut escaped = self.values[last] == Value::Poison;
-        let mut of = |state: &State<LANES, H::Tag>| match self.values[last] {
+        let mut of = |state: &State<W, LANES, H::Tag>| match self.values[last] {
             Value::Known(value) => value,
-            Value::Poison => 0,
+            Value::Poison => W::default(),
             Value::Varies => {
                 escaped |= state.poison >> lane & 1 == 1;
                 state.lanes[lane]
@@ -160,43 +165,53 @@ impl<'a, const LANES: usize, H: History> Propagation<'a, LANES, H> {
                 greatest = (value, state.tag);
             }
         }
-        Outputs { least, greatest, escaped }
+        let wide = |(value, tag): (W, H::Tag)| (value.wide(), tag);
+        Outputs { least: wide(least), greatest: wide(greatest), escaped }
     }
 
-    fn merge(&mut self) {
-        let key = |state: &State<LANES, H::Tag>| (state.lanes, state.poison);
-        self.states.sort_unstable_by(|a, b| a.lanes.cmp(&b.lanes).then(a.poison.cmp(&b.poison)));
-        self.states.dedup_by(|a, b| key(a) == key(b));
+    /// Keeps one of states that agree; `lane` is where most of those that do not agree differ.
+    fn merge(&mut self, lane: usize) {
+        if self.states.len() > FEW {
+            self.states.sort_unstable_by(|a, b| {
+                a.lanes[lane].cmp(&b.lanes[lane]).then_with(|| (a.lanes, a.poison).cmp(&(b.lanes, b.poison)))
+            });
+            self.states.dedup_by(|a, b| alike(a, b, lane));
+            return;
+        }
+        let mut kept = 1;
+        for index in 1..self.states.len() {
+            let state = self.states[index];
+            // Neighbours fork into the same value: look at the latest first.
+            if !self.states[..kept].iter().rev().any(|known| alike(known, &state, lane)) {
+                self.states[kept] = state;
+                kept += 1;
+            }
+        }
+        self.states.truncate(kept);
     }
 
     /// Splits a sum into what is the same in all states (`self.linear[0].0`) and what is not. Returns whether
     /// nothing varies. Where poison occurs the split is not used.
-    fn resolve(
-        &mut self,
-        unused: u32,
-        products: &[(i64, usize, usize)],
-        linear: &[(i64, usize)],
-        constant: i64,
-    ) -> bool {
+    fn resolve(&mut self, unused: u32, products: &[(W, usize, usize)], linear: &[(W, usize)], constant: W) -> bool {
         let mut total = constant;
         let mut varies = false;
         self.poison_read = false;
         self.linear.clear();
         self.products.clear();
-        self.linear.push((0, usize::MAX));
+        self.linear.push((W::default(), usize::MAX));
         let lane = |index: usize| self.prepared.steps[index].lane;
         for &(coefficient, left, right) in products {
             match (self.values[left], self.values[right]) {
                 (Value::Known(a), Value::Known(b)) => {
-                    total = total.wrapping_add(coefficient.wrapping_mul(a).wrapping_mul(b));
+                    total = total.plus(coefficient.times(a).times(b));
                 }
                 (Value::Known(a), Value::Varies) => {
                     varies = true;
-                    self.linear.push((coefficient.wrapping_mul(a), lane(right)));
+                    self.linear.push((coefficient.times(a), lane(right)));
                 }
                 (Value::Varies, Value::Known(b)) => {
                     varies = true;
-                    self.linear.push((coefficient.wrapping_mul(b), lane(left)));
+                    self.linear.push((coefficient.times(b), lane(left)));
                 }
                 (Value::Varies, Value::Varies) => {
                     varies = true;
@@ -211,7 +226,7 @@ impl<'a, const LANES: usize, H: History> Propagation<'a, LANES, H> {
         }
         for &(coefficient, value) in linear {
             match self.values[value] {
-                Value::Known(v) => total = total.wrapping_add(coefficient.wrapping_mul(v)),
+                Value::Known(v) => total = total.plus(coefficient.times(v)),
                 Value::Varies => {
                     varies = true;
                     self.linear.push((coefficient, lane(value)));
@@ -219,14 +234,15 @@ impl<'a, const LANES: usize, H: History> Propagation<'a, LANES, H> {
                 Value::Poison => self.poison_read = true,
             }
         }
-        self.linear[0].0 = residue(total, unused);
+        self.linear[0].0 = total.reduced(unused);
         !varies
     }
 
     /// A sum that is the same in all states. Returns whether states were forked.
-    fn sum_alike(&mut self, index: usize, step: &Step) -> bool {
+    fn sum_alike(&mut self, index: usize, step: &Step<W>) -> bool {
         let Action::Sum { truncation, .. } = &step.action else { return false };
-        let total = self.sum_in(&step.action, None);
+        // Where poison is read the split is not used: a vanishing factor may remove it.
+        let total = if self.poison_read { self.sum_in(&step.action, None) } else { Value::Known(self.linear[0].0) };
         let Some(truncation) = truncation else {
             self.values[index] = total;
             return false;
@@ -234,9 +250,9 @@ impl<'a, const LANES: usize, H: History> Propagation<'a, LANES, H> {
         match total {
             Value::Known(total) if truncation.low <= total && total <= truncation.high => {
                 let Rounding { low, high } = truncation.rounding;
-                let floor = total >> truncation.shift;
+                let floor = total.halved(truncation.shift);
                 if low == high {
-                    self.values[index] = Value::Known(residue(floor + i64::from(low), truncation.target_unused));
+                    self.values[index] = Value::Known(floor.plus(W::of(low.into())).reduced(truncation.target_unused));
                     return false;
                 }
                 self.values[index] = Value::Varies;
@@ -258,10 +274,10 @@ impl<'a, const LANES: usize, H: History> Propagation<'a, LANES, H> {
     fn sum_states(
         &mut self,
         index: usize,
-        step: &Step,
-        constant: i64,
+        step: &Step<W>,
+        constant: W,
         unused: u32,
-        truncation: Option<&Truncation>,
+        truncation: Option<&Truncation<W>>,
     ) -> bool {
         self.values[index] = Value::Varies;
         self.next.clear();
@@ -269,17 +285,17 @@ impl<'a, const LANES: usize, H: History> Propagation<'a, LANES, H> {
         for state in &self.states {
             let mut total = constant;
             for &(coefficient, lane) in linear {
-                total = total.wrapping_add(coefficient.wrapping_mul(state.lanes[lane]));
+                total = total.plus(coefficient.times(state.lanes[lane]));
             }
             for &(coefficient, left, right) in products {
-                let product = state.lanes[left].wrapping_mul(state.lanes[right]);
-                total = total.wrapping_add(coefficient.wrapping_mul(product));
+                let product = state.lanes[left].times(state.lanes[right]);
+                total = total.plus(coefficient.times(product));
             }
-            let total = residue(total, unused);
+            let total = total.reduced(unused);
             match truncation {
                 None => self.next.push(with(state, step, Value::Known(total))),
                 Some(t) if t.low <= total && total <= t.high => {
-                    fork(&mut self.next, &mut self.history, state, step, index, total >> t.shift, t);
+                    fork(&mut self.next, &mut self.history, state, step, index, total.halved(t.shift), t);
                 }
                 Some(_) => {
                     self.poisoned = true;
@@ -292,7 +308,7 @@ impl<'a, const LANES: usize, H: History> Propagation<'a, LANES, H> {
     }
 
     /// As [`Self::sum_states`] where an operand may be poison.
-    fn sum_poisoned(&mut self, index: usize, step: &Step) -> bool {
+    fn sum_poisoned(&mut self, index: usize, step: &Step<W>) -> bool {
         let Action::Sum { truncation, .. } = &step.action else { return false };
         let mut next = std::mem::take(&mut self.next);
         next.clear();
@@ -300,7 +316,7 @@ impl<'a, const LANES: usize, H: History> Propagation<'a, LANES, H> {
             let total = self.sum_in(&step.action, Some(state));
             match (total, truncation) {
                 (Value::Known(total), Some(t)) if t.low <= total && total <= t.high => {
-                    fork(&mut next, &mut self.history, state, step, index, total >> t.shift, t);
+                    fork(&mut next, &mut self.history, state, step, index, total.halved(t.shift), t);
                 }
                 (Value::Known(_), None) => next.push(with(state, step, total)),
                 _ => next.push(with(state, step, Value::Poison)),
@@ -312,7 +328,7 @@ impl<'a, const LANES: usize, H: History> Propagation<'a, LANES, H> {
         true
     }
 
-    fn read(&self, index: usize, state: Option<&State<LANES, H::Tag>>) -> Value {
+    fn read(&self, index: usize, state: Option<&State<W, LANES, H::Tag>>) -> Value<W> {
         match (self.values[index], state) {
             (Value::Varies, Some(state)) => {
                 let lane = self.prepared.steps[index].lane;
@@ -323,34 +339,34 @@ impl<'a, const LANES: usize, H: History> Propagation<'a, LANES, H> {
     }
 
     /// The sum before its truncation in one state, with poison.
-    fn sum_in(&self, action: &Action, state: Option<&State<LANES, H::Tag>>) -> Value {
+    fn sum_in(&self, action: &Action<W>, state: Option<&State<W, LANES, H::Tag>>) -> Value<W> {
         let Action::Sum { unused, products, linear, constant, .. } = action else { return Value::Poison };
-        let vanishes = |value: i64| residue(value, *unused) == 0;
+        let vanishes = |value: W| value.reduced(*unused) == W::default();
         let mut total = *constant;
         for &(coefficient, left, right) in products {
             match (self.read(left, state), self.read(right, state)) {
                 (Value::Known(a), Value::Known(b)) => {
-                    total = total.wrapping_add(coefficient.wrapping_mul(a).wrapping_mul(b));
+                    total = total.plus(coefficient.times(a).times(b));
                 }
-                (Value::Known(a), _) | (_, Value::Known(a)) if vanishes(coefficient.wrapping_mul(a)) => {}
+                (Value::Known(a), _) | (_, Value::Known(a)) if vanishes(coefficient.times(a)) => {}
                 _ if vanishes(coefficient) => {}
                 _ => return Value::Poison,
             }
         }
         for &(coefficient, value) in linear {
             match self.read(value, state) {
-                Value::Known(v) => total = total.wrapping_add(coefficient.wrapping_mul(v)),
+                Value::Known(v) => total = total.plus(coefficient.times(v)),
                 _ if vanishes(coefficient) => {}
                 _ => return Value::Poison,
             }
         }
-        Value::Known(residue(total, *unused))
+        Value::Known(total.reduced(*unused))
     }
 
-    fn sign(&mut self, index: usize, step: &Step, operand: usize, position: u32, band: u64) -> bool {
-        let bit = |value: i64| {
-            let above = value as u64 & ((1u64 << position) - 1);
-            (value >> position & 1, above < band)
+    fn sign(&mut self, index: usize, step: &Step<W>, operand: usize, position: u32, band: u128) -> bool {
+        let bit = |value: W| {
+            let (bit, above) = value.split(position);
+            (bit, above < band)
         };
         match self.values[operand] {
             Value::Known(value) if !bit(value).1 => {
@@ -371,7 +387,7 @@ impl<'a, const LANES: usize, H: History> Propagation<'a, LANES, H> {
                     (exact, false) => next.push(with(state, step, Value::Known(exact))),
                     (_, true) => {
                         for choice in [0, 1] {
-                            let mut forked = with(state, step, Value::Known(choice));
+                            let mut forked = with(state, step, Value::Known(W::of(choice)));
                             forked.tag = self.history.extend(state.tag, index, Choice::Bit(choice == 1));
                             next.push(forked);
                         }
@@ -385,7 +401,7 @@ impl<'a, const LANES: usize, H: History> Propagation<'a, LANES, H> {
         true
     }
 
-    fn inject(&mut self, index: usize, step: &Step, bit: usize) -> bool {
+    fn inject(&mut self, index: usize, step: &Step<W>, bit: usize) -> bool {
         if self.values[bit] != Value::Varies {
             self.values[index] = self.values[bit];
             return false;
@@ -400,12 +416,22 @@ impl<'a, const LANES: usize, H: History> Propagation<'a, LANES, H> {
     }
 }
 
+/// Whether nothing that is read later distinguishes two states; `lane` is where most of those that do differ.
+#[inline(always)]
+fn alike<W: Word, const LANES: usize, Tag>(a: &State<W, LANES, Tag>, b: &State<W, LANES, Tag>, lane: usize) -> bool {
+    a.lanes[lane] == b.lanes[lane] && a.poison == b.poison && a.lanes.iter().zip(&b.lanes).all(|(a, b)| a == b)
+}
+
 /// `state` after `step`, whose result is `value`.
 #[inline]
-fn with<const LANES: usize, Tag: Copy>(state: &State<LANES, Tag>, step: &Step, value: Value) -> State<LANES, Tag> {
+fn with<W: Word, const LANES: usize, Tag: Copy>(
+    state: &State<W, LANES, Tag>,
+    step: &Step<W>,
+    value: Value<W>,
+) -> State<W, LANES, Tag> {
     let mut result = *state;
     for &lane in &step.released {
-        result.lanes[lane] = 0;
+        result.lanes[lane] = W::default();
         result.poison &= !(1 << lane);
     }
     match value {
@@ -414,7 +440,7 @@ fn with<const LANES: usize, Tag: Copy>(state: &State<LANES, Tag>, step: &Step, v
             result.poison &= !(1 << step.lane);
         }
         _ => {
-            result.lanes[step.lane] = 0;
+            result.lanes[step.lane] = W::default();
             result.poison |= 1 << step.lane;
         }
     }
@@ -422,19 +448,27 @@ fn with<const LANES: usize, Tag: Copy>(state: &State<LANES, Tag>, step: &Step, v
 }
 
 #[inline(always)]
-fn fork<const LANES: usize, H: History>(
-    next: &mut Vec<State<LANES, H::Tag>>,
+fn fork<W: Word, const LANES: usize, H: History>(
+    next: &mut Vec<State<W, LANES, H::Tag>>,
     history: &mut H,
-    state: &State<LANES, H::Tag>,
-    step: &Step,
+    state: &State<W, LANES, H::Tag>,
+    step: &Step<W>,
     index: usize,
-    floor: i64,
-    truncation: &Truncation,
+    floor: W,
+    truncation: &Truncation<W>,
 ) {
-    let mut forked = with(state, step, Value::Known(0));
-    for delta in truncation.rounding.low..=truncation.rounding.high {
-        forked.lanes[step.lane] = residue(floor.wrapping_add(delta.into()), truncation.target_unused);
+    let mut forked = with(state, step, Value::Known(W::default()));
+    let mut delta = truncation.rounding.low;
+    loop {
+        forked.lanes[step.lane] = floor.plus(W::of(delta.into())).reduced(truncation.target_unused);
         forked.tag = history.extend(state.tag, index, Choice::Rounding(delta));
-        next.push(forked);
+        // Neighbouring states fork into the same value more often than not.
+        if !next.iter().rev().take(NEAR).any(|known| alike(known, &forked, step.lane)) {
+            next.push(forked);
+        }
+        if delta >= truncation.rounding.high {
+            break;
+        }
+        delta += 1;
     }
 }

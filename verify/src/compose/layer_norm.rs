@@ -20,9 +20,10 @@
 //!    upper end, so the bound of an element is the largest over parts that cover the range.
 //! 7. y_i: |γ̂ẑ + β̂ − (γz + β)| ≤ |γ̂||ẑ − z| + |γ̂ − γ||z| + |β̂ − β|, and the last rounding.
 //!
-//! RMS norm is the same without a mean: η = 0, and |z_i| ≤ √(n·v/W), as Σ x_j = 0 is not given.
+//! RMS norm: z_i = x_i/√(v + ε) with v = Σx²/n the mean square. c_i = x_i is exact: steps 2 to 7 hold with μ = e = 0,
+//! γ_c = 1 and η = 0, and d_i = x_i. Only |z_i| ≤ √(n·v/W): from x_i² ≤ nv, as Σ x_j = 0 is not given.
 
-use super::{SideCondition, Truncated, absolute, covers, larger, power_of_two, root_above, root_below};
+use super::{SideCondition, Truncated, absolute, covers, larger, power_of_two, root_above, root_below, target};
 use crate::Certified;
 use catalogs::{Format, Function, Lemma, Ring, Scale};
 use dashu::rational::RBig;
@@ -167,7 +168,7 @@ pub struct Affine {
     pub scale: Scale,
 }
 
-/// How a layer norm is lowered.
+/// How a layer norm, or an RMS norm, is lowered.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct LayerNormLowering {
     /// The length of the row.
@@ -178,7 +179,7 @@ pub struct LayerNormLowering {
     pub scale: Scale,
     /// The largest |Σx| of a row, in real units; counts only where 1/n is not exact.
     pub sum: RBig,
-    /// The least and the greatest variance of a row.
+    /// The least and the greatest variance (mean square, if no mean is taken off) of a row.
     pub variances: (RBig, RBig),
     /// ε.
     pub epsilon: RBig,
@@ -199,6 +200,8 @@ pub struct LayerNormLowering {
 /// How a lowering takes the mean off.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Centre {
+    /// Not at all: RMS norm. Then a row's variance is its mean square.
+    Absent,
     /// x − m̂ at scale f; the factor of the mean, at scale f, stands for ĉ·2^shift.
     Rounded(Average),
     /// n·x − Σx, at scale f + log: exact.
@@ -216,7 +219,7 @@ struct Centred {
     ring: Ring,
 }
 
-/// The bound of the layer norm ẑ that uses this entry.
+/// The bound of the layer norm ẑ (of the RMS norm, for [`Centre::Absent`]) that uses this entry.
 pub fn layer_norm(lowering: &LayerNormLowering, rsqrt: &Certified) -> Result<LayerNormBound, SideCondition> {
     if lowering.n == 0 || lowering.sum < RBig::ZERO || lowering.gain <= RBig::ZERO {
         return Err(SideCondition::Parameter(
@@ -245,7 +248,7 @@ pub fn layer_norm(lowering: &LayerNormLowering, rsqrt: &Certified) -> Result<Lay
     third.accepts("an inverse root", root_ring)?;
     let bound = layer_norm_bound(&LayerNormErrors {
         n: lowering.n,
-        centred: true,
+        centred: lowering.centre != Centre::Absent,
         mean: centred.error,
         weight: absolute(&(&n * squared_gain * square_weight / kappa - RBig::ONE)),
         variance: (second.error()? + absolute(&(encoded - kappa * &lowering.epsilon))) / kappa,
@@ -270,6 +273,7 @@ impl LayerNormLowering {
     fn centred(&self) -> Result<Centred, SideCondition> {
         let (f, n) = (i32::from(self.scale.bits()), RBig::from(self.n));
         match &self.centre {
+            Centre::Absent => Ok(Centred { gain: RBig::ONE, error: RBig::ZERO, scale: f, ring: self.ring }),
             Centre::Exact { log } => {
                 // |n·x − Σx| = n·|x − μ| ≤ n·√(n·v), as an integer at scale f.
                 let largest = &n * root_above(&(&n * &self.variances.1)) * power_of_two(f);
@@ -298,10 +302,6 @@ impl LayerNormLowering {
 /// What a truncation drops: scales before it follow from that; the factor takes the rest.
 fn shift(lemma: &Lemma) -> i32 {
     if let Lemma::Truncation { shift, .. } = lemma { i32::from(*shift) } else { 0 }
-}
-
-fn target(lemma: &Lemma) -> Option<Ring> {
-    if let Lemma::Truncation { target, .. } = lemma { Some(*target) } else { None }
 }
 
 impl LayerNormBound {

@@ -11,7 +11,11 @@
 //! 3. |S·ŝ − 1| ≤ ρ: ê_i·ŝ = q_i·(S·ŝ), so |ê_i·ŝ − q_i| ≤ ρ|q_i| ≤ ρp_i + ρ|q_i − p_i|.
 //! 4. With the last rounding u: |y_i − p_i| ≤ g(p_i) + u, g(p) = K[a(1 + (n−2)p) + 2rp(1 − p)] + ρp, K = (1+ρ)/D.
 //!    g is concave on [0, 1]: its maximum is at a end or where g' = 0, all rational.
-//! 5. Summed over i, with Σp_i = 1 and Σp_i² ≥ 1/n: Σ|ê_i·ŝ − p_i| ≤ K[2(n−1)a + 2r(1 − 1/n)] + ρ.
+//! 5. Summed over i, with δ_i = α_i + ε_i·E_i, |α_i| ≤ a, |ε_i| ≤ r. The constant parts give at most
+//!    Σ[(1 − p_i)a + p_i(n−1)a]/S = 2(n−1)a/S. The others give (T/S)·Σp_i|ε_i − ε̄|, ε̄ = Σp_j·ε_j: a mean absolute
+//!    deviation is at most the standard deviation, which is at most r. So Σ|q_i − p_i| ≤ [2(n−1)a + r]/D, and
+//!    Σ|ê_i·ŝ − p_i| ≤ K[2(n−1)a + r] + ρ.
+//! 6. |ŝ| ≤ (1 + ρ)/S ≤ K.
 //!
 //! Nothing here needs ê_i ≥ 0. A reciprocal entry with |ŝ − 1/S| ≤ α + β/S has ρ = β + α·n(1 + a + r).
 
@@ -51,6 +55,19 @@ pub struct SoftmaxBound {
     pub denominator: (RBig, RBig),
     /// The largest |ê_i·ŝ|, before the last rounding.
     pub largest: RBig,
+    /// The largest |ŝ|.
+    pub inverse: RBig,
+    /// g of step 4 without the last rounding, from its constant to its square.
+    terms: [RBig; 3],
+    rounding: RBig,
+}
+
+impl SoftmaxBound {
+    /// |y_i − p_i| where p_i is `probability`, in [0, 1]: what rows of many equal logits have.
+    pub fn at(&self, probability: &RBig) -> RBig {
+        let [constant, linear, square] = &self.terms;
+        constant + (linear - square * probability) * probability + &self.rounding
+    }
 }
 
 /// The bound from plain errors; see the derivation above.
@@ -76,20 +93,22 @@ pub fn softmax_bound(errors: &SoftmaxErrors) -> Result<SoftmaxBound, SideConditi
     let linear = &factor * (a * (&length - &two) + &two * r) + &rho;
     let square = &two * r * &factor;
     let most = if linear <= RBig::ZERO {
-        constant
+        constant.clone()
     } else if linear >= &two * &square {
-        constant + &linear - &square
+        &constant + &linear - &square
     } else {
-        constant + &linear * &linear / (RBig::from(4) * &square)
+        &constant + &linear * &linear / (RBig::from(4) * &square)
     };
-    let inverse = &one / &length;
-    let sum_unrounded = &factor * &two * (a * (&length - &one) + r * (&one - inverse)) + rho;
+    let sum_unrounded = &factor * (&two * a * (&length - &one) + r) + rho;
     Ok(SoftmaxBound {
         element: &most + &errors.rounding,
         sum: &sum_unrounded + &length * &errors.rounding,
         sum_unrounded,
         denominator: (least, greatest),
         largest: one + most,
+        inverse: factor,
+        terms: [constant, linear, square],
+        rounding: errors.rounding.clone(),
     })
 }
 

@@ -330,6 +330,8 @@ impl Lowering<'_> {
         entry: &Arc<Certified>,
         argument: NodeId,
     ) -> Result<NodeId, Error> {
+        let executed = super::infer::executed(entry.program().widest_ring());
+        executed.map_err(|reason| self.refuse(node, format!("the {name} entry cannot be run: {reason}")))?;
         let (ring, scale) = entry.program().input();
         let (needed, found) = (Format { ring, scale }, self.builder.format(argument));
         match needed == found {

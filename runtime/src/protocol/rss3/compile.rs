@@ -9,7 +9,7 @@ use super::{truncate, truncate_narrow};
 use crate::kernel::builder::{PartyBuilder, Word};
 use crate::kernel::{CheckedParty, Disclosure, Party, check};
 use crate::protocol::Error;
-use catalogs::protocol::rss3::{Rss3, serves, truncation_rounds};
+use catalogs::protocol::rss3::{EXECUTED_BITS, Rss3, serves, truncation_rounds};
 use catalogs::protocol::{Model, Operation, Role, timeline};
 use catalogs::{Lemma, Op, Program, Ring, Sum};
 
@@ -86,13 +86,20 @@ fn checked(
     disclosure: Disclosure,
     build: impl Fn(Role) -> Party,
 ) -> Result<Vec<CheckedParty>, Error> {
+    rings.into_iter().try_for_each(executed)?;
     if !rings.into_iter().all(serves) {
         return Err(Error::Operation(operation));
     }
     Ok(check((0..3).map(|role| build(Role(role))).collect(), disclosure)?)
 }
 
+/// Refuses a ring whose elements are no machine words.
+fn executed(ring: Ring) -> Result<(), Error> {
+    if ring.bits() > EXECUTED_BITS { Err(Error::Ring(ring)) } else { Ok(()) }
+}
+
 fn compile_with(program: &Program, traced: bool) -> Result<Vec<CheckedParty>, Error> {
+    executed(program.widest_ring())?;
     for (index, op) in program.ops().iter().enumerate() {
         let lemma = match op {
             Op::Input => None,

@@ -106,7 +106,10 @@ pub fn lemma_queries(lemma: &Lemma) -> Result<Vec<Query>, EvidenceError> {
         Lemma::Truncation { ring, target, shift, window: None, rounding, .. } => {
             truncation::narrowing(ring, target, shift, rounding).into()
         }
-        Lemma::Sign { width, dropped, .. } => sign::queries(width, dropped, offered.band()),
+        Lemma::Sign { width, dropped, .. } => {
+            let band = i128::try_from(offered.band()).map_err(|_| no_formula("its band has more than 127 bits"))?;
+            sign::queries(width, dropped, band)
+        }
         Lemma::Injection { ring } => injection_queries(ring).into(),
     })
 }
