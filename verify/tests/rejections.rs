@@ -12,7 +12,8 @@ use catalogs::{Catalog, CatalogError, Digest, Entry, Function, Lemma, Norm, Publ
 use std::path::{Path, PathBuf};
 use support::bases::{claim, reciprocal, rectifier, sigmoid};
 use support::build::{OpDraft, program, sum64};
-use verify::{Certificate, PieceProof, Rejection, Witness, check, check_texts};
+use support::cases::{read_cases, variant};
+use verify::{Certificate, PieceProof, Witness, check};
 
 /// A pair of texts with the verdict that it must get.
 struct Case {
@@ -23,28 +24,7 @@ struct Case {
 }
 
 fn verdict(entry: &str, certificate: &str) -> (&'static str, String) {
-    match check_texts(entry, certificate) {
-        Ok(_) => ("accepted", String::new()),
-        Err(rejection) => (variant(&rejection), rejection.to_string()),
-    }
-}
-
-fn variant(rejection: &Rejection) -> &'static str {
-    match rejection {
-        Rejection::Certificate(_) => "certificate",
-        Rejection::Entry(_) => "entry",
-        Rejection::Digest { .. } => "digest",
-        Rejection::Claim(_) => "claim",
-        Rejection::Tiling { .. } => "tiling",
-        Rejection::Piece { .. } => "piece",
-        Rejection::Work { .. } => "work",
-        Rejection::Function { .. } => "function",
-        Rejection::Range { .. } => "range",
-        Rejection::Error { .. } => "error",
-        Rejection::Part { .. } => "part",
-        Rejection::StatedRange { .. } => "stated-range",
-        Rejection::Witness { .. } => "witness",
-    }
+    support::cases::verdict(entry.as_bytes(), certificate.as_bytes())
 }
 
 /// Replaces the first occurrence; the text must be there.
@@ -316,24 +296,18 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus")
 }
 
-const ENTRY_LINE: &str = "--- entry\n";
-const CERTIFICATE_LINE: &str = "--- certificate\n";
-
 #[test]
 fn every_case_of_the_corpus_gets_its_verdict() {
     let mut seen = 0;
     let mut wrong = Vec::new();
-    for file in std::fs::read_dir(folder()).unwrap() {
-        let path = file.unwrap().path();
-        let text = std::fs::read_to_string(&path).unwrap();
-        let (head, rest) = text.split_once(ENTRY_LINE).unwrap();
-        let (entry, certificate) = rest.split_once(CERTIFICATE_LINE).unwrap();
-        let expected = head.trim_end().strip_prefix("expect ").unwrap();
-        let (found, reason) = verdict(entry, certificate);
-        if found != expected {
-            wrong.push(format!("{}: expected {expected}, got {found}: {reason}", path.display()));
+    for folder in [folder(), folder().join("../synthesised")] {
+        for (name, expected, entry, certificate) in read_cases(&folder) {
+            let (found, reason) = verdict(&entry, &certificate);
+            if found != expected {
+                wrong.push(format!("{name}: expected {expected}, got {found}: {reason}"));
+            }
+            seen += 1;
         }
-        seen += 1;
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(seen >= 85, "only {seen} cases");
@@ -345,8 +319,7 @@ fn the_corpus_is_up_to_date() {
     let bless = std::env::var_os("CHEBYSHARE_BLESS").is_some();
     let mut expected = std::collections::BTreeMap::new();
     for case in corpus() {
-        let text =
-            format!("expect {}\n{ENTRY_LINE}{}{CERTIFICATE_LINE}{}", case.expected, case.entry, case.certificate);
+        let text = support::cases::case(case.expected, case.entry.as_bytes(), case.certificate.as_bytes());
         assert!(expected.insert(format!("{}.case", case.name), text).is_none(), "{} twice", case.name);
     }
     if bless {
@@ -361,7 +334,7 @@ fn the_corpus_is_up_to_date() {
     found.sort();
     assert_eq!(found, expected.keys().cloned().collect::<Vec<_>>());
     for (name, text) in &expected {
-        assert!(std::fs::read_to_string(folder().join(name)).unwrap() == *text, "{name} differs");
+        assert!(std::fs::read(folder().join(name)).unwrap() == *text, "{name} differs");
     }
 }
 

@@ -165,7 +165,7 @@ fn prepare(program: &Program, op: &Op) -> Action {
         Op::Sum(sum) => {
             let truncation = sum.truncation.and_then(|id| match *program.lemma(id) {
                 Lemma::Truncation { target, shift, window, rounding, .. } => {
-                    let (low, high) = window.map_or((i64::MIN, i64::MAX), |w| (-(1 << w), (1 << w) - 1));
+                    let (low, high) = window.map_or((i64::MIN, i64::MAX), |w| (-1 << w, !(-1 << w)));
                     Some(Truncation { shift: shift.into(), low, high, target_unused: unused(target), rounding })
                 }
                 _ => None,
