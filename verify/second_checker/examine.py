@@ -174,6 +174,8 @@ def _witness(entry, certificate):
     unit += entry.relative.value() * (abs(centre) + error)
     if certificate.error.mantissa < 0:
         raise Rejection("witness", "the error is negative")
+    if not unit and certificate.error.mantissa:
+        raise Rejection("witness", "the norm is zero at %d, and no error so many times as large" % point)
     if least < certificate.error.value() * unit:
         raise Rejection("witness", "the error at %d is not shown to be %s" % (point, certificate.error.write()))
 

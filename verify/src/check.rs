@@ -176,7 +176,9 @@ fn check_witness(entry: &Entry, certificate: &Certificate) -> Result<(), Rejecti
     let unit = IBig::ONE << (usize::from(entry.program.output().1.bits()) + FRACTION);
     let weight = norm.absolute.to_rational() * RBig::from(unit) + norm.relative.to_rational() * RBig::from(largest);
     let stated = witness.error.to_rational();
-    if stated < RBig::ZERO || is_negative(&attained) || RBig::from(attained) < stated * weight {
+    // Where the norm is zero no error is so many times as large.
+    let weightless = weight == RBig::ZERO && stated != RBig::ZERO;
+    if weightless || stated < RBig::ZERO || is_negative(&attained) || RBig::from(attained) < stated * weight {
         return fail(format!("its error is below the stated {}", witness.error));
     }
     Ok(())

@@ -247,6 +247,9 @@ fn other_cases() -> Vec<Case> {
     };
     let (entry, certificate) = rectifier();
     push("rectifier-good", "accepted", &entry, &certificate);
+    let mut weightless = certificate.clone();
+    weightless.witness.error = catalogs::Decimal::new(2, 0).unwrap();
+    push("rectifier-witness-where-the-norm-is-zero", "witness", &entry, &weightless);
     push("rectifier-kink", "error", &entry, &one_piece(&entry, 1, false));
     let ends = |function, norm, low, high| claim(function, norm, (low, high), (low, high));
     let identity = program(Ring::Z64, 16, &[OpDraft::Input, sum64(&[], &[(65536, 0)], 0, 16, 16)]);
@@ -395,6 +398,33 @@ fn resources() {
     let mut cubes = vec![OpDraft::Input];
     cubes.extend((0..700u16).map(|i| sum64(&[(1, i, 0); 255], &[(1, i)], 0, 40, 16)));
     refused("a hundred thousand products of degree 40", &cubes, 40, "piece");
+    let start = std::time::Instant::now();
+    let exponentials = format!("{}x", "add exp mul 200/1 sin x ".repeat(42));
+    expensive("42 exponentials of sines", &exponentials, 0, 1, "work");
+    println!("42 exponentials of sines on as many pieces as are admitted: {:?}", start.elapsed());
+    let start = std::time::Instant::now();
+    let factors = |n: usize| format!("{}{}", "mul ".repeat(n - 1), vec!["add x 9/7"; n].join(" "));
+    expensive("40 factors of 2^24 at degree 40", &factors(40), 40, 1000, "work");
+    expensive("64 factors of 2^24 at degree 40", &factors(64), 40, 1000, "function");
+    println!("factors: {:?}", start.elapsed());
+}
+
+/// An expression that is small to write and takes long to enclose, on many pieces.
+fn expensive(name: &str, words: &str, degree: u8, width: i64, expected: &str) {
+    let words: Vec<&str> = words.split(' ').collect();
+    let expression = catalogs::Expression::parse(&words).unwrap();
+    let first = 1 << (if degree == 0 { 17 } else { 40 });
+    let window = (first, first + 65_536 * width - 1);
+    let mut claim = claim(Function::Expression(expression.into()), Norm::ABSOLUTE, window, window);
+    claim.bound = catalogs::Decimal::new(1, 300).unwrap();
+    let entry = Entry { claim, program: program(Ring::Z64, 16, &[OpDraft::Input]) };
+    let mut certificate = one_piece(&entry, degree, false);
+    let large = catalogs::Decimal::new(1, 300).unwrap();
+    let piece = PieceProof { approximation: large, remainder: large, ..certificate.pieces[0].clone() };
+    let pieces = (0..65_536).map(|i| first + i * width);
+    certificate.pieces = pieces.map(|low| PieceProof { low, high: low + width - 1, ..piece.clone() }).collect();
+    let rejection = check(entry, &certificate).unwrap_err();
+    assert_eq!(variant(&rejection), expected, "{name}: {rejection}");
 }
 
 #[test]

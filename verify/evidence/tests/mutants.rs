@@ -16,8 +16,8 @@ use evidence::sample::{Strata, sample};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use support::Random;
 use support::cases::{case, effort, good_cases, shipped, verdict};
 use support::mutants::{Class, Mutant, mutants};
@@ -157,8 +157,13 @@ fn joined(mut sum: Tally, other: Tally) -> Tally {
 }
 
 fn print(tallies: &BTreeMap<Class, Tally>, pairs: usize) {
-    println!("mutants of {pairs} pairs; accepted ones are true: the same claim, by exhaustion, or on a part and samples");
-    println!("{:32} {:>7} {:>6} {:>8} {:>5} {:>5} {:>7}  reasons", "class", "made", "tried", "rejected", "same", "exh.", "sampled");
+    println!(
+        "mutants of {pairs} pairs; accepted ones are true: the same claim, by exhaustion, or on a part and samples"
+    );
+    println!(
+        "{:32} {:>7} {:>6} {:>8} {:>5} {:>5} {:>7}  reasons",
+        "class", "made", "tried", "rejected", "same", "exh.", "sampled"
+    );
     let mut sum = Tally::default();
     let row = |name: &str, tally: &Tally| {
         let rejected: usize = tally.reasons.values().sum();

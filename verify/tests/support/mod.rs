@@ -5,6 +5,7 @@
 pub mod bases;
 pub mod build;
 pub mod cases;
+pub mod damage;
 pub mod mutants;
 pub mod mutants_of_certificates;
 pub mod mutants_of_entries;

@@ -17,7 +17,12 @@ fn tilings(maker: &mut Maker) {
         if i > 0 {
             maker.proof(Class::Gap, format!("before piece {i}"), |c| c.pieces[i].low += 1, &["tiling"]);
             maker.proof(Class::Overlap, format!("before piece {i}"), |c| c.pieces[i].low -= 1, &["tiling"]);
-            maker.proof(Class::SwappedPieces, format!("{i} and the one before"), |c| c.pieces.swap(i - 1, i), &["tiling"]);
+            maker.proof(
+                Class::SwappedPieces,
+                format!("{i} and the one before"),
+                |c| c.pieces.swap(i - 1, i),
+                &["tiling"],
+            );
         }
         let doubled = move |c: &mut Certificate| c.pieces.insert(i, c.pieces[i].clone());
         maker.proof(Class::MissingPiece, format!("piece {i} twice"), doubled, &["tiling"]);
@@ -59,7 +64,12 @@ fn stated(maker: &mut Maker) {
             maker.proof(Class::VanishingSymbol, format!("no rounding on piece {i}"), zero, &["part"]);
         }
         if let Some(less) = below(piece.remainder) {
-            maker.proof(Class::PartBelow, format!("remainder of piece {i}"), |c| c.pieces[i].remainder = less, &["part"]);
+            maker.proof(
+                Class::PartBelow,
+                format!("remainder of piece {i}"),
+                |c| c.pieces[i].remainder = less,
+                &["part"],
+            );
             let zero = |c: &mut Certificate| c.pieces[i].remainder = Decimal::ZERO;
             maker.proof(Class::VanishingSymbol, format!("no remainder on piece {i}"), zero, &["part"]);
         }

@@ -95,11 +95,8 @@ fn lemmas(maker: &mut Maker) {
                 let what = format!("lemma {}: word {position} from {word} to {replacement}", words[1]);
                 let mutant = with_line(&text, number, &words.join(" "));
                 // The comment of a sum says the shift of its lemma.
-                let mutant = if words[position - 1] == "shift" {
-                    reshifted(&mutant, words[1], &replacement)
-                } else {
-                    mutant
-                };
+                let mutant =
+                    if words[position - 1] == "shift" { reshifted(&mutant, words[1], &replacement) } else { mutant };
                 maker.entry(Class::WrongLemma, what, mutant, OR_NO_ENTRY);
             }
         }
@@ -214,9 +211,7 @@ fn scales(maker: &mut Maker) {
         return;
     }
     let own: i64 = words[5].parse().unwrap();
-    for (class, scale) in
-        [(Class::FalseClaim, own - 1), (Class::FalseClaim, own + 1), (Class::VanishingSymbol, 126)]
-    {
+    for (class, scale) in [(Class::FalseClaim, own - 1), (Class::FalseClaim, own + 1), (Class::VanishingSymbol, 126)] {
         let scale = scale.to_string();
         let mut words = words.clone();
         words[5] = &scale;
