@@ -163,3 +163,25 @@ fn both_checkers_find_the_same_integers() {
     }
     assert!(output.status.success(), "{}\n{}", disagreements.join("\n"), String::from_utf8_lossy(&output.stderr));
 }
+
+/// The second checker's own tests: enclosures against decimal arithmetic, random programs, weakened checkers that must
+/// be caught. The slow ones, mutants of shipped entries, only with `CHEBYSHARE_FUZZ`.
+#[test]
+fn the_second_checker_passes_its_own_tests() {
+    let mut modules = vec!["test_blake3", "test_enclosures", "test_random_programs", "test_rounding", "test_walk"];
+    if effort() > 1 {
+        modules.push("test_mutants");
+    } else {
+        println!("NOT RUN: test_mutants, which takes longer; CHEBYSHARE_FUZZ=2 runs it");
+    }
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("second_checker");
+    let Ok(output) =
+        Command::new("python3").args(["-B", "-m", "unittest", "-q"]).args(modules).current_dir(folder).output()
+    else {
+        println!("NOT RUN: the second checker needs python3");
+        return;
+    };
+    let report = String::from_utf8_lossy(&output.stderr);
+    println!("{}", report.trim());
+    assert!(output.status.success(), "{report}");
+}
