@@ -62,12 +62,11 @@ fn damaged_pair(random: &mut Random, entries: &[Vec<u8>], certificates: &[Vec<u8
         entry = if which < 6 { own(random, &entry, entries) } else { entry };
         certificate = if which >= 5 { own(random, &certificate, certificates) } else { certificate };
     }
-    if random.chance(9, 10) {
-        if let (Ok(entry), Ok(text)) = (std::str::from_utf8(&entry), std::str::from_utf8(&certificate)) {
-            if text.lines().count() > 1 && !text.lines().nth(1).unwrap().is_empty() {
-                certificate = rebound(entry, text).into_bytes();
-            }
-        }
+    if random.chance(9, 10)
+        && let (Ok(entry), Ok(text)) = (std::str::from_utf8(&entry), std::str::from_utf8(&certificate))
+        && text.lines().nth(1).is_some_and(|line| !line.is_empty())
+    {
+        certificate = rebound(entry, text).into_bytes();
     }
     [entry.as_slice(), targets::MARK, certificate.as_slice()].concat()
 }
