@@ -34,3 +34,53 @@ fn both_checkers_agree_on_the_corpus() {
     println!("{}", table.lines().last().unwrap_or_default());
     assert!(success, "{table}");
 }
+
+#[test]
+fn both_checkers_agree_on_synthesised_cases() {
+    let Some((success, table)) = second_checker(&["--corpus", "verify/tests/synthesised"]) else { return };
+    println!("{}", table.lines().last().unwrap_or_default());
+    assert!(success, "{table}");
+}
+
+/// What `chebyshare synth` publishes, the first checker has accepted; so must the second one. Two functions and an
+/// expression by default, all that are not shipped with `CHEBYSHARE_FUZZ` (minutes).
+#[test]
+fn both_checkers_accept_what_is_synthesised_now() {
+    let quick = [("hard_sigmoid", "-16,16", 10), ("softsign", "-4,4", 10), ("x/(1+exp(-x))", "-4,4", 10)];
+    let slow = [
+        ("sqrt", "0.5,4", 12),
+        ("exp2", "-2,2", 12),
+        ("log", "0.5,4", 12),
+        ("sin", "-2,2", 12),
+        ("cos", "-2,2", 12),
+        ("normal_pdf", "-4,4", 12),
+        ("normal_cdf", "-3,3", 12),
+        ("gelu_tanh", "-4,4", 12),
+        ("softplus", "-16,16", 10),
+        ("mish", "-16,16", 10),
+        ("elu", "-16,16", 10),
+        ("selu", "-16,16", 10),
+        ("isru", "-4,4", 10),
+        ("hard_swish", "-16,16", 10),
+        ("sin(x)*exp(-x*x)", "-2,2", 12),
+        ("log(1+x*x)", "-2,2", 12),
+    ];
+    let all = std::env::var_os("CHEBYSHARE_FUZZ").is_some();
+    if !all {
+        println!("NOT RUN: {} slower functions; CHEBYSHARE_FUZZ=1 runs them", slow.len());
+    }
+    let place = tempfile::tempdir().unwrap();
+    let (entries, proofs) = (place.path().join("catalogs"), place.path().join("proofs"));
+    for (function, domain, bits) in quick.into_iter().chain(slow.into_iter().filter(|_| all)) {
+        let output = Command::new(env!("CARGO_BIN_EXE_chebyshare"))
+            .args(["synth", function, &format!("--domain={domain}"), "--fraction-bits", &bits.to_string()])
+            .args(["--max-error", "1e-2", "--out", entries.to_str().unwrap()])
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{function}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    let folders = ["--catalog", entries.to_str().unwrap(), "--proofs", proofs.to_str().unwrap()];
+    let Some((success, table)) = second_checker(&folders) else { return };
+    println!("{}", table.lines().last().unwrap_or_default());
+    assert!(success && table.lines().count() > 10, "{table}");
+}

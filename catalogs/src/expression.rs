@@ -100,7 +100,8 @@ impl Expression {
         1 + self.operands().into_iter().map(Expression::nodes).sum::<usize>()
     }
 
-    fn operands(&self) -> Vec<&Expression> {
+    /// The operands of this node.
+    pub fn operands(&self) -> Vec<&Expression> {
         match self {
             Expression::X | Expression::Pi | Expression::Rational(..) | Expression::GaussianIntegral(..) => vec![],
             Expression::Add(a, b) | Expression::Multiply(a, b) => vec![a, b],

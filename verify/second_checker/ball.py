@@ -26,23 +26,76 @@ def coarser(a, bits):
 @lru_cache(maxsize=4096)
 def exponential(x, scale):
     """e^x for an argument at `scale`."""
-    if abs(x) > EXPONENT_LIMIT << scale:
-        raise Rejection("function", "an exponential's argument is beyond %d" % EXPONENT_LIMIT)
-    halvings = max(0, abs(x).bit_length() + 1 - scale)
+    halvings = _halvings(x, scale)
     bits = (x >> scale).bit_length() if x > 0 else 0
     guard = 2 * halvings + 32 + (3 << bits)
     fine = scale + guard
-    y = x << guard >> halvings
+    y = x << guard - halvings
     term = total = 1 << fine
     terms = 1
     while term not in (0, -1):
         term = (term * y >> fine) // terms
         total += term
         terms += 1
-    ball = (total, 4 * terms + 16)
+    ball = (total, 4 * (terms - 1) + 16)
     for _ in range(halvings):
         ball = times(ball, ball, fine)
     return coarser(ball, guard)
+
+
+def _halvings(x, scale):
+    """So many halvings make |x| at most 1/2."""
+    if abs(x) > EXPONENT_LIMIT << scale:
+        raise Rejection("function", "an argument is beyond %d" % EXPONENT_LIMIT)
+    return max(0, abs(x).bit_length() + 1 - scale)
+
+
+@lru_cache(maxsize=4096)
+def sine_cosine(x, scale):
+    """The balls of sin x and cos x for an argument at `scale`."""
+    halvings = _halvings(x, scale)
+    guard = 3 * halvings + 32
+    fine = scale + guard
+    y = x << guard - halvings
+    term = 1 << fine
+    sums, terms = [0, term], 1
+    while term not in (0, -1):
+        term = (term * y >> fine) // terms
+        sums[1 - terms % 2] += -term if terms & 2 else term
+        terms += 1
+    sine, cosine = ((total, 4 * (terms - 1) + 16) for total in sums)
+    for _ in range(halvings):
+        square, crossed = times(sine, sine, fine), times(sine, cosine, fine)
+        sine = 2 * crossed[0], 2 * crossed[1]
+        cosine = (1 << fine) - 2 * square[0], 2 * square[1]
+    return coarser(sine, guard), coarser(cosine, guard)
+
+
+@lru_cache(maxsize=4096)
+def logarithm(x, scale):
+    """log x for an argument at `scale` that is positive."""
+    if x <= 0:
+        raise Rejection("function", "a logarithm's argument is not positive")
+    bits = x.bit_length()
+    if 3 * x < 1 << bits + 1:
+        bits -= 1
+    guard = 32 + max(bits, scale) - scale
+    fine = scale + guard
+    mantissa, one = x << fine - bits, 1 << fine
+    main = _twice_artanh((mantissa - one << fine) // (mantissa + one), fine)
+    two = _twice_artanh(one // 3, fine)
+    exponent = bits - scale
+    return coarser((main[0] + exponent * two[0], main[1] + abs(exponent) * two[1]), guard)
+
+
+def _twice_artanh(z, scale):
+    square = z * z >> scale
+    power, total, k = z, 0, 0
+    while power not in (0, -1):
+        total += power // (2 * k + 1)
+        power = power * square >> scale
+        k += 1
+    return 2 * total, 6 * k + 12
 
 
 def upper_exponential(x, scale):

@@ -1,7 +1,6 @@
 """Certificates (section 4 of `proofs/FORMAT.md`): reading and writing again."""
 
 from canonical import DIGEST, Decimal, Misspelling, between, lines_of, signed
-from entry import MAX_OPS
 from rejection import Rejection
 
 MAX_CERTIFICATE_BYTES = 16777216
@@ -69,8 +68,6 @@ def _read(lines):
     words = lines[position].split(" ")
     if len(words) < 5 or words[0] != "witness" or words[2] != "error" or words[4] != "choices":
         raise Misspelling("the witness is missing after the ranges")
-    if len(words) - 5 > MAX_OPS:
-        raise Misspelling("more than %d choices" % MAX_OPS)
     choices = [signed(word, 8) for word in words[5:]]
     body = lines[position + 1:-1]
     if len(body) > MAX_PIECES:
@@ -80,7 +77,7 @@ def _read(lines):
 
 
 def _range(words, index):
-    if len(words) < 3 or words[1] != "v%d" % index or index >= MAX_OPS:
+    if len(words) < 3 or words[1] != "v%d" % index:
         raise Misspelling("range %d is out of place" % index)
     if words[2:] == ["none"]:
         return None

@@ -2,6 +2,7 @@
 
 import re
 
+import expression
 from canonical import Decimal, Misspelling, between, binary_fraction, lines_of, signed, whole
 from rejection import Rejection
 
@@ -13,7 +14,6 @@ MAX_COEFFICIENT_BITS = 96
 MAX_SCALE = 126
 MAX_RING = 64
 
-FUNCTIONS = ("exp", "reciprocal", "rsqrt", "sigmoid", "tanh", "erf", "normal_cdf", "gelu", "silu", "relu")
 TERM = re.compile(r"([+-])([1-9][0-9]{0,39})\*v(0|[1-9][0-9]{0,3})(?:\*v(0|[1-9][0-9]{0,3}))?\Z", re.ASCII)
 
 
@@ -94,10 +94,13 @@ class Operation:
 
 
 class Entry:
-    """What an entry file says. LOW and HIGH are integers of the input ring; A, R and the bound are `Decimal`s."""
+    """What an entry file says. LOW and HIGH are integers of the input ring; A, R and the bound are `Decimal`s.
+
+    `function` is a name of section 8 or `expression`; `definition` is the expression in both cases.
+    """
 
     def __init__(self):
-        self.function = self.ring = self.scale = None
+        self.function = self.definition = self.ring = self.scale = None
         self.fitted = self.window = None
         self.absolute = self.relative = self.bound = None
         self.lemmas = []
@@ -109,7 +112,10 @@ class Entry:
 
     def write(self):
         """The canonical text."""
-        lines = ["chebyshare entry 1", "function " + self.function,
+        words = self.function
+        if words == "expression":
+            words += " %s # %s" % (expression.write(self.definition), expression.notation(self.definition))
+        lines = ["chebyshare entry 1", "function " + words,
                  "input ring %d scale %d" % (self.ring, self.scale)]
         for name, (low, high) in (("fitted", self.fitted), ("window", self.window)):
             lines.append("%s %d %d # [%s, %s]" % (
@@ -160,9 +166,7 @@ def _read(lines):
     if len(lines) < 9:
         raise Misspelling("an entry has at least nine lines")
     _shape(lines[0], "chebyshare entry 1")
-    (found.function,) = _shape(lines[1], "function ?")
-    if found.function not in FUNCTIONS:
-        raise Misspelling("no function is named %r" % found.function[:40])
+    found.function, found.definition = _function(lines[1])
     ring, scale = _shape(lines[2], "input ring ? scale ?")
     found.ring, found.scale = between(ring, 2, MAX_RING), between(scale, 0, MAX_SCALE)
     found.fitted = tuple(signed(w, 64) for w in _shape(lines[3], "fitted ? ? # ? ?")[:2])
@@ -191,6 +195,16 @@ def _read(lines):
     if any(index not in used for index in range(len(found.lemmas))):
         raise Misspelling("a lemma is not used")
     return found
+
+
+def _function(line):
+    words = line.split("#")[0].split()
+    if words[:2] == ["function", "expression"]:
+        return "expression", expression.read(words[2:])
+    (name,) = _shape(line, "function ?")
+    if name not in expression.NAMED:
+        raise Misspelling("no function is named %r" % name[:40])
+    return name, expression.NAMED[name]
 
 
 def _lemma(line, index):

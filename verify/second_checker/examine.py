@@ -2,10 +2,11 @@
 
 from fractions import Fraction
 
+import function
 from canonical import CERTIFICATE_CONTEXT, ENTRY_CONTEXT, digest
 from certificate import read_certificate
+from enclosure import enclose
 from entry import read_entry
-from function import enclose
 from model import FRACTION
 from polynomial import ceil_shift, multiple, negate, shift, subtract, upper, value_range
 from rejection import Rejection
@@ -82,14 +83,12 @@ def _claim(entry):
 
 
 def _tiling(entry, pieces):
-    if not pieces:
-        raise Rejection("tiling", "there is no piece")
     expected = entry.window[0]
     for piece in pieces:
-        if piece.low > piece.high:
-            raise Rejection("piece", "%d to %d is empty" % (piece.low, piece.high))
         if piece.low != expected:
             raise Rejection("tiling", "a piece begins at %d and not at %d" % (piece.low, expected))
+        if piece.low > piece.high:
+            raise Rejection("piece", "%d to %d is empty" % (piece.low, piece.high))
         expected = piece.high + 1
     if expected != entry.window[1] + 1:
         raise Rejection("tiling", "the last piece ends at %d and the window at %d" % (expected - 1, entry.window[1]))
@@ -101,9 +100,6 @@ def _piece(finding, piece):
         raise Rejection("piece", "degree %d is beyond %d" % (piece.degree, MAX_DEGREE))
     walk = Walk(entry, piece.low, piece.high, piece.degree).run()
     square = (piece.degree + 2) ** 2
-    finding.work += walk.work + 1024 + 8 * square + 32 * square * len(walk.outputs)
-    if finding.work > MAX_WORK:
-        raise Rejection("work", "the certificate costs more than %d" % MAX_WORK)
     q, error = enclose(entry, piece.low, piece.high, piece.degree, piece.tail)
     _error(entry, walk.outputs, q, error)
     scale = entry.output().scale + FRACTION
@@ -116,6 +112,9 @@ def _piece(finding, piece):
     for number, (found, known) in enumerate(zip(walk.ranges, certificate.ranges)):
         if found is not None and (known is None or found[0] < known[0] or found[1] > known[1]):
             raise Rejection("stated-range", "v%d goes from %d to %d" % (number, *found))
+    finding.work += walk.work + function.work(entry.definition, piece.degree) + 32 * square * len(walk.outputs)
+    if finding.work > MAX_WORK:
+        raise Rejection("work", "the certificate costs more than %d" % MAX_WORK)
     low, high = walk.ranges[-1]
     known = finding.output_range or (low, high)
     finding.output_range = (min(low, known[0]), max(high, known[1]))
@@ -162,22 +161,21 @@ def _residue(value, ring):
 def _witness(entry, certificate):
     """The stated lower bound of the worst error holds at the stated point."""
     point = certificate.point
-    if len(certificate.choices) != len(entry.operations):
-        raise Rejection("witness", "there must be as many choices as operations")
-    if certificate.error.mantissa < 0:
-        raise Rejection("witness", "the error is negative")
     if not entry.window[0] <= point <= entry.window[1]:
         raise Rejection("witness", "%d is outside the window" % point)
+    if len(certificate.choices) != len(entry.operations):
+        raise Rejection("witness", "there must be as many choices as operations")
     output = replay(entry, point, certificate.choices)
     tail = any(piece.tail and piece.low <= point <= piece.high for piece in certificate.pieces)
-    try:
-        q, error = enclose(entry, point, point, 0, tail)
-    except Rejection as rejection:
-        raise Rejection("witness", rejection.detail) from None
+    q, error = enclose(entry, point, point, 0, tail)
     centre = q[0]
     least = max(0, abs((output << FRACTION) - centre) - error)
     unit = entry.absolute.value() * (1 << entry.output().scale + FRACTION)
     unit += entry.relative.value() * (abs(centre) + error)
+    if certificate.error.mantissa < 0:
+        raise Rejection("witness", "the error is negative")
+    if not unit and certificate.error.mantissa:
+        raise Rejection("witness", "the norm is zero at %d, and no error so many times as large" % point)
     if least < certificate.error.value() * unit:
         raise Rejection("witness", "the error at %d is not shown to be %s" % (point, certificate.error.write()))
 

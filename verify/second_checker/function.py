@@ -7,12 +7,11 @@ error is derived from a residual or from an explicit series, so a bad q costs ti
 from math import isqrt
 
 import ball
-import tails
-from model import FRACTION
 from polynomial import add, ceil_div, ceil_shift, derivative, norm, product, shift, subtract, value_range
 from rejection import Rejection
 
 DOMAIN_HALVINGS = 3
+MAX_NODE_BITS = 1024
 
 
 class Nodes:
@@ -112,56 +111,88 @@ class Nodes:
         q = [start] + [(y * eta >> bits) // (k + 1) for k, y in enumerate(density)]
         return q, radius + ceil_shift(density_error * abs(eta), bits) + 2 * len(q)
 
-    def logistic(self, steepness):
-        """1/(1 + exp(-steepness * x))."""
-        power = self.exponential(self.times(self.rational(-steepness), self.x()))
-        return self.reciprocal(self.sum(self.rational(1), power))
+    def logarithm(self, inner):
+        """log g, where g is positive; the residual is g*q' - g'."""
+        g, inner_error = inner
+        bits = self.bits
+        least = value_range(g, DOMAIN_HALVINGS)[0] - inner_error
+        if least <= 0 or g[0] <= 0:
+            raise Rejection("function", "a logarithm's argument may not be positive")
+        first, radius = ball.logarithm(g[0], bits)
+        q = [first]
+        for k in range(1, self.degree + 1):
+            known = sum(g[j] * (k - j) * q[k - j] for j in range(1, min(k, len(g))))
+            q.append(((k * g[k] << bits if k < len(g) else 0) - known) // (k * g[0]))
+        predicted, lost = product(g, derivative(q), bits, None)
+        residual = norm(subtract(predicted, derivative(g))) + lost
+        return q, radius + ceil_div(residual + inner_error << bits, least)
 
-    def normal(self):
-        """1/2 + rsqrt(2 pi) * G(1, 2)."""
-        density = self.rsqrt(self.times(self.rational(2), self.pi()))
-        return self.sum(self.rational(1, 2), self.times(density, self.gaussian(1, 2)))
+    def sine(self, inner):
+        """sin g, with its cosine p beside it; the residuals are q' - g'p and p' + g'q."""
+        g, inner_error = inner
+        bits = self.bits
+        (sine, radius), (cosine, other_radius) = ball.sine_cosine(g[0], bits)
+        q, p = [sine], [cosine]
+        for k in range(1, self.degree + 1):
+            terms = range(1, min(k, len(g) - 1) + 1)
+            forward = sum(j * g[j] * p[k - j] for j in terms)
+            backward = -sum(j * g[j] * q[k - j] for j in terms)
+            q.append((forward >> bits) // k)
+            p.append((backward >> bits) // k)
+        slope = derivative(g)
+        forward, lost = product(slope, p, bits, None)
+        backward, also_lost = product(slope, q, bits, None)
+        residual = norm(subtract(derivative(q), forward)) + lost + norm(add(derivative(p), backward)) + also_lost
+        return q, radius + other_radius + residual + inner_error
 
-    def rectified(self):
-        """max(x, 0); across zero the nearer of x and 0, off by what the other sign reaches."""
-        if self.low >= 0:
-            return self.x()
-        if self.high <= 0:
+    def positive(self, inner, of_x):
+        """max(g, 0): the nearer of g and 0, off by what the other sign reaches; of x itself the sign is known."""
+        if of_x and self.low >= 0:
+            return inner
+        if of_x and self.high <= 0:
             return [0], 0
-        q, error = self.x()
-        low, high = value_range(q, 3)
+        q, error = inner
+        low, high = value_range(q, DOMAIN_HALVINGS)
         below, above = max(-low, 0), max(high, 0)
         return (q, error + below) if below <= above else ([0], error + above)
 
-    def of(self, name):
-        """The function's expression, by its name."""
-        return {
-            "exp": lambda: self.exponential(self.x()),
-            "reciprocal": lambda: self.reciprocal(self.x()),
-            "rsqrt": lambda: self.rsqrt(self.x()),
-            "sigmoid": lambda: self.logistic(1),
-            "tanh": lambda: self.sum(self.times(self.rational(2), self.logistic(2)), self.rational(-1)),
-            "erf": lambda: self.times(self.times(self.rational(2), self.rsqrt(self.pi())), self.gaussian(1, 1)),
-            "normal_cdf": self.normal,
-            "gelu": lambda: self.times(self.x(), self.normal()),
-            "silu": lambda: self.times(self.x(), self.logistic(1)),
-            "relu": self.rectified,
-        }[name]()
+    def leaf(self, node):
+        """x, a number, pi or a Gaussian integral."""
+        kind = node[0]
+        if kind == "x":
+            return self.x()
+        if kind == "pi":
+            return self.pi()
+        return self.rational(*node[1:]) if kind == "number" else self.gaussian(*node[1:])
+
+    def of(self, node):
+        """The enclosure of an expression."""
+        kind = node[0]
+        if kind not in OPERATIONS:
+            return bounded(self.leaf(node), self.bits)
+        return self.near(node, *(self.of(one) for one in node[1:]))
+
+    def near(self, node, *operands):
+        """A node whose operands are enclosed."""
+        if node[0] == "positive":
+            operands += (node[1] == ("x",),)
+        return bounded(getattr(self, OPERATIONS[node[0]])(*operands), self.bits)
 
 
-def working_scale(entry, low, high):
-    """Q of a piece."""
-    whole = max(abs(low), abs(high)) >> entry.scale
-    return max(entry.output().scale + FRACTION, entry.scale + 1) + 48 + 2 * whole.bit_length()
+CHEAP = ("x", "number", "add", "mul", "positive")
+OPERATIONS = {"add": "sum", "mul": "times", "exp": "exponential", "log": "logarithm", "sin": "sine",
+              "reciprocal": "reciprocal", "rsqrt": "rsqrt", "positive": "positive"}
 
 
-def enclose(entry, low, high, degree, tail):
-    """The function of an entry over the integers of [low, high], at the scale of the output's model."""
-    bits = working_scale(entry, low, high)
-    if tail:
-        q, error = tails.enclose(entry.function, low, high, entry.scale, bits)
-    else:
-        q, error = Nodes(low, high, entry.scale, bits, degree).of(entry.function)
-    surplus = bits - entry.output().scale - FRACTION
-    q, lost = shift(q, surplus)
-    return q, ceil_shift(error, surplus) + lost
+def bounded(enclosure, bits):
+    """The enclosure, if it stays within what is followed."""
+    q, error = enclosure
+    if (norm(q) + error).bit_length() > bits + MAX_NODE_BITS:
+        raise Rejection("function", "a node may exceed 2^%d" % MAX_NODE_BITS)
+    return enclosure
+
+
+def work(node, degree):
+    """What the nodes of an expression cost, whatever the piece."""
+    own = 2 * (degree + 2) ** 2 + (64 if node[0] in CHEAP else 1024)
+    return own + sum(work(one, degree) for one in node[1:] if isinstance(one, tuple))

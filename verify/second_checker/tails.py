@@ -4,12 +4,19 @@ Each rule puts f between two functions that differ by a constant; b = high < 0 o
 """
 
 import ball
+import coarse
 from polynomial import add, ceil_div, ceil_shift
 from rejection import Rejection
 
 
-def enclose(function, low, high, scale, bits):
-    """(q, error) at scale 2^-bits over the integers of [low, high] at input scale `scale`."""
+RULED = ("exp", "sigmoid", "tanh", "silu", "gelu", "normal_cdf", "erf")
+
+
+def enclose(entry, low, high, bits, degree):
+    """(q, error) at scale 2^-bits over the integers of [low, high]; functions without a rule are enclosed coarsely."""
+    function, scale = entry.function, entry.scale
+    if function not in RULED:
+        return coarse.enclose(entry.definition, low, high, scale, bits, degree)
     if high < 0:
         near, right = -high, False
     elif low > 0:

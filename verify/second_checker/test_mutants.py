@@ -246,6 +246,30 @@ class Command(unittest.TestCase):
             code, output = self.run_command("--corpus", folder)
             self.assertEqual(code, 1)
 
+    def test_an_index_that_is_not_that_of_the_files(self):
+        with tempfile.TemporaryDirectory() as folder:
+            place = pathlib.Path(folder)
+            folders = ("--catalog", place / "catalogs", "--proofs", place / "proofs")
+            for suffix, source in ((".entry", "catalogs"), (".certificate", "proofs")):
+                target = place / source / ("relu/k40-f13-w9" + suffix)
+                target.parent.mkdir(parents=True)
+                target.write_bytes((ROOT / source / ("relu/k40-f13-w9" + suffix)).read_bytes())
+            code, output = self.run_command(*folders)
+            self.assertEqual(code, 0, output)
+            self.assertIn("NOT CHECKED", output)
+            shipped = (ROOT / "catalogs/INDEX").read_text().split("\n")
+            line = next(line for line in shipped if line.endswith(" relu/k40-f13-w9")) + "\n"
+            index = place / "catalogs/INDEX"
+            index.write_text(line)
+            code, output = self.run_command(*folders)
+            self.assertEqual(code, 0, output)
+            self.assertIn("root", output)
+            for bad in (line + line, line[:-1], "", line.replace(" relu", "  relu"), ("1" if line[0] == "0" else "0") + line[1:]):
+                index.write_text(bad)
+                code, output = self.run_command(*folders)
+                self.assertEqual(code, 1, output)
+                self.assertIn("does not say what the files are", output)
+
     def test_an_entry_in_another_functions_folder(self):
         with tempfile.TemporaryDirectory() as folder:
             for suffix, source in ((".entry", "catalogs"), (".certificate", "proofs")):

@@ -115,7 +115,7 @@ class Signs(unittest.TestCase):
             lines += ["v%d sign by 0 = v0" % (2 * k + 1), "v%d inject by 1 = v%d" % (2 * k + 2, 2 * k + 1)]
         with self.assertRaises(Rejection) as caught:
             walk.Walk(program(*lines), -1, 1, 1).run()
-        self.assertEqual(caught.exception.reason, "work")
+        self.assertEqual(caught.exception.reason, "piece")
         self.assertEqual(len(walk.Walk(program(*lines[:-2]), -1, 1, 1).run().outputs), 64)
 
 

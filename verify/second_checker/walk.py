@@ -37,7 +37,7 @@ class Walk:
     def _spend(self, work):
         self.work += work
         if self.work > MAX_PIECE_WORK:
-            raise Rejection("work", "a piece's walk costs more than %d" % MAX_PIECE_WORK)
+            raise Rejection("piece", "a piece's walk costs more than %d" % MAX_PIECE_WORK)
 
     def _step(self, values):
         """Appends the value of the next operation; returns the other combination if a bit is undecided."""
@@ -102,7 +102,7 @@ class Walk:
                 return []
         self.cases += 1
         if self.cases > MAX_CASES:
-            raise Rejection("work", "more than %d combinations of undecided bits" % MAX_CASES)
+            raise Rejection("piece", "more than %d combinations of undecided bits" % MAX_CASES)
         self._spend(sum(v.size() if isinstance(v, Model) else 1 for v in values))
         other = values + [1]
         values.append(0)

@@ -10,7 +10,7 @@ use crate::integer::{IBig, absolute, is_negative, larger};
 use crate::model::FRACTION;
 use crate::rejection::Rejection;
 use crate::walk::widen;
-use catalogs::{Adversary, Claim, Entry, Ring, Rounding, ValueId, evaluate};
+use catalogs::{Adversary, Claim, Entry, ParseError, Ring, Rounding, ValueId, evaluate};
 use dashu::rational::RBig;
 
 /// The most multiplications of coefficients that one certificate may cost: a bound of the time that anybody can make
@@ -22,6 +22,17 @@ pub fn check_texts(entry: &str, certificate: &str) -> Result<Certified, Rejectio
     let entry = Entry::parse(entry).map_err(Rejection::Entry)?;
     let certificate = Certificate::parse(certificate).map_err(Rejection::Certificate)?;
     check(entry, &certificate)
+}
+
+/// [`check_texts`] of two files as they are on disk: what is not UTF-8 is no entry and no certificate.
+pub fn check_bytes(entry: &[u8], certificate: &[u8]) -> Result<Certified, Rejection> {
+    let text = |bytes| {
+        std::str::from_utf8(bytes)
+            .map_err(|error| ParseError { line: 0, reason: format!("not UTF-8 at byte {}", error.valid_up_to()) })
+    };
+    let entry = Entry::parse(text(entry).map_err(Rejection::Entry)?).map_err(Rejection::Entry)?;
+    let certificate = text(certificate).map_err(Rejection::Certificate)?;
+    check(entry, &Certificate::parse(certificate).map_err(Rejection::Certificate)?)
 }
 
 /// Proves `entry` from `certificate`, or says why not.
@@ -165,7 +176,9 @@ fn check_witness(entry: &Entry, certificate: &Certificate) -> Result<(), Rejecti
     let unit = IBig::ONE << (usize::from(entry.program.output().1.bits()) + FRACTION);
     let weight = norm.absolute.to_rational() * RBig::from(unit) + norm.relative.to_rational() * RBig::from(largest);
     let stated = witness.error.to_rational();
-    if stated < RBig::ZERO || is_negative(&attained) || RBig::from(attained) < stated * weight {
+    // Where the norm is zero no error is so many times as large.
+    let weightless = weight == RBig::ZERO && stated != RBig::ZERO;
+    if weightless || stated < RBig::ZERO || is_negative(&attained) || RBig::from(attained) < stated * weight {
         return fail(format!("its error is below the stated {}", witness.error));
     }
     Ok(())

@@ -27,7 +27,15 @@ pub fn enclose(expression: &Expression, piece: &Piece) -> Result<Reference, Unbo
     }
 }
 
+/// What is known of a node, within the size that is followed: "at least" something larger is "at least" the limit.
 fn follow(expression: &Expression, piece: &Piece) -> Result<Coarse, Unbounded> {
+    Ok(match node(expression, piece)? {
+        Coarse::Near(near) => Coarse::Near(reference::bounded(near, piece)?),
+        Coarse::Beyond(low) => Coarse::Beyond(low.min(IBig::ONE << (piece.scale + reference::MAX_NODE_BITS))),
+    })
+}
+
+fn node(expression: &Expression, piece: &Piece) -> Result<Coarse, Unbounded> {
     Ok(match expression {
         Expression::Add(a, b) => match (follow(a, piece)?, follow(b, piece)?) {
             (Coarse::Near(a), Coarse::Near(b)) => Coarse::Near(reference::sum(&a, &b)),
@@ -66,7 +74,11 @@ fn follow(expression: &Expression, piece: &Piece) -> Result<Coarse, Unbounded> {
                 None => Coarse::Beyond(low.centre - low.radius),
             }
         }
-        Expression::Sine(_) => between(-(IBig::ONE << piece.scale), IBig::ONE << piece.scale),
+        Expression::Sine(g) => {
+            // Whatever the argument is; but there must be one.
+            follow(g, piece)?;
+            between(-(IBig::ONE << piece.scale), IBig::ONE << piece.scale)
+        }
         Expression::Reciprocal(g) => {
             let (low, high) = bounds(&follow(g, piece)?);
             let square = IBig::ONE << (2 * piece.scale);

@@ -71,7 +71,8 @@ impl Examination {
         let reference = enclosure(entry, low, high, degree, use_tail)?;
         let square = (u64::from(degree) + 2).pow(2);
         // The enclosure of f, then three ranges with subdivisions of every output's error.
-        let work = walk.work + 1024 + 8 * square + 32 * square * walk.outputs.len() as u64;
+        let enclosing = reference::work(&entry.claim.function.definition(), usize::from(degree));
+        let work = walk.work + enclosing + 32 * square * walk.outputs.len() as u64;
         Ok(Examination { low, high, degree, output_scale, outputs: walk.outputs, reference, ranges: walk.ranges, work })
     }
 

@@ -27,5 +27,5 @@ pub mod walk;
 
 pub use certificate::{Certificate, PieceProof, Witness};
 pub use certified::Certified;
-pub use check::{MAX_WORK, check, check_texts};
+pub use check::{MAX_WORK, check, check_bytes, check_texts};
 pub use rejection::Rejection;

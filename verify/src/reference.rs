@@ -29,8 +29,8 @@ pub enum Unbounded {
     /// A radicand may be zero or negative, or the root is not positive over the piece.
     #[error("the argument of a root is not proved positive over the piece")]
     Root,
-    /// An argument beyond the series' limits.
-    #[error("the argument is beyond the series' limits; use a tail rule")]
+    /// An argument beyond the series' limits, or a value beyond [`MAX_NODE_BITS`].
+    #[error("an argument or a value is beyond the limits; use a tail rule or a narrower piece")]
     Argument,
 }
 
@@ -61,8 +61,42 @@ impl Piece {
 /// Levels of subdivision when a sign decides.
 const SIGN_HALVINGS: usize = 3;
 
+/// The largest |q| + ε of a node, in bits before the point: it bounds the time that a product can take.
+pub const MAX_NODE_BITS: usize = 1024;
+
 /// An enclosure of `expression` over `piece`.
 pub fn enclose(expression: &Expression, piece: &Piece) -> Result<Reference, Unbounded> {
+    bounded(node(expression, piece)?, piece)
+}
+
+/// The enclosure, unless it exceeds [`MAX_NODE_BITS`].
+pub(crate) fn bounded(reference: Reference, piece: &Piece) -> Result<Reference, Unbounded> {
+    let size = bit_length(&(reference.polynomial.magnitude() + &reference.error));
+    if size > piece.scale + MAX_NODE_BITS { Err(Unbounded::Argument) } else { Ok(reference) }
+}
+
+/// About how many multiplications of coefficients the nodes of `expression` cost at degree `degree`: the same number
+/// for everybody. A series or a division costs 1024 whatever the degree.
+pub fn work(expression: &Expression, degree: usize) -> u64 {
+    let square = 2 * (degree as u64 + 2).pow(2);
+    let own = match expression {
+        Expression::X
+        | Expression::Rational(..)
+        | Expression::Add(..)
+        | Expression::Multiply(..)
+        | Expression::PositivePart(_) => 64 + square,
+        Expression::Pi
+        | Expression::GaussianIntegral(..)
+        | Expression::Exp(_)
+        | Expression::Log(_)
+        | Expression::Sine(_)
+        | Expression::Reciprocal(_)
+        | Expression::Rsqrt(_) => 1024 + square,
+    };
+    expression.operands().into_iter().fold(own, |sum, operand| sum + work(operand, degree))
+}
+
+fn node(expression: &Expression, piece: &Piece) -> Result<Reference, Unbounded> {
     let constant = |centre: IBig, error: IBig| Reference { polynomial: Polynomial::constant(centre), error };
     match expression {
         Expression::X => Ok(Reference { polynomial: piece.argument(), error: IBig::ZERO }),

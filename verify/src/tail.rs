@@ -19,7 +19,7 @@
 
 use crate::coarse;
 use crate::constants::{EXPONENT_LIMIT, exponential};
-use crate::integer::{IBig, absolute, shift_ceil};
+use crate::integer::{IBig, absolute, shift_ceil, shift_floor};
 use crate::polynomial::Polynomial;
 use crate::reference::{Piece, Reference, Unbounded};
 use catalogs::Function;
@@ -45,8 +45,9 @@ pub fn enclose(function: &Function, piece: &Piece) -> Result<Reference, Unbounde
         let capped = exponent.clone().min(IBig::from(EXPONENT_LIMIT) << piece.scale);
         exponential(&-capped, piece.scale).map(|ball| ball.centre + ball.radius).ok_or(Unbounded::Argument)
     };
-    let square = shift_ceil(&(&edge * &edge), piece.scale) - IBig::from(2);
-    let half_square = crate::integer::shift_floor(&square, 1);
+    let square = &edge * &edge;
+    let half_square = shift_floor(&square, piece.scale + 1);
+    let square = shift_floor(&square, piece.scale);
     let far = edge >= one;
     let zero = Polynomial::default();
     let limit = |sign: i8| Polynomial::constant(&one * IBig::from(sign));

@@ -72,14 +72,12 @@ pub fn walk(program: &Program, low: i64, high: i64, degree: usize) -> Result<Wal
         degree,
         pending: Vec::new(),
         ranges: vec![None; program.ops().len()],
+        cases: 1,
         work: 0,
     };
     let mut outputs = vec![walker.run(Vec::new())?];
     while let Some(values) = walker.pending.pop() {
         outputs.push(walker.run(values)?);
-        if outputs.len() + walker.pending.len() > MAX_CASES {
-            return Err(Obstacle::Cases);
-        }
     }
     Ok(Walk { outputs, ranges: walker.ranges, work: walker.work })
 }
@@ -91,6 +89,8 @@ struct Walker<'a> {
     /// The values of cases that are still to be continued, up to and with the bit that distinguishes them.
     pending: Vec<Vec<Abstract>>,
     ranges: Vec<Range>,
+    /// All cases so far, finished or not.
+    cases: usize,
     work: u64,
 }
 
@@ -142,7 +142,8 @@ impl Walker<'_> {
     }
 
     fn fork(&mut self, values: &[Abstract]) -> Result<(), Obstacle> {
-        if self.pending.len() + 1 >= MAX_CASES {
+        self.cases += 1;
+        if self.cases > MAX_CASES {
             return Err(Obstacle::Cases);
         }
         let live = values.iter().map(|value| if let Abstract::Live(model) = value { model.size() } else { 1 });

@@ -206,6 +206,37 @@ fn claims_that_forget_a_part_are_refuted() {
     }
 }
 
+/// A checker that examines every piece but one: the claim must be refuted there.
+#[test]
+fn a_skipped_piece_is_refuted() {
+    let mut random = Random(17);
+    let (mut claims, mut refuted) = (0, 0);
+    while refuted < 10 && claims < 600 {
+        let Some((entry, _)) = claim(&mut random) else { continue };
+        let Window { low, high } = entry.claim.window;
+        if high - low < 4 {
+            continue;
+        }
+        let cut = random.between(low, high - 1);
+        let pieces = [(low, cut), (cut + 1, high)].map(|(low, high)| {
+            let claim = Claim { window: Window { low, high }, ..entry.claim.clone() };
+            let examination = Examination::new(&entry, low, high, 12, false).ok()?;
+            let bound = least_bound(&examination, &claim)?;
+            Some((Claim { bound, ..claim }, examination))
+        });
+        let [Some((first, examined)), Some((second, skipped))] = pieces else { continue };
+        claims += 1;
+        for (claim, examination) in [(&first, &examined), (&second, &skipped)] {
+            let (worst, _) = worst(&entry.program, claim, examination, &mut random);
+            assert!(worst <= 1.0, "{worst} of the bound is attained:\n{}", entry.to_text());
+        }
+        let believed = Claim { bound: first.bound, ..second };
+        refuted += u32::from(worst(&entry.program, &believed, &skipped, &mut random).0 > 1.0);
+    }
+    println!("a skipped piece: refuted {refuted} times in {claims} claims");
+    assert!(refuted == 10);
+}
+
 /// The bound that `verify/README.md` derives by hand.
 #[test]
 fn the_bound_redone_by_hand() {

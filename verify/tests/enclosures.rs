@@ -10,6 +10,7 @@ use dashu::integer::IBig;
 use dashu::rational::RBig;
 use support::Random;
 use verify::constants::{Ball, exponential, gaussian_integral, pi};
+use verify::polynomial::Polynomial;
 use verify::reference::{Piece, Reference, enclose};
 use verify::tail;
 
@@ -68,6 +69,114 @@ fn wide_enclosures_contain_the_points() {
     }
     println!("{pieces} pieces of {} functions, {sharp} attain a quarter of their error", by_function.len());
     assert!(sharp > 50 && by_function.len() == Function::ALL.len());
+}
+
+/// An enclosure as a checker would have it that forgets something; `None` where the function is not enclosed.
+type Weak = fn(&Piece) -> Option<(Function, Reference)>;
+
+/// e^x with the residual taken as the error: as if the equation's Lipschitz constant were zero.
+fn assumed_lipschitz_constant(piece: &Piece) -> Option<(Function, Reference)> {
+    let honest = enclose(&Function::Exp.definition(), piece).ok()?;
+    let q = honest.polynomial;
+    let (driven, rounding) = piece.argument().derivative().product(&q, piece.scale, 2 * piece.degree + 2);
+    let error = q.derivative().plus(&driven, &IBig::NEG_ONE).magnitude() + rounding + IBig::from(4);
+    Some((Function::Exp, Reference { polynomial: q, error }))
+}
+
+/// The power series of 1/(c + h·t), with |x·q − 1| divided by the least |x| of the two ends.
+fn reciprocal_series(piece: &Piece) -> Option<(Reference, IBig)> {
+    let (g, scale) = (piece.argument(), piece.scale);
+    let (centre, slope) = (g.coefficient(0), g.coefficient(1));
+    if centre == IBig::ZERO {
+        return None;
+    }
+    let mut q = vec![(IBig::ONE << (2 * scale)) / &centre];
+    for k in 1..=piece.degree {
+        q.push(-&slope * &q[k - 1] / &centre);
+    }
+    let q = Polynomial(q);
+    let (residual, rounding) = g.product(&q, scale, 2 * piece.degree + 2);
+    let defect = residual.plus(&Polynomial::constant(IBig::ONE << scale), &IBig::NEG_ONE).magnitude() + rounding;
+    let magnitude = |value: IBig| if value < IBig::ZERO { -value } else { value };
+    let least = magnitude(&centre - &slope).min(magnitude(&centre + &slope));
+    (least > IBig::ZERO).then(|| (Reference { polynomial: q, error: (&defect << scale) / &least + IBig::ONE }, defect))
+}
+
+/// 1/x where nobody looked for a pole between the ends.
+fn unchecked_pole(piece: &Piece) -> Option<(Function, Reference)> {
+    reciprocal_series(piece).map(|(reference, _)| (Function::Reciprocal, reference))
+}
+
+/// 1/x with the residual itself as the error, as if x were at least one.
+fn undivided_residual(piece: &Piece) -> Option<(Function, Reference)> {
+    if piece.low <= 0 {
+        return None;
+    }
+    let (reference, defect) = reciprocal_series(piece)?;
+    Some((Function::Reciprocal, Reference { error: defect + IBig::ONE, ..reference }))
+}
+
+/// x^−½ as −x^−½: g·q² − 1 is as small, and q is not positive.
+fn unchecked_positivity(piece: &Piece) -> Option<(Function, Reference)> {
+    let honest = enclose(&Function::Rsqrt.definition(), piece).ok()?;
+    let polynomial = honest.polynomial.times(&IBig::NEG_ONE);
+    Some((Function::Rsqrt, Reference { polynomial, ..honest }))
+}
+
+/// e^x by a polynomial without what the series leaves out.
+fn missing_remainder(piece: &Piece) -> Option<(Function, Reference)> {
+    let honest = enclose(&Function::Exp.definition(), piece).ok()?;
+    Some((Function::Exp, Reference { error: IBig::from(4), ..honest }))
+}
+
+/// A tail's bound at its far end instead of its near one.
+fn tail_at_the_far_end(piece: &Piece) -> Option<(Function, Reference)> {
+    if piece.high >= 0 {
+        return None;
+    }
+    let far = Piece { high: piece.low, ..*piece };
+    Some((Function::Sigmoid, tail::enclose(&Function::Sigmoid, &far).ok()?))
+}
+
+#[test]
+fn weakened_enclosures_are_caught() {
+    let weak: [(&str, Weak); 6] = [
+        ("assumed Lipschitz constant", assumed_lipschitz_constant),
+        ("unchecked pole", unchecked_pole),
+        ("undivided residual", undivided_residual),
+        ("unchecked positivity", unchecked_positivity),
+        ("missing remainder", missing_remainder),
+        ("tail bounded at its far end", tail_at_the_far_end),
+    ];
+    for (name, enclosed) in weak {
+        let mut random = Random(3);
+        let (mut pieces, mut caught) = (0, false);
+        while !caught && pieces < 500 {
+            let low = random.between(-12 << 16, 12 << 16);
+            let high = low + random.between(1, 4 << 16);
+            let degree = random.between(0, 12) as usize;
+            let piece = Piece { low, high, input_scale: 16, scale: SCALE, degree };
+            let Some((function, reference)) = enclosed(&piece) else { continue };
+            pieces += 1;
+            // Zero has no reciprocal.
+            caught = !(low..=high).contains(&0) && compare(&mut random, &function, &piece, &reference) > 1.0
+                || (low..=high).contains(&0) && across_zero(&mut random, &function, &piece, &reference);
+        }
+        println!("{name}: caught after {pieces} pieces");
+        assert!(caught, "'{name}' was not caught");
+    }
+}
+
+/// [`compare`] at inputs other than zero.
+fn across_zero(random: &mut Random, function: &Function, piece: &Piece, wide: &Reference) -> bool {
+    (0..4).any(|_| {
+        let x = random.between(piece.low, piece.high);
+        let point = Piece { low: x, high: x, ..*piece };
+        let Ok(narrow) = enclose(&function.definition(), &point) else { return false };
+        let distance = at(wide, piece, x) - at(&narrow, &point, x);
+        let allowed = ((&wide.error + &narrow.error) << 64) + IBig::from(4);
+        distance > allowed || -distance > allowed
+    })
 }
 
 fn digits(ball: &Ball, scale: usize, text: &str) {

@@ -12,7 +12,8 @@ use catalogs::{Catalog, CatalogError, Digest, Entry, Function, Lemma, Norm, Publ
 use std::path::{Path, PathBuf};
 use support::bases::{claim, reciprocal, rectifier, sigmoid};
 use support::build::{OpDraft, program, sum64};
-use verify::{Certificate, PieceProof, Rejection, Witness, check, check_texts};
+use support::cases::{read_cases, variant};
+use verify::{Certificate, PieceProof, Witness, check};
 
 /// A pair of texts with the verdict that it must get.
 struct Case {
@@ -23,28 +24,7 @@ struct Case {
 }
 
 fn verdict(entry: &str, certificate: &str) -> (&'static str, String) {
-    match check_texts(entry, certificate) {
-        Ok(_) => ("accepted", String::new()),
-        Err(rejection) => (variant(&rejection), rejection.to_string()),
-    }
-}
-
-fn variant(rejection: &Rejection) -> &'static str {
-    match rejection {
-        Rejection::Certificate(_) => "certificate",
-        Rejection::Entry(_) => "entry",
-        Rejection::Digest { .. } => "digest",
-        Rejection::Claim(_) => "claim",
-        Rejection::Tiling { .. } => "tiling",
-        Rejection::Piece { .. } => "piece",
-        Rejection::Work { .. } => "work",
-        Rejection::Function { .. } => "function",
-        Rejection::Range { .. } => "range",
-        Rejection::Error { .. } => "error",
-        Rejection::Part { .. } => "part",
-        Rejection::StatedRange { .. } => "stated-range",
-        Rejection::Witness { .. } => "witness",
-    }
+    support::cases::verdict(entry.as_bytes(), certificate.as_bytes())
 }
 
 /// Replaces the first occurrence; the text must be there.
@@ -274,6 +254,9 @@ fn other_cases() -> Vec<Case> {
     };
     let (entry, certificate) = rectifier();
     push("rectifier-good", "accepted", &entry, &certificate);
+    let mut weightless = certificate.clone();
+    weightless.witness.error = catalogs::Decimal::new(2, 0).unwrap();
+    push("rectifier-witness-where-the-norm-is-zero", "witness", &entry, &weightless);
     push("rectifier-kink", "error", &entry, &one_piece(&entry, 1, false));
     let ends = |function, norm, low, high| claim(function, norm, (low, high), (low, high));
     let identity = program(Ring::Z64, 16, &[OpDraft::Input, sum64(&[], &[(65536, 0)], 0, 16, 16)]);
@@ -323,24 +306,18 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus")
 }
 
-const ENTRY_LINE: &str = "--- entry\n";
-const CERTIFICATE_LINE: &str = "--- certificate\n";
-
 #[test]
 fn every_case_of_the_corpus_gets_its_verdict() {
     let mut seen = 0;
     let mut wrong = Vec::new();
-    for file in std::fs::read_dir(folder()).unwrap() {
-        let path = file.unwrap().path();
-        let text = std::fs::read_to_string(&path).unwrap();
-        let (head, rest) = text.split_once(ENTRY_LINE).unwrap();
-        let (entry, certificate) = rest.split_once(CERTIFICATE_LINE).unwrap();
-        let expected = head.trim_end().strip_prefix("expect ").unwrap();
-        let (found, reason) = verdict(entry, certificate);
-        if found != expected {
-            wrong.push(format!("{}: expected {expected}, got {found}: {reason}", path.display()));
+    for folder in [folder(), folder().join("../synthesised")] {
+        for (name, expected, entry, certificate) in read_cases(&folder) {
+            let (found, reason) = verdict(&entry, &certificate);
+            if found != expected {
+                wrong.push(format!("{name}: expected {expected}, got {found}: {reason}"));
+            }
+            seen += 1;
         }
-        seen += 1;
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(seen >= 85, "only {seen} cases");
@@ -352,8 +329,7 @@ fn the_corpus_is_up_to_date() {
     let bless = std::env::var_os("CHEBYSHARE_BLESS").is_some();
     let mut expected = std::collections::BTreeMap::new();
     for case in corpus() {
-        let text =
-            format!("expect {}\n{ENTRY_LINE}{}{CERTIFICATE_LINE}{}", case.expected, case.entry, case.certificate);
+        let text = support::cases::case(case.expected, case.entry.as_bytes(), case.certificate.as_bytes());
         assert!(expected.insert(format!("{}.case", case.name), text).is_none(), "{} twice", case.name);
     }
     if bless {
@@ -368,7 +344,7 @@ fn the_corpus_is_up_to_date() {
     found.sort();
     assert_eq!(found, expected.keys().cloned().collect::<Vec<_>>());
     for (name, text) in &expected {
-        assert!(std::fs::read_to_string(folder().join(name)).unwrap() == *text, "{name} differs");
+        assert!(std::fs::read(folder().join(name)).unwrap() == *text, "{name} differs");
     }
 }
 
@@ -429,6 +405,33 @@ fn resources() {
     let mut cubes = vec![OpDraft::Input];
     cubes.extend((0..700u16).map(|i| sum64(&[(1, i, 0); 255], &[(1, i)], 0, 40, 16)));
     refused("a hundred thousand products of degree 40", &cubes, 40, "piece");
+    let start = std::time::Instant::now();
+    let exponentials = format!("{}x", "add exp mul 200/1 sin x ".repeat(42));
+    expensive("42 exponentials of sines", &exponentials, 0, 1, "work");
+    println!("42 exponentials of sines on as many pieces as are admitted: {:?}", start.elapsed());
+    let start = std::time::Instant::now();
+    let factors = |n: usize| format!("{}{}", "mul ".repeat(n - 1), vec!["add x 9/7"; n].join(" "));
+    expensive("40 factors of 2^24 at degree 40", &factors(40), 40, 1000, "work");
+    expensive("64 factors of 2^24 at degree 40", &factors(64), 40, 1000, "function");
+    println!("factors: {:?}", start.elapsed());
+}
+
+/// An expression that is small to write and takes long to enclose, on many pieces.
+fn expensive(name: &str, words: &str, degree: u8, width: i64, expected: &str) {
+    let words: Vec<&str> = words.split(' ').collect();
+    let expression = catalogs::Expression::parse(&words).unwrap();
+    let first = 1 << (if degree == 0 { 17 } else { 40 });
+    let window = (first, first + 65_536 * width - 1);
+    let mut claim = claim(Function::Expression(expression.into()), Norm::ABSOLUTE, window, window);
+    claim.bound = catalogs::Decimal::new(1, 300).unwrap();
+    let entry = Entry { claim, program: program(Ring::Z64, 16, &[OpDraft::Input]) };
+    let mut certificate = one_piece(&entry, degree, false);
+    let large = catalogs::Decimal::new(1, 300).unwrap();
+    let piece = PieceProof { approximation: large, remainder: large, ..certificate.pieces[0].clone() };
+    let pieces = (0..65_536).map(|i| first + i * width);
+    certificate.pieces = pieces.map(|low| PieceProof { low, high: low + width - 1, ..piece.clone() }).collect();
+    let rejection = check(entry, &certificate).unwrap_err();
+    assert_eq!(variant(&rejection), expected, "{name}: {rejection}");
 }
 
 #[test]

@@ -11,9 +11,9 @@
 mod support;
 
 use catalogs::evaluate::evaluate_into;
-use catalogs::{Adversary, Lemma, Op, Program, Ring, Rounding, ValueId};
+use catalogs::{Adversary, Failure, Lemma, Op, Program, Ring, Rounding, ValueId};
 use dashu::integer::IBig;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use support::Random;
 use support::build::{OpDraft, SumDraft, program};
 use support::random_program::{Case, generate};
@@ -33,6 +33,9 @@ struct Recorder<'a> {
     /// 0: all low, 1: all high, otherwise at random.
     mode: i64,
     choices: Vec<i64>,
+    /// How often something was outside its window, and inside a band.
+    outside: u64,
+    inside_band: u64,
 }
 
 impl Adversary for Recorder<'_> {
@@ -47,9 +50,11 @@ impl Adversary for Recorder<'_> {
         choice
     }
     fn outside(&mut self, _: ValueId, operand: i128, target: Ring) -> i128 {
+        self.outside += 1;
         if self.random.chance(1, 3) { operand } else { target.residue(i128::from(self.random.next())) }
     }
     fn band(&mut self, _: ValueId, _: i128, exact: bool) -> bool {
+        self.inside_band += 1;
         if self.mode == 0 { exact } else { self.random.chance(1, 2) ^ exact }
     }
 }
@@ -374,7 +379,55 @@ struct Tally {
     runs: u64,
     forks: u64,
     caught: u64,
+    /// How often each kind of lemma was in a proved program, and each kind of run happened.
+    seen: BTreeMap<String, u64>,
 }
+
+impl Tally {
+    fn met(&mut self, what: &str, did: bool) {
+        if did {
+            *self.seen.entry(what.to_owned()).or_default() += 1;
+        }
+    }
+
+    fn kinds(&mut self, case: &Case) {
+        for draft in &case.drafts {
+            match draft {
+                OpDraft::Sum(SumDraft { truncation: Some(lemma), .. }) => self.truncation(lemma),
+                OpDraft::Sum(_) => self.met("sum without truncation", true),
+                OpDraft::Sign(_, Lemma::Sign { width, dropped, operands }) => {
+                    self.met("sign of exact bits", *dropped == 0);
+                    self.met("sign with dropped bits", *dropped > 0);
+                    self.met("sign with a band", *dropped > 0 && *operands > 1);
+                    self.met("sign of 2 bits", *width == 2);
+                }
+                OpDraft::Inject(_, Lemma::Injection { ring }) => {
+                    self.met("injection into the input's ring", *ring == case.ring);
+                    self.met("injection into another ring", *ring != case.ring);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn truncation(&mut self, lemma: &Lemma) {
+        let Lemma::Truncation { ring, target, shift, window, rounding, failure } = *lemma else { return };
+        self.met(&format!("truncation with δ from {} to {}", rounding.low, rounding.high), true);
+        self.met("truncation to the same ring", target == ring);
+        self.met("truncation to a narrower ring", target < ring);
+        self.met("truncation to a wider ring", target > ring);
+        self.met("truncation of any value", window.is_none());
+        self.met("truncation of any value modulo 2^(K − J)", window.is_none() && target.bits() + shift <= ring.bits());
+        self.met("truncation of any residue", window.is_none() && target.bits() + shift > ring.bits());
+        self.met("truncation inside a window", window.is_some_and(|bits| bits < ring.bits() - 1));
+        self.met("truncation inside the ring", window == Some(ring.bits() - 1));
+        self.met("truncation that may fail", matches!(failure, Failure::AtMost(_)));
+        self.met("truncation that never fails", failure == Failure::Never);
+    }
+}
+
+/// The kinds of lemmas and of runs that there are.
+const KINDS: usize = 25;
 
 /// Runs `programs` random cases under `checker`; stops at the first objection if `stop` says so.
 fn fuzz(checker: &Checker, seed: u64, programs: u64, runs: i64, stop: bool) -> (Tally, Option<String>) {
@@ -389,6 +442,7 @@ fn fuzz(checker: &Checker, seed: u64, programs: u64, runs: i64, stop: bool) -> (
         let Some(mut proved) = Proved::new(checker, &case) else { continue };
         tally.proved += 1;
         tally.forks += u64::from(proved.whole.outputs.len() > 1);
+        tally.kinds(&case);
         let real = program(case.ring, case.scale, &case.drafts);
         let mut values = Vec::new();
         for run in 0..runs {
@@ -398,11 +452,16 @@ fn fuzz(checker: &Checker, seed: u64, programs: u64, runs: i64, stop: bool) -> (
                 _ => random.between(case.low, case.high),
             };
             let mode = random.between(0, 4);
-            let mut recorder = Recorder { random: &mut random, mode, choices: vec![0; real.ops().len()] };
+            let choices = vec![0; real.ops().len()];
+            let mut recorder = Recorder { random: &mut random, mode, choices, outside: 0, inside_band: 0 };
             evaluate_into(&real, i128::from(x), &mut recorder, &mut values);
-            let choices = recorder.choices;
+            let Recorder { choices, outside, inside_band, .. } = recorder;
             let all = happened(&real, &values, &choices);
             tally.runs += 1;
+            tally.met("run with a value outside a window", outside > 0);
+            tally.met("run inside a band", inside_band > 0);
+            let dead = all.iter().any(|one| one.unknown) && all.last().is_some_and(|one| !one.unknown);
+            tally.met("run with a dead lane", dead);
             if let Some(objection) = proved.objection(checker, x, &values, &all) {
                 tally.caught += 1;
                 let text = format!("{objection}; x = {x}, choices {choices:?}, values {values:?}\n{case:#?}");
@@ -441,8 +500,16 @@ fn widths_fit(case: &Case) -> bool {
 fn every_run_is_inside_its_proof() {
     let seed = 20_260_101;
     let (tally, objection) = fuzz(&honest(), seed, 30_000 * effort(), 24, true);
-    println!("seed {seed}: {tally:?}");
+    println!(
+        "seed {seed}: {} programs, {} proved, {} runs, {} forks",
+        tally.programs, tally.proved, tally.runs, tally.forks
+    );
+    for (kind, count) in &tally.seen {
+        println!("{count:9} {kind}");
+    }
     assert!(objection.is_none(), "{}", objection.unwrap());
+    assert_eq!(tally.seen.len(), KINDS, "a kind of lemma never occurred");
+    assert!(tally.seen.values().all(|count| *count >= 100), "a kind of lemma hardly occurred: {:?}", tally.seen);
     assert!(tally.proved * 8 > tally.programs && tally.forks * 20 > tally.programs, "too few proofs: {tally:?}");
 }
 
@@ -450,7 +517,7 @@ fn every_run_is_inside_its_proof() {
 fn weakened_checkers_are_caught() {
     for checker in weakened() {
         let (tally, objection) = fuzz(&checker, 7, 6000, 12, true);
-        println!("{}: {tally:?}", checker.name);
+        println!("{}: caught after {} programs, {} runs", checker.name, tally.programs, tally.runs);
         assert!(objection.is_some(), "'{}' was not caught: {tally:?}", checker.name);
     }
 }

@@ -123,6 +123,8 @@ fn the_format_page_states_every_limit() {
         ("MAX_WORK", verify::MAX_WORK),
         ("EXPONENT_LIMIT", u64::from(verify::constants::EXPONENT_LIMIT)),
         ("GAUSSIAN_LIMIT", u64::from(verify::constants::GAUSSIAN_LIMIT)),
+        ("MAX_NODES", catalogs::expression::MAX_NODES as u64),
+        ("MAX_NODE_BITS", verify::reference::MAX_NODE_BITS as u64),
         ("FRACTION", verify::model::FRACTION as u64),
     ];
     for (name, value) in limits {

@@ -4,6 +4,12 @@
 
 pub mod bases;
 pub mod build;
+pub mod cases;
+pub mod damage;
+pub mod mutants;
+pub mod mutants_of_certificates;
+pub mod mutants_of_entries;
+pub mod mutants_of_texts;
 pub mod prove;
 pub mod random_program;
 

@@ -28,16 +28,26 @@ pub fn least_bound(examination: &Examination, claim: &Claim) -> Option<Decimal> 
 
 /// The entry with the least bound, and its certificate with a witness that shows nothing.
 pub fn prove(draft: &Entry, cuts: &[Cut]) -> Result<(Entry, Certificate), Rejection> {
+    prove_to(draft, cuts, 8)
+}
+
+/// [`prove`] with the parts stated to 36 digits, which pins the integers that were found; with
+/// [`Rejection::Claim`] where no bound serves.
+pub fn prove_exactly(draft: &Entry, cuts: &[Cut]) -> Result<(Entry, Certificate), Rejection> {
+    prove_to(draft, cuts, 36)
+}
+
+fn prove_to(draft: &Entry, cuts: &[Cut], digits: u32) -> Result<(Entry, Certificate), Rejection> {
     let claim = &draft.claim;
     let mut bound = Decimal::ZERO;
     let mut pieces = Vec::new();
     let mut ranges: Vec<Option<(i128, i128)>> = vec![None; draft.program.ops().len()];
     let unit = RBig::from(IBig::ONE << (usize::from(draft.program.output().1.bits()) + FRACTION));
-    let stated = |value: &IBig| Decimal::round_up(&(RBig::from(value.clone()) / &unit), 8).unwrap();
+    let stated = |value: &IBig| Decimal::round_up(&(RBig::from(value.clone()) / &unit), digits).unwrap();
     for (index, Cut(low, degree, tail)) in cuts.iter().copied().enumerate() {
         let high = cuts.get(index + 1).map_or(claim.window.high, |next| next.0 - 1);
         let examination = Examination::new(draft, low, high, degree, tail)?;
-        let least = least_bound(&examination, claim).expect("a bound");
+        let least = least_bound(&examination, claim).ok_or_else(|| Rejection::Claim("no bound".into()))?;
         if least.to_rational() > bound.to_rational() {
             bound = least;
         }

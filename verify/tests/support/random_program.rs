@@ -159,6 +159,10 @@ impl Generator<'_> {
             _ => ring,
         };
         let rounding = Rounding { low, high };
-        Lemma::Truncation { ring, target, shift, window, rounding, failure: Failure::Never }
+        let failure = match self.random.between(0, 5) {
+            0 => Failure::AtMost(self.random.between(0, 60) as u8),
+            _ => Failure::Never,
+        };
+        Lemma::Truncation { ring, target, shift, window, rounding, failure }
     }
 }
