@@ -26,6 +26,9 @@
 //! the tree over generate and propagate bits is the bit that [`catalogs::Lemma::Sign`] states.
 
 mod files;
+mod obligations;
+mod real;
+mod record;
 mod script;
 mod shares;
 mod sign;
@@ -33,8 +36,10 @@ mod solve;
 mod truncation;
 
 pub use files::{SHIPPED_FOLDER, file_name, regenerate, shipped_lemmas, shipped_queries, write_files};
+pub use obligations::obligations;
+pub use record::{RECORDS_FOLDER, Record, RecordLine, file_digest};
 pub use shares::{injection_queries, reshare_queries, square_queries};
-pub use solve::{External, Verdict, externals, prove, prove_externally};
+pub use solve::{External, Verdict, externals, linked_solver, prove, prove_externally};
 
 use crate::EvidenceError;
 use catalogs::Lemma;
@@ -63,6 +68,11 @@ pub struct Query {
 }
 
 impl Query {
+    /// The logic that the text names on its first line.
+    pub fn logic(&self) -> Option<&str> {
+        self.smtlib.lines().next()?.strip_prefix("(set-logic ")?.strip_suffix(')')
+    }
+
     /// The file: the header as comments, then the text.
     pub fn file_text(&self) -> String {
         let mut text = String::new();
