@@ -72,12 +72,11 @@ impl About<'_> {
         let Piece { number, low, high, input_scale, unit_bits, .. } = self.piece;
         let bits = match self.sheet.case.bits() {
             bits if bits.is_empty() => String::new(),
-            bits => format!(" This is the case with bits {bits}; that no other combination occurs was decided beside the checker."),
+            bits => format!(" This is the case with bits {bits}; which cases occur was decided from ranges, without the checker."),
         };
         format!(
             "Entry {} ({}), piece {number}: input integers v0 from {low} to {high}, standing for v0/2^{input_scale}; \
-             v0 = ({low} + {high})/2 + t*({high} - {low})/2 with -1 <= t <= 1. Numbers are in units of 2^-{unit_bits} \
-             of the output.{bits}",
+             v0 = ({low} + {high})/2 + t*({high} - {low})/2 with -1 <= t <= 1. Numbers are in units of 2^-{unit_bits}.{bits}",
             self.entry.digest(),
             self.entry.claim.function
         )
@@ -179,7 +178,7 @@ impl About<'_> {
             "p is the program's ideal polynomial (multiplied out exactly, coefficients then floored), T the checker's \
              polynomial for f. {roundings} The slack of {slack} units holds what is floored, cut, or of second order. The \
              query asks for a real t and roundings with |p + sum eN*SN - T| > allowed, where allowed is the claim's \
-             {} * ({} + {} * |f|) less the slack and the error of T.{sign} There is none: so the claim holds on this piece.",
+             {} * ({} + {} * |f|) less the slack and the error of T.{sign} If there is none, the claim holds on this piece.",
             claim.bound, claim.norm.absolute, claim.norm.relative
         )
     }
