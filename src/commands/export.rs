@@ -65,8 +65,13 @@ impl Export {
             To::Coq => Format::Coq,
         };
         let single = matches!(self.to, To::Sollya | To::Coq) && self.out.extension().is_some() && !self.out.is_dir();
-        if single { check_file_place(&self.out)? } else { check_folder_place(&self.out)? }
-        let files = export(name, &entry, &certificate, format).map_err(|error| Failure::input(format!("{name}: {error}")))?;
+        if single {
+            check_file_place(&self.out)?
+        } else {
+            check_folder_place(&self.out)?
+        }
+        let files =
+            export(name, &entry, &certificate, format).map_err(|error| Failure::input(format!("{name}: {error}")))?;
         if !single {
             let made = undivided(|| std::fs::create_dir_all(&self.out));
             made.map_err(|error| Failure::input(format!("{}: {error}", self.out.display())))?;

@@ -74,7 +74,11 @@ fn piece(entry: &Entry, number: usize, proof: &PieceProof) -> Result<Piece, Evid
         .map_err(|rejection| EvidenceError::Piece { low, high, reason: rejection.to_string() })?;
     let reference = examination.reference();
     let integer = |value: String| {
-        Integer::from_str_radix(&value, 10).map_err(|error| EvidenceError::Piece { low, high, reason: error.to_string() })
+        Integer::from_str_radix(&value, 10).map_err(|error| EvidenceError::Piece {
+            low,
+            high,
+            reason: error.to_string(),
+        })
     };
     let unit_bits = u32::from(entry.program.output().1.bits()) + FRACTION as u32;
     let sheets = cases(&entry.program, low, high)?.into_iter().enumerate();

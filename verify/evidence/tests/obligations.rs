@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used)]
 
 use catalogs::{Catalog, Decimal, Entry};
-use evidence::smt::{RECORDS_FOLDER, Record, linked_solver, obligations, prove};
 use evidence::Verdict;
+use evidence::smt::{RECORDS_FOLDER, Record, linked_solver, obligations, prove};
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -106,7 +106,8 @@ fn a_bound_that_is_one_unit_too_small_is_satisfiable() {
         let (entry, original) = find(name);
         if let Some(attained) = attained {
             let mut certificate = original.clone();
-            let stated = certificate.pieces.iter_mut().filter(|piece| piece.approximation != Decimal::ZERO && !piece.tail);
+            let stated =
+                certificate.pieces.iter_mut().filter(|piece| piece.approximation != Decimal::ZERO && !piece.tail);
             stated.for_each(|piece| piece.approximation = one_unit_less(piece.approximation));
             let found = refuted(&obligations(&entry, &certificate).unwrap());
             assert!(found.contains(&attained.to_owned()), "{name}: {found:?}");
@@ -152,7 +153,13 @@ fn records_that_are_not_canonical_or_of_something_else_are_refused() {
     let queries = obligations(&entry, &certificate).unwrap();
     let text = std::fs::read_to_string(record_path(name)).unwrap();
     let record = Record::parse(&text).unwrap();
-    for (from, to) in [("end\n", "end"), ("unsat\nend", "maybe\nend"), ("solver", "oracle"), ("tiling ", "tiling  "), ("obligations 1", "obligations 2")] {
+    for (from, to) in [
+        ("end\n", "end"),
+        ("unsat\nend", "maybe\nend"),
+        ("solver", "oracle"),
+        ("tiling ", "tiling  "),
+        ("obligations 1", "obligations 2"),
+    ] {
         let broken = text.replacen(from, to, 1);
         assert_ne!(broken, text);
         assert!(Record::parse(&broken).is_err(), "{to:?}");

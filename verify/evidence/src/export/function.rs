@@ -92,7 +92,9 @@ fn sign(expression: &Expression, piece: &Piece) -> Option<bool> {
 fn affine(expression: &Expression) -> Option<(Rational, Rational)> {
     match expression {
         Expression::X => Some((Rational::new(), Rational::from(1))),
-        Expression::Rational(numerator, denominator) => Some((Rational::from((*numerator, *denominator)), Rational::new())),
+        Expression::Rational(numerator, denominator) => {
+            Some((Rational::from((*numerator, *denominator)), Rational::new()))
+        }
         Expression::Add(a, b) => {
             let ((a, b), (c, d)) = (affine(a)?, affine(b)?);
             Some((a + c, b + d))

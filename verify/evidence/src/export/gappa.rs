@@ -32,6 +32,10 @@ impl Script<'_> {
         let (mut definitions, mut hypotheses) = (String::new(), String::new());
         for (index, op) in ops.iter().enumerate().filter(|(index, _)| live[*index]) {
             let Op::Sum(sum) = op else { continue };
+            if self.is_exact(index) && index != last {
+                let _ = writeln!(definitions, "v{index} = {};", self.sum(sum, "v"));
+                continue;
+            }
             let (shift, error) = self.truncation(sum, index, &mut hypotheses);
             let _ = writeln!(definitions, "v{index} = {}{shift}{};", self.sum(sum, "v"), error[0]);
             let _ = writeln!(definitions, "I{index} = {}{shift}{};", self.sum(sum, "I"), error[1]);
@@ -97,8 +101,14 @@ impl Script<'_> {
         Some(match &self.entry.program.ops()[index] {
             Op::Input => "v0".to_owned(),
             Op::Inject { .. } => "1".to_owned(),
+            _ if self.is_exact(index) => format!("v{index}"),
             _ => format!("{prefix}{index}"),
         })
+    }
+
+    /// Whether no rounding reaches a value, which is then its own ideal.
+    fn is_exact(&self, index: usize) -> bool {
+        matches!(&self.sheet.case.values[index], Value::Live(model) if model.symbols.is_empty())
     }
 
     /// Whether the output depends on an operation in this case.
@@ -117,7 +127,6 @@ impl Script<'_> {
                 live[term.value.index()] = true;
             }
         }
-        debug_assert!(live.iter().zip(&self.sheet.case.values).all(|(live, value)| !live || !matches!(value, Value::Unknown)));
         live
     }
 }

@@ -39,12 +39,7 @@ pub enum Format {
 pub type Files = BTreeMap<String, String>;
 
 /// What `name`, an entry with its certificate, looks like in `format`; the certificate need not prove the entry.
-pub fn export(
-    name: &str,
-    entry: &Entry,
-    certificate: &Certificate,
-    format: Format,
-) -> Result<Files, EvidenceError> {
+pub fn export(name: &str, entry: &Entry, certificate: &Certificate, format: Format) -> Result<Files, EvidenceError> {
     let stem = name.replace('/', "-");
     Ok(match format {
         Format::Smtlib => smtlib(entry, certificate)?,

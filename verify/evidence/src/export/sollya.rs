@@ -42,11 +42,11 @@ pub(super) fn script(name: &str, entry: &Entry, pieces: &[Piece]) -> Result<Stri
             let _ = write!(
                 text,
                 "\n// {about}\np = {};\nf = {f};\nbound = {bound};\n\
-                 if (degree(p - f) >= 0) then {{ s = dirtyinfnorm(p - f, [-1;1]); n = [s;s]; }} \
-                 else {{ n = supnorm(p, f, [-1;1], absolute, 2^(-40)); }};\n\
+                 if (degree(p - f) >= 0) then n = infnorm(p - f, [-1;1]) \
+                 else n = supnorm(p, f, [-1;1], absolute, 2^(-40));\n\
                  count = count + 1;\n\
-                 if (sup(n) <= bound) then print(\"{label} holds\", sup(n), \"<=\", bound) \
-                 else {{ print(\"{label} FAILS\", n, \"bound\", bound); failed = failed + 1; }};\n",
+                 if (sup(n) <= bound) then print(\"{label} holds:\", round(sup(n), 24, RU), \"<=\", round(bound, 24, RD)) \
+                 else {{ print(\"{label} FAILS:\", round(sup(n), 24, RU), \"is not below\", round(bound, 24, RD)); failed = failed + 1; }};\n",
                 horner(&sheet.polynomial, "x", piece.unit_bits)
             );
         }

@@ -159,7 +159,8 @@ impl Model {
         let (s, u) = (self.rounding(), other.rounding());
         let (r, v) = (&self.remainder, &other.remainder);
         let mut remainder = s.times(&u);
-        for (mut outer, spread, inner) in [(self.polynomial.magnitude(), &s, v), (other.polynomial.magnitude(), &u, r)] {
+        for (mut outer, spread, inner) in [(self.polynomial.magnitude(), &s, v), (other.polynomial.magnitude(), &u, r)]
+        {
             outer.add(spread, &one);
             remainder.add(&outer.times(inner), &one);
         }

@@ -115,7 +115,8 @@ impl Polynomial {
             terms.map(|((chosen, all), power)| chosen * Integer::from(&denominator / all) * power).sum::<Integer>()
         });
         let (low, high) = extremes(bernstein.collect(), halvings);
-        let real = |value: Integer, halved: u32| Rational::from((value, denominator.clone())) >> (self.exponent + halved);
+        let real =
+            |value: Integer, halved: u32| Rational::from((value, denominator.clone())) >> (self.exponent + halved);
         let halved = degree as u32 * halvings;
         (real(low, halved), real(high, halved))
     }

@@ -72,7 +72,9 @@ impl About<'_> {
         let Piece { number, low, high, input_scale, unit_bits, .. } = self.piece;
         let bits = match self.sheet.case.bits() {
             bits if bits.is_empty() => String::new(),
-            bits => format!(" This is the case with bits {bits}; which cases occur was decided from ranges, without the checker."),
+            bits => format!(
+                " This is the case with bits {bits}; which cases occur was decided from ranges, without the checker."
+            ),
         };
         format!(
             "Entry {} ({}), piece {number}: input integers v0 from {low} to {high}, standing for v0/2^{input_scale}; \
@@ -133,7 +135,8 @@ impl About<'_> {
             let _ = write!(sum, " (* e{index} S{index})");
         }
         let _ = writeln!(smtlib, "(define-fun difference () Real {sum}))");
-        let slack = if joint { self.sheet.slack.clone() } else { Integer::from(&self.sheet.slack + &self.sheet.rounding) };
+        let slack =
+            if joint { self.sheet.slack.clone() } else { Integer::from(&self.sheet.slack + &self.sheet.rounding) };
         let _ = writeln!(smtlib, "(define-fun allowed () Real {})", self.allowed(&slack));
         smtlib.push_str("(assert (or (> difference allowed) (< difference (- allowed))))\n(check-sat)\n");
         self.query("claim", vec![self.place(), self.claim_in_words(joint, &slack), self.rests()], smtlib)
@@ -160,9 +163,11 @@ impl About<'_> {
         let claim = &self.entry.claim;
         let roundings = match (joint, self.sheet.symbols.len()) {
             (_, 0) => "No truncation reaches the output.".to_owned(),
-            (true, _) => "Every truncation vN has a variable -1 <= eN <= 1 and its first-order influence SN on the output, \
+            (true, _) => {
+                "Every truncation vN has a variable -1 <= eN <= 1 and its first-order influence SN on the output, \
                           cut at degree 3."
-                .to_owned(),
+                    .to_owned()
+            }
             (false, count) => format!(
                 "The {count} roundings have no variables of their own: the sum of their bounds, {} units, is part of the slack.",
                 self.sheet.rounding
