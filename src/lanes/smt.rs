@@ -41,8 +41,9 @@ impl Prover {
                 }
                 Err(error) => return Finding::not_run(error),
             };
+        let obligations = queries.values().filter(|query| query.logic() != Some("QF_BV")).count();
         match self.ask(&queries, progress) {
-            Ok(()) => self.finding(entry, &queries),
+            Ok(()) => self.finding(entry, &queries, obligations),
             Err(error) => Finding::not_run(error),
         }
     }
@@ -63,7 +64,7 @@ impl Prover {
         Ok(())
     }
 
-    fn finding(&self, entry: &Entry, queries: &BTreeMap<String, Query>) -> Finding {
+    fn finding(&self, entry: &Entry, queries: &BTreeMap<String, Query>, obligations: usize) -> Finding {
         let answered = queries.values().map(|query| (query, &self.answers[&query.smtlib]));
         let (mut confirmed, mut unknown, mut violation) = (0u64, Vec::new(), None);
         for (query, verdict) in answered {
@@ -81,10 +82,12 @@ impl Prover {
         let open = if unknown.is_empty() { String::new() } else { format!(", {} unknown", unknown.len()) };
         let figures = json!({
             "lemmas": entry.needs().len(),
+            "obligations": obligations,
             "queries": queries.len(),
             "confirmed": confirmed,
             "unknown": unknown,
         });
-        Finding::new(format!("{} lemmas, {confirmed} queries{open}", entry.needs().len()), violation, figures)
+        let summary = format!("{} lemmas, {obligations} obligations, {confirmed} confirmed{open}", entry.needs().len());
+        Finding::new(summary, violation, figures)
     }
 }

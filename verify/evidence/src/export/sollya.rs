@@ -18,7 +18,7 @@ pub(super) fn script(name: &str, entry: &Entry, pieces: &[Piece]) -> Result<Stri
          p is the program's ideal polynomial, what it returns if every truncation divides exactly, but for the middle \
          of its error interval."
             .to_owned(),
-        "This shows neither that p is the program's polynomial nor anything about roundings, and it rests on Sollya."
+        "The script's exit code is 0 if all hold. This shows neither that p is the program's polynomial nor anything about roundings, and it rests on Sollya."
             .to_owned(),
     ];
     let mut text = comment(&words, "//", "");
@@ -51,6 +51,7 @@ pub(super) fn script(name: &str, entry: &Entry, pieces: &[Piece]) -> Result<Stri
             );
         }
     }
-    text.push_str("\nprint(failed, \"of\", count, \"fail\");\n");
+    // A script that runs to its end without `quit` has another exit code than 0.
+    text.push_str("\nprint(failed, \"of\", count, \"fail\");\nif (failed == 0) then quit;\n");
     Ok(text)
 }
