@@ -4,6 +4,8 @@ pub mod catalog;
 #[cfg(feature = "generate")]
 pub mod demo;
 #[cfg(feature = "generate")]
+pub mod export;
+#[cfg(feature = "generate")]
 pub mod fit;
 #[cfg(feature = "generate")]
 pub mod goals;

@@ -18,7 +18,7 @@ use serde::Serialize;
 pub enum Lane {
     /// The worst error over all inputs of the window, or of runs of it, and all roundings, by enclosures of MPFR.
     Exhaustive,
-    /// The lemmas that the entry needs, proved again by Z3.
+    /// The lemmas that the entry needs and the obligations of every piece, proved by Z3.
     Smt,
     /// Real executions by three parties, compared with the evaluator, the lemmas and the claim.
     Conformance,
@@ -142,7 +142,7 @@ mod run {
                 Lane::Exhaustive => {
                     exhaustive::examine(entry, certificate, self.points, self.resume.as_deref(), &progress)
                 }
-                Lane::Smt => self.prover.examine(entry, &progress),
+                Lane::Smt => self.prover.examine(entry, certificate, &progress),
                 Lane::Conformance => conformance::examine(entry, certificate, self.points, &progress),
             };
             bar.finish_and_clear();

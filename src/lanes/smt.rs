@@ -1,16 +1,18 @@
-//! The lemmas that an entry needs, proved again by Z3, each with its satisfiable twin.
+//! The lemmas that an entry needs, proved again by Z3, each with its satisfiable twin, and the obligations of every
+//! piece of its certificate.
 //!
 //! A counterexample is a violation; `unknown` (a time limit) blocks nothing and is reported. A query that several
 //! entries share is asked once.
 
 use super::Finding;
 use catalogs::Entry;
-use evidence::{EvidenceError, Query, Verdict, lemma_queries, prove};
+use evidence::{EvidenceError, Query, Verdict, lemma_queries, obligations, prove};
 use rayon::prelude::*;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+use verify::certificate::Certificate;
 
 /// For one query; most take milliseconds.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -23,15 +25,25 @@ pub struct Prover {
 }
 
 impl Prover {
-    /// Proves every lemma that `entry` needs.
-    pub fn examine(&mut self, entry: &Entry, progress: &(dyn Fn(u64, u64) + Sync)) -> Finding {
-        let queries = entry.needs().iter().map(lemma_queries).collect::<Result<Vec<_>, _>>();
-        let queries: BTreeMap<String, Query> = match queries {
-            Ok(queries) => queries.into_iter().flatten().map(|query| (query.smtlib.clone(), query)).collect(),
-            Err(error) => return Finding::not_run(error),
-        };
+    /// Proves every lemma that `entry` needs, and every obligation of `certificate`.
+    pub fn examine(
+        &mut self,
+        entry: &Entry,
+        certificate: &Certificate,
+        progress: &(dyn Fn(u64, u64) + Sync),
+    ) -> Finding {
+        let lemmas = entry.needs().iter().map(lemma_queries).collect::<Result<Vec<_>, _>>();
+        let queries: BTreeMap<String, Query> =
+            match lemmas.and_then(|lemmas| Ok((lemmas, obligations(entry, certificate)?))) {
+                Ok((lemmas, obligations)) => {
+                    let all = lemmas.into_iter().flatten().chain(obligations);
+                    all.map(|query| (query.smtlib.clone(), query)).collect()
+                }
+                Err(error) => return Finding::not_run(error),
+            };
+        let obligations = queries.values().filter(|query| query.logic() != Some("QF_BV")).count();
         match self.ask(&queries, progress) {
-            Ok(()) => self.finding(entry, &queries),
+            Ok(()) => self.finding(entry, &queries, obligations),
             Err(error) => Finding::not_run(error),
         }
     }
@@ -52,7 +64,7 @@ impl Prover {
         Ok(())
     }
 
-    fn finding(&self, entry: &Entry, queries: &BTreeMap<String, Query>) -> Finding {
+    fn finding(&self, entry: &Entry, queries: &BTreeMap<String, Query>, obligations: usize) -> Finding {
         let answered = queries.values().map(|query| (query, &self.answers[&query.smtlib]));
         let (mut confirmed, mut unknown, mut violation) = (0u64, Vec::new(), None);
         for (query, verdict) in answered {
@@ -70,10 +82,12 @@ impl Prover {
         let open = if unknown.is_empty() { String::new() } else { format!(", {} unknown", unknown.len()) };
         let figures = json!({
             "lemmas": entry.needs().len(),
+            "obligations": obligations,
             "queries": queries.len(),
             "confirmed": confirmed,
             "unknown": unknown,
         });
-        Finding::new(format!("{} lemmas, {confirmed} queries{open}", entry.needs().len()), violation, figures)
+        let summary = format!("{} lemmas, {obligations} obligations, {confirmed} confirmed{open}", entry.needs().len());
+        Finding::new(summary, violation, figures)
     }
 }

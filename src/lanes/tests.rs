@@ -64,6 +64,8 @@ fn a_bound_that_is_too_good_and_a_witness_that_is_too_bad_are_noticed() {
         entry.claim.bound = grown(original.witness.error, -5);
         let reason = run(Lane::Exhaustive, &entry, &original).reason.unwrap();
         assert!(reason.contains("certified is"), "{reason}");
+        let reason = run(Lane::Smt, &entry, &original).reason.unwrap();
+        assert!(reason.contains("-claim: Z3 answers Sat"), "{reason}");
         // The parties draw their roundings and seldom meet the worst ones.
         entry.claim.bound = grown(original.witness.error, -60);
         let reason = run(Lane::Conformance, &entry, &original).reason.unwrap();
@@ -83,6 +85,7 @@ fn lemmas_of_an_entry_are_proved_and_an_unserved_one_stops_every_lane() {
     let finding = run(Lane::Smt, &entry, &certificate);
     assert!(finding.ok, "{:?}", finding.reason);
     assert_eq!(finding.figures["confirmed"], finding.figures["queries"]);
+    assert_eq!(finding.figures["obligations"], 7);
     // One operand although bits are dropped: rss3 does not offer it.
     let text = entry.to_text().replace("dropped 0 operands 1", "dropped 4 operands 1");
     let unserved = Entry::parse(&text).unwrap();

@@ -9,16 +9,23 @@
 //! * [`mod@sample`]: the same at stratified samples of a window that is too large, and called a sample.
 //! * [`mod@sandwich`]: that comparison for a published entry: all of its window, or runs of it that contain the witness.
 //! * [`points`], [`judge`]: where an entry is tried, and whether the outputs of a real execution keep its claim.
-//! * [`smt`]: the protocol's lemmas as SMT-LIB, proved by Z3 at full width, each with a satisfiable twin.
+//! * [`ideal`], [`pieces`]: the program over a certificate's pieces as exact polynomials, beside the checker's polynomial
+//!   for the function.
+//! * [`smt`]: the protocol's lemmas as SMT-LIB, proved by Z3 at full width, each with a satisfiable twin; and what a
+//!   certificate claims of its pieces, as obligations in real arithmetic.
+//! * [`export`]: the same for other people's tools: SMT-LIB, Sollya, Gappa, Coq.
 
 pub mod choices;
 pub mod enclosure;
 pub mod exhaust;
+pub mod export;
 pub mod fixed;
 mod gates;
+pub mod ideal;
 pub mod interval;
 pub mod jet;
 pub mod judge;
+pub mod pieces;
 pub mod points;
 mod prepare;
 mod resume;
@@ -39,7 +46,7 @@ pub use judge::{Judge, Judgement};
 pub use points::{Arguments, Extent, arguments};
 pub use sample::{Sampling, Strata, sample};
 pub use sandwich::{Sandwich, sandwich};
-pub use smt::{Expected, Query, Verdict, lemma_queries, prove};
+pub use smt::{Expected, Query, Verdict, lemma_queries, obligations, prove};
 
 /// Why evidence could not be produced.
 #[derive(Debug, thiserror::Error)]
@@ -132,6 +139,32 @@ pub enum EvidenceError {
     Checkpoint {
         /// Which file.
         path: std::path::PathBuf,
+    },
+    /// A piece of a certificate cannot be followed exactly.
+    #[error("inputs {low} to {high}: {reason}")]
+    Piece {
+        /// Least input.
+        low: i64,
+        /// Greatest input.
+        high: i64,
+        /// Why not.
+        reason: String,
+    },
+    /// Something that a format cannot say.
+    #[error("no export to {format}: {reason}")]
+    Export {
+        /// Which format.
+        format: &'static str,
+        /// Why not, and what serves instead.
+        reason: String,
+    },
+    /// A record of obligations that cannot be read.
+    #[error("line {line} of a record: {reason}")]
+    Record {
+        /// Counted from 1.
+        line: usize,
+        /// What is wrong.
+        reason: String,
     },
     /// A lemma for which no formula exists.
     #[error("there is no formula for the lemma '{lemma}': {reason}")]

@@ -1,6 +1,7 @@
-//! The protocol's lemmas as SMT-LIB 2 in QF_BV at full width, and their proofs.
+//! The protocol's lemmas as SMT-LIB 2 in QF_BV at full width, the obligations of certificates in real arithmetic, and
+//! their proofs.
 //!
-//! Every statement is a pair: a query that must be `unsat` (no counterexample exists), and a *twin* with a weakened
+//! Every lemma's statement is a pair: a query that must be `unsat` (no counterexample exists), and a *twin* with a weakened
 //! statement that must be `sat`, so that a solver (or a formula) that says `unsat` to everything is noticed.
 //!
 //! Each formula is the protocol's own computation, message by message, with all shares and masks symbolic; the names
@@ -12,10 +13,13 @@
 //! | `truncation-K-T-D`, T > K − D | `truncate`: two rounds, the wrap corrected; T may exceed K | all symbolic |
 //! | `negation-K` | the conditional negation in `truncate`, which the line above writes as a product | any word |
 //! | `truncation-K-T-D`, T ≤ K − D | `truncate_narrow`: one round, T + D bits opened | all symbolic |
-//! | `sign-W-S` | `sign::sign`: what `chunk_products` and `tree` compute of m = x1 + x2 and n = x3, with the levels of `catalogs::protocol::rss3::SignCircuit` | the three components symbolic |
+//! | `truncation-may-fail-K-T-D-W` | nothing shipped: one round, a wrap left uncorrected, the failing masks counted | the mask symbolic |
+//! | `sign-W-S`, `sign-W-S-ring-K` | `sign::sign`: what `chunk_products` and `tree` compute of m = x1 + x2 and n = x3, with the levels of `catalogs::protocol::rss3::SignCircuit` | the three components symbolic |
 //! | `sign-chunk-C` | `sign::share_monomials` and `sign::inner_products` for a chunk of C bits, padded to three as there | all symbolic |
 //! | `sign-and` | one AND of `sign::tree` on replicated bits, with `reshare` | all symbolic |
+//! | `band-K-W-S-M` | the band of [`catalogs::Lemma::Sign`] for M operands, whoever drops their bits | the operands symbolic |
 //! | `injection-K` | `inject` | all symbolic |
+//! | `b2a-K` | a word as the sum of its injected bits, as programs write it | any word |
 //! | `reshare-K`, `reshare-square-K` | `local_product` of two values, of a value with itself, with `reshare` | all symbolic |
 //!
 //! Words of the code have 64 bits and are reduced to K where a right shift follows; the formulas compute modulo 2^K,
@@ -25,16 +29,25 @@
 //! propagate bits, `sign-and` that a tree node computes the AND of what its operands share, and `sign-W-S` that
 //! the tree over generate and propagate bits is the bit that [`catalogs::Lemma::Sign`] states.
 
+mod band;
 mod files;
+mod may_fail;
+mod obligations;
+mod real;
+mod record;
 mod script;
 mod shares;
 mod sign;
 mod solve;
 mod truncation;
 
+pub use band::band_queries;
 pub use files::{SHIPPED_FOLDER, file_name, regenerate, shipped_lemmas, shipped_queries, write_files};
-pub use shares::{injection_queries, reshare_queries, square_queries};
-pub use solve::{External, Verdict, externals, prove, prove_externally};
+pub use may_fail::may_fail_queries;
+pub use obligations::obligations;
+pub use record::{RECORDS_FOLDER, Record, RecordLine, file_digest};
+pub use shares::{injection_queries, recomposition_queries, reshare_queries, square_queries};
+pub use solve::{External, Verdict, externals, linked_solver, prove, prove_externally};
 
 use crate::EvidenceError;
 use catalogs::Lemma;
@@ -63,6 +76,11 @@ pub struct Query {
 }
 
 impl Query {
+    /// The logic that the text names on its first line.
+    pub fn logic(&self) -> Option<&str> {
+        self.smtlib.lines().next()?.strip_prefix("(set-logic ")?.strip_suffix(')')
+    }
+
     /// The file: the header as comments, then the text.
     pub fn file_text(&self) -> String {
         let mut text = String::new();

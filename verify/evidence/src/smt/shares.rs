@@ -1,6 +1,6 @@
 //! Products and injections on replicated shares: identities modulo 2^k with every share and mask symbolic.
 
-use super::script::{Script, zero_extend};
+use super::script::{Script, constant, extract, fold, zero_extend};
 use super::{Expected, Query};
 use catalogs::Ring;
 
@@ -97,5 +97,30 @@ pub fn injection_queries(ring: Ring) -> [Query; 2] {
             }
         };
         script.query(&name, vec![statement, RESTS.into()], expected)
+    })
+}
+
+/// A word from its bits, each injected by itself.
+pub fn recomposition_queries(ring: Ring) -> [Query; 2] {
+    let k = u32::from(ring.bits());
+    let name = format!("b2a-{k}");
+    [Expected::Unsat, Expected::Sat].map(|expected| {
+        let mut script = Script::new();
+        script.declare(k, &["word"]);
+        let counted = if expected == Expected::Sat { k - 1 } else { k };
+        let bit = |place: u32| zero_extend(&extract("word", place, place), k - 1);
+        let terms: Vec<String> =
+            (0..counted).map(|place| format!("(bvmul {} {})", constant(1 << place, k), bit(place))).collect();
+        script.define(k, "sum", fold("bvadd", &terms));
+        script.assert("(distinct sum word)");
+        let statement = match expected {
+            Expected::Unsat => format!(
+                "Bits to arithmetic in Z_2^{k}: the injections of a word's {k} bits, times 2^0 to 2^{}, sum to the word. \
+                 The query asks for a counterexample. That a shared bit is injected exactly is injection-{k}.",
+                k - 1
+            ),
+            Expected::Sat => format!("Twin of {name}: the top bit is left out."),
+        };
+        script.query(&name, vec![statement], expected)
     })
 }

@@ -4,19 +4,25 @@
 
 use super::script::{Script, constant, extract, fold, zero_extend};
 use super::{Expected, Query};
+use catalogs::Ring;
 use catalogs::protocol::rss3::{SignCircuit, SignNode};
 
 const RESTS: &str = "Rests elsewhere: that the code computes these expressions is tied by exhaustive runs of the \
                      protocol on small rings; that its messages reveal nothing is argued in SECURITY.md and enumerated.";
-/// Shares are words of this many bits; the sign test reads the low `width` of them.
-const SHARE_BITS: u32 = 64;
+/// The ring whose sign test has no ring in its name: the widest one, of which the others keep the low bits.
+const WIDE: Ring = Ring::Z64;
 /// Bits of a full chunk.
 const WIDEST: u32 = SignCircuit::CHUNK_BITS as u32;
 
-/// All pairs that a sign test of `width` − `dropped` bits rests on.
+/// All pairs that a sign test of `width` − `dropped` bits rests on, of shares in the widest ring.
 pub(super) fn queries(width: u8, dropped: u8, band: i128) -> Vec<Query> {
+    queries_in(WIDE, width, dropped, band)
+}
+
+/// The same of shares in `ring`, which has at least `width` bits.
+pub(super) fn queries_in(ring: Ring, width: u8, dropped: u8, band: i128) -> Vec<Query> {
     let circuit = SignCircuit::new(width - dropped);
-    let mut queries: Vec<Query> = carry(width, dropped, band, &circuit).into();
+    let mut queries: Vec<Query> = carry(ring, [width, dropped], band, &circuit).into();
     let mut sizes: Vec<u8> = circuit.chunks.iter().map(|&(_, size)| size).collect();
     sizes.sort_unstable();
     sizes.dedup();
@@ -28,9 +34,9 @@ pub(super) fn queries(width: u8, dropped: u8, band: i128) -> Vec<Query> {
 }
 
 /// The tree over generate and propagate bits is the bit that the lemma states.
-fn carry(width: u8, dropped: u8, band: i128, circuit: &SignCircuit) -> [Query; 2] {
-    let (w, s, k) = (u32::from(width), u32::from(dropped), SHARE_BITS);
-    let name = format!("sign-{w}-{s}");
+fn carry(ring: Ring, [width, dropped]: [u8; 2], band: i128, circuit: &SignCircuit) -> [Query; 2] {
+    let (w, s, k) = (u32::from(width), u32::from(dropped), u32::from(ring.bits()));
+    let name = if ring == WIDE { format!("sign-{w}-{s}") } else { format!("sign-{w}-{s}-ring-{k}") };
     [Expected::Unsat, Expected::Sat].map(|expected| {
         let weakened = expected == Expected::Sat;
         let mut script = Script::new();
@@ -65,14 +71,14 @@ fn carry(width: u8, dropped: u8, band: i128, circuit: &SignCircuit) -> [Query; 2
         }
         wrong.push(format!("(and {} (distinct bit {}))", inside.join(" "), extract("v", k - 1, k - 1)));
         script.assert(format!("(or {})", wrong.join(" ")));
-        script.query(&name, vec![statement(w, s, band, weakened), RESTS.into()], expected)
+        script.query(&name, vec![statement(&name, [w, s, k], band, weakened), RESTS.into()], expected)
     })
 }
 
-fn statement(w: u32, s: u32, band: i128, weakened: bool) -> String {
+fn statement(name: &str, [w, s, k]: [u32; 3], band: i128, weakened: bool) -> String {
     match (weakened, s) {
         (false, _) => format!(
-            "Sign test of {w} bits, {s} of them ignored: for every sharing of v in Z_2^{SHARE_BITS}, the tree over the \
+            "Sign test of {w} bits, {s} of them ignored: for every sharing of v in Z_2^{k}, the tree over the \
              chunks' generate and propagate bits gives bit {top} of v' = v - e, where e, the sum of the two operands' \
              ignored low bits, has 0 <= e <= 2*(2^{s}-1) and v' = 0 mod 2^{s}. Hence the bit is bit {top} of v unless v mod \
              2^{top} < {band}, and the sign of v if moreover -2^{top} <= v < 2^{top}. In a narrower ring only the low {w} bits \
@@ -82,10 +88,10 @@ fn statement(w: u32, s: u32, band: i128, weakened: bool) -> String {
             top = w - 1
         ),
         (true, 0) => {
-            format!("Twin of sign-{w}-0: the lowest chunk's carry is left out of the tree, and the bit can be wrong.")
+            format!("Twin of {name}: the lowest chunk's carry is left out of the tree, and the bit can be wrong.")
         }
         (true, _) => format!(
-            "Twin of sign-{w}-{s}: the band is taken to end one earlier, at v mod 2^{} < {}, and there the bit can be \
+            "Twin of {name}: the band is taken to end one earlier, at v mod 2^{} < {}, and there the bit can be \
              wrong.",
             w - 1,
             band - 1

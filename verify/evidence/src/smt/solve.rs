@@ -19,7 +19,21 @@ pub enum Verdict {
     Unknown(String),
 }
 
+/// The linked solver and its version.
+pub fn linked_solver() -> String {
+    format!("Z3 {}", z3::full_version().trim_start_matches("Z3 "))
+}
+
 impl Verdict {
+    /// `unsat`, `sat` or `unknown`.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Verdict::Unsat => "unsat",
+            Verdict::Sat => "sat",
+            Verdict::Unknown(_) => "unknown",
+        }
+    }
+
     /// Whether this is the answer that confirms a query.
     pub fn confirms(&self, expected: Expected) -> bool {
         matches!((self, expected), (Verdict::Unsat, Expected::Unsat) | (Verdict::Sat, Expected::Sat))
@@ -32,7 +46,8 @@ pub fn prove(query: &Query, timeout: Duration) -> Result<Verdict, EvidenceError>
     if query.smtlib.contains('\0') {
         return Err(error("a zero byte in the text"));
     }
-    let solver = Solver::new_for_logic("QF_BV").ok_or_else(|| error("the linked Z3 does not know QF_BV"))?;
+    let logic = query.logic().ok_or_else(|| error("the text does not begin with its logic"))?;
+    let solver = Solver::new_for_logic(logic).ok_or_else(|| error("the linked Z3 does not know its logic"))?;
     let mut parameters = Params::new();
     parameters.set_u32("timeout", u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX));
     solver.set_params(&parameters);

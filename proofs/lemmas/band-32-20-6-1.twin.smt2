@@ -1,0 +1,11 @@
+; Twin of band-32-20-6-1: a second word is dropped from, with the band of one.
+; Rests elsewhere: that a protocol drops low bits of exactly these words (sign-*).
+; Expected answer: sat
+(set-logic QF_BV)
+(declare-fun x1 () (_ BitVec 32))
+(declare-fun x2 () (_ BitVec 32))
+(define-fun v () (_ BitVec 32) (bvadd x1 x2))
+(define-fun ignored () (_ BitVec 32) (bvadd ((_ zero_extend 26) ((_ extract 5 0) x1)) ((_ zero_extend 26) ((_ extract 5 0) x2))))
+(define-fun seen () (_ BitVec 32) (bvadd (bvsub x1 ((_ zero_extend 26) ((_ extract 5 0) x1))) (bvsub x2 ((_ zero_extend 26) ((_ extract 5 0) x2)))))
+(assert (or (distinct seen (bvsub v ignored)) (bvugt ignored (_ bv126 32)) (distinct ((_ extract 5 0) seen) (_ bv0 6)) (and (bvuge ((_ extract 18 0) v) (_ bv0 19)) (distinct ((_ extract 19 19) v) ((_ extract 19 19) seen)))))
+(check-sat)

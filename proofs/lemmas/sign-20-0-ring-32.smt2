@@ -1,0 +1,51 @@
+; Sign test of 20 bits, 0 of them ignored: for every sharing of v in Z_2^32, the tree over the
+; chunks' generate and propagate bits gives bit 19 of v' = v - e, where e, the sum of the two
+; operands' ignored low bits, has 0 <= e <= 2*(2^0-1) and v' = 0 mod 2^0. Hence the bit is bit 19 of
+; v unless v mod 2^19 < 0, and the sign of v if moreover -2^19 <= v < 2^19. In a narrower ring only
+; the low 20 bits exist, and only they enter the bit. The query asks for a counterexample to any of
+; these. That the shared bits of a chunk are its generate and propagate bits is sign-chunk-*, that a
+; node of the tree on shares computes its AND is sign-and.
+; Rests elsewhere: that the code computes these expressions is tied by exhaustive runs of the
+; protocol on small rings; that its messages reveal nothing is argued in SECURITY.md and enumerated.
+; Expected answer: unsat
+(set-logic QF_BV)
+(declare-fun x1 () (_ BitVec 32))
+(declare-fun x2 () (_ BitVec 32))
+(declare-fun x3 () (_ BitVec 32))
+(define-fun v () (_ BitVec 32) (bvadd x1 x2 x3))
+; role 1 knows m, roles 2 and 3 know n
+(define-fun sum12 () (_ BitVec 32) (bvadd x1 x2))
+(define-fun m () (_ BitVec 20) ((_ extract 19 0) sum12))
+(define-fun n () (_ BitVec 20) ((_ extract 19 0) x3))
+; generate and propagate of every chunk
+(define-fun g0_0 () (_ BitVec 1) ((_ extract 3 3) (bvadd ((_ zero_extend 1) ((_ extract 2 0) m)) ((_ zero_extend 1) ((_ extract 2 0) n)))))
+(define-fun g0_1 () (_ BitVec 1) ((_ extract 3 3) (bvadd ((_ zero_extend 1) ((_ extract 5 3) m)) ((_ zero_extend 1) ((_ extract 5 3) n)))))
+(define-fun p0_1 () (_ BitVec 1) (bvcomp (bvxor ((_ extract 5 3) m) ((_ extract 5 3) n)) (_ bv7 3)))
+(define-fun g0_2 () (_ BitVec 1) ((_ extract 3 3) (bvadd ((_ zero_extend 1) ((_ extract 8 6) m)) ((_ zero_extend 1) ((_ extract 8 6) n)))))
+(define-fun p0_2 () (_ BitVec 1) (bvcomp (bvxor ((_ extract 8 6) m) ((_ extract 8 6) n)) (_ bv7 3)))
+(define-fun g0_3 () (_ BitVec 1) ((_ extract 3 3) (bvadd ((_ zero_extend 1) ((_ extract 11 9) m)) ((_ zero_extend 1) ((_ extract 11 9) n)))))
+(define-fun p0_3 () (_ BitVec 1) (bvcomp (bvxor ((_ extract 11 9) m) ((_ extract 11 9) n)) (_ bv7 3)))
+(define-fun g0_4 () (_ BitVec 1) ((_ extract 3 3) (bvadd ((_ zero_extend 1) ((_ extract 14 12) m)) ((_ zero_extend 1) ((_ extract 14 12) n)))))
+(define-fun p0_4 () (_ BitVec 1) (bvcomp (bvxor ((_ extract 14 12) m) ((_ extract 14 12) n)) (_ bv7 3)))
+(define-fun g0_5 () (_ BitVec 1) ((_ extract 3 3) (bvadd ((_ zero_extend 1) ((_ extract 17 15) m)) ((_ zero_extend 1) ((_ extract 17 15) n)))))
+(define-fun p0_5 () (_ BitVec 1) (bvcomp (bvxor ((_ extract 17 15) m) ((_ extract 17 15) n)) (_ bv7 3)))
+(define-fun g0_6 () (_ BitVec 1) ((_ extract 1 1) (bvadd ((_ zero_extend 1) ((_ extract 18 18) m)) ((_ zero_extend 1) ((_ extract 18 18) n)))))
+(define-fun p0_6 () (_ BitVec 1) (bvcomp (bvxor ((_ extract 18 18) m) ((_ extract 18 18) n)) (_ bv1 1)))
+; joined in pairs
+(define-fun g1_0 () (_ BitVec 1) (bvxor g0_1 (bvand p0_1 g0_0)))
+(define-fun g1_1 () (_ BitVec 1) (bvxor g0_3 (bvand p0_3 g0_2)))
+(define-fun p1_1 () (_ BitVec 1) (bvand p0_3 p0_2))
+(define-fun g1_2 () (_ BitVec 1) (bvxor g0_5 (bvand p0_5 g0_4)))
+(define-fun p1_2 () (_ BitVec 1) (bvand p0_5 p0_4))
+; joined in pairs
+(define-fun g2_0 () (_ BitVec 1) (bvxor g1_1 (bvand p1_1 g1_0)))
+(define-fun g2_1 () (_ BitVec 1) (bvxor g0_6 (bvand p0_6 g1_2)))
+(define-fun p2_1 () (_ BitVec 1) (bvand p0_6 p1_2))
+; joined in pairs
+(define-fun g3_0 () (_ BitVec 1) (bvxor g2_1 (bvand p2_1 g2_0)))
+(define-fun bit () (_ BitVec 1) (bvxor g3_0 ((_ extract 19 19) m) ((_ extract 19 19) n)))
+; v less the low bits that are ignored, operand by operand
+(define-fun ignored () (_ BitVec 32) (_ bv0 32))
+(define-fun seen () (_ BitVec 32) (bvsub v ignored))
+(assert (or (distinct bit ((_ extract 19 19) seen)) (bvugt ignored (_ bv0 32)) (and (bvuge ((_ extract 18 0) v) (_ bv0 19)) (distinct bit ((_ extract 19 19) v))) (and (bvuge ((_ extract 18 0) v) (_ bv0 19)) (bvsge v (_ bv4294443008 32)) (bvslt v (_ bv524288 32)) (distinct bit ((_ extract 31 31) v)))))
+(check-sat)

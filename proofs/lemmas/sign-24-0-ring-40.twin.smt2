@@ -1,0 +1,50 @@
+; Twin of sign-24-0-ring-40: the lowest chunk's carry is left out of the tree, and the bit can be
+; wrong.
+; Rests elsewhere: that the code computes these expressions is tied by exhaustive runs of the
+; protocol on small rings; that its messages reveal nothing is argued in SECURITY.md and enumerated.
+; Expected answer: sat
+(set-logic QF_BV)
+(declare-fun x1 () (_ BitVec 40))
+(declare-fun x2 () (_ BitVec 40))
+(declare-fun x3 () (_ BitVec 40))
+(define-fun v () (_ BitVec 40) (bvadd x1 x2 x3))
+; role 1 knows m, roles 2 and 3 know n
+(define-fun sum12 () (_ BitVec 40) (bvadd x1 x2))
+(define-fun m () (_ BitVec 24) ((_ extract 23 0) sum12))
+(define-fun n () (_ BitVec 24) ((_ extract 23 0) x3))
+; generate and propagate of every chunk
+(define-fun g0_0 () (_ BitVec 1) (_ bv0 1))
+(define-fun g0_1 () (_ BitVec 1) ((_ extract 3 3) (bvadd ((_ zero_extend 1) ((_ extract 5 3) m)) ((_ zero_extend 1) ((_ extract 5 3) n)))))
+(define-fun p0_1 () (_ BitVec 1) (bvcomp (bvxor ((_ extract 5 3) m) ((_ extract 5 3) n)) (_ bv7 3)))
+(define-fun g0_2 () (_ BitVec 1) ((_ extract 3 3) (bvadd ((_ zero_extend 1) ((_ extract 8 6) m)) ((_ zero_extend 1) ((_ extract 8 6) n)))))
+(define-fun p0_2 () (_ BitVec 1) (bvcomp (bvxor ((_ extract 8 6) m) ((_ extract 8 6) n)) (_ bv7 3)))
+(define-fun g0_3 () (_ BitVec 1) ((_ extract 3 3) (bvadd ((_ zero_extend 1) ((_ extract 11 9) m)) ((_ zero_extend 1) ((_ extract 11 9) n)))))
+(define-fun p0_3 () (_ BitVec 1) (bvcomp (bvxor ((_ extract 11 9) m) ((_ extract 11 9) n)) (_ bv7 3)))
+(define-fun g0_4 () (_ BitVec 1) ((_ extract 3 3) (bvadd ((_ zero_extend 1) ((_ extract 14 12) m)) ((_ zero_extend 1) ((_ extract 14 12) n)))))
+(define-fun p0_4 () (_ BitVec 1) (bvcomp (bvxor ((_ extract 14 12) m) ((_ extract 14 12) n)) (_ bv7 3)))
+(define-fun g0_5 () (_ BitVec 1) ((_ extract 3 3) (bvadd ((_ zero_extend 1) ((_ extract 17 15) m)) ((_ zero_extend 1) ((_ extract 17 15) n)))))
+(define-fun p0_5 () (_ BitVec 1) (bvcomp (bvxor ((_ extract 17 15) m) ((_ extract 17 15) n)) (_ bv7 3)))
+(define-fun g0_6 () (_ BitVec 1) ((_ extract 3 3) (bvadd ((_ zero_extend 1) ((_ extract 20 18) m)) ((_ zero_extend 1) ((_ extract 20 18) n)))))
+(define-fun p0_6 () (_ BitVec 1) (bvcomp (bvxor ((_ extract 20 18) m) ((_ extract 20 18) n)) (_ bv7 3)))
+(define-fun g0_7 () (_ BitVec 1) ((_ extract 2 2) (bvadd ((_ zero_extend 1) ((_ extract 22 21) m)) ((_ zero_extend 1) ((_ extract 22 21) n)))))
+(define-fun p0_7 () (_ BitVec 1) (bvcomp (bvxor ((_ extract 22 21) m) ((_ extract 22 21) n)) (_ bv3 2)))
+; joined in pairs
+(define-fun g1_0 () (_ BitVec 1) (bvxor g0_1 (bvand p0_1 g0_0)))
+(define-fun g1_1 () (_ BitVec 1) (bvxor g0_3 (bvand p0_3 g0_2)))
+(define-fun p1_1 () (_ BitVec 1) (bvand p0_3 p0_2))
+(define-fun g1_2 () (_ BitVec 1) (bvxor g0_5 (bvand p0_5 g0_4)))
+(define-fun p1_2 () (_ BitVec 1) (bvand p0_5 p0_4))
+(define-fun g1_3 () (_ BitVec 1) (bvxor g0_7 (bvand p0_7 g0_6)))
+(define-fun p1_3 () (_ BitVec 1) (bvand p0_7 p0_6))
+; joined in pairs
+(define-fun g2_0 () (_ BitVec 1) (bvxor g1_1 (bvand p1_1 g1_0)))
+(define-fun g2_1 () (_ BitVec 1) (bvxor g1_3 (bvand p1_3 g1_2)))
+(define-fun p2_1 () (_ BitVec 1) (bvand p1_3 p1_2))
+; joined in pairs
+(define-fun g3_0 () (_ BitVec 1) (bvxor g2_1 (bvand p2_1 g2_0)))
+(define-fun bit () (_ BitVec 1) (bvxor g3_0 ((_ extract 23 23) m) ((_ extract 23 23) n)))
+; v less the low bits that are ignored, operand by operand
+(define-fun ignored () (_ BitVec 40) (_ bv0 40))
+(define-fun seen () (_ BitVec 40) (bvsub v ignored))
+(assert (or (distinct bit ((_ extract 23 23) seen)) (bvugt ignored (_ bv0 40)) (and (bvuge ((_ extract 22 0) v) (_ bv0 23)) (distinct bit ((_ extract 23 23) v))) (and (bvuge ((_ extract 22 0) v) (_ bv0 23)) (bvsge v (_ bv1099503239168 40)) (bvslt v (_ bv8388608 40)) (distinct bit ((_ extract 39 39) v)))))
+(check-sat)

@@ -1,0 +1,42 @@
+; Twin of sign-26-8-ring-40: the band is taken to end one earlier, at v mod 2^25 < 254, and there
+; the bit can be wrong.
+; Rests elsewhere: that the code computes these expressions is tied by exhaustive runs of the
+; protocol on small rings; that its messages reveal nothing is argued in SECURITY.md and enumerated.
+; Expected answer: sat
+(set-logic QF_BV)
+(declare-fun x1 () (_ BitVec 40))
+(declare-fun x2 () (_ BitVec 40))
+(declare-fun x3 () (_ BitVec 40))
+(define-fun v () (_ BitVec 40) (bvadd x1 x2 x3))
+; role 1 knows m, roles 2 and 3 know n
+(define-fun sum12 () (_ BitVec 40) (bvadd x1 x2))
+(define-fun m () (_ BitVec 18) ((_ extract 25 8) sum12))
+(define-fun n () (_ BitVec 18) ((_ extract 25 8) x3))
+; generate and propagate of every chunk
+(define-fun g0_0 () (_ BitVec 1) ((_ extract 3 3) (bvadd ((_ zero_extend 1) ((_ extract 2 0) m)) ((_ zero_extend 1) ((_ extract 2 0) n)))))
+(define-fun g0_1 () (_ BitVec 1) ((_ extract 3 3) (bvadd ((_ zero_extend 1) ((_ extract 5 3) m)) ((_ zero_extend 1) ((_ extract 5 3) n)))))
+(define-fun p0_1 () (_ BitVec 1) (bvcomp (bvxor ((_ extract 5 3) m) ((_ extract 5 3) n)) (_ bv7 3)))
+(define-fun g0_2 () (_ BitVec 1) ((_ extract 3 3) (bvadd ((_ zero_extend 1) ((_ extract 8 6) m)) ((_ zero_extend 1) ((_ extract 8 6) n)))))
+(define-fun p0_2 () (_ BitVec 1) (bvcomp (bvxor ((_ extract 8 6) m) ((_ extract 8 6) n)) (_ bv7 3)))
+(define-fun g0_3 () (_ BitVec 1) ((_ extract 3 3) (bvadd ((_ zero_extend 1) ((_ extract 11 9) m)) ((_ zero_extend 1) ((_ extract 11 9) n)))))
+(define-fun p0_3 () (_ BitVec 1) (bvcomp (bvxor ((_ extract 11 9) m) ((_ extract 11 9) n)) (_ bv7 3)))
+(define-fun g0_4 () (_ BitVec 1) ((_ extract 3 3) (bvadd ((_ zero_extend 1) ((_ extract 14 12) m)) ((_ zero_extend 1) ((_ extract 14 12) n)))))
+(define-fun p0_4 () (_ BitVec 1) (bvcomp (bvxor ((_ extract 14 12) m) ((_ extract 14 12) n)) (_ bv7 3)))
+(define-fun g0_5 () (_ BitVec 1) ((_ extract 2 2) (bvadd ((_ zero_extend 1) ((_ extract 16 15) m)) ((_ zero_extend 1) ((_ extract 16 15) n)))))
+(define-fun p0_5 () (_ BitVec 1) (bvcomp (bvxor ((_ extract 16 15) m) ((_ extract 16 15) n)) (_ bv3 2)))
+; joined in pairs
+(define-fun g1_0 () (_ BitVec 1) (bvxor g0_1 (bvand p0_1 g0_0)))
+(define-fun g1_1 () (_ BitVec 1) (bvxor g0_3 (bvand p0_3 g0_2)))
+(define-fun p1_1 () (_ BitVec 1) (bvand p0_3 p0_2))
+(define-fun g1_2 () (_ BitVec 1) (bvxor g0_5 (bvand p0_5 g0_4)))
+(define-fun p1_2 () (_ BitVec 1) (bvand p0_5 p0_4))
+; joined in pairs
+(define-fun g2_0 () (_ BitVec 1) (bvxor g1_1 (bvand p1_1 g1_0)))
+; joined in pairs
+(define-fun g3_0 () (_ BitVec 1) (bvxor g1_2 (bvand p1_2 g2_0)))
+(define-fun bit () (_ BitVec 1) (bvxor g3_0 ((_ extract 17 17) m) ((_ extract 17 17) n)))
+; v less the low bits that are ignored, operand by operand
+(define-fun ignored () (_ BitVec 40) (bvadd ((_ zero_extend 32) ((_ extract 7 0) sum12)) ((_ zero_extend 32) ((_ extract 7 0) x3))))
+(define-fun seen () (_ BitVec 40) (bvsub v ignored))
+(assert (or (distinct bit ((_ extract 25 25) seen)) (bvugt ignored (_ bv510 40)) (distinct ((_ extract 7 0) seen) (_ bv0 8)) (and (bvuge ((_ extract 24 0) v) (_ bv254 25)) (distinct bit ((_ extract 25 25) v))) (and (bvuge ((_ extract 24 0) v) (_ bv254 25)) (bvsge v (_ bv1099478073344 40)) (bvslt v (_ bv33554432 40)) (distinct bit ((_ extract 39 39) v)))))
+(check-sat)

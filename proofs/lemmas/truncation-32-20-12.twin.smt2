@@ -1,0 +1,31 @@
+; Twin of truncation-32-20-12: the same with the rounding 1 struck from the set, which does occur.
+; Roles: P1 and P2 open c = z' + rho under the masks r13 and r23 that they share with P3; P3 knows
+; rho; y3 is a stream of P2 and P3.
+; Rests elsewhere: that the code computes these expressions is tied by exhaustive runs of the
+; protocol on small rings; that its messages reveal nothing is argued in SECURITY.md and enumerated.
+; Expected answer: sat
+(set-logic QF_BV)
+(declare-fun z () (_ BitVec 32))
+(declare-fun rho () (_ BitVec 32))
+(declare-fun z2 () (_ BitVec 32))
+(declare-fun r13 () (_ BitVec 32))
+(declare-fun r23 () (_ BitVec 32))
+(declare-fun y3 () (_ BitVec 32))
+; the components, and what role 3 knows
+(define-fun z3 () (_ BitVec 32) (bvsub (bvadd r13 r23) rho))
+(define-fun z1 () (_ BitVec 32) (bvsub (bvsub z z2) z3))
+(define-fun mask () (_ BitVec 32) (bvsub (bvadd r13 r23) z3))
+; round 1: role 1 to role 2, role 2 to role 1
+(define-fun sent12 () (_ BitVec 32) (bvadd z1 r13))
+(define-fun sent21 () (_ BitVec 32) (bvadd z2 r23))
+(define-fun c () (_ BitVec 32) (bvadd sent12 sent21))
+; only the low bits of what is opened are sent; role 3 to role 1: y1
+(define-fun sent () (_ BitVec 32) ((_ extract 31 0) c))
+(define-fun known () (_ BitVec 32) ((_ extract 31 0) mask))
+(define-fun result3 () (_ BitVec 20) ((_ extract 19 0) y3))
+(define-fun result1 () (_ BitVec 20) (bvsub (bvneg ((_ extract 31 12) known)) result3))
+(define-fun result2 () (_ BitVec 20) ((_ extract 31 12) sent))
+(define-fun y () (_ BitVec 20) (bvadd result1 result2 result3))
+(define-fun floor () (_ BitVec 20) ((_ extract 19 0) (bvashr z (_ bv12 32))))
+(assert (distinct y (bvadd floor (_ bv0 20))))
+(check-sat)

@@ -1,0 +1,47 @@
+; Twin of truncation-32-40-12: the same with the window widened by the one value z = -2^30 - 1, for
+; which the result can be wrong. (At the upper end the value 2^30 would still be served, 2^30 + 1
+; not; the lemma does not use it.)
+; Roles: P1 and P2 open c = z' + rho under the masks r13 and r23 that they share with P3; P3 knows
+; rho; y3 is a stream of P2 and P3.
+; Rests elsewhere: that the code computes these expressions is tied by exhaustive runs of the
+; protocol on small rings; that its messages reveal nothing is argued in SECURITY.md and enumerated.
+; Expected answer: sat
+(set-logic QF_BV)
+(declare-fun z () (_ BitVec 32))
+(declare-fun rho () (_ BitVec 32))
+(declare-fun z2 () (_ BitVec 32))
+(declare-fun r13 () (_ BitVec 32))
+(declare-fun r23 () (_ BitVec 32))
+(declare-fun y3 () (_ BitVec 32))
+; the components, and what role 3 knows
+(define-fun z3 () (_ BitVec 32) (bvsub (bvadd r13 r23) rho))
+(define-fun z1 () (_ BitVec 32) (bvsub (bvsub z z2) z3))
+(define-fun mask () (_ BitVec 32) (bvsub (bvadd r13 r23) z3))
+; round 1: role 1 to role 2, role 2 to role 1
+(define-fun sent12 () (_ BitVec 32) (bvadd (bvadd z1 (_ bv1073741824 32)) r13))
+(define-fun sent21 () (_ BitVec 32) (bvadd z2 r23))
+(define-fun c () (_ BitVec 32) (bvadd sent12 sent21))
+; round 1: role 3 to role 1; correction words count modulo 2^(t-k+d+1)
+(declare-fun result_mask () (_ BitVec 40))
+(define-fun y1 () (_ BitVec 40) (bvsub (bvneg ((_ zero_extend 21) ((_ extract 30 12) mask))) result_mask))
+(define-fun y2 () (_ BitVec 40) ((_ zero_extend 21) ((_ extract 30 12) c)))
+(declare-fun a3 () (_ BitVec 40))
+(declare-fun u1 () (_ BitVec 40))
+(declare-fun u3 () (_ BitVec 40))
+(define-fun a1 () (_ BitVec 40) (bvsub ((_ zero_extend 39) ((_ extract 31 31) mask)) a3))
+; round 2: roles 1 and 2 reshare the wrap bit c_top xor rho_top
+(define-fun sign () (_ BitVec 40) (bvsub (_ bv1 40) (bvadd ((_ zero_extend 39) ((_ extract 31 31) c)) ((_ zero_extend 39) ((_ extract 31 31) c)))))
+(define-fun again12 () (_ BitVec 40) (bvsub (bvmul sign a1) u1))
+(define-fun again21 () (_ BitVec 40) (bvsub (bvmul sign a3) u3))
+(define-fun s2 () (_ BitVec 40) (bvadd again12 again21 ((_ zero_extend 39) ((_ extract 31 31) c))))
+; the components of the result
+(define-fun result1 () (_ BitVec 40) (bvadd y1 (bvmul (_ bv524288 40) u1)))
+(define-fun result2 () (_ BitVec 40) (bvsub (bvadd y2 (bvmul (_ bv524288 40) s2)) (_ bv262144 40)))
+(define-fun result3 () (_ BitVec 40) (bvadd result_mask (bvmul (_ bv524288 40) u3)))
+(define-fun y () (_ BitVec 40) (bvadd result1 result2 result3))
+(define-fun floor () (_ BitVec 40) ((_ sign_extend 8) (bvashr z (_ bv12 32))))
+(assert (bvsge z (_ bv3221225471 32)))
+(assert (bvslt z (_ bv1073741824 32)))
+(assert (distinct y (bvadd floor (_ bv0 40))))
+(assert (distinct y (bvadd floor (_ bv1 40))))
+(check-sat)

@@ -1,0 +1,18 @@
+; Twin of truncation-may-fail-32-32-12-24: one mask fewer is said to fail.
+; Rests elsewhere: that the mask is uniform and independent of z. No shipped protocol executes this.
+; Expected answer: sat
+(set-logic QF_BV)
+(declare-fun z () (_ BitVec 32))
+(declare-fun rho () (_ BitVec 32))
+(define-fun raised () (_ BitVec 32) (bvadd z (_ bv16777216 32)))
+; one round: raised + rho is opened; whoever knows rho shifts it
+(define-fun opened () (_ BitVec 32) (bvadd raised rho))
+(define-fun y () (_ BitVec 32) (bvsub (bvsub ((_ zero_extend 12) ((_ extract 31 12) opened)) ((_ zero_extend 12) ((_ extract 31 12) rho))) (_ bv4096 32)))
+(define-fun floor () (_ BitVec 32) ((_ extract 31 0) (bvashr z (_ bv12 32))))
+(define-fun wrong () (_ BitVec 1) (ite (and (distinct y floor) (distinct y (bvadd floor (_ bv1 32)))) #b1 #b0))
+; the masks from 2^k - raised on: exactly `raised` of them
+(define-fun wraps () (_ BitVec 1) (ite (and (distinct raised (_ bv0 32)) (bvuge rho (bvadd (bvneg raised) (_ bv1 32)))) #b1 #b0))
+(assert (bvsge z (_ bv4278190080 32)))
+(assert (bvslt z (_ bv16777216 32)))
+(assert (distinct wrong wraps))
+(check-sat)
