@@ -1,6 +1,7 @@
-//! `chebyshare catalog`: what is published.
+//! `chebyshare catalog`: what is published, and who stands for it.
 
 use crate::catalog_folder;
+use crate::commands::signing;
 use crate::failure::Failure;
 use crate::report::{Context, table};
 use catalogs::protocol::{cost, rss3::Rss3};
@@ -8,7 +9,7 @@ use catalogs::{Digest, Entry, digest::Tag};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-/// Shows what a catalog holds.
+/// Shows what a catalog holds, signs it, revokes.
 ///
 /// Example: chebyshare catalog list
 #[derive(Args)]
@@ -26,6 +27,10 @@ enum Action {
         /// FUNCTION/STEM or a digest.
         entry: String,
     },
+    Keygen(signing::Keygen),
+    Sign(signing::Sign),
+    Signatures(signing::Signatures),
+    Revoke(signing::Revoke),
 }
 
 #[derive(Serialize)]
@@ -51,9 +56,9 @@ struct Line {
 impl CatalogCommand {
     /// Lists or shows.
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
-        let catalog = catalog_folder::open(&context.catalog)?;
         match &self.action {
             Action::List => {
+                let catalog = catalog_folder::open(&context.catalog)?;
                 let mut entries = Vec::new();
                 for (name, published) in catalog.iter() {
                     entries.push(line(name, &published.entry)?);
@@ -61,10 +66,15 @@ impl CatalogCommand {
                 context.print(&Listing { root: catalog.root().to_string(), entries }, list_text)
             }
             Action::Show { entry } => {
+                let catalog = catalog_folder::open(&context.catalog)?;
                 let (name, published) = catalog.find(entry)?;
                 let line = line(name, &published.entry)?;
                 context.print(&line, |line| show_text(line, &published.entry))
             }
+            Action::Keygen(command) => command.run(context),
+            Action::Sign(command) => command.run(context),
+            Action::Signatures(command) => command.run(context),
+            Action::Revoke(command) => command.run(context),
         }
     }
 }

@@ -12,6 +12,7 @@ pub mod keys;
 pub mod party;
 pub mod plan;
 pub mod run;
+pub mod signing;
 #[cfg(feature = "generate")]
 pub mod synth;
 pub mod tune;

@@ -4,10 +4,12 @@ use crate::catalog_folder;
 use crate::failure::Failure;
 use crate::lanes::{Findings, Lane};
 use crate::report::{Context, table};
+use catalogs::digest::Tag;
 use catalogs::protocol::{cost, rss3::Rss3};
-use catalogs::{Catalog, Published};
+use catalogs::{Catalog, Digest, Published};
 use clap::Args;
 use serde::Serialize;
+use std::path::PathBuf;
 use std::time::Instant;
 
 /// Re-checks entries: recomputes every bound that their certificates state.
@@ -23,6 +25,9 @@ pub struct Verify {
     /// Evidence beside the checker, for every entry that is named.
     #[arg(long, value_enum, value_delimiter = ',', value_name = "LANES")]
     with: Vec<Lane>,
+    /// Whose signatures the catalog must carry; entries that are revoked are rejected.
+    #[arg(long, value_name = "POLICY.toml")]
+    policy: Option<PathBuf>,
     /// The most inputs of the fitted interval that are executed, and of the window that are exhausted.
     #[arg(long, value_name = "N", default_value_t = 1 << 20, value_parser = clap::value_parser!(u64).range(1..=1 << 24))]
     points: u64,
@@ -59,8 +64,20 @@ impl Verify {
         }
         let started = Instant::now();
         let catalog = catalog_folder::open(&context.catalog)?;
+        let admission = match &self.policy {
+            Some(policy) => Some(catalog_folder::admit(&context.catalog, &catalog, policy)?),
+            None => None,
+        };
         let chosen = self.chosen(&catalog)?;
         let mut rows: Vec<Row> = chosen.iter().map(|(name, published)| examine(name, published)).collect();
+        if let Some(admission) = &admission {
+            for ((name, published), row) in chosen.iter().zip(&mut rows) {
+                let digest = Digest::of(Tag::Entry, published.entry.as_bytes());
+                if let Err(revoked) = admission.check_entry(name, digest) {
+                    (row.ok, row.reason) = (false, Some(revoked.to_string()));
+                }
+            }
+        }
         if !self.with.is_empty() {
             self.run_lanes(&chosen, &mut rows)?;
         }
