@@ -38,6 +38,7 @@ enum Command {
     #[cfg(feature = "generate")]
     Synth(synth::Synth),
     Verify(verify::Verify),
+    Audit(audit::Audit),
     Catalog(catalog::CatalogCommand),
     Inspect(inspect::Inspect),
     Tune(tune::Tune),
@@ -58,6 +59,7 @@ fn main() -> ExitCode {
         #[cfg(feature = "generate")]
         Command::Synth(command) => command.run(&context),
         Command::Verify(command) => command.run(&context),
+        Command::Audit(command) => command.run(&context),
         Command::Catalog(command) => command.run(&context),
         Command::Inspect(command) => command.run(&context),
         Command::Tune(command) => command.run(&context),

@@ -14,7 +14,6 @@ pub fn check_file_place(path: &Path) -> Result<(), Failure> {
 }
 
 /// That a folder can be made at `path`, or written to if it exists.
-#[cfg(feature = "generate")]
 pub fn check_folder_place(path: &Path) -> Result<(), Failure> {
     let existing = path.ancestors().find(|ancestor| ancestor.as_os_str().is_empty() || ancestor.exists());
     let existing = existing.filter(|ancestor| !ancestor.as_os_str().is_empty()).unwrap_or(Path::new("."));

@@ -1,7 +1,7 @@
 //! `chebyshare catalog`: what is published, and who stands for it.
 
 use crate::catalog_folder;
-use crate::commands::signing;
+use crate::commands::{plot, signing};
 use crate::failure::Failure;
 use crate::report::{Context, table};
 use catalogs::protocol::{cost, rss3::Rss3};
@@ -27,6 +27,7 @@ enum Action {
         /// FUNCTION/STEM or a digest.
         entry: String,
     },
+    Plot(plot::Plot),
     Keygen(signing::Keygen),
     Sign(signing::Sign),
     Signatures(signing::Signatures),
@@ -71,6 +72,7 @@ impl CatalogCommand {
                 let line = line(name, &published.entry)?;
                 context.print(&line, |line| show_text(line, &published.entry))
             }
+            Action::Plot(command) => command.run(context),
             Action::Keygen(command) => command.run(context),
             Action::Sign(command) => command.run(context),
             Action::Signatures(command) => command.run(context),

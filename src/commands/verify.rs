@@ -2,7 +2,7 @@
 
 use crate::catalog_folder;
 use crate::failure::Failure;
-use crate::lanes::{Findings, Lane};
+use crate::lanes::{self, Findings, Lane};
 use crate::report::{Context, table};
 use catalogs::digest::Tag;
 use catalogs::protocol::{cost, rss3::Rss3};
@@ -14,7 +14,7 @@ use std::time::Instant;
 
 /// Re-checks entries: recomputes every bound that their certificates state.
 ///
-/// Example: chebyshare verify --all --with exhaustive,smt,conformance
+/// Example: chebyshare verify --all --with exhaustive,smt,conformance,second
 #[derive(Args)]
 pub struct Verify {
     /// Names (FUNCTION/STEM) or digests of entries.
@@ -68,7 +68,7 @@ impl Verify {
             Some(policy) => Some(catalog_folder::admit(&context.catalog, &catalog, policy)?),
             None => None,
         };
-        let chosen = self.chosen(&catalog)?;
+        let chosen = chosen(&catalog, &self.entries, self.all)?;
         let mut rows: Vec<Row> = chosen.iter().map(|(name, published)| examine(name, published)).collect();
         if let Some(admission) = &admission {
             for ((name, published), row) in chosen.iter().zip(&mut rows) {
@@ -78,38 +78,21 @@ impl Verify {
                 }
             }
         }
-        if !self.with.is_empty() {
-            self.run_lanes(&chosen, &mut rows)?;
+        for (row, findings) in rows.iter_mut().zip(lanes::examine_all(&self.with, self.points, &chosen)?) {
+            row.findings = findings;
         }
         let report = Report { entries: rows, seconds: started.elapsed().as_secs_f64() };
         context.print(&report, text)?;
         verdict(&report.entries)
     }
+}
 
-    #[cfg(feature = "generate")]
-    fn run_lanes(&self, chosen: &[(&str, &Published)], rows: &mut [Row]) -> Result<(), Failure> {
-        let mut lanes = crate::lanes::Lanes::new(&self.with, self.points);
-        for ((name, published), row) in chosen.iter().zip(rows) {
-            row.findings = lanes.examine(name, published);
-        }
-        Ok(())
+/// The entries that are named, or all.
+pub fn chosen<'a>(catalog: &'a Catalog, names: &[String], all: bool) -> Result<Vec<(&'a str, &'a Published)>, Failure> {
+    if all {
+        return Ok(catalog.iter().collect());
     }
-
-    #[cfg(not(feature = "generate"))]
-    fn run_lanes(&self, _: &[(&str, &Published)], _: &mut [Row]) -> Result<(), Failure> {
-        Err(Failure::input(format!(
-            "--with {:?} (at most {} inputs) needs MPFR and Z3, which this program was built without; \
-             build it with the feature 'generate' (the default)",
-            self.with, self.points
-        )))
-    }
-
-    fn chosen<'a>(&self, catalog: &'a Catalog) -> Result<Vec<(&'a str, &'a Published)>, Failure> {
-        if self.all {
-            return Ok(catalog.iter().collect());
-        }
-        self.entries.iter().map(|name| catalog.find(name).map_err(Failure::from)).collect()
-    }
+    names.iter().map(|name| catalog.find(name).map_err(Failure::from)).collect()
 }
 
 fn examine(name: &str, published: &Published) -> Row {

@@ -8,8 +8,13 @@ mod conformance;
 #[cfg(feature = "generate")]
 mod exhaustive;
 #[cfg(feature = "generate")]
+mod second;
+#[cfg(feature = "generate")]
 mod smt;
+pub mod tools;
 
+use crate::failure::Failure;
+use catalogs::Published;
 use clap::ValueEnum;
 use serde::Serialize;
 
@@ -22,6 +27,8 @@ pub enum Lane {
     Smt,
     /// Real executions by three parties, compared with the evaluator, the lemmas and the claim.
     Conformance,
+    /// The verdict of the second checker, in Python: in a checkout, where there is python3.
+    Second,
 }
 
 /// What one lane found of one entry.
@@ -50,18 +57,20 @@ pub struct Findings {
     pub smt: Option<Finding>,
     /// [`Lane::Conformance`].
     pub conformance: Option<Finding>,
+    /// [`Lane::Second`].
+    pub second: Option<Finding>,
 }
 
 impl Findings {
     /// The names of the columns.
-    pub const COLUMNS: [&'static str; 3] = ["exhaustive", "smt", "conformance"];
+    pub const COLUMNS: [&'static str; 4] = ["exhaustive", "smt", "conformance", "second"];
 
-    fn lanes(&self) -> [&Option<Finding>; 3] {
-        [&self.exhaustive, &self.smt, &self.conformance]
+    fn lanes(&self) -> [&Option<Finding>; 4] {
+        [&self.exhaustive, &self.smt, &self.conformance, &self.second]
     }
 
     /// A cell per column.
-    pub fn cells(&self) -> [String; 3] {
+    pub fn cells(&self) -> [String; 4] {
         self.lanes().map(|finding| finding.as_ref().map_or("not run".into(), |finding| finding.summary.clone()))
     }
 
@@ -79,13 +88,33 @@ impl Findings {
 #[cfg(feature = "generate")]
 pub use run::Lanes;
 
+/// Runs `lanes` over each of `chosen`, with at most `points` inputs of an interval or an exhaustion; none of them finds
+/// nothing.
+pub fn examine_all(lanes: &[Lane], points: u64, chosen: &[(&str, &Published)]) -> Result<Vec<Findings>, Failure> {
+    if lanes.is_empty() {
+        return Ok(chosen.iter().map(|_| Findings::default()).collect());
+    }
+    #[cfg(feature = "generate")]
+    {
+        let mut lanes = Lanes::new(lanes, points);
+        Ok(chosen.iter().map(|(name, published)| lanes.examine(name, published)).collect())
+    }
+    #[cfg(not(feature = "generate"))]
+    Err(Failure::input(format!(
+        "--with {lanes:?} (at most {points} inputs) needs MPFR and Z3, which this program was built without; build it with \
+         the feature 'generate' (the default)"
+    )))
+}
+
 #[cfg(feature = "generate")]
 mod run {
-    use super::{Finding, Findings, Lane, conformance, exhaustive, smt};
-    use catalogs::{Entry, Published};
+    use super::{Finding, Findings, Lane, conformance, exhaustive, second, smt};
+    use catalogs::{Entry, ParseError, Published};
     use indicatif::{ProgressBar, ProgressStyle};
     use std::time::Instant;
     use verify::certificate::Certificate;
+
+    type Parsed = Result<(Entry, Certificate), ParseError>;
 
     /// Lanes that were asked for, and what they know from earlier entries.
     pub struct Lanes {
@@ -110,30 +139,35 @@ mod run {
             let mut findings = Findings::default();
             for lane in self.lanes.clone() {
                 let started = Instant::now();
-                let mut finding = match &parsed {
-                    Ok((entry, certificate)) => self.run(lane, name, entry, certificate),
-                    Err(reason) => Finding::not_run(reason),
-                };
+                let mut finding = self.run(lane, name, published, &parsed);
                 finding.seconds = started.elapsed().as_secs_f64();
                 *match lane {
                     Lane::Exhaustive => &mut findings.exhaustive,
                     Lane::Smt => &mut findings.smt,
                     Lane::Conformance => &mut findings.conformance,
+                    Lane::Second => &mut findings.second,
                 } = Some(finding);
             }
             findings
         }
 
-        fn run(&mut self, lane: Lane, name: &str, entry: &Entry, certificate: &Certificate) -> Finding {
+        fn run(&mut self, lane: Lane, name: &str, published: &Published, parsed: &Parsed) -> Finding {
             let bar = bar(lane, name);
             let progress = |done: u64, all: u64| {
                 bar.set_length(all);
                 bar.set_position(done);
             };
-            let finding = match lane {
-                Lane::Exhaustive => exhaustive::examine(entry, certificate, self.points, &progress),
-                Lane::Smt => self.prover.examine(entry, &progress),
-                Lane::Conformance => conformance::examine(entry, certificate, self.points, &progress),
+            let finding = match (lane, parsed) {
+                // Its own parser is a part of what it is asked about.
+                (Lane::Second, _) => second::examine(name, published),
+                (_, Err(reason)) => Finding::not_run(reason),
+                (Lane::Exhaustive, Ok((entry, certificate))) => {
+                    exhaustive::examine(entry, certificate, self.points, &progress)
+                }
+                (Lane::Smt, Ok((entry, _))) => self.prover.examine(entry, &progress),
+                (Lane::Conformance, Ok((entry, certificate))) => {
+                    conformance::examine(entry, certificate, self.points, &progress)
+                }
             };
             bar.finish_and_clear();
             finding

@@ -160,7 +160,8 @@ mod tests {
 
     #[test]
     fn the_second_reading_notices_what_is_wrong() {
-        for bad in ["<p>", "<p></b>", "</p>", "<p>a & b</p>", "<p>a > b</p>", "<p></p>x", "<p><b></p></b>", "<p", "< >"] {
+        for bad in ["<p>", "<p></b>", "</p>", "<p>a & b</p>", "<p>a > b</p>", "<p></p>x", "<p><b></p></b>", "<p", "< >"]
+        {
             assert!(well_formed(bad).is_err(), "{bad}");
         }
         well_formed("<p>a<br/>b &lt; c</p>").unwrap();

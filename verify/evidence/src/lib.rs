@@ -25,6 +25,7 @@ pub mod sandwich;
 pub mod series;
 pub mod smt;
 pub mod states;
+pub mod versions;
 
 #[cfg(test)]
 mod exhaust_tests;
