@@ -97,19 +97,7 @@ impl Audit {
             entries: dossiers.iter().map(|dossier| row(dossier, place(dossier.name))).collect(),
         };
         context.print(&report, text)?;
-        let refused: Vec<&Row> = report.entries.iter().filter(|row| !row.ok).collect();
-        match refused.first() {
-            None => Ok(()),
-            Some(first) => {
-                let reason = first.reason.clone().unwrap_or_default();
-                let more = if refused.len() > 1 {
-                    format!(" (and {} more entries)", refused.len() - 1)
-                } else {
-                    String::new()
-                };
-                Err(Failure::claim(format!("{} is rejected: {reason}{more}", first.entry)))
-            }
-        }
+        verdict(&report.entries)
     }
 
     /// The page says what the command says.
@@ -118,6 +106,18 @@ impl Audit {
         write(&[(place, catalog_page::damaged(&reason))])?;
         Err(Failure::Claim(reason))
     }
+}
+
+/// Fails for the first entry that is rejected, and if there is none, for the first lane that could not run.
+fn verdict(rows: &[Row]) -> Result<(), Failure> {
+    let refused: Vec<&Row> = rows.iter().filter(|row| !row.ok).collect();
+    if let Some(first) = refused.first() {
+        let more = if refused.len() > 1 { format!(" (and {} more entries)", refused.len() - 1) } else { String::new() };
+        let reason = first.reason.as_deref().unwrap_or_default();
+        return Err(Failure::claim(format!("{} is rejected: {reason}{more}", first.entry)));
+    }
+    let incomplete = rows.iter().find_map(|row| Some(format!("{}: {}", row.entry, row.findings.violation()?)));
+    incomplete.map_or(Ok(()), |reason| Err(Failure::Claim(reason)))
 }
 
 fn write(pages: &[(PathBuf, String)]) -> Result<(), Failure> {

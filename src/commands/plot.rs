@@ -5,7 +5,7 @@ use crate::failure::Failure;
 use crate::output;
 use crate::report::Context;
 use crate::report::curve::{CHART_HEIGHT, Meter};
-use crate::report::front::{Offer, charts, on_front, standalone};
+use crate::report::front::{Offer, charts, heading, on_front, standalone};
 use clap::Args;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -72,6 +72,7 @@ impl Plot {
                 let fitted = entry.claim.fitted;
                 let curve = meter.curve(fitted.low, fitted.high, Some(&checked.certificate));
                 let title = format!("{}: signed error over the fitted interval", checked.name);
+                drawn.push(heading(&title));
                 let mark = meter.witness(&checked.certificate);
                 drawn.push((curve.chart(&title, offer.bound, &offer.bound_text, mark), CHART_HEIGHT));
                 curve.points()

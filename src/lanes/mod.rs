@@ -74,14 +74,33 @@ impl Findings {
         self.lanes().map(|finding| finding.as_ref().map_or("not run".into(), |finding| finding.summary.clone()))
     }
 
-    /// The first lane that is not satisfied, and why.
+    /// The first lane that refutes the entry, and why; a lane that could not run refutes nothing.
+    pub fn refutation(&self) -> Option<String> {
+        self.first_unsatisfied(Finding::could_run)
+    }
+
+    /// The first lane that is not satisfied, and why: refuted, or asked for and not able to run.
     pub fn violation(&self) -> Option<String> {
+        self.first_unsatisfied(|_| true)
+    }
+
+    fn first_unsatisfied(&self, counts: impl Fn(&Finding) -> bool) -> Option<String> {
         let lanes = self.lanes().into_iter().zip(Self::COLUMNS);
         let unsatisfied = lanes.filter_map(|(finding, name)| Some((finding.as_ref()?, name)));
         let mut reasons = unsatisfied
-            .filter(|(finding, _)| !finding.ok)
+            .filter(|(finding, _)| !finding.ok && counts(finding))
             .map(|(finding, name)| format!("{name}: {}", finding.reason.as_deref().unwrap_or("not satisfied")));
         reasons.next()
+    }
+}
+
+/// The summary of a lane that could not run.
+const NOT_ABLE: &str = "FAILED";
+
+impl Finding {
+    /// Whether the lane ran at all.
+    pub fn could_run(&self) -> bool {
+        self.summary != NOT_ABLE
     }
 }
 
@@ -186,7 +205,13 @@ mod run {
 
         pub(super) fn not_run(reason: impl std::fmt::Display) -> Finding {
             let reason = Some(format!("the lane could not run: {reason}"));
-            Finding { ok: false, summary: "FAILED".into(), reason, seconds: 0.0, figures: serde_json::Map::new() }
+            Finding {
+                ok: false,
+                summary: super::NOT_ABLE.into(),
+                reason,
+                seconds: 0.0,
+                figures: serde_json::Map::new(),
+            }
         }
     }
 

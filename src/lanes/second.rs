@@ -48,5 +48,11 @@ fn run(name: &str, published: &Published) -> Result<(bool, String), String> {
         return Err(format!("it says nothing of {name}: {}", errors.lines().last().unwrap_or("no message")));
     };
     let words: Vec<&str> = line.split_whitespace().skip(1).collect();
-    Ok((output.status.success() && words.first() == Some(&"accepted"), words.join(" ")))
+    match words[..] {
+        ["accepted", bound, _seconds, ref more @ ..] if output.status.success() => {
+            Ok((true, format!("bound {bound}; {}", more.join(" "))))
+        }
+        [_, _, _, ref reason @ ..] => Ok((false, reason.join(" "))),
+        _ => Err(format!("it says of {name}: {line}")),
+    }
 }

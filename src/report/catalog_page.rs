@@ -14,7 +14,7 @@ use runtime::trust::{Attachment, Beside};
 /// The page; every dossier's own is at `NAME.html`. `chosen` says whether entries were named rather than all.
 pub fn page(dossiers: &[Dossier], root: Digest, beside: &Beside, chosen: bool) -> String {
     let refuted: Vec<&Dossier> = dossiers.iter().filter(|dossier| !dossier.holds()).collect();
-    let title = if chosen { "Entries of a catalog" } else { "A catalog" };
+    let title = if chosen { "Entries of a catalog" } else { "The catalog" };
     let first = refuted.first().map(|dossier| format!("{}: {}", dossier.name, dossier.reason().unwrap_or_default()));
     let seconds: f64 = dossiers.iter().map(|dossier| dossier.seconds).sum();
     let tightness = dossiers.iter().filter_map(Dossier::tightness).fold(0.0, f64::max);

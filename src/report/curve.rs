@@ -259,13 +259,14 @@ impl Curve {
         svg = svg.with(line(x.from, y.at(0.0), x.to, y.at(0.0)).class("zero"));
         svg = svg.with(self.band(&x, &y, |column| column.down).class("down"));
         svg = svg.with(self.band(&x, &y, |column| column.up).class("up"));
-        for (sign, text) in
-            [(1.0, format!("+{}", scientific(bound_text))), (-1.0, format!("−{}", scientific(bound_text)))]
-        {
+        let text = scientific(bound_text);
+        let both = [(1.0, format!("+{text}")), (-1.0, format!("−{text}"))];
+        let exact = [(1.0, "0, exact".to_owned())];
+        for (sign, text) in if bound > 0.0 { &both[..] } else { &exact[..] } {
             let place = y.at(sign * bound);
             svg = svg.with(line(x.from, place, x.to, place).class("bound"));
-            let above = if sign > 0.0 { -5.0 } else { 13.0 };
-            svg = svg.with(label(x.to, place + above, &text).class("bound").set("text-anchor", "end"));
+            let beside = if *sign > 0.0 { -5.0 } else { 13.0 };
+            svg = svg.with(label(x.to, place + beside, text).class("bound").set("text-anchor", "end"));
         }
         if let Some(mark) = witness.filter(|mark| (self.low..=self.high).contains(&mark.x)) {
             let (place, height) = (x.at(mark.x), y.within(mark.error));

@@ -61,12 +61,12 @@ impl<'a> Dossier<'a> {
 
     /// Whether the checker accepts it and no lane that ran refutes it.
     pub fn holds(&self) -> bool {
-        self.verdict.is_ok() && self.findings.violation().is_none()
+        self.verdict.is_ok() && self.findings.refutation().is_none()
     }
 
     /// Why it does not hold.
     pub fn reason(&self) -> Option<String> {
-        self.verdict.as_ref().err().map(ToString::to_string).or_else(|| self.findings.violation())
+        self.verdict.as_ref().err().map(ToString::to_string).or_else(|| self.findings.refutation())
     }
 
     /// The digest of the entry's text.

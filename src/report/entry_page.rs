@@ -6,7 +6,7 @@ use super::listing;
 use super::markup::{Element, element};
 use super::numbers::{grouped, scientific, significant, superscript};
 use super::page::{badge, command, document, fact, footer, paragraph, rejection, section};
-use super::{parts, verdicts};
+use super::{front, parts, verdicts};
 use catalogs::text::dyadic_to_decimal;
 use catalogs::{Digest, Entry, Function};
 
@@ -49,17 +49,13 @@ fn header(dossier: &Dossier, index: Option<&str>) -> Element {
 /// The claim in one line.
 fn headline(dossier: &Dossier, entry: &Entry) -> Element {
     let claim = &entry.claim;
-    let (absolute, relative) = (claim.norm.absolute, claim.norm.relative);
     let name = function_name(&claim.function);
-    let weight = match (absolute.to_string().as_str(), relative.to_string().as_str()) {
-        ("1", "0") => String::new(),
-        ("0", "1") => format!(" · |{name}|"),
-        (a, "0") => format!(" · {}", scientific(a)),
-        ("0", r) => format!(" · {} |{name}|", scientific(r)),
-        (a, "1") => format!(" · ({} + |{name}|)", scientific(a)),
-        (a, r) => format!(" · ({} + {} |{name}|)", scientific(a), scientific(r)),
+    let norm = match front::weight(&claim.norm, &name) {
+        one if one == "1" => String::new(),
+        sum if sum.contains(" + ") => format!(" · ({sum})"),
+        single => format!(" · {single}"),
     };
-    let bound = element("span").class("bound").text(format!("{}{weight}", scientific(&claim.bound.to_string())));
+    let bound = element("span").class("bound").text(format!("{}{norm}", scientific(&claim.bound.to_string())));
     let [low, high] = window(entry).map(|end| significant(end, 8));
     let proved = if dossier.verdict.is_ok() { "Proved for" } else { "Claimed, not proved, for" };
     element("div")
@@ -89,14 +85,19 @@ fn facts(dossier: &Dossier) -> Element {
         let probability = certified.failure().to_f64().value();
         if probability == 0.0 { "never".to_owned() } else { significant(probability, 3) }
     });
+    // What a rejected certificate states is worth no figure of its own.
+    let proved = dossier.verdict.is_ok();
     element("dl").class("facts").all([
-        fact(if dossier.verdict.is_ok() { "certified bound" } else { "claimed bound" }, or_dash(bound)),
-        fact("witness", or_dash(witness)),
-        fact("bound ÷ witness", or_dash(dossier.tightness().map(|tightness| format!("{tightness:.4}")))),
+        fact(if proved { "certified bound" } else { "claimed bound" }, or_dash(bound)),
+        fact(if proved { "witness" } else { "stated witness" }, or_dash(witness)),
+        fact(
+            "bound ÷ witness",
+            or_dash(dossier.tightness().filter(|_| proved).map(|tightness| format!("{tightness:.4}"))),
+        ),
         fact("pieces", or_dash(parts::counted(dossier))),
         fact("rounds, rss3", or_dash(dossier.cost().map(|cost| cost.rounds.to_string()))),
         fact("bytes per element", or_dash(dossier.cost().map(|cost| grouped(cost.bytes().into())))),
-        fact("headroom, bits", or_dash(dossier.headroom().map(|bits| format!("{bits:.1}")))),
+        fact("headroom, bits", or_dash(dossier.headroom().filter(|_| proved).map(|bits| format!("{bits:.2}")))),
         fact("fails", or_dash(failure)),
     ])
 }
@@ -109,10 +110,17 @@ fn claim(entry: &Entry) -> Vec<Element> {
     let (window, fitted) = (claim.window, claim.fitted);
     let two = |power: u8| format!("2{}", superscript(&power.to_string()));
     let definition = format!("f(x) = {}", claim.function.definition());
-    let norm = match (claim.norm.absolute.to_string().as_str(), claim.norm.relative.to_string().as_str()) {
-        ("1", "0") => "The error is absolute.".to_owned(),
-        ("0", "1") => "The error is relative to |f(x)|.".to_owned(),
-        (a, r) => format!("The error is measured in units of {} + {} · |f(x)|.", scientific(a), scientific(r)),
+    let norm = match front::weight(&claim.norm, "f(x)").as_str() {
+        "1" => "The error is absolute.".to_owned(),
+        "|f(x)|" => "The error is relative to |f(x)|.".to_owned(),
+        weight => format!("The error is measured in units of {weight}."),
+    };
+    let real = |input: i64| significant(input as f64 / 2f64.powi(i32::from(input_scale.bits())), 8);
+    let fit = if fitted == window {
+        "The program was fitted on the whole window.".to_owned()
+    } else {
+        let (low, high) = (real(fitted.low), real(fitted.high));
+        format!("The program was fitted on [{low}, {high}]; the claim covers the rest of the window too.")
     };
     vec![
         paragraph(format!(
@@ -129,11 +137,8 @@ fn claim(entry: &Entry) -> Vec<Element> {
         element("p").with(element("code").text(definition)),
         paragraph(format!(
             "{norm} Whatever the protocol decides within its lemmas (the last unit of every truncation, a bit just above a \
-             threshold), the error is at most {}. The program was fitted on [{}, {}]; beyond, the same claim holds by the \
-             function’s tails.",
+             threshold), the error is at most {}. {fit}",
             scientific(&claim.bound.to_string()),
-            significant(fitted.low as f64 / 2f64.powi(i32::from(input_scale.bits())), 8),
-            significant(fitted.high as f64 / 2f64.powi(i32::from(input_scale.bits())), 8),
         )),
         element("p").class("soft").text(
             "Not part of the claim: a real input is first rounded to the nearest v, which adds up to half a unit of the input \
@@ -228,4 +233,120 @@ fn files(dossier: &Dossier, root: Digest) -> Element {
             element("pre").text(&dossier.published.certificate),
         ],
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog_folder::STANDARD;
+    use crate::report::markup::well_formed;
+    use catalogs::Published;
+    use catalogs::digest::Tag;
+    use verify::Certificate;
+
+    fn published(name: &str) -> Published {
+        let (_, entry, certificate) = STANDARD.iter().find(|(known, ..)| *known == name).unwrap();
+        Published { entry: (*entry).to_owned(), certificate: (*certificate).to_owned() }
+    }
+
+    fn page_of(name: &str, published: &Published) -> String {
+        let page = page(&Dossier::new(name, published), Digest::of(Tag::Catalog, b""), None);
+        well_formed(&page).unwrap();
+        // Nothing is fetched: no scripts, no images, no fonts, no sheets, no links out.
+        let outside =
+            ["<script", "src=", "url(", "@import", "@font-face", "<link", "<img", "<iframe", "http://", "https://"];
+        let inside = page.replace("http://www.w3.org/2000/svg", "");
+        assert!(!outside.iter().any(|part| inside.contains(part)), "{name}");
+        page
+    }
+
+    /// One entry of every function, and every norm.
+    #[test]
+    fn shipped_entries_have_whole_pages() {
+        let mut done = std::collections::BTreeSet::new();
+        for (name, ..) in STANDARD {
+            let kind = (name.split('/').next(), name.contains("mixed"), name.contains("split"));
+            if !done.insert(kind) {
+                continue;
+            }
+            let published = published(name);
+            let page = page_of(name, &published);
+            let entry = Entry::parse(&published.entry).unwrap();
+            let bound = scientific(&entry.claim.bound.to_string());
+            let digest = Digest::of(Tag::Entry, published.entry.as_bytes()).to_string();
+            for part in [name, "HOLDS", &bound, &digest, "What is claimed", "Where the bound comes from", "Lemmas"] {
+                assert!(page.contains(part), "{name}: {part}");
+            }
+            // Four lanes, none of which was asked for; an operation per row.
+            assert_eq!(page.matches("not run").count(), 4, "{name}");
+            assert!(!page.contains("REJECTED") && !page.contains("NaN") && !page.contains("inf"), "{name}");
+            assert!(page.contains(&format!("v{}", entry.program.ops().len() - 1)), "{name}");
+            for piece in Certificate::parse(&published.certificate).unwrap().pieces {
+                assert!(page.contains(&scientific(&piece.rounding.to_string())), "{name}");
+            }
+        }
+        assert!(done.len() >= 10, "{done:?}");
+    }
+
+    #[test]
+    fn rejected_entries_say_so_and_why() {
+        let name = "sigmoid/k64-f16-w9-1e-3";
+        let mut tampered = published(name);
+        tampered.entry = tampered.entry.replace("bound 9.98467e-4", "bound 9.98466e-4");
+        assert_ne!(tampered, published(name));
+        let named = page_of(name, &tampered);
+        assert!(
+            named.contains("REJECTED") && named.contains("the certificate is for entry") && !named.contains("HOLDS")
+        );
+        let digest = Digest::of(Tag::Entry, tampered.entry.as_bytes()).to_string();
+        let lines = tampered.certificate.lines().map(|line| match line.starts_with("entry ") {
+            true => format!("entry {digest}\n"),
+            false => format!("{line}\n"),
+        });
+        tampered.certificate = lines.collect();
+        let page = page_of(name, &tampered);
+        for part in
+            ["REJECTED", "the error may reach", "nothing of it is proved", "Claimed, not proved", "stated witness"]
+        {
+            assert!(page.contains(part), "{part}");
+        }
+        assert!(!page.contains("HOLDS") && !page.contains("certified bound</dt>"));
+    }
+
+    #[test]
+    fn hostile_texts_are_shown_and_nothing_more() {
+        let hostile = "</pre><script>alert(1)</script><img src=x onerror=y> \u{202e}\u{0} & \" '";
+        for (entry, certificate) in [(hostile, hostile), (&published("relu/k40-f13-w9").entry, hostile)] {
+            let published = Published { entry: entry.to_owned(), certificate: certificate.to_owned() };
+            let page = page(&Dossier::new("a/b", &published), Digest::of(Tag::Catalog, b""), Some("../index.html"));
+            well_formed(&page).unwrap();
+            assert!(page.contains("REJECTED") && page.contains("&lt;script&gt;"));
+            assert!(!page.contains("<script") && !page.contains("<img") && !page.contains('\u{202e}'));
+        }
+    }
+
+    #[test]
+    fn what_a_lane_refutes_is_rejected_and_what_could_not_run_is_not() {
+        use crate::lanes::{Finding, Findings};
+        let name = "relu/k40-f13-w9";
+        let published = published(name);
+        let finding = |summary: &str, reason: &str| Finding {
+            ok: false,
+            summary: summary.into(),
+            reason: Some(reason.into()),
+            seconds: 0.0,
+            figures: serde_json::Map::new(),
+        };
+        let with = |finding: Finding| {
+            let findings = Findings { conformance: Some(finding), ..Findings::default() };
+            let dossier = Dossier { findings, ..Dossier::new(name, &published) };
+            page(&dossier, Digest::of(Tag::Catalog, b""), None)
+        };
+        let refuted = with(finding("VIOLATED", "input 7: it is wrong"));
+        assert!(
+            refuted.contains("REJECTED. ") && refuted.contains("REFUTED") && refuted.contains("input 7: it is wrong")
+        );
+        let unable = with(finding("FAILED", "no python3"));
+        assert!(unable.contains("HOLDS") && unable.contains("COULD NOT RUN") && unable.contains("no python3"));
+    }
 }

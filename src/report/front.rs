@@ -1,11 +1,11 @@
 //! What the published programs of a function cost for what accuracy, and which of them nobody would choose.
 
 use super::markup::{Element, element};
-use super::numbers::{grouped, scientific, significant};
+use super::numbers::{grouped, plain, scientific, significant};
 use super::style;
 use super::svg::{Frame, Scale, dot, label, path, rectangle};
 use catalogs::protocol::{cost, rss3::Rss3};
-use catalogs::{Entry, Norm};
+use catalogs::{Decimal, Entry, Norm};
 use std::collections::BTreeMap;
 
 const WIDTH: f64 = 860.0;
@@ -81,7 +81,20 @@ fn norm_text(norm: &Norm) -> String {
     match (norm.absolute.to_string().as_str(), norm.relative.to_string().as_str()) {
         ("1", "0") => "absolute error".to_owned(),
         ("0", "1") => "relative error".to_owned(),
-        (a, r) => format!("error in units of {} + {} |f|", scientific(a), scientific(r)),
+        _ => format!("error in units of {}", weight(norm, "f")),
+    }
+}
+
+/// The norm's weight as a formula: `0.125 + |f|`.
+pub fn weight(norm: &Norm, function: &str) -> String {
+    let relative = match plain(norm.relative).as_str() {
+        "1" => format!("|{function}|"),
+        factor => format!("{factor} |{function}|"),
+    };
+    match plain(norm.absolute).as_str() {
+        "0" => relative,
+        absolute if norm.relative == Decimal::ZERO => absolute.to_owned(),
+        absolute => format!("{absolute} + {relative}"),
     }
 }
 
@@ -90,6 +103,10 @@ fn chart(norm: &str, offers: &[Offer]) -> (Element, f64) {
     offers.sort_by(|a, b| (a.bytes, a.rounds, &a.name).cmp(&(b.bytes, b.rounds, &b.name)));
     let front = on_front(&offers);
     let height = FRAME.height + LINE * (offers.len() as f64 + 1.0) + 14.0;
+    // A logarithmic axis has no zero: exact programs lie at its lower end.
+    let positive = offers.iter().map(|offer| offer.bound).filter(|bound| *bound > 0.0).reduce(f64::min);
+    let exact = positive.map_or(1.0, |least| least / 10.0);
+    offers.iter_mut().for_each(|offer| offer.bound = if offer.bound > 0.0 { offer.bound } else { exact });
     let extent = |of: &dyn Fn(&Offer) -> f64| {
         let (least, greatest) = offers
             .iter()
@@ -100,8 +117,13 @@ fn chart(norm: &str, offers: &[Offer]) -> (Element, f64) {
         (least / room, greatest * room)
     };
     let (cheap, dear) = extent(&|offer| (offer.bytes.max(1)) as f64);
-    let (sharp, rough) = extent(&|offer| offer.bound.max(1e-30));
-    let (x, y) = (FRAME.x(Scale::Logarithmic, cheap, dear), FRAME.y(Scale::Logarithmic, sharp, rough));
+    let (sharp, rough) = extent(&|offer| offer.bound);
+    let (x, mut y) = (FRAME.x(Scale::Logarithmic, cheap, dear), FRAME.y(Scale::Logarithmic, sharp, rough));
+    if positive.is_none() {
+        // Nothing but exact programs: one line, at zero.
+        y = FRAME.y(Scale::Linear, -1.0, 1.0);
+        offers.iter_mut().for_each(|offer| offer.bound = 0.0);
+    }
     let frame = Frame { height, ..FRAME };
     let mut svg = frame
         .svg(&format!("certified {norm} against bytes"))
@@ -117,17 +139,26 @@ fn chart(norm: &str, offers: &[Offer]) -> (Element, f64) {
         .chain(stairs.last().copied());
     svg = svg
         .with(path(corners.map(|(bytes, bound)| (x.at(bytes), y.at(bound))).collect::<Vec<_>>(), false).class("front"));
-    let rounds = |share: f64| offers.iter().map(|offer| f64::from(offer.rounds)).fold(0.0, f64::max) * share;
+    let rounds = offers.iter().map(|offer| f64::from(offer.rounds));
+    let (fewest, most) =
+        rounds.fold((f64::MAX, 0.0), |(low, high): (f64, f64), value| (low.min(value), high.max(value)));
+    let share = |rounds: u16| if most > fewest { (f64::from(rounds) - fewest) / (most - fewest) } else { 0.5 };
+    let mut lettered = Vec::new();
     for (index, offer) in offers.iter().enumerate() {
-        let (column, row) = (x.at(offer.bytes.max(1) as f64), y.at(offer.bound.max(1e-30)));
-        let class = match f64::from(offer.rounds) {
+        let (column, row) = (x.at(offer.bytes.max(1) as f64), y.at(offer.bound));
+        let class = match share(offer.rounds) {
             _ if !front[index] => "point beaten",
-            few if few <= rounds(0.5) => "point few",
-            some if some <= rounds(0.8) => "point some",
+            few if few <= 0.34 => "point few",
+            some if some <= 0.67 => "point some",
             _ => "point many",
         };
         svg = svg.with(dot(column, row, 5.5).class(class).with(element("title").text(&offer.name)));
-        svg = svg.with(label(column + 9.0, row - 6.0, &letter(index)).class("strong"));
+        // Above the letter of a neighbour that it would cover.
+        let near = lettered.iter().filter(|(x, _): &&(f64, f64)| (x - column).abs() < 16.0);
+        let free =
+            near.map(|(_, y)| *y).filter(|y| (y - row).abs() < 60.0).fold(row - 6.0, |free, y| free.min(y - 14.0));
+        lettered.push((column, free));
+        svg = svg.with(label(column + 9.0, free, &letter(index)).class("strong"));
         svg = svg.all(row_of(index, offer, front[index], FRAME.height + 14.0 + LINE * (index as f64 + 1.0)));
     }
     let heads =
@@ -164,10 +195,16 @@ fn stairs(offers: &[Offer]) -> Vec<(f64, f64)> {
     let mut stairs: Vec<(f64, f64)> = Vec::new();
     for offer in offers {
         if stairs.last().is_none_or(|(_, bound)| offer.bound < *bound) {
-            stairs.push((offer.bytes.max(1) as f64, offer.bound.max(1e-30)));
+            stairs.push((offer.bytes.max(1) as f64, offer.bound));
         }
     }
     stairs
+}
+
+/// A line of text between charts, with its height.
+pub fn heading(text: &str) -> (Element, f64) {
+    let frame = Frame { height: 26.0, ..FRAME };
+    (frame.svg(text).with(label(FRAME.left, 20.0, text).class("strong")), frame.height)
 }
 
 /// Charts below each other, as a file of their own.

@@ -39,7 +39,9 @@ fn formula(program: &Program, op: &Op) -> String {
         },
         Op::Sum(sum) => match sum.truncation.map(|lemma| program.lemma(lemma)) {
             Some(Lemma::Truncation { shift, .. }) => {
-                format!("⌊({}) / 2{}⌋ + δ", terms(sum), superscript(&shift.to_string()))
+                let terms = terms(sum);
+                let inner = if terms.contains(' ') { format!("({terms})") } else { terms };
+                format!("⌊{inner} / 2{}⌋ + δ", superscript(&shift.to_string()))
             }
             _ => terms(sum),
         },
@@ -123,12 +125,13 @@ fn real_range(dossier: &Dossier, entry: &Entry, index: usize) -> String {
 pub fn ranges(dossier: &Dossier, entry: &Entry) -> Element {
     let rows = (0..entry.program.ops().len()).filter_map(|index| {
         let (room, (low, high)) = (dossier.room(index)?, dossier.range(index)?);
-        let verdict = match (room.obliged, index + 1 == entry.program.ops().len()) {
-            (true, true) => "output",
-            (true, false) => "must fit",
+        let verdict = match (room.obliged, index) {
+            (true, last) if last + 1 == entry.program.ops().len() => "output",
+            (true, _) => "must fit",
+            (false, 0) => "input",
             (false, _) => "may wrap",
         };
-        let left = if room.obliged { format!("{:.1}", room.left()) } else { "–".to_owned() };
+        let left = if room.obliged { format!("{:.2}", room.left()) } else { "–".to_owned() };
         Some(vec![
             Cell::name(format!("v{index}")),
             Cell::number(grouped(low)),

@@ -49,7 +49,11 @@ pub fn badge(holds: bool) -> Element {
 
 /// Why something is rejected.
 pub fn rejection(reason: &str) -> Element {
-    element("p").class("rejection").with(element("strong").class("bad").text("REJECTED. ")).text(reason)
+    let reason = paragraph("").with(element("strong").class("bad").text("REJECTED. ")).text(reason);
+    element("div")
+        .class("rejection")
+        .with(reason)
+        .with(paragraph("What follows is as published, and nothing of it is proved."))
 }
 
 /// Who made the page.

@@ -175,5 +175,9 @@ fn rule(function: &Function, piece: &PieceProof) -> String {
 pub fn counted(dossier: &Dossier) -> Option<String> {
     let pieces = &dossier.certificate.as_ref()?.pieces;
     let tails = pieces.iter().filter(|piece| piece.tail).count();
-    Some(if tails == 0 { pieces.len().to_string() } else { format!("{} ({tails} tails)", pieces.len()) })
+    Some(match tails {
+        0 => pieces.len().to_string(),
+        1 => format!("{} (1 tail)", pieces.len()),
+        tails => format!("{} ({tails} tails)", pieces.len()),
+    })
 }

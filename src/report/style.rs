@@ -35,7 +35,7 @@ code, pre, .code { font-family: ui-monospace, 'SF Mono', Menlo, Consolas, 'DejaV
 .claim { font-size: 1.5rem; margin: 1.4rem 0 0.3rem; max-width: none; font-weight: 500; }
 .claim .bound { white-space: nowrap; }
 .lead { color: var(--soft); margin-top: 0; }
-.facts { display: grid; grid-template-columns: repeat(auto-fill, minmax(8.2rem, 1fr)); gap: 1px; margin: 1.6rem 0 0;
+.facts { display: grid; grid-template-columns: repeat(4, 1fr); gap: 1px; margin: 1.6rem 0 0;
   background: var(--rule); border: 1px solid var(--rule); border-radius: 0.4rem; overflow: hidden; }
 .facts div { background: var(--panel); padding: 0.6rem 0.8rem 0.65rem; }
 .facts dt { color: var(--soft); font-size: 0.78rem; }
@@ -72,10 +72,12 @@ dl.digests dt { color: var(--soft); } dl.digests dd { margin: 0; overflow-wrap: 
   max-width: none; overflow-wrap: anywhere; }
 footer { margin-top: 3rem; border-top: 1px solid var(--rule); color: var(--soft); font-size: 0.82rem; }
 @media (max-width: 44rem) { main { padding: 1.4rem 1rem 3rem; } h1 { font-size: 1.45rem; } .claim { font-size: 1.2rem; }
-  figure .scroll .chart { width: 640px; max-width: none; } dl.digests { grid-template-columns: 1fr; gap: 0; }
+  figure .scroll .chart { width: 640px; max-width: none; }
+  table { min-width: 36rem; } .facts { grid-template-columns: repeat(2, 1fr); } dl.digests { grid-template-columns: 1fr; gap: 0; }
   dl.digests dd { margin-bottom: 0.5rem; } }
 @page { margin: 16mm 15mm; }
-@media print { main { max-width: none; padding: 0; } body { font-size: 9.5pt; } h2 { break-after: avoid; margin-top: 1.6rem; }
+@media print { main { max-width: none; padding: 0; } body { font-size: 9.5pt; } h2, h3, h3 + p, .caption + h3 { break-after: avoid; }
+  h2 { margin-top: 1.6rem; }
   figure, tr, .facts { break-inside: avoid; } figure { break-after: avoid; } pre { max-height: none; white-space: pre-wrap;
   overflow-wrap: anywhere; font-size: 7.5pt; } .scroll { overflow: visible; } a { text-decoration: none; }
   td.formula { min-width: 0; } .claim { font-size: 15pt; } h1 { font-size: 18pt; }

@@ -6,34 +6,28 @@ use super::numbers::{grouped, scientific, significant};
 use super::tables::{Cell, table};
 use crate::lanes::{Finding, tools};
 
+/// Name, option of `--with`, and what the lane does.
+type Kind = (&'static str, &'static str, &'static str);
+const EXHAUSTION: Kind = (
+    "exhaustion",
+    "exhaustive",
+    "every output for every rounding, against MPFR enclosures; of all inputs, or of samples",
+);
+const SMT: Kind = ("smt", "smt", "the protocol’s lemmas at full width, each with a satisfiable twin");
+const CONFORMANCE: Kind =
+    ("conformance", "conformance", "real executions by three parties, against the evaluator, the lemmas and the claim");
+const SECOND: Kind = ("second checker", "second", "another program, written from proofs/FORMAT.md alone");
+
 /// A row per kind of evidence.
 pub fn section(dossier: &Dossier) -> Element {
     let found = &dossier.findings;
     let rows = [
         checker(dossier),
         witness(dossier),
-        lane(
-            &found.exhaustive,
-            "exhaustion",
-            "every output for every rounding, against MPFR enclosures",
-            exhaustive,
-            &tools::mpfr(),
-        ),
-        lane(&found.smt, "smt", "the protocol’s lemmas at full width, each with a satisfiable twin", smt, &tools::z3()),
-        lane(
-            &found.conformance,
-            "conformance",
-            "real executions by three parties, against the evaluator, the lemmas and the claim",
-            conformance,
-            &tools::runtime(),
-        ),
-        lane(
-            &found.second,
-            "second checker",
-            "another program, written from proofs/FORMAT.md alone",
-            second,
-            &tools::python(),
-        ),
+        lane(&found.exhaustive, EXHAUSTION, exhaustive, &tools::mpfr()),
+        lane(&found.smt, SMT, smt, &tools::z3()),
+        lane(&found.conformance, CONFORMANCE, conformance, &tools::runtime()),
+        lane(&found.second, SECOND, second, &tools::python()),
     ];
     table(&["evidence", "verdict", "what was found", "with", ">seconds"], rows)
 }
@@ -45,7 +39,7 @@ fn checker(dossier: &Dossier) -> Vec<Cell> {
     };
     vec![
         Cell::explained("checker", "recomputes every bound in integers; the only evidence that is trusted"),
-        verdict(dossier.verdict.is_ok()),
+        Cell::badge(if dossier.verdict.is_ok() { "holds" } else { "REJECTED" }, dossier.verdict.is_ok()),
         Cell::text(found),
         Cell::text(tools::checker()),
         Cell::number(format!("{:.3}", dossier.seconds)),
@@ -69,24 +63,21 @@ fn witness(dossier: &Dossier) -> Vec<Cell> {
 
 fn lane(
     finding: &Option<Finding>,
-    name: &str,
-    what: &str,
+    (name, option, what): Kind,
     describe: impl Fn(&Finding) -> String,
     tool: &str,
 ) -> Vec<Cell> {
     let name = Cell::explained(name, what);
     match finding {
-        None => vec![
-            name,
-            Cell::soft("not run"),
-            Cell::text(String::new()),
-            Cell::text(String::new()),
-            Cell::number(String::new()),
-        ],
+        None => {
+            let how = format!("asked for by --with {option}");
+            vec![name, Cell::soft("not run"), Cell::soft(&how), Cell::text(String::new()), Cell::number(String::new())]
+        }
         Some(finding) => {
             let found = finding.reason.clone().unwrap_or_else(|| describe(finding));
             let (tool, seconds) = (Cell::text(tool.to_owned()), Cell::number(format!("{:.2}", finding.seconds)));
-            vec![name, verdict(finding.ok), Cell::text(found), tool, seconds]
+            let verdict = if finding.could_run() { verdict(finding.ok) } else { Cell::badge("COULD NOT RUN", false) };
+            vec![name, verdict, Cell::text(found), tool, seconds]
         }
     }
 }

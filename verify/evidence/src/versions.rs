@@ -17,8 +17,8 @@ pub fn mpfr() -> String {
 
 /// Z3.
 pub fn z3() -> String {
-    // What it says of itself begins with its name, and ends with the version again.
-    z3::full_version().split_whitespace().take(2).collect::<Vec<_>>().join(" ")
+    let version = z3::full_version();
+    format!("Z3 {}", version.strip_prefix("Z3 ").unwrap_or(version))
 }
 
 #[cfg(test)]
