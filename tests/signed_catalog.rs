@@ -218,3 +218,31 @@ fn a_party_with_a_policy_refuses_by_itself() {
     shop.write("party.toml", config.replace("\"policy.toml\"", "\"none.toml\""));
     shop.refuses(&["party", "--config", "party.toml"], 2, &["none.toml"]);
 }
+
+/// The recipe of `proofs/FORMAT.md`, by a program that shares nothing with ours.
+#[test]
+fn openssl_verifies_the_same_signatures() {
+    let shop = workshop();
+    sign(&shop, "one");
+    let text = shop.read(&format!("catalogs/SIGNATURES/{}.sig", key_of(&shop, "one")));
+    let (statement, rest) = text.split_at(text.rfind("signature ").unwrap());
+    let bytes = |hex: &str| -> Vec<u8> {
+        (0..hex.len() / 2).map(|index| u8::from_str_radix(&hex[2 * index..2 * index + 2], 16).unwrap()).collect()
+    };
+    let hex = rest.lines().next().unwrap().strip_prefix("signature ").unwrap();
+    shop.write("signature", bytes(hex));
+    shop.write("key.der", bytes(&format!("302a300506032b6570032100{}", key_of(&shop, "one"))));
+    let verify = |message: String| {
+        shop.write("message", message);
+        let arguments = ["pkeyutl", "-verify", "-pubin", "-keyform", "DER", "-inkey", "key.der", "-rawin"];
+        let files = ["-in", "message", "-sigfile", "signature"];
+        let mut command = std::process::Command::new("openssl");
+        command.args(arguments).args(files).current_dir(shop.path(".")).output()
+    };
+    match verify(format!("chebyshare 2026 catalog signature 1\0{statement}")) {
+        Err(error) => return eprintln!("NOT RUN: openssl is not here ({error})"),
+        Ok(output) => assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr)),
+    }
+    let bare = verify(statement.to_owned()).unwrap();
+    assert!(!bare.status.success(), "a signature without its context verifies");
+}

@@ -9,7 +9,7 @@ use super::parts;
 use super::tables::{Cell, table};
 use crate::lanes::Findings;
 use catalogs::Digest;
-use runtime::trust::{Attachment, Beside};
+use runtime::trust::{Attachment, Beside, Reason, Subject};
 
 /// The page; every dossier's own is at `NAME.html`. `chosen` says whether entries were named rather than all.
 pub fn page(dossiers: &[Dossier], root: Digest, beside: &Beside, chosen: bool) -> String {
@@ -43,6 +43,7 @@ pub fn page(dossiers: &[Dossier], root: Digest, beside: &Beside, chosen: bool) -
         .with(section("Entries", [entries(dossiers), evidence_note(dossiers)]))
         .with(section("Accuracy and cost", fronts(dossiers)))
         .with(signatures(root, beside))
+        .maybe(revocations(beside))
         .with(section(
             "Check it yourself",
             [
@@ -148,6 +149,24 @@ fn signatures(root: Digest, beside: &Beside) -> Element {
     });
     let introduction = "Who answers for the root. Whether to accept a signer is the reader’s policy.";
     section("Signatures", [paragraph(introduction), table(&["signer", "signed on", "signature"], rows)])
+}
+
+/// What the lists beside the catalog revoke, each list verified.
+fn revocations(beside: &Beside) -> Option<Element> {
+    let names = beside.names(Attachment::Revocations).ok().filter(|names| !names.is_empty())?;
+    let rows = names.iter().flat_map(|name| match beside.revocations_named(name) {
+        Ok(list) => {
+            let by = format!("{}…, serial {}", list.by.short(), list.serial);
+            let row = |(subject, reason): (&Subject, &Reason)| {
+                let subject = element("code").text(subject);
+                vec![Cell::element(subject), Cell::text(reason.to_string()), Cell::name(by.clone())]
+            };
+            list.revoked.iter().map(row).collect::<Vec<_>>()
+        }
+        Err(error) => vec![vec![Cell::text(error.to_string()), Cell::badge("INVALID", false), Cell::name("–".into())]],
+    });
+    let introduction = "What signers have taken back. It counts for whoever accepts the signer.";
+    Some(section("Revocations", [paragraph(introduction), table(&["what", "why", "by"], rows)]))
 }
 
 /// The page of a catalog that is damaged: nothing in it is looked at further.

@@ -29,15 +29,15 @@ pub struct AcceptedSigner {
 ///
 /// [[signer]]
 /// name = "release"
-/// key = "3b6a27bcceb6a42d62a3a8d02a6f0d73653215771de243a63ac048a18b59da29"
+/// key = "…"                             # 64 hexadecimal digits, as in the file that `keygen` puts beside a key
 /// least_serial = 1                      # optional: its revocation list must have reached this serial number
 ///
 /// [[signer]]
 /// name = "auditor"
-/// key = "8a88e3dd7409f195fd52db2d3cba5d72ca6709bf1d94121bf3748801b40f6f5c"
+/// key = "…"
 ///
 /// [[revoked]]                           # optional: `entry` (a digest), `root` or `signer`
-/// entry = "9e9ee62b86196973162822e4d4b62e4a79c4e5944fb3a8a56e23ac4326887ba5"
+/// entry = "…"
 /// reason = "superseded"
 /// ```
 #[derive(Clone, PartialEq, Eq, Debug)]

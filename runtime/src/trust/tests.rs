@@ -504,6 +504,10 @@ fn revocation_lists_only_grow() {
     assert_eq!((first.serial, second.serial, second.revoked.len()), (1, 2, 2));
     assert_eq!(second.revoked[&Subject::Entry(root("one"))], reason("first"));
     assert_eq!(RevocationList::parse(&second.to_text()).unwrap(), second);
+    let line = format!("entry {} first\n", root("one"));
+    for twice in [format!("{line}{line}"), line.replace("first", "another") + &line] {
+        refusal(RevocationList::parse(&first.to_text().replace(&line, &twice)), &["canonical"]);
+    }
     refusal(RevocationList::extend(&desk.keys[1], Some(&first), &[], &reason("x"), None), &["the earlier list is by"]);
     for bad in ["", " a", "a  b", "a\n", "a\u{1b}[2J", "a # b", "é", &"x".repeat(201)] {
         refusal(Reason::parse(bad), &["a reason has"]);
