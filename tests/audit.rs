@@ -152,3 +152,24 @@ fn plots_are_files_with_data() {
     let report: Value = serde_json::from_str(&outcome.stdout).unwrap();
     assert_eq!(report["entries"][0]["curve"], Value::Null);
 }
+
+/// Signatures and revocations beside the catalog are on its page; a revoked entry still holds, and says that it is revoked.
+#[test]
+fn signatures_and_revocations_are_on_the_pages() {
+    let shop = Workshop::new();
+    shop.run(&["catalog", "keygen", "--out", "one.key"]).succeeded();
+    shop.run(&["catalog", "sign", "--key", "one.key", "--date", "2026-11-21"]).succeeded();
+    let revoke = ["catalog", "revoke", "--key", "one.key", "--entry", RELU, "--reason", "<b>superseded</b>"];
+    shop.run(&revoke).succeeded();
+    shop.write("catalogs/REVOCATIONS/other.revoked", "<script>");
+    shop.run(&["audit", "--all", "--html", "pages"]).succeeded();
+    let index = shop.read("pages/index.html");
+    well_formed(&index);
+    for part in ["2026-11-21", ">valid<", "&lt;b&gt;superseded", "INVALID"] {
+        assert!(index.contains(part), "{part}");
+    }
+    let page = shop.read("pages/relu/k64-f16-w9.html");
+    well_formed(&page);
+    assert!(page.contains("REVOKED ") && page.contains("HOLDS") && page.contains("&lt;b&gt;superseded"));
+    assert!(!shop.read("pages/sigmoid/k64-f16-w9-1e-3.html").contains("REVOKED"));
+}

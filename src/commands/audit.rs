@@ -8,6 +8,7 @@ use crate::output;
 use crate::report::dossier::Dossier;
 use crate::report::{Context, catalog_page, entry_page};
 use clap::Args;
+use runtime::trust::{Attachment, Beside, RevocationList, Subject};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -76,12 +77,16 @@ impl Audit {
         };
         let chosen = chosen(&catalog, &self.entries, self.all)?;
         let findings = examine_all(&self.with, self.points, &chosen)?;
+        let (root, beside) = (catalog.root(), catalog_folder::beside(&context.catalog));
+        let lists = revocations(&beside);
         let dossiers: Vec<Dossier> = chosen
             .iter()
             .zip(findings)
-            .map(|((name, published), findings)| Dossier { findings, ..Dossier::new(name, published) })
+            .map(|((name, published), findings)| {
+                let dossier = Dossier { findings, ..Dossier::new(name, published) };
+                Dossier { revoked: taken_back(&lists, &dossier), ..dossier }
+            })
             .collect();
-        let (root, beside) = (catalog.root(), catalog_folder::beside(&context.catalog));
         let place = |name: &str| if folder { self.html.join(format!("{name}.html")) } else { self.html.clone() };
         let index = folder.then_some("../index.html");
         let mut pages: Vec<(PathBuf, String)> =
@@ -106,6 +111,18 @@ impl Audit {
         write(&[(place, catalog_page::damaged(&reason))])?;
         Err(Failure::Claim(reason))
     }
+}
+
+/// The valid revocation lists beside the catalog; the catalog's page tells of the others.
+fn revocations(beside: &Beside) -> Vec<RevocationList> {
+    let names = beside.names(Attachment::Revocations).unwrap_or_default();
+    names.iter().filter_map(|name| beside.revocations_named(name).ok()).collect()
+}
+
+fn taken_back(lists: &[RevocationList], dossier: &Dossier) -> Vec<String> {
+    let entry = Subject::Entry(dossier.entry_digest());
+    let said = lists.iter().filter_map(|list| Some((list, list.revoked.get(&entry)?)));
+    said.map(|(list, reason)| format!("by {} (serial {}): {reason}", list.by, list.serial)).collect()
 }
 
 /// Fails for the first entry that is rejected, and if there is none, for the first lane that could not run.

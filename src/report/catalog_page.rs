@@ -40,7 +40,8 @@ pub fn page(dossiers: &[Dossier], root: Digest, beside: &Beside, chosen: bool) -
             fact("largest bound ÷ witness", significant(tightness, 5)),
             fact("checker, seconds", format!("{seconds:.2}")),
         ]))
-        .with(section("Entries", [entries(dossiers), evidence_note(dossiers)]))
+        .with(section("Entries", [entries(dossiers)]))
+        .with(section("Evidence", evidence(dossiers)))
         .with(section("Accuracy and cost", fronts(dossiers)))
         .with(signatures(root, beside))
         .maybe(revocations(beside))
@@ -58,12 +59,16 @@ pub fn page(dossiers: &[Dossier], root: Digest, beside: &Beside, chosen: bool) -
     document("The catalog, audited", main)
 }
 
+fn link(dossier: &Dossier) -> Cell {
+    Cell::link(&format!("{}.html", dossier.name), dossier.name)
+}
+
+/// Claims and costs.
 fn entries(dossiers: &[Dossier]) -> Element {
     let rows = dossiers.iter().map(|dossier| {
         let or_dash = |value: Option<String>| Cell::number(value.unwrap_or_else(|| "–".to_owned()));
-        let link = element("a").set("href", format!("{}.html", dossier.name)).text(dossier.name);
-        let mut cells = vec![
-            Cell::element(link),
+        vec![
+            link(dossier),
             Cell::badge(if dossier.holds() { "holds" } else { "REJECTED" }, dossier.holds()),
             or_dash(dossier.entry.as_ref().map(|entry| scientific(&entry.claim.bound.to_string()))),
             or_dash(dossier.certificate.as_ref().map(|certificate| scientific(&certificate.witness.error.to_string()))),
@@ -72,35 +77,33 @@ fn entries(dossiers: &[Dossier]) -> Element {
             or_dash(dossier.cost().map(|cost| grouped(cost.bytes().into()))),
             or_dash(parts::counted(dossier)),
             Cell::number(format!("{:.0}", dossier.seconds * 1e3)),
-        ];
-        if any_lane(dossiers) {
-            cells.extend(dossier.findings.cells().map(|cell| match cell.as_str() {
-                "not run" => Cell::soft("not run"),
-                "VIOLATED" | "FAILED" => Cell::badge(&cell, false),
-                _ => Cell::name(cell),
-            }));
-        }
-        cells
+        ]
     });
-    let mut header = vec!["entry", "verdict", ">bound", ">witness", ">ratio", ">rounds", ">bytes", ">pieces", ">ms"];
-    if any_lane(dossiers) {
-        header.extend(Findings::COLUMNS);
-    }
+    let header = ["entry", "verdict", ">bound", ">witness", ">ratio", ">rounds", ">bytes", ">pieces", ">ms"];
     table(&header, rows)
 }
 
-fn any_lane(dossiers: &[Dossier]) -> bool {
-    dossiers.iter().any(|dossier| dossier.findings.cells().iter().any(|cell| cell != "not run"))
-}
-
-fn evidence_note(dossiers: &[Dossier]) -> Element {
-    let text = if any_lane(dossiers) {
-        "The verdict is the checker’s, and of every lane that was run; exhaustive and conformance show the largest error that \
-         they found, over so many inputs."
-    } else {
-        "The verdict is the checker’s. Exhaustion, SMT, conformance and the second checker: not run."
-    };
-    element("p").class("caption").text(text)
+/// What stands behind each, the checker first.
+fn evidence(dossiers: &[Dossier]) -> Vec<Element> {
+    let rows = dossiers.iter().map(|dossier| {
+        let accepted = dossier.verdict.is_ok();
+        let checker = Cell::badge(if accepted { "holds" } else { "REJECTED" }, accepted);
+        let lanes = dossier.findings.cells().map(|cell| match cell.as_str() {
+            "not run" => Cell::soft("not run"),
+            "VIOLATED" | "FAILED" => Cell::badge(&cell, false),
+            _ => Cell::text(cell),
+        });
+        [link(dossier), checker].into_iter().chain(lanes).collect()
+    });
+    let mut header = vec!["entry", "checker"];
+    header.extend(Findings::COLUMNS);
+    vec![
+        paragraph(
+            "The checker alone is trusted. Exhaustive and conformance show the largest error that was found, and over how many \
+             inputs; what was not run is said to be so.",
+        ),
+        table(&header, rows),
+    ]
 }
 
 /// A chart for every function and norm of entries that hold.
@@ -120,11 +123,14 @@ fn fronts(dossiers: &[Dossier]) -> Vec<Element> {
         let same = dossiers.iter().filter(|other| other.name.split('/').next() == Some(function) && other.holds());
         let offers: Vec<Offer> =
             same.filter_map(|dossier| Some(Offer::new(dossier.name, dossier.entry.as_ref()?))).collect();
-        if offers.len() > 1 {
+        // One program alone has nothing to be compared with.
+        let charts = front::compared(&offers);
+        if !charts.is_empty() {
             content.push(element("h3").text(function));
-            let charts = front::charts(&offers).into_iter().map(|(chart, _)| chart);
-            content.extend(charts.map(|chart| element("figure").with(element("div").class("scroll").with(chart))));
         }
+        content.extend(
+            charts.into_iter().map(|(chart, _)| element("figure").with(element("div").class("scroll").with(chart))),
+        );
     }
     content
 }

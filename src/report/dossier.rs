@@ -23,6 +23,8 @@ pub struct Dossier<'a> {
     pub seconds: f64,
     /// What the other lanes found; those that were not asked for did not run.
     pub findings: Findings,
+    /// Who has taken the entry back, and why.
+    pub revoked: Vec<String>,
 }
 
 /// How much of a window or ring the operand of one operation needs, in bits.
@@ -56,6 +58,7 @@ impl<'a> Dossier<'a> {
             verdict,
             seconds: started.elapsed().as_secs_f64(),
             findings: Findings::default(),
+            revoked: Vec::new(),
         }
     }
 

@@ -5,7 +5,7 @@ use super::dossier::Dossier;
 use super::listing;
 use super::markup::{Element, element};
 use super::numbers::{grouped, scientific, significant, superscript};
-use super::page::{badge, command, document, fact, footer, paragraph, rejection, section};
+use super::page::{badge, command, document, fact, footer, paragraph, rejection, revocation, section};
 use super::{front, parts, verdicts};
 use catalogs::text::dyadic_to_decimal;
 use catalogs::{Digest, Entry, Function};
@@ -14,6 +14,7 @@ use catalogs::{Digest, Entry, Function};
 pub fn page(dossier: &Dossier, root: Digest, index: Option<&str>) -> String {
     let mut main =
         element("main").with(header(dossier, index)).maybe(dossier.reason().map(|reason| rejection(&reason)));
+    main = main.all(dossier.revoked.iter().map(|notice| revocation(notice)));
     if let Some(entry) = &dossier.entry {
         main = main.with(headline(dossier, entry)).with(facts(dossier));
     }

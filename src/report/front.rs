@@ -70,11 +70,21 @@ pub fn on_front(offers: &[Offer]) -> Vec<bool> {
 
 /// Charts of offers, one for each norm, with the height they take.
 pub fn charts(offers: &[Offer]) -> Vec<(Element, f64)> {
+    by_norm(offers).into_iter().map(|(norm, offers)| chart(&norm, &offers)).collect()
+}
+
+/// The charts that have more than one offer.
+pub fn compared(offers: &[Offer]) -> Vec<(Element, f64)> {
+    let several = by_norm(offers).into_iter().filter(|(_, offers)| offers.len() > 1);
+    several.map(|(norm, offers)| chart(&norm, &offers)).collect()
+}
+
+fn by_norm(offers: &[Offer]) -> BTreeMap<String, Vec<Offer>> {
     let mut groups: BTreeMap<String, Vec<Offer>> = BTreeMap::new();
     for offer in offers {
         groups.entry(norm_text(&offer.norm)).or_default().push(offer.clone());
     }
-    groups.into_iter().map(|(norm, offers)| chart(&norm, &offers)).collect()
+    groups
 }
 
 fn norm_text(norm: &Norm) -> String {

@@ -131,7 +131,7 @@ pub fn well_formed(page: &str) -> Result<(), String> {
             }
         } else if !tag.ends_with('/') {
             let name = tag.split(' ').next().unwrap_or_default();
-            if tag.matches('"').count() % 2 != 0 || name.is_empty() {
+            if !tag.matches('"').count().is_multiple_of(2) || name.is_empty() {
                 return Err(format!("<{tag}>"));
             }
             open.push(name.to_owned());

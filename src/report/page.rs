@@ -56,6 +56,12 @@ pub fn rejection(reason: &str) -> Element {
         .with(paragraph("What follows is as published, and nothing of it is proved."))
 }
 
+/// That a signer has taken something back; the claim may hold all the same.
+pub fn revocation(notice: &str) -> Element {
+    let text = paragraph("").with(element("strong").class("bad").text("REVOKED ")).text(notice);
+    element("div").class("rejection").with(text).with(paragraph("This counts for whoever accepts the signer."))
+}
+
 /// Who made the page.
 pub fn footer() -> Element {
     element("footer").with(paragraph(format!(

@@ -76,11 +76,12 @@ footer { margin-top: 3rem; border-top: 1px solid var(--rule); color: var(--soft)
   table { min-width: 36rem; } .facts { grid-template-columns: repeat(2, 1fr); } dl.digests { grid-template-columns: 1fr; gap: 0; }
   dl.digests dd { margin-bottom: 0.5rem; } }
 @page { margin: 16mm 15mm; }
-@media print { main { max-width: none; padding: 0; } body { font-size: 9.5pt; } h2, h3, h3 + p, .caption + h3 { break-after: avoid; }
+@media print { main { max-width: none; padding: 0; } body { font-size: 9.5pt; } h2, h3, h2 + p, h3 + p { break-after: avoid; }
   h2 { margin-top: 1.6rem; }
   figure, tr, .facts { break-inside: avoid; } figure { break-after: avoid; } pre { max-height: none; white-space: pre-wrap;
   overflow-wrap: anywhere; font-size: 7.5pt; } .scroll { overflow: visible; } a { text-decoration: none; }
-  td.formula { min-width: 0; } .claim { font-size: 15pt; } h1 { font-size: 18pt; }
+  td.formula { min-width: 0; } table { font-size: 7.5pt; } th { font-size: 7pt; }
+  td, th { padding-right: 0.45rem; } .claim { font-size: 15pt; } h1 { font-size: 18pt; }
   * { -webkit-print-color-adjust: exact; print-color-adjust: exact; } }
 ";
 

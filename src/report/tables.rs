@@ -43,6 +43,11 @@ impl Cell {
         Cell(element("td").class("name soft").text(text))
     }
 
+    /// A name that leads elsewhere.
+    pub fn link(target: &str, text: &str) -> Cell {
+        Cell(element("td").class("name").with(element("a").set("href", target).text(text)))
+    }
+
     /// Any element.
     pub fn element(inner: Element) -> Cell {
         Cell(element("td").with(inner))
