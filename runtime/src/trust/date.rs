@@ -74,7 +74,7 @@ pub(super) fn write(date: Option<Date>) -> String {
     date.map_or("none".to_owned(), |date| date.to_string())
 }
 
-/// Reads what [`write`] writes.
+/// Reads what [`write()`] writes.
 pub(super) fn read(word: &str) -> Result<Option<Date>> {
     if word == "none" { Ok(None) } else { Date::parse(word).map(Some) }
 }
