@@ -1,7 +1,10 @@
 //! Where entries come from: the catalog's folder, or the copy embedded in the program.
 
 use crate::failure::Failure;
-use catalogs::{Catalog, Published};
+use catalogs::digest::Tag;
+use catalogs::{Catalog, Digest, Published};
+use runtime::trust::{Admission, Beside, Policy};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 include!(concat!(env!("OUT_DIR"), "/standard.rs"));
@@ -27,4 +30,32 @@ pub fn open(folder: &Path) -> Result<Catalog, Failure> {
         catalog.insert(name, Published { entry: (*entry).to_owned(), certificate: (*certificate).to_owned() })?;
     }
     Ok(catalog)
+}
+
+/// The signatures and revocation lists that belong to the catalog which [`open`] gives for `folder`.
+pub fn beside(folder: &Path) -> Beside {
+    if folder.join(catalogs::catalog::INDEX).exists() {
+        Beside::Folder(folder.to_owned())
+    } else {
+        Beside::Embedded(ATTACHMENTS)
+    }
+}
+
+/// Decides by the policy in the file `policy` whether `catalog`, opened from `folder`, is accepted.
+pub fn admit(folder: &Path, catalog: &Catalog, policy: &Path) -> Result<Admission, Failure> {
+    Ok(Policy::read(policy)?.admit(catalog.root(), &beside(folder))?)
+}
+
+/// The catalog without the entries that `admission` knows to be revoked; each is named on standard error.
+pub fn without_revoked(catalog: &Catalog, admission: &Admission) -> Result<Catalog, Failure> {
+    let mut kept = Catalog::new();
+    for (name, published) in catalog.iter() {
+        match admission.check_entry(name, Digest::of(Tag::Entry, published.entry.as_bytes())) {
+            Ok(()) => kept.insert(name, published.clone())?,
+            Err(revoked) => {
+                let _ = writeln!(std::io::stderr(), "left out: {revoked}");
+            }
+        }
+    }
+    Ok(kept)
 }

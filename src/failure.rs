@@ -39,6 +39,12 @@ impl Failure {
     }
 }
 
+impl From<runtime::trust::Error> for Failure {
+    fn from(error: runtime::trust::Error) -> Failure {
+        if error.is_refusal() { Failure::claim(error) } else { Failure::input(error) }
+    }
+}
+
 impl From<catalogs::CatalogError> for Failure {
     fn from(error: catalogs::CatalogError) -> Failure {
         match error {

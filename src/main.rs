@@ -40,6 +40,7 @@ enum Command {
     #[cfg(feature = "generate")]
     Export(export::Export),
     Verify(verify::Verify),
+    Audit(audit::Audit),
     Catalog(catalog::CatalogCommand),
     Inspect(inspect::Inspect),
     Tune(tune::Tune),
@@ -62,6 +63,7 @@ fn main() -> ExitCode {
         #[cfg(feature = "generate")]
         Command::Export(command) => command.run(&context),
         Command::Verify(command) => command.run(&context),
+        Command::Audit(command) => command.run(&context),
         Command::Catalog(command) => command.run(&context),
         Command::Inspect(command) => command.run(&context),
         Command::Tune(command) => command.run(&context),

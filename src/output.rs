@@ -14,7 +14,6 @@ pub fn check_file_place(path: &Path) -> Result<(), Failure> {
 }
 
 /// That a folder can be made at `path`, or written to if it exists.
-#[cfg(feature = "generate")]
 pub fn check_folder_place(path: &Path) -> Result<(), Failure> {
     let existing = path.ancestors().find(|ancestor| ancestor.as_os_str().is_empty() || ancestor.exists());
     let existing = existing.filter(|ancestor| !ancestor.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -36,12 +35,20 @@ fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
+/// Temporary files that others may read once they are renamed, as far as the user's mask allows: results are handed on.
+fn readable() -> tempfile::Builder<'static, 'static> {
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder
+}
+
 /// Writes files, each by renaming a finished temporary one; an interrupt finds all of them or none.
 pub fn write_texts(files: &[(&Path, &str)]) -> Result<(), Failure> {
     undivided(|| {
         for (path, text) in files {
             let failed = |error: std::io::Error| Failure::Input(format!("{}: {error}", path.display()));
-            let mut file = tempfile::NamedTempFile::new_in(folder_of(path)).map_err(failed)?;
+            let mut file = readable().tempfile_in(folder_of(path)).map_err(failed)?;
             file.write_all(text.as_bytes()).map_err(failed)?;
             file.persist(path).map_err(|error| failed(error.error))?;
         }

@@ -1,4 +1,19 @@
-//! What a command prints: text for people, or one JSON object for machines.
+//! What a command prints: text for people, or one JSON object for machines; and pages and charts for a browser.
+
+pub mod catalog_page;
+pub mod curve;
+pub mod dossier;
+pub mod entry_page;
+pub mod front;
+mod listing;
+mod markup;
+mod numbers;
+mod page;
+mod parts;
+mod style;
+mod svg;
+mod tables;
+mod verdicts;
 
 use crate::failure::Failure;
 use serde::Serialize;

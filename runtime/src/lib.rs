@@ -1,4 +1,4 @@
-//! Private inference: model graphs in, arrays in and out, sharing, protocols, transport, and the tuner.
+//! Private inference: model graphs in, arrays in and out, sharing, protocols, transport, trust in catalogs, and the tuner.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
@@ -13,4 +13,5 @@ pub mod protocol;
 pub mod random;
 pub mod session;
 pub mod transport;
+pub mod trust;
 pub mod tuner;

@@ -1,6 +1,7 @@
-//! `chebyshare catalog`: what is published.
+//! `chebyshare catalog`: what is published, and who stands for it.
 
 use crate::catalog_folder;
+use crate::commands::{plot, signing};
 use crate::failure::Failure;
 use crate::report::{Context, table};
 use catalogs::protocol::{cost, rss3::Rss3};
@@ -8,10 +9,24 @@ use catalogs::{Digest, Entry, digest::Tag};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-/// Shows what a catalog holds.
+/// Shows what a catalog holds, signs it, revokes.
+///
+/// A policy (for `run`, `tune`, `verify` and a party's file) is a TOML file such as
+///
+///   version = 1
+///   minimum_signatures = 1
+///   not_before = "2026-11-01"     # optional
+///   [[signer]]
+///   name = "release"
+///   key = "64 hexadecimal digits" # as in the file that keygen puts beside a secret key
+///   least_serial = 1              # optional: its revocation list must have reached this number
+///   [[revoked]]                   # optional: entry, root or signer
+///   entry = "64 hexadecimal digits"
+///   reason = "superseded"
 ///
 /// Example: chebyshare catalog list
 #[derive(Args)]
+#[command(verbatim_doc_comment)]
 pub struct CatalogCommand {
     #[command(subcommand)]
     action: Action,
@@ -26,6 +41,11 @@ enum Action {
         /// FUNCTION/STEM or a digest.
         entry: String,
     },
+    Plot(plot::Plot),
+    Keygen(signing::Keygen),
+    Sign(signing::Sign),
+    Signatures(signing::Signatures),
+    Revoke(signing::Revoke),
 }
 
 #[derive(Serialize)]
@@ -51,9 +71,9 @@ struct Line {
 impl CatalogCommand {
     /// Lists or shows.
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
-        let catalog = catalog_folder::open(&context.catalog)?;
         match &self.action {
             Action::List => {
+                let catalog = catalog_folder::open(&context.catalog)?;
                 let mut entries = Vec::new();
                 for (name, published) in catalog.iter() {
                     entries.push(line(name, &published.entry)?);
@@ -61,10 +81,16 @@ impl CatalogCommand {
                 context.print(&Listing { root: catalog.root().to_string(), entries }, list_text)
             }
             Action::Show { entry } => {
+                let catalog = catalog_folder::open(&context.catalog)?;
                 let (name, published) = catalog.find(entry)?;
                 let line = line(name, &published.entry)?;
                 context.print(&line, |line| show_text(line, &published.entry))
             }
+            Action::Plot(command) => command.run(context),
+            Action::Keygen(command) => command.run(context),
+            Action::Sign(command) => command.run(context),
+            Action::Signatures(command) => command.run(context),
+            Action::Revoke(command) => command.run(context),
         }
     }
 }

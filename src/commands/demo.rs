@@ -99,6 +99,7 @@ impl Demo {
                 output: file("scores.npz"),
                 local: true,
                 network: None,
+                policy: None,
                 no_reference: false,
             }
             .execute(&catalog_folder)?;

@@ -1,5 +1,6 @@
 //! The subcommands, a file each.
 
+pub mod audit;
 pub mod catalog;
 #[cfg(feature = "generate")]
 pub mod demo;
@@ -13,7 +14,9 @@ pub mod inspect;
 pub mod keys;
 pub mod party;
 pub mod plan;
+pub mod plot;
 pub mod run;
+pub mod signing;
 #[cfg(feature = "generate")]
 pub mod synth;
 pub mod tune;

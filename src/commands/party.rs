@@ -73,6 +73,11 @@ impl Party {
         let config = PartyConfig::read(&self.config).map_err(Failure::input)?;
         let catalog = catalog_folder::open(&context.catalog)?;
         let file = plan::read(&config.plan)?;
+        if let Some(policy) = &config.policy {
+            // Of the catalog in memory, from which the plan's entries are taken below.
+            let admission = catalog_folder::admit(&context.catalog, &catalog, policy)?;
+            file.check_revocations(&admission)?;
+        }
         let owners = (config.owners.model.0, config.owners.input.0, config.owners.output.0);
         if owners != (file.parties.model, file.parties.input, file.parties.output) {
             return Err(Failure::Input(format!("{}: the owners differ from the plan's", self.config.display())));

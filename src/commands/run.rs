@@ -1,5 +1,6 @@
 //! `chebyshare run`: all parties as processes on this machine, over real connections.
 
+use crate::catalog_folder;
 use crate::commands::{inspect, party, plan, tune};
 use crate::failure::Failure;
 use crate::interrupt::TemporaryFolder;
@@ -40,6 +41,9 @@ pub struct Run {
     /// A network to imitate: lan, wan or a TOML file.
     #[arg(long)]
     pub network: Option<String>,
+    /// Whose signatures the catalog must carry, and what is revoked; without one, no signature is asked for.
+    #[arg(long, value_name = "POLICY.toml")]
+    pub policy: Option<PathBuf>,
     /// Do not compare with the plain model.
     #[arg(long)]
     pub no_reference: bool,
@@ -99,6 +103,11 @@ impl Run {
     /// Starts the parties, waits for them, compares with the plain model.
     pub fn execute(&self, catalog: &Path) -> Result<Report, Failure> {
         let file = plan::read(&self.plan)?;
+        if let Some(policy) = &self.policy {
+            // Each party decides again for itself; this only says so before keys are made.
+            let admission = catalog_folder::admit(catalog, &catalog_folder::open(catalog)?, policy)?;
+            file.check_revocations(&admission)?;
+        }
         inspect::read(&self.model)?;
         inspect::read(&self.input)?;
         let owners = [file.parties.model, file.parties.input, file.parties.output];
@@ -125,6 +134,7 @@ impl Run {
                 model: &self.model,
                 input: &self.input,
                 output: &self.output,
+                policy: self.policy.as_deref(),
                 network: self.network.as_deref(),
                 limits: Limits::default(),
             },

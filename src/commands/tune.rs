@@ -49,6 +49,9 @@ pub struct Tune {
     /// Calibration inputs that are simulated bit for bit.
     #[arg(long, default_value_t = 240, allow_negative_numbers = true)]
     simulate: usize,
+    /// Whose signatures the catalog must carry; entries that are revoked are not chosen.
+    #[arg(long, value_name = "POLICY.toml")]
+    policy: Option<PathBuf>,
     /// The plan's file. The model's public structure is written beside it.
     #[arg(long, value_name = "PLAN.toml")]
     out: PathBuf,
@@ -57,7 +60,11 @@ pub struct Tune {
 impl Tune {
     /// Tunes, writes the plan, prints it.
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
-        let catalog = catalog_folder::open(&context.catalog)?;
+        let mut catalog = catalog_folder::open(&context.catalog)?;
+        if let Some(policy) = &self.policy {
+            let admission = catalog_folder::admit(&context.catalog, &catalog, policy)?;
+            catalog = catalog_folder::without_revoked(&catalog, &admission)?;
+        }
         let tuned = self.tune(&catalog, &mut |progress| {
             let line = match progress {
                 Progress::Site { name, admissible } => format!("{name}: {admissible} admissible choices"),
@@ -117,6 +124,7 @@ impl Tune {
             input_range: None,
             row_norm: None,
             simulate: 240,
+            policy: None,
             out: out.to_owned(),
         }
     }

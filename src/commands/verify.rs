@@ -2,10 +2,11 @@
 
 use crate::catalog_folder;
 use crate::failure::Failure;
-use crate::lanes::{Findings, Lane};
+use crate::lanes::{self, Effort, Findings, Lane};
 use crate::report::{Context, table};
+use catalogs::digest::Tag;
 use catalogs::protocol::{cost, rss3::Rss3};
-use catalogs::{Catalog, Published};
+use catalogs::{Catalog, Digest, Published};
 use clap::Args;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -13,7 +14,7 @@ use std::time::Instant;
 
 /// Re-checks entries: recomputes every bound that their certificates state.
 ///
-/// Example: chebyshare verify --all --with exhaustive,smt --points 2^24 --resume my/exhaustions
+/// Example: chebyshare verify --all --with exhaustive,smt,conformance,second --points 2^24 --resume my/exhaustions
 #[derive(Args)]
 pub struct Verify {
     /// Names (FUNCTION/STEM) or digests of entries.
@@ -24,6 +25,9 @@ pub struct Verify {
     /// Evidence beside the checker, for every entry that is named.
     #[arg(long, value_enum, value_delimiter = ',', value_name = "LANES")]
     with: Vec<Lane>,
+    /// Whose signatures the catalog must carry; entries that are revoked are rejected.
+    #[arg(long, value_name = "POLICY.toml")]
+    policy: Option<PathBuf>,
     /// The most inputs of the fitted interval that are executed, and of the window that are exhausted: at most 2^24.
     #[arg(long, value_name = "N", default_value = "2^20", value_parser = points)]
     points: u64,
@@ -83,30 +87,32 @@ impl Verify {
         }
         let started = Instant::now();
         let catalog = catalog_folder::open(&context.catalog)?;
-        let chosen = self.chosen(&catalog)?;
+        let admission = match &self.policy {
+            Some(policy) => Some(catalog_folder::admit(&context.catalog, &catalog, policy)?),
+            None => None,
+        };
+        let chosen = chosen(&catalog, &self.entries, self.all)?;
         let mut rows: Vec<Row> = chosen.iter().map(|(name, published)| examine(name, published)).collect();
-        if !self.with.is_empty() {
-            self.run_lanes(&chosen, &mut rows)?;
+        if let Some(admission) = &admission {
+            for ((name, published), row) in chosen.iter().zip(&mut rows) {
+                let digest = Digest::of(Tag::Entry, published.entry.as_bytes());
+                if let Err(revoked) = admission.check_entry(name, digest) {
+                    (row.ok, row.reason) = (false, Some(revoked.to_string()));
+                }
+            }
+        }
+        let wanted = self.evidence_set(&chosen)?;
+        let wanted = |name: &str| wanted.as_ref().is_none_or(|wanted| wanted.contains(name));
+        let effort = Effort { points: self.points, resume: self.resume.clone() };
+        for (row, findings) in rows.iter_mut().zip(lanes::examine_all(&self.with, effort, &chosen, wanted)?) {
+            row.findings = findings;
         }
         let report = Report { entries: rows, seconds: started.elapsed().as_secs_f64() };
         context.print(&report, text)?;
         verdict(&report.entries)
     }
 
-    #[cfg(feature = "generate")]
-    fn run_lanes(&self, chosen: &[(&str, &Published)], rows: &mut [Row]) -> Result<(), Failure> {
-        let mut lanes = crate::lanes::Lanes::new(&self.with, self.points, self.resume.clone());
-        let wanted = self.evidence_set(chosen)?;
-        for ((name, published), row) in chosen.iter().zip(rows) {
-            if wanted.as_ref().is_none_or(|wanted| wanted.contains(*name)) {
-                row.findings = lanes.examine(name, published);
-            }
-        }
-        Ok(())
-    }
-
     /// The entries that `--evidence-for` names; every one of them must be among the chosen ones.
-    #[cfg(feature = "generate")]
     fn evidence_set(
         &self,
         chosen: &[(&str, &Published)],
@@ -125,22 +131,14 @@ impl Verify {
             None => Ok(Some(wanted)),
         }
     }
+}
 
-    #[cfg(not(feature = "generate"))]
-    fn run_lanes(&self, _: &[(&str, &Published)], _: &mut [Row]) -> Result<(), Failure> {
-        Err(Failure::input(format!(
-            "--with {:?} (at most {} inputs, {:?}) needs MPFR and Z3, which this program was built without; \
-             build it with the feature 'generate' (the default)",
-            self.with, self.points, self.evidence_for
-        )))
+/// The entries that are named, or all.
+pub fn chosen<'a>(catalog: &'a Catalog, names: &[String], all: bool) -> Result<Vec<(&'a str, &'a Published)>, Failure> {
+    if all {
+        return Ok(catalog.iter().collect());
     }
-
-    fn chosen<'a>(&self, catalog: &'a Catalog) -> Result<Vec<(&'a str, &'a Published)>, Failure> {
-        if self.all {
-            return Ok(catalog.iter().collect());
-        }
-        self.entries.iter().map(|name| catalog.find(name).map_err(Failure::from)).collect()
-    }
+    names.iter().map(|name| catalog.find(name).map_err(Failure::from)).collect()
 }
 
 fn examine(name: &str, published: &Published) -> Row {

@@ -29,7 +29,7 @@ fn perturbed(entry: &Entry, part: i128) -> Entry {
 
 fn run(lane: Lane, entry: &Entry, certificate: &Certificate) -> Finding {
     let published = Published { entry: entry.to_text(), certificate: certificate.to_text() };
-    let findings = Lanes::new(&[lane], POINTS, None).examine("tried", &published);
+    let findings = Lanes::new(&[lane], EFFORT).examine("tried", &published);
     let [exhaustive, smt, conformance] = [findings.exhaustive, findings.smt, findings.conformance];
     exhaustive.or(smt).or(conformance).unwrap()
 }
@@ -98,6 +98,6 @@ fn lemmas_of_an_entry_are_proved_and_an_unserved_one_stops_every_lane() {
 #[test]
 fn files_that_do_not_parse_are_findings() {
     let published = Published { entry: "no entry".into(), certificate: "no certificate".into() };
-    let findings = Lanes::new(&[Lane::Smt, Lane::Conformance], POINTS, None).examine("tried", &published);
+    let findings = Lanes::new(&[Lane::Smt, Lane::Conformance], EFFORT).examine("tried", &published);
     assert!(findings.exhaustive.is_none() && !findings.smt.unwrap().ok && !findings.conformance.unwrap().ok);
 }

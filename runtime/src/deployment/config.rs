@@ -57,6 +57,7 @@ pub struct PeerConfig {
 /// plan = "digits.plan.toml"
 /// input = "images.npz"                  # given by the owner of the input, and only there
 /// output = "scores.npz"                 # given by the owner of the output, and only there
+/// policy = "policy.toml"                # optional: whose signatures the catalog needs (see `trust::Policy`)
 /// connect_seconds = 60.0                # optional, default 30
 /// receive_seconds = 120.0               # optional, default 60
 ///
@@ -103,6 +104,9 @@ pub struct PartyConfig {
     /// File for the output: at its owner, and only there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<PathBuf>,
+    /// File with the policy that the catalog must satisfy (see [`crate::trust::Policy`]). Each party has its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<PathBuf>,
     /// A network to imitate: `lan`, `wan` or a TOML file (see [`Shaping`]).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network: Option<String>,
@@ -346,7 +350,7 @@ impl PartyConfig {
     fn resolve(&mut self) {
         let folder = self.file.parent().unwrap_or(Path::new("")).to_owned();
         let own = [&mut self.certificate, &mut self.private_key, &mut self.plan];
-        let optional = [&mut self.model, &mut self.input, &mut self.output];
+        let optional = [&mut self.model, &mut self.input, &mut self.output, &mut self.policy];
         let theirs = self.peers.iter_mut().map(|peer| &mut peer.certificate);
         for path in own.into_iter().chain(optional.into_iter().flatten()).chain(theirs) {
             *path = folder.join(&*path);

@@ -25,6 +25,8 @@ pub struct Loopback<'a> {
     pub input: &'a Path,
     /// File for the output, for its owner.
     pub output: &'a Path,
+    /// File with the policy that every party's catalog must satisfy.
+    pub policy: Option<&'a Path>,
     /// A network to imitate: `lan`, `wan` or a TOML file.
     pub network: Option<&'a str>,
     /// Bounds on time and size.
@@ -59,6 +61,7 @@ pub fn loopback(folder: &Path, what: &Loopback<'_>) -> Result<Vec<PathBuf>> {
             model: owned(what.owners.model, what.model)?,
             input: owned(what.owners.input, what.input)?,
             output: owned(what.owners.output, what.output)?,
+            policy: what.policy.map(absolute).transpose()?,
             network: what.network.map(network_name).transpose()?,
             connect_seconds: what.limits.connect.as_secs_f64(),
             receive_seconds: what.limits.receive.as_secs_f64(),

@@ -102,8 +102,9 @@ fn every_mistake_is_named_by_file_and_field() {
 
 #[test]
 fn a_good_configuration_is_read_with_paths_from_its_folder() {
-    let config = parse(GOOD).unwrap();
+    let config = parse(&GOOD.replace("party = 1", "party = 1\npolicy = \"policy.toml\"")).unwrap();
     let folder = config.file.parent().unwrap();
+    assert_eq!(config.policy.as_deref(), Some(&*folder.join("policy.toml")));
     assert_eq!(config.plan, folder.join("digits.plan.toml"));
     assert_eq!(config.input.as_deref(), Some(Path::new("/data/images.npz")));
     assert_eq!(config.peers[1].certificate, folder.join("helper.certificate.pem"));
@@ -157,6 +158,7 @@ fn three_parties(folder: &Path, network: Option<&str>, receive: Duration) -> Vec
         model: Path::new("model.onnx"),
         input: Path::new("input.npz"),
         output: Path::new("output.npz"),
+        policy: None,
         network,
         limits,
     };

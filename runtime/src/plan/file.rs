@@ -2,6 +2,8 @@
 
 use super::Refusal;
 use crate::graph::Axes;
+use crate::trust::{self, Admission};
+use catalogs::Digest;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -185,6 +187,18 @@ pub enum ChoiceRecord {
     },
 }
 
+impl ChoiceRecord {
+    /// Every entry that the choice names.
+    pub fn entries(&self) -> Vec<&EntryRecord> {
+        match self {
+            ChoiceRecord::Unary { entry } => vec![entry],
+            ChoiceRecord::Softmax { relu, exp, reciprocal, .. } => vec![relu, exp, reciprocal],
+            ChoiceRecord::Normalisation { rsqrt, .. } => vec![rsqrt],
+            ChoiceRecord::Maximum { relu } => vec![relu],
+        }
+    }
+}
+
 /// An entry by name and digest; the digest decides.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -199,6 +213,17 @@ impl Plan {
     /// The canonical text.
     pub fn to_text(&self) -> String {
         toml::to_string(self).unwrap_or_default()
+    }
+
+    /// Refuses the plan if an entry that it names was revoked. By the plan's own digests: they decide what is run.
+    pub fn check_revocations(&self, admission: &Admission) -> trust::Result<()> {
+        for record in self.site.iter().flat_map(|site| site.choice.entries()) {
+            // What is no digest is in no catalog either, and `check` says so.
+            if let Some(digest) = Digest::parse(&record.digest) {
+                admission.check_entry(&record.name, digest)?;
+            }
+        }
+        Ok(())
     }
 
     /// Reads a plan; a text that is not what [`Plan::to_text`] writes is refused.

@@ -35,6 +35,7 @@ pub mod series;
 pub mod smt;
 pub mod states;
 mod survey;
+pub mod versions;
 
 #[cfg(test)]
 mod exhaust_tests;
