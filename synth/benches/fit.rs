@@ -13,7 +13,9 @@ fn main() {
     if sollya.is_none() {
         println!("NOT RUN: Sollya is not installed; its seconds are missing");
     }
-    println!("function    domain       degree  error                  off golden  proved width  alternations  seconds  Sollya");
+    println!(
+        "function    domain       degree  error                  off golden  proved width  alternations  seconds  Sollya"
+    );
     let mut worst: f64 = 0.0;
     let mut failed = 0;
     let polynomials = polynomials();

@@ -4,6 +4,10 @@
 //! the error of all competitors from below. So many digits are printed that rounding them costs less than a relative
 //! 2^-40 of the error.
 
+mod advice;
+pub mod lattice_proof;
+pub mod quantised;
+
 use crate::expression::Expression;
 use crate::minimax::{
     self, Basis, Domain, Extremum, MinimaxError, Norm, Options, Parity, Problem, RationalProblem, Scaling,
@@ -69,6 +73,17 @@ pub enum BestError {
         /// Upper end.
         high: String,
     },
+    /// Steps that are no powers of two in range, or none at all.
+    #[error("steps must be powers of two from 2^-{max} to 2^{max}, and widths 2 to {max} bits", max = quantised::STEP_MAX)]
+    Steps,
+    /// The function has a pole in the domain or is not defined on all of it.
+    #[error("{reason}{}", instead(served))]
+    Unserved {
+        /// What is wrong, and where.
+        reason: String,
+        /// Parts of the domain that can be served, as `LOW,HIGH`.
+        served: Vec<String>,
+    },
     /// The fit failed.
     #[error(transparent)]
     Fit(#[from] MinimaxError),
@@ -77,8 +92,24 @@ pub enum BestError {
     Proof(#[from] SupremumError),
 }
 
+fn instead(served: &[String]) -> String {
+    match served {
+        [] => "; it is defined on no part of this domain".into(),
+        parts => format!("; what can be served is {}", parts.join(" or ")),
+    }
+}
+
 /// Fits `function` on [`low`, `high`] for the least absolute error, and proves what came out.
 pub fn best(function: &Expression, low: &Rational, high: &Rational, shape: Shape) -> Result<Best, BestError> {
+    fitted(function, low, high, shape).map_err(|error| match error {
+        BestError::Fit(MinimaxError::TargetNotFinite { .. }) | BestError::Proof(SupremumError::Undefined { .. }) => {
+            BestError::Unserved { reason: error.to_string(), served: advice::served(function, low, high) }
+        }
+        other => other,
+    })
+}
+
+fn fitted(function: &Expression, low: &Rational, high: &Rational, shape: Shape) -> Result<Best, BestError> {
     if low >= high {
         return Err(BestError::Domain { low: low.to_string(), high: high.to_string() });
     }

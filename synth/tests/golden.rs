@@ -87,7 +87,12 @@ fn fractions_of_an_independent_exchange() {
         Shape::Polynomial(_) => true,
     };
     let (cases, left): (Vec<Golden>, Vec<Golden>) = fractions().into_iter().partition(few);
-    say(&format!("{} of {} fractions; NOT RUN here but in the bench: {}", cases.len(), cases.len() + left.len(), left.len()));
+    say(&format!(
+        "{} of {} fractions; NOT RUN here but in the bench: {}",
+        cases.len(),
+        cases.len() + left.len(),
+        left.len()
+    ));
     all_agree(&cases, FRACTION_TOLERANCE);
 }
 

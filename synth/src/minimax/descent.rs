@@ -21,12 +21,7 @@ pub(super) struct Grid {
 
 impl Grid {
     /// A grid around `origin`, whose largest error is the unit (or 2^-60 of the smallest effect, if it is exact).
-    pub fn new(
-        samples: &[Sample],
-        coefficients: &Coefficients,
-        moves: Vec<Vec<Integer>>,
-        origin: &[Integer],
-    ) -> Self {
+    pub fn new(samples: &[Sample], coefficients: &Coefficients, moves: Vec<Vec<Integer>>, origin: &[Integer]) -> Self {
         let precision = coefficients.precision;
         let values = coefficients.values(origin);
         let errors: Vec<Float> = samples.iter().map(|sample| sample.error(&values)).collect();
@@ -34,13 +29,16 @@ impl Grid {
             .map(|index| samples.iter().map(|sample| sample.row[index].clone() << coefficients.steps[index]).collect())
             .collect();
         let peak = |column: &[Float]| {
-            column.iter().fold(Float::new(precision), |most, value| most.max(&Float::with_val(precision, value.abs_ref())))
+            column
+                .iter()
+                .fold(Float::new(precision), |most, value| most.max(&Float::with_val(precision, value.abs_ref())))
         };
         let least = columns.iter().map(|column| peak(column)).reduce(|a, b| a.min(&b));
         let least = least.unwrap_or_else(|| Float::with_val(precision, 1)) >> 60u32;
         // The rounded fit can be as far off as its steps are coarse; the real optimum is no worse a unit then.
         let optimum = samples.iter().map(|sample| sample.error(&coefficients.optimum)).collect::<Vec<_>>();
-        let typical = columns.iter().map(|column| peak(column)).reduce(|a, b| a.min(&b)).unwrap_or_else(|| least.clone());
+        let typical =
+            columns.iter().map(|column| peak(column)).reduce(|a, b| a.min(&b)).unwrap_or_else(|| least.clone());
         let unit = peak(&errors).min(&(peak(&optimum) + typical)).max(&least);
         let effects = moves.iter().map(|delta| {
             let mut sums = vec![Float::new(precision); samples.len()];
@@ -86,9 +84,8 @@ pub(super) fn descend(grid: &Grid, start: &[Integer], passes: usize) -> Vec<Inte
         let mut consider = |step: Vec<(usize, i32)>| {
             let bound = best.as_ref().map_or(peak * (1.0 - 1e-9), |(_, peak)| *peak);
             let moved = |index: usize| {
-                step.iter().fold(errors[index], |error, &(which, sign)| {
-                    error - f64::from(sign) * grid.effects[which][index]
-                })
+                step.iter()
+                    .fold(errors[index], |error, &(which, sign)| error - f64::from(sign) * grid.effects[which][index])
             };
             if moved(highest).abs() >= bound {
                 return;

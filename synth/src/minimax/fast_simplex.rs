@@ -153,9 +153,7 @@ impl Program {
         let mut worst: Option<(Face, f64)> = None;
         for (j, &(low, high)) in ranges.iter().enumerate() {
             let value = self.coordinate(basis, j);
-            for (face, violation) in
-                [(Face::Above(j), value - high as f64), (Face::Below(j), low as f64 - value)]
-            {
+            for (face, violation) in [(Face::Above(j), value - high as f64), (Face::Below(j), low as f64 - value)] {
                 let scaled = violation / (1.0 + value.abs());
                 if scaled > TOLERANCE && !basis.active.contains(&face) && worst.is_none_or(|(_, most)| violation > most)
                 {

@@ -32,7 +32,8 @@ pub(super) struct Nodes {
 impl Lattice {
     pub fn new(exponents: &[u32], steps: &[i32], nodes: Nodes, frame: &Frame, precision: u32) -> Self {
         let count = exponents.len();
-        let newton = if steps.windows(2).all(|pair| pair[0] == pair[1]) { newton(exponents, nodes) } else { Vec::new() };
+        let newton =
+            if steps.windows(2).all(|pair| pair[0] == pair[1]) { newton(exponents, nodes) } else { Vec::new() };
         let held = newton.len();
         let mut functions = newton;
         for index in held..count {

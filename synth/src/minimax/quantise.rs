@@ -24,6 +24,8 @@ use rug::{Float, Integer, Rational};
 
 /// Bits of the grid's interior points.
 const POINT_BITS: u32 = 30;
+/// Steps within which a value at a point is known beforehand, for it to be split first.
+const ROOM: u32 = 4;
 /// Candidates whose true error is computed.
 const FINALISTS: usize = 4;
 
@@ -114,7 +116,7 @@ pub fn quantise(
     let (points, samples) = grid(&sampler, &reduced.domain, fit, 3 * options.density.max(2) * (kept.len() + 2))?;
     let known = search.known.iter().map(|known| kept.iter().map(|&index| known[index].clone()).collect()).collect();
     let place = Place { exponents: reduced.basis.exponents(), points, samples: &samples, frame: &frame };
-    let found = Hunt::new(&coefficients, &place, search).run(known);
+    let found = hunt(&coefficients, &place, search, known);
 
     sampler.refine(&mut scan)?;
     let mut best: Option<(Vec<Integer>, Float)> = None;
@@ -170,9 +172,10 @@ fn grid(
         points.extend([interval.low(), interval.high()].map(|end| scaling.exact(end)));
         let nodes = interval.nodes(count, precision);
         let peaks = fit.extrema.iter().map(|extremum| &extremum.x);
-        let short = nodes.iter().chain(peaks).filter_map(|x| {
-            Float::with_val(POINT_BITS, scaling.variable(x, precision)).to_rational()
-        });
+        let short = nodes
+            .iter()
+            .chain(peaks)
+            .filter_map(|x| Float::with_val(POINT_BITS, scaling.variable(x, precision)).to_rational());
         points.extend(short.filter(|t| inside(t)));
     }
     points.sort();
@@ -191,6 +194,17 @@ fn grid(
 /// `x` where the variable has the value `t`.
 fn at(scaling: &Scaling, t: &Rational) -> Rational {
     Rational::from(t * scaling.scale()) + scaling.centre()
+}
+
+/// The search, in coordinates that begin with the values at 0, 1, −1 where these have little room.
+fn hunt(coefficients: &Coefficients, place: &Place, options: &QuantiseOptions, known: Vec<Vec<Integer>>) -> Found {
+    let hunt = Hunt::new(coefficients, place, options, false);
+    let guess = coefficients.values(&hunt.nearest_plane());
+    let mut error = Float::new(coefficients.precision);
+    place.samples.iter().for_each(|sample| error.max_mut(&sample.error(&guess).as_abs()));
+    let coarsest = coefficients.steps.iter().copied().max().unwrap_or(0);
+    let little = Float::with_val(coefficients.precision, ROOM) << coarsest;
+    if error <= little { Hunt::new(coefficients, place, options, true).run(known) } else { hunt.run(known) }
 }
 
 struct Place<'a> {
@@ -219,8 +233,8 @@ struct Hunt<'a> {
 }
 
 impl<'a> Hunt<'a> {
-    fn new(coefficients: &'a Coefficients, place: &'a Place<'a>, options: &'a QuantiseOptions) -> Self {
-        let has = |t: i32| place.points.iter().any(|point| *point == t);
+    fn new(coefficients: &'a Coefficients, place: &'a Place<'a>, options: &'a QuantiseOptions, newton: bool) -> Self {
+        let has = |t: i32| newton && place.points.iter().any(|point| *point == t);
         let nodes = Nodes { zero: has(0), one: has(1), minus_one: has(-1) };
         let steps = &coefficients.steps;
         let lattice = Lattice::new(place.exponents, steps, nodes, place.frame, coefficients.precision);

@@ -126,8 +126,7 @@ impl<'a> Tree<'a> {
 
     /// The children of a node that are worth a look; none if its optimum is integral.
     fn split(&mut self, open: Open, judge: &mut dyn Judge) -> Vec<Open> {
-        let values: Vec<f64> =
-            (0..self.program.unknowns).map(|j| self.program.coordinate(&open.basis, j)).collect();
+        let values: Vec<f64> = (0..self.program.unknowns).map(|j| self.program.coordinate(&open.basis, j)).collect();
         if values.iter().all(|value| value.abs() < FAR) {
             let rounded: Vec<i64> = values.iter().map(|value| value.round() as i64).collect();
             self.incumbent = judge.consider(&rounded).min(self.incumbent);
