@@ -47,6 +47,9 @@ pub struct Fit {
     /// Every coefficient has a step of its own, at which its integer has N bits, sign included.
     #[arg(long, value_name = "N", group = "quantum", conflicts_with = "rational")]
     coefficient_width: Option<u32>,
+    /// Doubles the steps of single coefficients while the error grows by at most PERCENT in all: fewer bits to carry.
+    #[arg(long, value_name = "PERCENT", requires = "quantum")]
+    narrow: Option<f64>,
     /// The variable t = (x − CENTRE) / SCALE of the quantised polynomial: search, raw (t = x), unit (t from −1 to 1), or
     /// CENTRE,SCALE.
     #[arg(long, value_name = "VARIABLE", default_value = "search", allow_hyphen_values = true)]
@@ -86,7 +89,13 @@ impl Fit {
         let found = best(&target, &low, &high, shape).map_err(Failure::input)?;
         let quantised = match (steps, shape) {
             (Some(steps), Shape::Polynomial(degree)) => {
-                let wish = ::synth::best::quantised::Wish { degree, steps, variable, nodes: self.nodes };
+                let wish = ::synth::best::quantised::Wish {
+                    degree,
+                    steps,
+                    variable,
+                    nodes: self.nodes,
+                    narrow: self.narrow()?,
+                };
                 Some(quantised::search(&target, &low, &high, &wish)?)
             }
             _ => None,
@@ -105,6 +114,15 @@ impl Fit {
             (Some(shape), _) => shape,
             (None, Some(degree)) => Ok(Shape::Polynomial(degree)),
             (None, None) => Err(Failure::input("give --degree N or --rational P,Q")),
+        }
+    }
+
+    fn narrow(&self) -> Result<Option<f64>, Failure> {
+        match self.narrow {
+            Some(percent) if !(0.0..=1000.0).contains(&percent) => {
+                Err(Failure::input(format!("--narrow {percent} is no percentage from 0 to 1000")))
+            }
+            percent => Ok(percent.map(|percent| percent / 100.0)),
         }
     }
 
@@ -168,9 +186,13 @@ pub fn parse_domain(text: &str) -> Result<(rug::Rational, rug::Rational), Failur
 }
 
 fn text(report: &Report) -> String {
+    let function = match report.function.char_indices().nth(60) {
+        Some((end, _)) => format!("{} …", &report.function[..end]),
+        None => report.function.clone(),
+    };
     let mut out = format!(
         "{}: minimax error {} ({:.2} s)\n  proved: at most  {} everywhere on the domain, with the decimals below\n",
-        report.function, report.minimax_error, report.seconds, report.certified_upper_bound,
+        function, report.minimax_error, report.seconds, report.certified_upper_bound,
     );
     if report.certified_lower_bound == "0" {
         out += "  not proved: that nothing of these degrees is better, for the error alternates too rarely\n";

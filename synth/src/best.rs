@@ -94,7 +94,7 @@ pub enum BestError {
 
 fn instead(served: &[String]) -> String {
     match served {
-        [] => "; it is defined on no part of this domain".into(),
+        [] => "; no part of this domain could be shown to be served: try a smaller one".into(),
         parts => format!("; what can be served is {}", parts.join(" or ")),
     }
 }

@@ -47,8 +47,8 @@ struct Variable {
 
 #[derive(Serialize)]
 struct Tried {
-    centre: String,
-    scale: String,
+    #[serde(flatten)]
+    variable: Variable,
     error: String,
 }
 
@@ -71,6 +71,28 @@ pub fn variable(text: &str, low: &Rational, high: &Rational) -> Result<Option<Sc
     }
 }
 
+impl Variable {
+    fn new(variable: &Scaling) -> Variable {
+        Variable { centre: variable.centre().to_string(), scale: variable.scale().to_string() }
+    }
+}
+
+/// `t = (x + 5) / 5`, as short as it can be.
+impl std::fmt::Display for Variable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let shifted = match self.centre.strip_prefix('-') {
+            Some(positive) => format!("(x + {positive})"),
+            None if self.centre == "0" => "x".into(),
+            None => format!("(x - {})", self.centre),
+        };
+        match self.scale.as_str() {
+            "1" => write!(f, "t = {shifted}"),
+            scale if scale.contains('/') => write!(f, "t = {shifted} / ({scale})"),
+            scale => write!(f, "t = {shifted} / {scale}"),
+        }
+    }
+}
+
 /// Searches, with a line of progress on a terminal.
 pub fn search(function: &Expression, low: &Rational, high: &Rational, wish: &Wish) -> Result<Report, Failure> {
     let mut errors = std::io::stderr();
@@ -78,8 +100,8 @@ pub fn search(function: &Expression, low: &Rational, high: &Rational, wish: &Wis
     let mut show = |progress: &Progress| {
         if seen {
             let (degree, error) = (progress.degree, progress.error.to_f64());
-            let (centre, scale) = (progress.variable.centre(), progress.variable.scale());
-            let _ = write!(errors, "\r\x1b[Kdegree {degree}, t = (x - {centre}) / {scale}: error {error:.3e}");
+            let variable = Variable::new(&progress.variable);
+            let _ = write!(errors, "\r\x1b[Kdegree {degree}, {variable}: error {error:.3e}");
             let _ = errors.flush();
         }
     };
@@ -92,13 +114,12 @@ pub fn search(function: &Expression, low: &Rational, high: &Rational, wish: &Wis
 
 fn report(found: &QuantisedBest) -> Report {
     let down = |value: &Float| decimal(value, Round::Down);
-    let tried = found.tried.iter().map(|(variable, error)| Tried {
-        centre: variable.centre().to_string(),
-        scale: variable.scale().to_string(),
-        error: decimal(error, Round::Nearest),
-    });
+    let tried = found
+        .tried
+        .iter()
+        .map(|(variable, error)| Tried { variable: Variable::new(variable), error: decimal(error, Round::Nearest) });
     Report {
-        variable: Variable { centre: found.variable.centre().to_string(), scale: found.variable.scale().to_string() },
+        variable: Variable::new(&found.variable),
         steps: found.steps.clone(),
         integers: found.integers.iter().map(|k| k.to_string()).collect(),
         certified_upper_bound: decimal(&found.upper, Round::Up),
@@ -117,11 +138,10 @@ fn report(found: &QuantisedBest) -> Report {
 
 /// The report for people.
 pub fn text(report: &Report) -> String {
-    let Variable { centre, scale } = &report.variable;
     let mut out = format!(
-        "quantised: coefficients in t = (x - {centre}) / {scale} as integers times a power of two\n  proved: at most  {} \
-         everywhere on the domain; {} times the binding bound, {}\n",
-        report.certified_upper_bound, report.ratio, report.binding_bound
+        "quantised: coefficients of powers of {} as integers times a power of two\n  proved: at most  {} everywhere on \
+         the domain; {} times the binding bound, {}\n",
+        report.variable, report.certified_upper_bound, report.ratio, report.binding_bound
     );
     let mut bound = |value: &str, why: &str| {
         let _ = writeln!(out, "  proved: at least {value} {why}");
@@ -145,7 +165,7 @@ pub fn text(report: &Report) -> String {
         let _ = writeln!(out, "  t^{power:<3} {integer} * 2^{step}");
     }
     for tried in &report.tried {
-        let _ = writeln!(out, "  tried t = (x - {}) / {}: {}", tried.centre, tried.scale, tried.error);
+        let _ = writeln!(out, "  tried {}: {}", tried.variable, tried.error);
     }
     out
 }

@@ -19,6 +19,8 @@ use rug::{Float, Integer, Rational};
 pub const STEP_MAX: i32 = 256;
 /// A variable whose first guess is worse than the best error by this factor is not searched.
 const HOPELESS: f64 = 1.5;
+/// Among variables whose errors differ by no more than this, the one with the smallest integers is taken.
+const ALIKE: f64 = 1.01;
 /// Programs of the first guess.
 const FIRST_NODES: usize = 0;
 
@@ -44,6 +46,9 @@ pub struct Wish {
     pub variable: Option<Scaling>,
     /// Linear programs that the search in one variable may solve.
     pub nodes: usize,
+    /// How much larger the error may become, relatively, for steps of single coefficients to be doubled; `None` leaves
+    /// the steps as they are.
+    pub narrow: Option<f64>,
 }
 
 /// A polynomial Σ integers[j]·2^steps[j]·t^j.
@@ -148,6 +153,13 @@ struct Attempt {
     found: Quantised,
 }
 
+impl Attempt {
+    /// Bits of the largest integer.
+    fn bits(&self) -> u32 {
+        self.found.integers.iter().map(Integer::significant_bits).max().unwrap_or(0)
+    }
+}
+
 impl Hunt<'_> {
     fn domain(&self) -> Result<Domain, MinimaxError> {
         Domain::interval(self.low.clone(), self.high.clone())
@@ -184,24 +196,25 @@ impl Hunt<'_> {
             guesses.push(self.search(&variable, Vec::new(), FIRST_NODES)?);
         }
         guesses.sort_by(|a, b| a.found.error.total_cmp(&b.found.error));
-        let mut tried = Vec::new();
-        let mut best: Option<Attempt> = None;
+        let mut attempts: Vec<Attempt> = Vec::new();
         for guess in guesses {
-            let hopeless = best.as_ref().is_some_and(|best| guess.found.error > best.found.error.clone() * HOPELESS);
-            let attempt = if hopeless || guess.found.exhausted || self.wish.nodes <= FIRST_NODES {
+            let hopeless = attempts.iter().any(|best| guess.found.error > best.found.error.clone() * HOPELESS);
+            let done = guess.found.exhausted && self.wish.narrow.is_none();
+            let attempt = if hopeless || done || self.wish.nodes <= FIRST_NODES {
                 guess
             } else {
                 self.search(&guess.variable, vec![guess.found.integers], self.wish.nodes)?
             };
             let (variable, error) = (attempt.variable.clone(), attempt.found.error.clone());
-            report(&Progress { degree: self.degree, variable: variable.clone(), error: error.clone() });
-            tried.push((variable, error));
-            best = match best {
-                Some(best) if best.found.error <= attempt.found.error => Some(best),
-                _ => Some(attempt),
-            };
+            report(&Progress { degree: self.degree, variable, error });
+            attempts.push(attempt);
         }
-        let mut found = self.proved(best.ok_or(MinimaxError::EmptyDomain)?)?;
+        let tried = attempts.iter().map(|it| (it.variable.clone(), it.found.error.clone())).collect();
+        let least = attempts.iter().map(|it| it.found.error.clone()).reduce(|a, b| a.min(&b));
+        let alike = least.ok_or(MinimaxError::EmptyDomain)? * ALIKE;
+        let best = attempts.into_iter().filter(|it| it.found.error <= alike).min_by_key(Attempt::bits);
+        let best = best.ok_or(MinimaxError::EmptyDomain)?;
+        let mut found = self.proved(best)?;
         found.tried = tried;
         Ok(found)
     }
@@ -236,12 +249,14 @@ impl Hunt<'_> {
     fn search(&self, variable: &Scaling, known: Vec<Vec<Integer>>, nodes: usize) -> Result<Attempt, BestError> {
         let basis = Basis::full(self.degree).with_scaling(variable.clone());
         let problem = Problem { target: self.function, norm: Norm::Absolute, domain: self.domain()?, basis };
-        let options = Options::default();
-        let fit = minimax::fit(&problem, &options)?;
+        let fit = minimax::fit(&problem, &Options::default())?;
         let steps = self.steps(&fit);
-        let search = QuantiseOptions { nodes, known, ..QuantiseOptions::default() };
-        let found = minimax::quantise(&problem, &fit, &steps, &options, &search)?;
-        Ok(Attempt { variable: variable.clone(), fit, steps, found })
+        let found = quantise(&problem, &fit, &steps, known, nodes)?;
+        let attempt = Attempt { variable: variable.clone(), fit, steps, found };
+        match self.wish.narrow {
+            Some(slack) if nodes > FIRST_NODES => narrowed(&problem, attempt, slack, nodes),
+            _ => Ok(attempt),
+        }
     }
 
     fn steps(&self, fit: &Fit) -> Vec<i32> {
@@ -296,6 +311,44 @@ impl Hunt<'_> {
             variable,
         })
     }
+}
+
+fn quantise(
+    problem: &Problem,
+    fit: &Fit,
+    steps: &[i32],
+    known: Vec<Vec<Integer>>,
+    nodes: usize,
+) -> Result<Quantised, MinimaxError> {
+    let search = QuantiseOptions { nodes, known, ..QuantiseOptions::default() };
+    minimax::quantise(problem, fit, steps, &Options::default(), &search)
+}
+
+/// Doubles the steps of single coefficients, the highest power first, while the error stays within `slack` of what it
+/// was; then searches once more with these steps.
+fn narrowed(problem: &Problem, mut attempt: Attempt, slack: f64, nodes: usize) -> Result<Attempt, BestError> {
+    let limit = attempt.found.error.clone() * (1.0 + slack);
+    for power in (0..attempt.steps.len()).rev() {
+        while attempt.steps[power] < STEP_MAX {
+            let mut steps = attempt.steps.clone();
+            steps[power] += 1;
+            let mut known = attempt.found.integers.clone();
+            let (half, odd) = known[power].clone().div_rem_floor(Integer::from(2));
+            known[power] = half + odd;
+            let found = quantise(problem, &attempt.fit, &steps, vec![known], FIRST_NODES)?;
+            if found.error > limit {
+                break;
+            }
+            let vanished = found.integers[power] == 0;
+            attempt = Attempt { steps, found, ..attempt };
+            if vanished {
+                break;
+            }
+        }
+    }
+    let known = vec![attempt.found.integers.clone()];
+    let found = quantise(problem, &attempt.fit, &attempt.steps, known, nodes)?;
+    Ok(Attempt { found, ..attempt })
 }
 
 /// The least power of two that is at least `value`, which is positive.

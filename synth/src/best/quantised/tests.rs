@@ -5,7 +5,7 @@ use crate::expression::parse_rational;
 use crate::minimax::Branch;
 
 fn wish(degree: u32, steps: Steps) -> Wish {
-    Wish { degree, steps, variable: None, nodes: 2000 }
+    Wish { degree, steps, variable: None, nodes: 2000, narrow: None }
 }
 
 fn of(function: &str, low: &str, high: &str, wish: &Wish) -> Result<QuantisedBest, BestError> {
@@ -82,6 +82,19 @@ fn widths_give_every_coefficient_its_own_step() {
     let each = of("exp", "-1", "1", &wish(4, Steps::Each(vec![-20, -16, -12]))).unwrap();
     assert_eq!(each.steps, [-20, -16, -12, -12, -12]);
     assert!(each.ratio() <= 1.1, "{each:?}");
+}
+
+#[test]
+fn steps_are_widened_where_it_costs_little() {
+    let mut thrifty = wish(6, Steps::Fixed(-24));
+    thrifty.variable = Some(Scaling::identity());
+    let fine = of("exp", "-1", "1", &thrifty).unwrap();
+    thrifty.narrow = Some(0.05);
+    let narrow = of("exp", "-1", "1", &thrifty).unwrap();
+    let bits = |found: &QuantisedBest| -> u32 { found.integers.iter().map(Integer::significant_bits).sum() };
+    assert!(bits(&narrow) + 7 < bits(&fine), "{} and {}", bits(&narrow), bits(&fine));
+    assert!(narrow.upper <= fine.upper.clone() * 1.06 && narrow.steps.iter().any(|step| *step > -24), "{narrow:?}");
+    assert!(narrow.upper >= *narrow.binding().1);
 }
 
 #[test]
