@@ -83,7 +83,7 @@ fn polynomials_of_the_last_five_functions() {
 #[test]
 fn fractions_of_an_independent_exchange() {
     let few = |golden: &Golden| match golden.shape {
-        Shape::Rational(above, below) => above + below <= 5 || (golden.function == "exp" && golden.low == -1),
+        Shape::Rational(above, below) => above + below <= 4 || (golden.function == "exp" && golden.low == -1),
         Shape::Polynomial(_) => true,
     };
     let (cases, left): (Vec<Golden>, Vec<Golden>) = fractions().into_iter().partition(few);

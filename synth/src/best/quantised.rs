@@ -200,7 +200,7 @@ impl Hunt<'_> {
         for guess in guesses {
             let hopeless = attempts.iter().any(|best| guess.found.error > best.found.error.clone() * HOPELESS);
             let done = guess.found.exhausted && self.wish.narrow.is_none();
-            let attempt = if hopeless || done || self.wish.nodes <= FIRST_NODES {
+            let attempt = if hopeless || done || self.wish.nodes == FIRST_NODES {
                 guess
             } else {
                 self.search(&guess.variable, vec![guess.found.integers], self.wish.nodes)?

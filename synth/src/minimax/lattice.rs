@@ -98,10 +98,10 @@ fn roots(exponents: &[u32], nodes: Nodes) -> Vec<i32> {
     if nodes.zero && first == 0 {
         roots.push(0);
     }
-    if nodes.one || (nodes.minus_one && step % 2 == 0) {
+    if nodes.one || (nodes.minus_one && step.is_multiple_of(2)) {
         roots.push(1);
     }
-    if nodes.minus_one && step % 2 == 1 {
+    if nodes.minus_one && !step.is_multiple_of(2) {
         roots.push(-1);
     }
     roots

@@ -12,6 +12,9 @@ use std::collections::BinaryHeap;
 
 /// A value this close to an integer is one.
 const INTEGRAL: f64 = 1e-6;
+/// Splits in a row that go on with the better child, and of how many such rows one does: the others raise the bound.
+const DIVES: usize = 64;
+const DIVE_EVERY: usize = 4;
 /// Coordinates beyond this are not searched.
 const FAR: f64 = 1e15;
 
@@ -108,6 +111,7 @@ impl<'a> Tree<'a> {
         let mut heap = BinaryHeap::new();
         let mut next = Some(Open { place: 0, ranges, basis });
         let mut exhausted = true;
+        let mut split = 0usize;
         while let Some(open) = next.take().or_else(|| heap.pop()) {
             if open.basis.level() >= self.enough() {
                 continue;
@@ -118,7 +122,10 @@ impl<'a> Tree<'a> {
             }
             let mut children = self.split(open, judge);
             children.sort();
-            next = children.pop();
+            if split / DIVES % DIVE_EVERY == 0 {
+                next = children.pop();
+            }
+            split += 1;
             heap.extend(children);
         }
         Searched { branches: self.branches, exhausted, nodes_left: self.nodes_left }
