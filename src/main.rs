@@ -32,6 +32,8 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     #[cfg(feature = "generate")]
+    Bench(bench::Bench),
+    #[cfg(feature = "generate")]
     Demo(demo::Demo),
     #[cfg(feature = "generate")]
     Fit(fit::Fit),
@@ -54,6 +56,8 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let context = report::Context { json: arguments.json, catalog: arguments.catalog };
     let outcome = interrupt::install().and_then(|()| match arguments.command {
+        #[cfg(feature = "generate")]
+        Command::Bench(command) => command.run(&context),
         #[cfg(feature = "generate")]
         Command::Demo(command) => command.run(&context),
         #[cfg(feature = "generate")]

@@ -1,6 +1,8 @@
 //! The subcommands, a file each.
 
 pub mod audit;
+#[cfg(feature = "generate")]
+pub mod bench;
 pub mod catalog;
 #[cfg(feature = "generate")]
 pub mod demo;

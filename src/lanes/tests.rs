@@ -6,7 +6,7 @@ use super::{Finding, Lane, Lanes, conformance};
 use catalogs::{Entry, Op, Program, Published};
 use verify::certificate::Certificate;
 
-const POINTS: u64 = 1 << 12;
+const EFFORT: Effort = Effort { points: 1 << 12, resume: None };
 
 fn published(name: &str) -> (Entry, Certificate) {
     let (_, entry, certificate) = crate::catalog_folder::STANDARD.iter().find(|(known, ..)| *known == name).unwrap();
@@ -91,7 +91,7 @@ fn lemmas_of_an_entry_are_proved_and_an_unserved_one_stops_every_lane() {
     let unserved = Entry::parse(&text).unwrap();
     let finding = run(Lane::Smt, &unserved, &certificate);
     assert!(!finding.ok && finding.reason.unwrap().contains("could not run"));
-    let finding = conformance::examine(&unserved, &certificate, POINTS, &|_, _| {});
+    let finding = conformance::examine(&unserved, &certificate, EFFORT.points, &|_, _| {});
     assert!(!finding.ok && finding.reason.unwrap().contains("may fail, or not at all"));
 }
 

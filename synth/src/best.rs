@@ -2,7 +2,11 @@
 //!
 //! The fit is search; [`crate::supremum`] then bounds the error of exactly the printed coefficients from above and
 //! the error of all competitors from below. So many digits are printed that rounding them costs less than a relative
-//! 2^-34 of the error.
+//! 2^-40 of the error.
+
+mod advice;
+pub mod lattice_proof;
+pub mod quantised;
 
 use crate::expression::Expression;
 use crate::minimax::{
@@ -17,7 +21,7 @@ pub const DEGREE_MAX: u32 = 60;
 /// Digits that a coefficient has at least.
 const DIGITS: u32 = 20;
 /// Bounds of the denominator's range that are tried until one does not bind.
-const RANGES: [u32; 3] = [64, 1 << 12, 1 << 20];
+const RANGES: [u32; 2] = [1 << 12, 1 << 20];
 
 /// What is fitted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -69,6 +73,17 @@ pub enum BestError {
         /// Upper end.
         high: String,
     },
+    /// Steps that are no powers of two in range, or none at all.
+    #[error("steps must be powers of two from 2^-{max} to 2^{max}, and widths 2 to {max} bits", max = quantised::STEP_MAX)]
+    Steps,
+    /// The function has a pole in the domain or is not defined on all of it.
+    #[error("{reason}{}", instead(served))]
+    Unserved {
+        /// What is wrong, and where.
+        reason: String,
+        /// Parts of the domain that can be served, as `LOW,HIGH`.
+        served: Vec<String>,
+    },
     /// The fit failed.
     #[error(transparent)]
     Fit(#[from] MinimaxError),
@@ -77,8 +92,24 @@ pub enum BestError {
     Proof(#[from] SupremumError),
 }
 
+fn instead(served: &[String]) -> String {
+    match served {
+        [] => "; no part of this domain could be shown to be served: try a smaller one".into(),
+        parts => format!("; what can be served is {}", parts.join(" or ")),
+    }
+}
+
 /// Fits `function` on [`low`, `high`] for the least absolute error, and proves what came out.
 pub fn best(function: &Expression, low: &Rational, high: &Rational, shape: Shape) -> Result<Best, BestError> {
+    fitted(function, low, high, shape).map_err(|error| match error {
+        BestError::Fit(MinimaxError::TargetNotFinite { .. }) | BestError::Proof(SupremumError::Undefined { .. }) => {
+            BestError::Unserved { reason: error.to_string(), served: advice::served(function, low, high) }
+        }
+        other => other,
+    })
+}
+
+fn fitted(function: &Expression, low: &Rational, high: &Rational, shape: Shape) -> Result<Best, BestError> {
     if low >= high {
         return Err(BestError::Domain { low: low.to_string(), high: high.to_string() });
     }
@@ -193,7 +224,7 @@ fn unfolded(mut extrema: Vec<Extremum>, folded: Option<Parity>) -> Vec<Extremum>
     extrema
 }
 
-/// `value` as a decimal whose rounding, times `weight`, is at most 2^-34 of `allowed`, with [`DIGITS`] digits or more; zero
+/// `value` as a decimal whose rounding, times `weight`, is at most 2^-40 of `allowed`, with [`DIGITS`] digits or more; zero
 /// where all of it is less than that by far.
 fn round(value: &Rational, weight: &Rational, allowed: &Float) -> Coefficient {
     // What is left of a coefficient that a symmetry forbids is rounding of the fit.
@@ -202,7 +233,7 @@ fn round(value: &Rational, weight: &Rational, allowed: &Float) -> Coefficient {
     }
     let magnitude = |x: &Rational| Float::with_val(64, x).abs().log10().to_f64();
     let leading = magnitude(value).floor() as i64;
-    let step = Float::with_val(64, allowed >> 34u32).log10().to_f64();
+    let step = Float::with_val(64, allowed >> 40u32).log10().to_f64();
     // Zero error or zero weight leave the least number of digits.
     let wanted = leading as f64 + magnitude(weight) - step;
     let wanted = if wanted.is_finite() { wanted.ceil().clamp(0.0, 1000.0) as u32 + 1 } else { 0 };

@@ -7,6 +7,7 @@ pub mod best;
 pub mod certify;
 pub mod expression;
 pub mod families;
+pub mod golden;
 pub mod minimax;
 pub mod search;
 pub mod standard;

@@ -20,9 +20,9 @@ const MODELS: usize = 4_000;
 /// Parts of them after which it gives up; thousands are usual.
 const CELLS: usize = 400_000;
 /// The bound exceeds the largest error that was proved to occur by at most this, relatively.
-const EXCESS: f64 = 1e-7;
+const EXCESS: f64 = 1e-10;
 /// Share of the error that a remainder may have, as a power of two.
-const REMAINDER: u32 = 34;
+const REMAINDER: u32 = 44;
 
 /// P/Q with exact coefficients of 1, x, x², …; a polynomial if Q is 1.
 #[derive(Clone, Debug, PartialEq, Eq)]

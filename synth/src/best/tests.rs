@@ -19,7 +19,9 @@ fn poles_ends_and_degrees_are_refused() {
         ("1/x", "-1", "1", "x = 0"),
         ("1/(x-1/3)", "0", "1", "x = 3.33"),
         ("log(x)", "0", "1", "x = 0"),
-        ("log(x)", "-1", "1", "not finite at x = "),
+        ("log(x)", "-1", "1", "not defined at x = "),
+        ("1/x", "-1", "1", "what can be served is -1,-1/32 or 1/32,1"),
+        ("log(x)", "-2", "-1", "no part of this domain"),
         ("exp(x)", "1", "1", "1,1 is not an interval"),
         ("exp(x)", "2", "1", "2,1 is not an interval"),
     ] {

@@ -30,7 +30,7 @@ pub enum MinimaxError {
         scale: String,
     },
     /// A pole, or a target that is not defined there.
-    #[error("the target is not finite at x = {x}: exclude this point from the domain")]
+    #[error("the function has a pole or is not defined at x = {x}: exclude this point from the domain")]
     TargetNotFinite {
         /// The point, in decimal.
         x: String,

@@ -64,6 +64,17 @@ impl Frame {
         row
     }
 
+    /// The coordinates of the function with the monomial coefficients `coefficients`: `R c`.
+    pub fn coordinates(&self, coefficients: &[Float]) -> Vec<Float> {
+        let mut coordinates = vec![Float::new(self.precision); coefficients.len()];
+        for (column, coefficient) in self.columns.iter().zip(coefficients) {
+            for (entry, factor) in coordinates.iter_mut().zip(column) {
+                *entry += factor * coefficient;
+            }
+        }
+        coordinates
+    }
+
     /// Monomial coefficients of the function with coordinates `coordinates`: solves `R c = d`.
     pub fn coefficients(&self, coordinates: &[Float]) -> Vec<Float> {
         let mut right: Vec<Float> = coordinates.to_vec();
@@ -76,15 +87,6 @@ impl Frame {
             right[function] = coefficient;
         }
         right
-    }
-
-    /// The linear form that takes coordinates to the monomial coefficient `function`: a row of
-    /// `R^-1`.
-    pub fn coefficient_form(&self, function: usize) -> Vec<Float> {
-        let functions = self.columns.len();
-        let mut unit = vec![Float::new(self.precision); functions];
-        unit[function] = Float::with_val(self.precision, 1);
-        self.row(&unit)
     }
 }
 

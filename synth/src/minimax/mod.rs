@@ -8,8 +8,9 @@
 //! How the pages hang together: `target`, `domain` and `basis` are the vocabulary; `sampling`
 //! evaluates a problem at points; `frame` gives well-conditioned coordinates; `linear_program` is
 //! the floating-point start; `simplex` is the exchange, in high precision; `extrema` finds where
-//! the true error peaks; `exchange` (polynomials), `correction` (fractions) and `quantise_tree`
-//! (integers) are three uses of that simplex.
+//! the true error peaks; `exchange` (polynomials) and `correction` (fractions) are two uses of that
+//! simplex. For integers, `lattice` chooses coordinates, `descent` improves candidates, and
+//! `quantise_tree` searches with the programs of `fast_simplex`.
 //!
 //! This is search. What it returns is certified elsewhere, over whole intervals and with integers.
 //! The same input gives the same output, bit for bit: there is no clock, no chance, no thread.
@@ -34,11 +35,14 @@ mod basis;
 mod certify;
 mod correction;
 mod dense;
+mod descent;
 mod domain;
 mod exchange;
 mod extrema;
 mod failure;
+mod fast_simplex;
 mod frame;
+mod lattice;
 mod linear_program;
 mod parity;
 mod poles;
@@ -60,6 +64,7 @@ pub use extrema::Extremum;
 pub use failure::MinimaxError;
 pub use parity::{Parity, detect_parity};
 pub use polynomial::{Fit, Options, Problem, fit};
-pub use quantise::{QuantiseOptions, Quantised, quantise};
+pub use quantise::{QuantiseOptions, Quantised, Search, quantise};
+pub use quantise_tree::Branch;
 pub use rational::{RationalFit, RationalProblem, fit_rational};
 pub use target::{Norm, Target};

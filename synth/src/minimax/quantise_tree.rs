@@ -1,229 +1,164 @@
-//! The branch and bound of a quantisation: one coefficient fixed per level of the tree, the free
-//! ones solved again by the dual simplex, warm from the parent.
+//! The branch and bound of a quantisation: ranges of integer coordinates are split until no integers in any of them can
+//! do better than those found.
 //!
-//! Unknowns are the distance from the fit in the frame's coordinates, and the level, both in units
-//! of the grid. Rows of samples join only when they are violated.
+//! Every node keeps the dual solution of its program, a signed measure on the grid. Whoever evaluates the measures of
+//! the ends of the tree rigorously has a proof for *all* integers, since the splits `u <= at | u > at` leave none out:
+//! the search itself proves nothing. The open node with the least bound comes first, its better child next (a dive), so
+//! that good integers and good bounds both come early, and a search cut short still has a bound.
 
-use super::failure::MinimaxError;
-use super::frame::Frame;
-use super::quantise::{Grid, Lattice};
-use super::sampling::Sample;
-use super::simplex::{Row, Simplex, Variable};
-use rug::{Float, Integer};
+use super::fast_simplex::{Basis, Program, Range};
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
 
-/// Bits of the linear programs: their solutions steer a search and prove nothing.
-const PRECISION: u32 = 192;
-/// Relative improvement below which a branch is not worth opening, and the slack of a level.
-const WORTHWHILE: f64 = 1e-3;
-/// Rounds of adding violated samples to one linear program.
-const ROUNDS: usize = 40;
+/// A value this close to an integer is one.
+const INTEGRAL: f64 = 1e-6;
+/// Splits in a row that go on with the better child, and of how many such rows one does: the others raise the bound.
+const DIVES: usize = 64;
+const DIVE_EVERY: usize = 4;
+/// Coordinates beyond this are not searched.
+const FAR: f64 = 1e15;
+
+/// A node of the tree of ranges; the root is the first and holds all integers.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Branch {
+    /// The integers with coordinate `coordinate` at most `at`, and the others.
+    Split {
+        /// Which coordinate.
+        coordinate: usize,
+        /// The largest value of the first part.
+        at: i64,
+        /// Place of the first part in the tree.
+        below: usize,
+        /// Place of the second part.
+        above: usize,
+    },
+    /// Signed masses on grid points, whose moment of the error bounds the error of all integers here from below.
+    End {
+        /// Point and mass.
+        masses: Vec<(usize, f64)>,
+    },
+}
+
+/// An end of the tree that may be split.
+struct Open {
+    place: usize,
+    ranges: Vec<Range>,
+    basis: Basis,
+}
+
+impl PartialEq for Open {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Open {}
+
+impl PartialOrd for Open {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Open {
+    /// The least level is the greatest, so that it leaves the heap first; then the oldest.
+    fn cmp(&self, other: &Self) -> Ordering {
+        other.basis.level().total_cmp(&self.basis.level()).then(other.place.cmp(&self.place))
+    }
+}
+
+/// What a candidate's coordinates cost, on the grid.
+pub(super) trait Judge {
+    /// Looks at the integers with these coordinates, perhaps improves them, and returns the least error known so far.
+    fn consider(&mut self, coordinates: &[i64]) -> f64;
+}
 
 pub(super) struct Tree<'a> {
-    grid: &'a Grid<'a>,
-    lattice: &'a Lattice,
-    /// Error of the fit and frame functions per sample, in units of the grid.
-    samples: Vec<(Float, Vec<Float>)>,
-    /// The same in `f64`, for the search of violated samples.
-    fast: Vec<(f64, Vec<f64>)>,
-    /// Coefficients as linear forms of the frame's coordinates.
-    forms: Vec<Vec<Float>>,
-    /// Coefficients by falling effect of one step.
-    order: Vec<usize>,
+    program: &'a Program,
+    /// Coordinates in the order in which they are split.
+    order: &'a [usize],
+    branches: Vec<Branch>,
+    /// The least error known.
     incumbent: f64,
-    best: Option<Vec<Integer>>,
+    /// Relative improvement that is worth a split.
+    gap: f64,
     nodes_left: usize,
 }
 
-impl<'a> Tree<'a> {
-    pub fn new(scan: &[Vec<Sample>], grid: &'a Grid<'a>, lattice: &'a Lattice, frame: &Frame, nodes: usize) -> Self {
-        let short = |value: &Float| Float::with_val(PRECISION, value);
-        let samples: Vec<(Float, Vec<Float>)> = scan
-            .iter()
-            .flatten()
-            .map(|sample| {
-                let error = sample.error(&lattice.optimum) / &grid.unit;
-                (short(&error), frame.row(&sample.row).iter().map(short).collect())
-            })
-            .collect();
-        let fast =
-            samples.iter().map(|(error, row)| (error.to_f64(), row.iter().map(Float::to_f64).collect())).collect();
-        let count = lattice.steps.len();
-        let forms: Vec<Vec<Float>> =
-            (0..count).map(|coefficient| frame.coefficient_form(coefficient).iter().map(short).collect()).collect();
-        let mut order: Vec<usize> = (0..count).collect();
-        order.sort_by(|&a, &b| grid.effect(b).total_cmp(&grid.effect(a)).then(a.cmp(&b)));
-        Self { grid, lattice, samples, fast, forms, order, incumbent: f64::INFINITY, best: None, nodes_left: nodes }
-    }
-
-    /// Linear programs that may still be solved; zero if the search was cut short.
-    pub fn nodes_left(&self) -> usize {
-        self.nodes_left
-    }
-
-    /// The best leaf, if one is better than the incumbent the search started with.
-    pub fn take_best(&mut self) -> Option<Vec<Integer>> {
-        self.best.take()
-    }
-
-    /// Searches for integers whose largest error on the grid is below `incumbent`.
-    pub fn search(&mut self, incumbent: f64) -> Result<(), MinimaxError> {
-        self.incumbent = incumbent;
-        let count = self.order.len();
-        let largest = self.order.first().map_or(0.0, |&coefficient| self.grid.effect(coefficient));
-        let far = Float::with_val(PRECISION, largest + 1.0) << 30u32;
-        let mut variables =
-            vec![
-                Variable { low: Float::with_val(PRECISION, -&far), high: far.clone(), cost: Float::new(PRECISION) };
-                count
-            ];
-        variables.push(Variable { low: Float::new(PRECISION), high: far, cost: Float::with_val(PRECISION, 1) });
-        let mut root = Simplex::new(&variables, PRECISION);
-        if self.level(&mut root)? < self.worthwhile() {
-            self.branch(&root, &mut Vec::with_capacity(count))?;
-        }
-        Ok(())
-    }
-
-    fn worthwhile(&self) -> f64 {
-        self.incumbent * (1.0 - WORTHWHILE)
-    }
-
-    /// Opens the children of a node whose coefficients `order[..chosen.len()]` are fixed.
-    fn branch(&mut self, node: &Simplex, chosen: &mut Vec<Integer>) -> Result<(), MinimaxError> {
-        let Some(&coefficient) = self.order.get(chosen.len()) else {
-            self.leaf(chosen);
-            return Ok(());
-        };
-        let below = self.free_value(node, coefficient).floor();
-        let below = below.to_integer().unwrap_or_default();
-        let above = Integer::from(&below + 1);
-        let mut open = Vec::new();
-        for (integer, direction) in [(below, -1), (above, 1)] {
-            if let Some((child, level)) = self.child(node, coefficient, &integer)? {
-                open.push((level, integer, direction, child));
-            }
-        }
-        open.sort_by(|a, b| a.0.total_cmp(&b.0));
-        let mut sides = Vec::new();
-        for (level, integer, direction, child) in open {
-            if level < self.worthwhile() {
-                chosen.push(integer.clone());
-                self.branch(&child, chosen)?;
-                chosen.pop();
-            }
-            sides.push((integer, direction));
-        }
-        for (mut integer, direction) in sides {
-            loop {
-                integer += direction;
-                match self.child(node, coefficient, &integer)? {
-                    Some((child, level)) if level < self.worthwhile() => {
-                        chosen.push(integer.clone());
-                        self.branch(&child, chosen)?;
-                        chosen.pop();
-                    }
-                    _ => break,
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// The node with one more coefficient fixed, and its level; `None` if the search has ended or
-    /// the level is already too high.
-    fn child(
-        &mut self,
-        node: &Simplex,
-        coefficient: usize,
-        integer: &Integer,
-    ) -> Result<Option<(Simplex, f64)>, MinimaxError> {
-        if self.nodes_left <= 1 {
-            self.nodes_left = 0;
-            return Ok(None);
-        }
-        self.nodes_left -= 1;
-        let mut child = node.clone();
-        let offset = self.lattice.offset(coefficient, integer) / &self.grid.unit;
-        let bound = Float::with_val(PRECISION, offset);
-        let mut form = self.forms[coefficient].clone();
-        form.push(Float::new(PRECISION));
-        let opposite = form.iter().map(|entry| Float::with_val(PRECISION, -entry)).collect();
-        child.add(Row { form: opposite, bound: Float::with_val(PRECISION, -&bound) });
-        child.add(Row { form, bound });
-        match self.level(&mut child) {
-            Ok(level) if level < self.worthwhile() => Ok(Some((child, level))),
-            Ok(_) | Err(MinimaxError::Infeasible { .. }) => Ok(None),
-            Err(other) => Err(other),
-        }
-    }
-
-    /// Solves the program over all samples and returns its level.
-    fn level(&self, simplex: &mut Simplex) -> Result<f64, MinimaxError> {
-        let tolerance = Float::with_val(PRECISION, 1) >> (PRECISION / 2);
-        let count = self.order.len();
-        let mut level = 0f64;
-        for _ in 0..ROUNDS {
-            simplex.optimise(&tolerance)?;
-            let point: Vec<f64> = simplex.point().iter().map(Float::to_f64).collect();
-            level = point[count];
-            if level >= self.worthwhile() {
-                break;
-            }
-            let errors: Vec<f64> = self
-                .fast
-                .iter()
-                .map(|(error, row)| error - row.iter().zip(&point).map(|(entry, z)| entry * z).sum::<f64>())
-                .collect();
-            let violated = peaks(&errors, level * (1.0 + WORTHWHILE / 4.0));
-            if violated.is_empty() {
-                break;
-            }
-            for index in violated {
-                simplex.add(self.row(index, errors[index] < 0.0));
-            }
-        }
-        Ok(level)
-    }
-
-    fn row(&self, index: usize, negative: bool) -> Row {
-        let (error, row) = &self.samples[index];
-        let signed = |value: &Float| {
-            if negative { value.clone() } else { Float::with_val(PRECISION, -value) }
-        };
-        let mut form: Vec<Float> = row.iter().map(signed).collect();
-        form.push(Float::with_val(PRECISION, -1));
-        Row { form, bound: signed(error) }
-    }
-
-    /// A coefficient at the optimum of a node, in steps.
-    fn free_value(&self, node: &Simplex, coefficient: usize) -> Float {
-        let count = self.order.len();
-        let offset = super::basis::dot(&self.forms[coefficient], &node.point()[..count], PRECISION);
-        let value = offset * &self.grid.unit;
-        let value = Float::with_val(self.lattice.precision, &self.lattice.optimum[coefficient] + &value);
-        value >> self.lattice.steps[coefficient]
-    }
-
-    fn leaf(&mut self, chosen: &[Integer]) {
-        let mut integers = vec![Integer::new(); chosen.len()];
-        for (integer, &coefficient) in chosen.iter().zip(&self.order) {
-            integers[coefficient] = integer.clone();
-        }
-        let largest = self.grid.largest(self.lattice, &integers);
-        if largest < self.incumbent {
-            self.incumbent = largest;
-            self.best = Some(integers);
-        }
-    }
+/// How a search ended.
+pub(super) struct Searched {
+    pub branches: Vec<Branch>,
+    /// No end of the tree can hold integers that are better by more than the gap.
+    pub exhausted: bool,
+    pub nodes_left: usize,
 }
 
-/// Samples at which the magnitude exceeds `threshold` and that of its neighbours.
-fn peaks(errors: &[f64], threshold: f64) -> Vec<usize> {
-    let magnitude = |index: usize| errors.get(index).map_or(0.0, |error| error.abs());
-    (0..errors.len())
-        .filter(|&index| {
-            let height = magnitude(index);
-            height > threshold && height >= magnitude(index + 1) && (index == 0 || height >= magnitude(index - 1))
-        })
-        .collect()
+impl<'a> Tree<'a> {
+    pub fn new(program: &'a Program, order: &'a [usize], incumbent: f64, gap: f64, nodes: usize) -> Self {
+        Self { program, order, branches: Vec::new(), incumbent, gap, nodes_left: nodes }
+    }
+
+    fn enough(&self) -> f64 {
+        self.incumbent * (1.0 - self.gap)
+    }
+
+    /// Splits until nothing is worth it or the nodes are used up.
+    pub fn search(mut self, judge: &mut dyn Judge) -> Searched {
+        let mut basis = self.program.start();
+        let ranges = vec![(i64::MIN, i64::MAX); self.program.unknowns];
+        self.program.optimise(&mut basis, &ranges, f64::INFINITY);
+        self.branches.push(Branch::End { masses: basis.measure() });
+        let mut heap = BinaryHeap::new();
+        let mut next = Some(Open { place: 0, ranges, basis });
+        let mut exhausted = true;
+        let mut split = 0usize;
+        while let Some(open) = next.take().or_else(|| heap.pop()) {
+            if open.basis.level() >= self.enough() {
+                continue;
+            }
+            if self.nodes_left < 2 {
+                exhausted = false;
+                break;
+            }
+            let mut children = self.split(open, judge);
+            children.sort();
+            if split / DIVES % DIVE_EVERY == 0 {
+                next = children.pop();
+            }
+            split += 1;
+            heap.extend(children);
+        }
+        Searched { branches: self.branches, exhausted, nodes_left: self.nodes_left }
+    }
+
+    /// The children of a node that are worth a look; none if its optimum is integral.
+    fn split(&mut self, open: Open, judge: &mut dyn Judge) -> Vec<Open> {
+        let values: Vec<f64> = (0..self.program.unknowns).map(|j| self.program.coordinate(&open.basis, j)).collect();
+        if values.iter().all(|value| value.abs() < FAR) {
+            let rounded: Vec<i64> = values.iter().map(|value| value.round() as i64).collect();
+            self.incumbent = judge.consider(&rounded).min(self.incumbent);
+        }
+        let fractional = |j: usize| {
+            let (low, high) = open.ranges[j];
+            low < high && values[j].abs() < FAR && (values[j] - values[j].round()).abs() > INTEGRAL
+        };
+        let Some(&coordinate) = self.order.iter().find(|&&j| fractional(j)) else { return Vec::new() };
+        let at = values[coordinate].floor() as i64;
+        let (low, high) = open.ranges[coordinate];
+        let mut places = [0; 2];
+        let mut children = Vec::new();
+        for (range, place) in [(low, at), (at + 1, high)].into_iter().zip(&mut places) {
+            self.nodes_left -= 1;
+            let mut child = Open { place: self.branches.len(), ranges: open.ranges.clone(), basis: open.basis.clone() };
+            child.ranges[coordinate] = range;
+            self.program.optimise(&mut child.basis, &child.ranges, self.enough());
+            *place = child.place;
+            self.branches.push(Branch::End { masses: child.basis.measure() });
+            if child.basis.level() < self.enough() {
+                children.push(child);
+            }
+        }
+        self.branches[open.place] = Branch::Split { coordinate, at, below: places[0], above: places[1] };
+        children
+    }
 }

@@ -6,7 +6,7 @@ use rug::Integer;
 #[test]
 fn never_worse_than_rounding() {
     let options = Options::default();
-    let search = QuantiseOptions { nodes: 60, passes: 30 };
+    let search = QuantiseOptions { nodes: 60, passes: 30, ..Default::default() };
     let half = Rational::from((1, 2));
     let cases = [
         absolute(&exponential, interval(-10, 0), Basis::full(8)),
@@ -48,7 +48,7 @@ fn enumeration_finds_nothing_better() {
     let best = fit(&problem, &options).unwrap();
     for bits in [3, 5, 8] {
         let steps = [-bits; 4];
-        let search = QuantiseOptions { nodes: 100_000, passes: 10 };
+        let search = QuantiseOptions { nodes: 100_000, passes: 10, ..Default::default() };
         let found = quantise(&problem, &best, &steps, &options, &search).unwrap();
         assert!(found.exhausted);
         let around: Vec<Integer> =

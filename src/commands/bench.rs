@@ -1,0 +1,30 @@
+//! `chebyshare bench`: what things take on this machine, beside what other tools take.
+
+mod synth;
+
+use crate::failure::Failure;
+use crate::report::Context;
+use clap::{Args, Subcommand};
+
+/// Measures this machine.
+///
+/// Example: chebyshare bench synth --functions sigmoid,gelu
+#[derive(Args)]
+pub struct Bench {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    Synth(synth::Synth),
+}
+
+impl Bench {
+    /// Measures and prints.
+    pub fn run(&self, context: &Context) -> Result<(), Failure> {
+        match &self.what {
+            What::Synth(bench) => bench.run(context),
+        }
+    }
+}
