@@ -8,6 +8,7 @@ pub mod certify;
 pub mod expression;
 pub mod families;
 pub mod minimax;
+pub mod nfgen;
 pub mod search;
 pub mod standard;
 pub mod supremum;
