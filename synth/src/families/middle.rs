@@ -1,21 +1,23 @@
 //! A polynomial of fixed parity inside |x| < B, the function's affine tails outside.
 //!
-//! GELU and SiLU are x/2 plus an even function, sigmoid, tanh, erf and Φ a constant plus an odd one: a polynomial in
+//! GELU and SiLU are x/2 plus an even function, densities are even, sigmoid, tanh, erf a constant plus an odd one: a polynomial in
 //! u = x²/2^2h serves both signs. Two comparisons find the middle and one exact sum of products selects; outside the
 //! middle the powers may overflow, for they are multiplied by an exact zero.
 
 use super::builder::{BuildError, Builder, Terms, band_width};
 use super::fitting::{self, Fitted};
-use super::goal::Goal;
+use super::goal::{Affine, Goal, Symmetry};
 use super::polynomial::{dot_with_powers, powers, powers_needed};
 use super::{Design, Shape, target};
 use crate::minimax::{self, Basis, Scaling};
-use catalogs::{Decimal, Function, Program, Ring, Window};
+use catalogs::{Decimal, Program, Ring, Window};
 use rug::{Float, Rational};
 
 /// A middle part to fit.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Middle {
+    /// f's symmetry about zero.
+    pub symmetry: Symmetry,
     /// B, as an input integer.
     pub edge: i64,
     /// Degree in u.
@@ -35,40 +37,26 @@ struct Scales {
     kept: Option<i32>,
 }
 
-/// Whether f − (constant or x/2) is even; `None` for functions without this symmetry.
-fn is_even(function: &Function) -> Option<bool> {
-    match function {
-        Function::Gelu | Function::Silu | Function::Softplus | Function::GeluTanh | Function::HardSwish => Some(true),
-        Function::Sigmoid | Function::Tanh | Function::Erf | Function::NormalCdf => Some(false),
-        _ => None,
-    }
-}
-
-/// f(0) for the functions with an odd part.
-fn centre(function: &Function) -> Rational {
-    match function {
-        Function::Sigmoid | Function::NormalCdf => Rational::from((1, 2)),
-        _ => Rational::new(),
-    }
-}
-
 /// The shapes that may reach `accuracy`.
 pub fn shapes(goal: &Goal, accuracy: f64) -> Vec<Middle> {
     let fits = goal.norm.relative == Decimal::ZERO && goal.input.scale == goal.output_scale;
-    if is_even(&goal.function).is_none() || !fits {
-        return Vec::new();
-    }
+    let Some(symmetry) = goal.symmetry().filter(|_| fits) else { return Vec::new() };
     let absolute = goal.weights().0;
     // Tails that pass the last sum untouched may use the whole accuracy, those that are rounded all but one unit.
     let one_ulp = 2f64.powi(-i32::from(goal.output_scale.bits())) / absolute;
-    let whole = at_edge(goal, accuracy, accuracy * 0.999);
-    whole.into_iter().chain(at_edge(goal, accuracy, accuracy * 0.999 - 1.01 * one_ulp)).collect()
+    let whole = at_edge(goal, &symmetry, accuracy, accuracy * 0.999);
+    whole.into_iter().chain(at_edge(goal, &symmetry, accuracy, accuracy * 0.999 - 1.01 * one_ulp)).collect()
 }
 
 /// The shapes whose tails begin where they are within `tail_accuracy`.
-fn at_edge(goal: &Goal, accuracy: f64, tail_accuracy: f64) -> Vec<Middle> {
+fn at_edge(goal: &Goal, symmetry: &Symmetry, accuracy: f64, tail_accuracy: f64) -> Vec<Middle> {
     let absolute = goal.weights().0;
     let exact = accuracy * absolute - 2f64.powi(-i32::from(goal.output_scale.bits()));
+    // Whole slopes are selected exactly.
+    let whole = |right| goal.tail(right).is_some_and(|tail| tail.slope.is_integer());
+    if !whole(false) || !whole(true) {
+        return Vec::new();
+    }
     let edges = (goal.tail_edge(false, tail_accuracy), goal.tail_edge(true, tail_accuracy));
     let (Some(left), Some(right)) = edges else { return Vec::new() };
     let edge = right.max(-left);
@@ -81,19 +69,19 @@ fn at_edge(goal: &Goal, accuracy: f64, tail_accuracy: f64) -> Vec<Middle> {
     let reach = goal.real_f64(edge);
     let part = |x: f64| {
         let x = Float::with_val(80, x);
-        let part = match is_even(&goal.function) {
-            Some(true) => target::even_part(&goal.function, &x, 80).unwrap_or_else(|| Float::new(80)),
-            _ => target::odd_part(&goal.function, &x, 80),
+        let part = match symmetry {
+            Symmetry::Even(slope) => target::even_part(&goal.function, slope, &x, 80),
+            Symmetry::Odd(centre) => target::odd_part(&goal.function, centre, &x, 80),
         };
         part.to_f64()
     };
     let errors = fitting::estimated_errors(part, -reach, reach);
-    let odd = usize::from(is_even(&goal.function) == Some(false));
+    let odd = usize::from(matches!(symmetry, Symmetry::Odd(_)));
     let exact = |degree: usize| errors.get(2 * degree + odd).copied().unwrap_or(0.0) / absolute;
     // Degrees that may reach the accuracy and are not much better than needed.
     let degrees = (1..=12).filter(|degree| exact(*degree) < 2.0 * accuracy && exact(*degree - 1) > accuracy / 20.0);
-    let shape = |degree, dropped| Middle { edge, degree, dropped };
-    degrees.flat_map(|degree| drops.iter().map(move |dropped| shape(degree, *dropped))).collect()
+    let shape = |degree, dropped| Middle { symmetry: symmetry.clone(), edge, degree, dropped };
+    degrees.flat_map(|degree| drops.iter().map(move |dropped| (degree, *dropped))).map(|(d, b)| shape(d, b)).collect()
 }
 
 impl Middle {
@@ -107,22 +95,26 @@ impl Middle {
         let function = &goal.function;
         let h = self.reach_bits(goal);
         let top = goal.real(self.edge + band_width(self.dropped) as i64);
-        let fitted = if is_even(function)? {
-            let part = |u: &Float, precision: u32| {
-                let x = Float::with_val(precision + 8, u).sqrt() << h;
-                target::even_part(function, &x, precision).unwrap_or_else(|| Float::new(precision))
-            };
-            let square = Rational::from(top.square_ref()) >> (2 * h);
-            fitting::best(&part, minimax::Norm::Absolute, (Rational::new(), square), Basis::full(self.degree as u32))
-        } else {
-            let part = |x: &Float, precision: u32| target::odd_part(function, x, precision);
-            let scaling = Scaling::new(Rational::new(), Rational::from(1) << h).ok()?;
-            let basis = Basis::odd(2 * self.degree as u32 + 1).with_scaling(scaling);
-            let low = Rational::from(-&top);
-            let mut fitted = fitting::best(&part, minimax::Norm::Absolute, (low, top), basis)?;
-            // The program multiplies by x, not by t = x/2^h.
-            fitted.coefficients.iter_mut().for_each(|c| *c >>= h);
-            Some(fitted)
+        let fitted = match &self.symmetry {
+            Symmetry::Even(slope) => {
+                let part = |u: &Float, precision: u32| {
+                    let x = Float::with_val(precision + 8, u).sqrt() << h;
+                    target::even_part(function, slope, &x, precision)
+                };
+                let square = Rational::from(top.square_ref()) >> (2 * h);
+                let domain = (Rational::new(), square);
+                fitting::best(&part, minimax::Norm::Absolute, domain, Basis::full(self.degree as u32))
+            }
+            Symmetry::Odd(centre) => {
+                let part = |x: &Float, precision: u32| target::odd_part(function, centre, x, precision);
+                let scaling = Scaling::new(Rational::new(), Rational::from(1) << h).ok()?;
+                let basis = Basis::odd(2 * self.degree as u32 + 1).with_scaling(scaling);
+                let low = Rational::from(-&top);
+                let mut fitted = fitting::best(&part, minimax::Norm::Absolute, (low, top), basis)?;
+                // The program multiplies by x, not by t = x/2^h.
+                fitted.coefficients.iter_mut().for_each(|c| *c >>= h);
+                Some(fitted)
+            }
         }?;
         Some(Fitted { error: fitted.error / goal.weights().0, ..fitted })
     }
@@ -144,27 +136,37 @@ impl Middle {
         let square = Terms::new().product(1, x, x.divided_by_power(squeeze));
         let u = b.truncated_into(&square, scales.internal, 2 * x.scale() + squeeze - scales.internal, scales.ring)?;
         let output_scale = i32::from(goal.output_scale.bits());
-        let terms = if is_even(&goal.function) == Some(true) {
-            let w = powers(&mut b, u, powers_needed(self.degree), scales.internal)?;
-            dot_with_powers(&mut b, &w, coefficients, Terms::new().linear((1, 2), x), scales.computed)?
-        } else {
-            self.odd_terms(&mut b, goal, u, coefficients, scales)?
+        let terms = match &self.symmetry {
+            Symmetry::Even(slope) => {
+                let w = powers(&mut b, u, powers_needed(self.degree), scales.internal)?;
+                let line = if *slope == 0 { Terms::new() } else { Terms::new().linear(slope.clone(), x) };
+                dot_with_powers(&mut b, &w, coefficients, line, scales.computed)?
+            }
+            Symmetry::Odd(centre) => self.odd_terms(&mut b, centre, u, coefficients, scales)?,
         };
         let inside = match scales.kept {
             None => b.truncated_into(&terms, output_scale, scales.computed - output_scale, full)?,
             Some(kept) => b.truncated(&terms, output_scale + kept, scales.computed - output_scale - kept)?,
         };
         let mut output = Terms::new().product(1, middle, inside);
-        if let Some((constant, slope)) = goal.tail(true) {
-            if slope == 0 {
-                output = output.constant(constant).linear(-constant, below_right);
-            } else {
-                let right = b.exact(&Terms::new().constant(slope).linear(-slope, below_right), 0)?;
+        let (left, right) = (goal.tail(false), goal.tail(true));
+        if let Some(Affine { constant, slope }) = right {
+            if slope != 0 {
+                let right = b.exact(&Terms::new().constant(slope.clone()).linear(-slope, below_right), 0)?;
                 output = output.product(1, right, x);
             }
+            if constant != 0 {
+                output = output.constant(constant.clone()).linear(-constant, below_right);
+            }
         }
-        if let Some((constant @ -1..=1, _)) = goal.tail(false).filter(|tail| tail.0 != 0) {
-            output = output.linear(constant, below_left);
+        if let Some(Affine { constant, slope }) = left {
+            if slope != 0 {
+                let left = b.exact(&Terms::new().linear(slope, below_left), 0)?;
+                output = output.product(1, left, x);
+            }
+            if constant != 0 {
+                output = output.linear(constant, below_left);
+            }
         }
         match scales.kept {
             None => b.exact(&output, output_scale)?,
@@ -177,7 +179,7 @@ impl Middle {
     fn odd_terms(
         &self,
         b: &mut Builder,
-        goal: &Goal,
+        centre: &Rational,
         u: super::Wire,
         coefficients: &[Rational],
         scales: Scales,
@@ -188,7 +190,7 @@ impl Middle {
         let lower = coefficients.iter().take(1).fold(Terms::new(), |terms, c| terms.constant(c.clone()));
         let lower = coefficients.iter().skip(1).zip(&w).fold(lower, |terms, (c, w)| terms.linear(c.clone(), *w));
         let lower = b.exact(&lower, scales.computed - x.scale())?;
-        let mut terms = Terms::new().constant(centre(&goal.function)).product(1, x, lower);
+        let mut terms = Terms::new().constant(centre.clone()).product(1, x, lower);
         if self.degree > count {
             let carrier = b.truncated_product(x, w[count - 1], scales.internal)?;
             let upper = coefficients.iter().skip(1 + count).zip(&w);

@@ -1,6 +1,6 @@
 //! The functions at any precision, for fitting and for estimates: MPFR's word, which nothing is proved from.
 
-use catalogs::Function;
+use catalogs::{Expression, Function};
 use evidence::Interval;
 use rug::float::Constant;
 use rug::{Float, Rational};
@@ -36,20 +36,19 @@ pub fn value(function: &Function, x: &Float, precision: u32) -> Float {
     Float::with_val(precision, result)
 }
 
-/// f(x) − x/2 for the functions where that is even, without cancellation.
-pub fn even_part(function: &Function, x: &Float, precision: u32) -> Option<Float> {
+/// f(x) − slope·x for the functions where that is even, without cancellation.
+pub fn even_part(function: &Function, slope: &Rational, x: &Float, precision: u32) -> Float {
     let p = precision + 16;
     let half = match function {
         Function::Gelu => (Float::with_val(p, x) / Float::with_val(p, 2).sqrt()).erf() / 2u32,
         Function::Silu => (Float::with_val(p, x) / 2u32).tanh() / 2u32,
-        Function::Softplus | Function::GeluTanh | Function::HardSwish => {
+        _ => {
             let q = 2 * p;
-            let rest = value(function, x, q) - Float::with_val(q, x) / 2u32;
-            return Some(Float::with_val(precision, rest));
+            let rest = value(function, x, q) - Float::with_val(q, x) * slope;
+            return Float::with_val(precision, rest);
         }
-        _ => return None,
     };
-    Some(Float::with_val(precision, half * x))
+    Float::with_val(precision, half * x)
 }
 
 /// log₂ e to 200 bits.
@@ -58,14 +57,50 @@ pub fn log2_e() -> Rational {
     inverse.to_rational().unwrap_or_default()
 }
 
-/// f(x) − f(0) for the functions where that is odd, without cancellation; f(x) for the others.
-pub fn odd_part(function: &Function, x: &Float, precision: u32) -> Float {
+/// f(x) − centre for the functions where that is odd, without cancellation.
+pub fn odd_part(function: &Function, centre: &Rational, x: &Float, precision: u32) -> Float {
     let p = precision + 16;
     let half = |x: &Float| Float::with_val(p, x) / 2u32;
     let result = match function {
         Function::Sigmoid => half(x).tanh() / 2u32,
         Function::NormalCdf => (Float::with_val(p, x) / Float::with_val(p, 2).sqrt()).erf() / 2u32,
-        _ => value(function, x, p),
+        _ => value(function, x, 2 * p) - centre,
     };
     Float::with_val(precision, result)
+}
+
+/// Where a derivative of f jumps: the roots of x + c under every rectifier of its definition.
+pub fn kinks(function: &Function) -> Vec<Rational> {
+    fn collect(expression: &Expression, kinks: &mut Vec<Rational>) {
+        match expression {
+            Expression::PositivePart(inner) => {
+                match &**inner {
+                    Expression::X => kinks.push(Rational::new()),
+                    Expression::Add(left, right) => match (&**left, &**right) {
+                        (Expression::X, Expression::Rational(n, d)) | (Expression::Rational(n, d), Expression::X) => {
+                            kinks.push(-Rational::from((*n, *d)));
+                        }
+                        _ => {}
+                    },
+                    _ => {}
+                }
+                collect(inner, kinks);
+            }
+            Expression::Add(a, b) | Expression::Multiply(a, b) => {
+                collect(a, kinks);
+                collect(b, kinks);
+            }
+            Expression::Exp(g)
+            | Expression::Log(g)
+            | Expression::Sine(g)
+            | Expression::Reciprocal(g)
+            | Expression::Rsqrt(g) => collect(g, kinks),
+            _ => {}
+        }
+    }
+    let mut kinks = Vec::new();
+    collect(&function.definition(), &mut kinks);
+    kinks.sort_unstable();
+    kinks.dedup();
+    kinks
 }

@@ -52,10 +52,12 @@ impl Samples {
             (0..=count).map(move |i| (i128::from(low) + width * i128::from(i) / i128::from(count)) as i64)
         };
         let mut inputs: Vec<i64> = between(window.low, window.high, COARSE).collect();
-        if matches!(goal.function, Function::Reciprocal | Function::Rsqrt) && window.low > 0 {
+        let is_wide = window.low > 0 && window.high / 64 > window.low;
+        if matches!(goal.function, Function::Reciprocal | Function::Rsqrt) && window.low > 0 || is_wide {
             let ratio = (window.high as f64 / window.low as f64).ln() / DENSE as f64;
             inputs.extend((0..=DENSE).map(|i| (window.low as f64 * (ratio * i as f64).exp()) as i64));
-        } else {
+        }
+        if !matches!(goal.function, Function::Reciprocal | Function::Rsqrt) {
             let accuracy = goal.accuracy() / 20.0;
             let low = goal.tail_edge(false, accuracy).unwrap_or(window.low);
             let high = goal.tail_edge(true, accuracy).unwrap_or(window.high);
