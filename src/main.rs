@@ -37,6 +37,8 @@ enum Command {
     Fit(fit::Fit),
     #[cfg(feature = "generate")]
     Synth(synth::Synth),
+    #[cfg(feature = "generate")]
+    Campaign(campaign::CampaignCommand),
     Verify(verify::Verify),
     Catalog(catalog::CatalogCommand),
     Inspect(inspect::Inspect),
@@ -57,6 +59,8 @@ fn main() -> ExitCode {
         Command::Fit(command) => command.run(&context),
         #[cfg(feature = "generate")]
         Command::Synth(command) => command.run(&context),
+        #[cfg(feature = "generate")]
+        Command::Campaign(command) => command.run(&context),
         Command::Verify(command) => command.run(&context),
         Command::Catalog(command) => command.run(&context),
         Command::Inspect(command) => command.run(&context),

@@ -1,5 +1,7 @@
 //! The subcommands, a file each.
 
+#[cfg(feature = "generate")]
+pub mod campaign;
 pub mod catalog;
 #[cfg(feature = "generate")]
 pub mod demo;

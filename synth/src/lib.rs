@@ -4,6 +4,7 @@
 //! `verify::check` has accepted it.
 
 pub mod best;
+pub mod campaign;
 pub mod certify;
 pub mod expression;
 pub mod families;

@@ -69,8 +69,12 @@ impl Found {
         self.bound() <= 1.02 * self.certificate.witness.error.to_f64_lossy() + 0.25 * self.rounding
     }
 
-    fn no_worse_than(&self, bound: f64, cost: &Cost) -> bool {
-        self.bound() <= bound && self.rounds <= cost.rounds && self.bits <= cost.bits
+    /// Whether nothing about it is worse.
+    fn covers(&self, other: &Found) -> bool {
+        self.bound() <= other.bound()
+            && self.rounds <= other.rounds
+            && self.bits <= other.bits
+            && self.headroom_bits >= other.headroom_bits
     }
 }
 
@@ -204,7 +208,7 @@ fn search(
             },
         });
     }
-    Ok(thinned(found))
+    Ok(undominated(found))
 }
 
 /// The texts of an entry and its certificate, ready for a catalog.
@@ -377,21 +381,18 @@ fn headroom(proved: &Proved) -> u8 {
     least
 }
 
-/// At most [`FRONT_MAX`] undominated programs; where there are more, the ones with the least gain are left out.
-fn thinned(mut found: Vec<Found>) -> Vec<Found> {
+/// At most [`FRONT_MAX`] programs that none beats in error, rounds, bytes and headroom, cheapest in bytes first; where
+/// there are more, the ones with the least gain are left out. (The protocol prepares nothing but keys, so that
+/// preprocessing is the same for all.)
+pub fn undominated(mut found: Vec<Found>) -> Vec<Found> {
     let mut keep = Vec::new();
     for (index, a) in found.iter().enumerate() {
-        let cost = Cost { rounds: a.rounds, bits: a.bits };
-        let dominated = found.iter().enumerate().any(|(other, b)| {
-            other != index
-                && b.no_worse_than(a.bound(), &cost)
-                && (!a.no_worse_than(b.bound(), &Cost { rounds: b.rounds, bits: b.bits }) || other < index)
-        });
-        keep.push(!dominated);
+        let beats = |(other, b): (usize, &Found)| other != index && b.covers(a) && (!a.covers(b) || other < index);
+        keep.push(!found.iter().enumerate().any(beats));
     }
     let mut keep = keep.into_iter();
     found.retain(|_| keep.next().unwrap_or(false));
-    found.sort_by_key(|found| (found.bits, found.rounds));
+    found.sort_by(|a, b| (a.bits, a.rounds).cmp(&(b.bits, b.rounds)).then(a.bound().total_cmp(&b.bound())));
     while found.len() > FRONT_MAX {
         let gain = |index: usize| found[index].bound() / found[index - 1].bound();
         let Some(weakest) = (1..found.len()).max_by(|a, b| gain(*a).total_cmp(&gain(*b))) else { break };
