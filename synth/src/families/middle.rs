@@ -6,8 +6,9 @@
 
 use super::builder::{BuildError, Builder, Terms, band_width};
 use super::fitting::{self, Fitted};
-use super::goal::{Affine, Goal, Symmetry};
-use super::polynomial::{dot_with_powers, powers, powers_needed};
+use super::goal::{Goal, Symmetry};
+use super::outside::Outside;
+use super::polynomial::{dot_with_powers, odd_dot_with_powers, powers, powers_needed};
 use super::{Design, Shape, target};
 use crate::minimax::{self, Basis, Scaling};
 use catalogs::{Decimal, Program, Ring, Window};
@@ -122,15 +123,10 @@ impl Middle {
     fn program(&self, goal: &Goal, coefficients: &[Rational], scales: Scales) -> Result<Program, BuildError> {
         let mut b = Builder::new(goal.input.ring, goal.input.scale);
         let x = b.input();
-        let range = (i128::from(goal.window.low), i128::from(goal.window.high));
-        // Both bands lie outside |x| < B: there the polynomial may serve, but never a tail inside.
-        let left = -i128::from(self.edge) - band_width(self.dropped);
-        let below_left = b.less_than(x, left, range, self.dropped)?;
-        let below_right = b.less_than(x, i128::from(self.edge), range, self.dropped)?;
         let full = b.ring();
         let selection = if scales.kept.is_some() { scales.ring } else { full };
-        let (below_left, below_right) = (b.inject_into(below_left, selection), b.inject_into(below_right, selection));
-        let middle = b.exact(&Terms::new().linear(1, below_right).linear(-1, below_left), 0)?;
+        let outside = Outside { left: Some(-self.edge), right: Some(self.edge), dropped: self.dropped };
+        let sides = outside.bits(&mut b, goal, selection)?;
 
         let squeeze = 2 * self.reach_bits(goal);
         let square = Terms::new().product(1, x, x.divided_by_power(squeeze));
@@ -142,63 +138,21 @@ impl Middle {
                 let line = if *slope == 0 { Terms::new() } else { Terms::new().linear(slope.clone(), x) };
                 dot_with_powers(&mut b, &w, coefficients, line, scales.computed)?
             }
-            Symmetry::Odd(centre) => self.odd_terms(&mut b, centre, u, coefficients, scales)?,
+            Symmetry::Odd(centre) => {
+                let terms = Terms::new().constant(centre.clone());
+                odd_dot_with_powers(&mut b, x, u, coefficients, terms, (scales.internal, scales.computed))?
+            }
         };
         let inside = match scales.kept {
             None => b.truncated_into(&terms, output_scale, scales.computed - output_scale, full)?,
             Some(kept) => b.truncated(&terms, output_scale + kept, scales.computed - output_scale - kept)?,
         };
-        let mut output = Terms::new().product(1, middle, inside);
-        let (left, right) = (goal.tail(false), goal.tail(true));
-        if let Some(Affine { constant, slope }) = right {
-            if slope != 0 {
-                let right = b.exact(&Terms::new().constant(slope.clone()).linear(-slope, below_right), 0)?;
-                output = output.product(1, right, x);
-            }
-            if constant != 0 {
-                output = output.constant(constant.clone()).linear(-constant, below_right);
-            }
-        }
-        if let Some(Affine { constant, slope }) = left {
-            if slope != 0 {
-                let left = b.exact(&Terms::new().linear(slope, below_left), 0)?;
-                output = output.product(1, left, x);
-            }
-            if constant != 0 {
-                output = output.linear(constant, below_left);
-            }
-        }
+        let output = sides.terms(&mut b, goal, inside)?;
         match scales.kept {
             None => b.exact(&output, output_scale)?,
             Some(kept) => b.truncated_into(&output, output_scale, kept, full)?,
         };
         b.finish()
-    }
-
-    /// constant + x·(a₀ + a₁u + …): above three powers, x·uʳ is one more power and carries the upper half.
-    fn odd_terms(
-        &self,
-        b: &mut Builder,
-        centre: &Rational,
-        u: super::Wire,
-        coefficients: &[Rational],
-        scales: Scales,
-    ) -> Result<Terms, BuildError> {
-        let x = b.input();
-        let count = if self.degree <= 3 { self.degree } else { powers_needed(self.degree) };
-        let w = powers(b, u, count, scales.internal)?;
-        let lower = coefficients.iter().take(1).fold(Terms::new(), |terms, c| terms.constant(c.clone()));
-        let lower = coefficients.iter().skip(1).zip(&w).fold(lower, |terms, (c, w)| terms.linear(c.clone(), *w));
-        let lower = b.exact(&lower, scales.computed - x.scale())?;
-        let mut terms = Terms::new().constant(centre.clone()).product(1, x, lower);
-        if self.degree > count {
-            let carrier = b.truncated_product(x, w[count - 1], scales.internal)?;
-            let upper = coefficients.iter().skip(1 + count).zip(&w);
-            let upper = upper.fold(Terms::new(), |terms, (c, w)| terms.linear(c.clone(), *w));
-            let upper = b.exact(&upper, scales.computed - scales.internal)?;
-            terms = terms.product(1, carrier, upper);
-        }
-        Ok(terms)
     }
 }
 
@@ -248,17 +202,12 @@ impl Shape for Middle {
         let Some(fitted) = self.fit(goal).filter(|fitted| fitted.error < accuracy) else { return Vec::new() };
         let reach = self.edge + band_width(self.dropped) as i64;
         let fitted_window = Window { low: -reach, high: reach };
-        let mut designs = Vec::new();
-        for scales in scales(goal) {
-            let Ok(program) = self.program(goal, &fitted.coefficients, scales) else { continue };
+        let named = |scales: &Scales| {
             let Scales { internal, computed, ring, kept } = scales;
             let selection = kept.map_or("format".to_owned(), |kept| format!("{kept} more"));
-            let shape = self.describe();
-            let parameters =
-                format!("{shape} internal {internal} computed {computed} ring {ring} selection {selection}");
-            let (family, fit_error) = (self.family(), fitted.error);
-            designs.push(Design { family, parameters, program, fit_error, fitted: fitted_window });
-        }
-        designs
+            format!("internal {internal} computed {computed} ring {ring} selection {selection}")
+        };
+        let program = |scales: &Scales| self.program(goal, &fitted.coefficients, *scales);
+        super::designs(self, fitted.error, fitted_window, &scales(goal), named, program)
     }
 }

@@ -3,43 +3,34 @@
 //! q approximates e^(x/2^m), whose range is narrow, so a low degree serves; the m squarings are one product each.
 //! Fitted with the weight that makes the error of the power minimax.
 
-use super::builder::{BuildError, Builder, Terms, band_width};
+use super::builder::{BuildError, Builder, Terms};
 use super::fitting::{self, Fitted};
 use super::goal::Goal;
+use super::left_cut::LeftCut;
 use super::polynomial::{dot_with_powers, powers_into, powers_needed};
 use super::{Design, Shape};
 use crate::minimax::{self, Basis, Scaling};
-use catalogs::{Function, Program, Ring, Window};
+use catalogs::{Program, Ring, Window};
 use rug::{Float, Rational};
 
 /// A power of a polynomial to fit.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Power {
-    /// −B as an input integer, or `None` if the whole window is fitted.
-    pub edge: Option<i64>,
+    /// Where zero begins.
+    pub cut: LeftCut,
     /// Degree of q.
     pub degree: usize,
     /// m.
     pub squarings: u32,
-    /// Low bits that the comparison ignores.
-    pub dropped: u8,
 }
 
 /// The shapes that may reach `accuracy`.
 pub fn shapes(goal: &Goal, accuracy: f64) -> Vec<Power> {
-    if goal.function != Function::Exp || goal.window.high > 0 {
-        return Vec::new();
-    }
-    let edge = goal.tail_edge(false, accuracy * 0.999).filter(|edge| *edge > goal.window.low);
-    let reach = -goal.real_f64(edge.unwrap_or(goal.window.low));
-    if reach > 40.0 {
-        return Vec::new();
-    }
     let scale = goal.input.scale.bits();
-    let drops: Vec<u8> = match edge {
-        Some(_) => [6, 3].into_iter().filter_map(|bits| scale.checked_sub(bits)).collect(),
-        None => vec![0],
-    };
+    let mut cuts: Vec<LeftCut> =
+        [6, 3].into_iter().filter_map(|bits| LeftCut::new(goal, accuracy, scale.checked_sub(bits)?)).collect();
+    cuts.dedup();
+    let Some(reach) = cuts.first().map(|cut| cut.reach(goal)) else { return Vec::new() };
     let mut shapes = Vec::new();
     for squarings in 0..=5i32 {
         // At x = 0 the root's error counts 2^m-fold, and no other place is stricter.
@@ -50,12 +41,7 @@ pub fn shapes(goal: &Goal, accuracy: f64) -> Vec<Power> {
             if power(degree) < accuracy * 0.003 {
                 break;
             }
-            shapes.extend(drops.iter().map(|dropped| Power {
-                edge,
-                degree,
-                squarings: squarings.unsigned_abs(),
-                dropped: *dropped,
-            }));
+            shapes.extend(cuts.iter().map(|cut| Power { cut: *cut, degree, squarings: squarings.unsigned_abs() }));
         }
     }
     shapes
@@ -79,17 +65,9 @@ struct Scales {
 }
 
 impl Power {
-    /// The least input at which the polynomial may serve: the band lies below −B.
-    fn lowest(&self, goal: &Goal) -> i64 {
-        match self.edge {
-            Some(edge) => (edge - band_width(self.dropped) as i64).max(goal.window.low),
-            None => goal.window.low,
-        }
-    }
-
     /// h: t = x/2^h lies in [−1, 0].
     fn reach_bits(&self, goal: &Goal) -> i32 {
-        (-goal.real_f64(self.lowest(goal))).max(1.0).log2().ceil() as i32
+        (-goal.real_f64(self.cut.lowest(goal))).max(1.0).log2().ceil() as i32
     }
 
     fn fit(&self, goal: &Goal) -> Option<Fitted> {
@@ -104,7 +82,7 @@ impl Power {
         };
         let scaling = Scaling::new(Rational::new(), Rational::from(1) << self.reach_bits(goal)).ok()?;
         let basis = Basis::full(self.degree as u32).with_scaling(scaling);
-        let domain = (goal.real(self.lowest(goal)), goal.real(goal.window.high));
+        let domain = (goal.real(self.cut.lowest(goal)), goal.real(goal.window.high));
         fitting::best(&root, minimax::Norm::Weighted(&unit), domain, basis)
     }
 
@@ -114,15 +92,7 @@ impl Power {
         let output_scale = i32::from(goal.output_scale.bits());
         let full = b.ring();
         let early = scales.early && self.squarings > 0;
-        let above = match self.edge {
-            Some(_) => {
-                let range = (i128::from(goal.window.low), i128::from(goal.window.high));
-                let bit = b.less_than(x, i128::from(self.lowest(goal)), range, self.dropped)?;
-                let below = b.inject_into(bit, if early { scales.squares_ring } else { full });
-                Some(b.exact(&Terms::new().constant(1).linear(-1, below), 0)?)
-            }
-            None => None,
-        };
+        let above = self.cut.above(&mut b, goal, if early { scales.squares_ring } else { full })?;
         let t = x.divided_by_power(self.reach_bits(goal));
         // In a narrower ring the square is the first value that lives there.
         let count = powers_needed(self.degree);
@@ -192,8 +162,7 @@ impl Shape for Power {
     }
 
     fn describe(&self) -> String {
-        let edge = self.edge.map_or("none".to_owned(), |edge| edge.to_string());
-        format!("edge {edge} degree {} squarings {} dropped {}", self.degree, self.squarings, self.dropped)
+        format!("{} degree {} squarings {}", self.cut, self.degree, self.squarings)
     }
 
     fn fit_error(&self, goal: &Goal) -> Option<f64> {
@@ -202,18 +171,13 @@ impl Shape for Power {
 
     fn designs(&self, goal: &Goal, accuracy: f64) -> Vec<Design> {
         let Some(fitted) = self.fit(goal).filter(|fitted| fitted.error < accuracy) else { return Vec::new() };
-        let window = Window { low: self.lowest(goal), high: goal.window.high };
-        let mut designs = Vec::new();
-        for scales in scales(goal) {
-            let Ok(program) = self.program(goal, &fitted.coefficients, scales) else { continue };
+        let window = Window { low: self.cut.lowest(goal), high: goal.window.high };
+        let named = |scales: &Scales| {
             let Scales { powers, computed, squares, ring, squares_ring, early } = scales;
-            let (shape, cut) = (self.describe(), if early { "early" } else { "last" });
-            let parameters = format!(
-                "{shape} powers {powers} computed {computed} ring {ring} squares {squares} ring {squares_ring} cut {cut}"
-            );
-            let (family, fit_error) = (self.family(), fitted.error);
-            designs.push(Design { family, parameters, program, fit_error, fitted: window });
-        }
-        designs
+            let cut = if *early { "early" } else { "last" };
+            format!("powers {powers} computed {computed} ring {ring} squares {squares} ring {squares_ring} cut {cut}")
+        };
+        let program = |scales: &Scales| self.program(goal, &fitted.coefficients, *scales);
+        super::designs(self, fitted.error, window, &scales(goal), named, program)
     }
 }

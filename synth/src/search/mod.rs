@@ -30,6 +30,8 @@ const WAVES_MAX: usize = 12;
 const SAFE: f64 = 0.98;
 /// Designs are still tried if they are expected to miss the accuracy by this factor: expectations may be too high.
 const OPTIMISM: f64 = 1.12;
+/// A program within this factor of its fit's error leaves nothing to dearer ones of its shape.
+const SETTLED: f64 = 1.03;
 /// A design whose error is seen to exceed the accuracy by this factor is not measured further.
 const HOPELESS: f64 = 4.0;
 /// A candidate is not certified if another one costs no more and errs at most this much more.
@@ -236,25 +238,34 @@ fn measure(goal: &Goal, model: &dyn Model, shape: &dyn Shape, samples: &Samples)
     let mut best = None;
     let mut promising: Vec<Candidate> = Vec::new();
     let mut known = HashSet::new();
+    let mut designs: Vec<(Cost, Design)> = Vec::new();
     for design in shape.designs(goal, accuracy) {
+        let is_served = design.program.lemmas().iter().all(|lemma| model.offers(lemma).is_some());
         // Scales that make no difference give the same program.
-        if !known.insert(design.program.clone()) {
+        if is_served && known.insert(design.program.clone()) {
+            designs.push((cost(&design.program, model), design));
+        }
+    }
+    designs.sort_by_key(|(cost, _)| (cost.bits, cost.rounds));
+    for (cost, design) in designs {
+        // No scales bring the error below the fit's: a cheaper program that is as good as that ends the matter.
+        let least = design.fit_error.max(accuracy / 50.0);
+        let is_settled = |other: &Candidate| {
+            other.cost.bits <= cost.bits && other.cost.rounds <= cost.rounds && other.estimate <= SETTLED * least
+        };
+        if promising.iter().any(is_settled) {
             continue;
         }
-        if !design.program.lemmas().iter().all(|lemma| model.offers(lemma).is_some()) {
-            continue;
-        }
-        let estimate = samples.error(&design.program, HOPELESS * accuracy).max(0.99 * design.fit_error);
+        let hopeless = if promising.is_empty() { HOPELESS } else { OPTIMISM };
+        let estimate = samples.error(&design.program, hopeless * accuracy).max(0.99 * design.fit_error);
         if best.as_ref().is_none_or(|(known, _)| estimate < *known) {
             best = Some((estimate, name(&design.parameters)));
         }
         if estimate <= accuracy {
             let estimate = estimate.max(samples.expected_error(&design.program));
-            if estimate > accuracy * OPTIMISM {
-                continue;
+            if estimate <= accuracy * OPTIMISM {
+                promising.push(Candidate { design, estimate, cost });
             }
-            let cost = cost(&design.program, model);
-            promising.push(Candidate { design, estimate, cost });
         }
     }
     if best.is_none() {

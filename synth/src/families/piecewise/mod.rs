@@ -332,8 +332,8 @@ impl Piecewise {
             return scales;
         }
         let argument = None;
-        for internal in (12..=30).step_by(2) {
-            for guard in [6, 12, 18, 24] {
+        for internal in (14..=30).step_by(4) {
+            for guard in [12, 24] {
                 scales.push(Scales { argument, internal, computed: internal + guard, ring: full });
             }
         }
@@ -383,13 +383,11 @@ impl Shape for Piecewise {
         };
         let (first, last) = self.ends(goal);
         let fitted = Window { low: first.at - first.band(), high: last.at + last.band() };
-        let mut designs = Vec::new();
-        for scales in self.scales(goal) {
-            let Ok(program) = self.program(goal, &pieces, scales) else { continue };
+        let named = |scales: &Scales| {
             let Scales { internal, computed, ring, .. } = scales;
-            let parameters = format!("{} internal {internal} computed {computed} ring {ring}", self.describe());
-            designs.push(Design { family: self.family(), parameters, program, fit_error, fitted });
-        }
-        designs
+            format!("internal {internal} computed {computed} ring {ring}")
+        };
+        let program = |scales: &Scales| self.program(goal, &pieces, *scales);
+        super::designs(self, fit_error, fitted, &self.scales(goal), named, program)
     }
 }
