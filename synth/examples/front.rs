@@ -5,6 +5,7 @@
 use catalogs::protocol::rss3::Rss3;
 use catalogs::{Decimal, Format, Function, Norm, Ring, Scale, Window};
 use std::time::Instant;
+use synth::expression::Expression;
 use synth::families::{Goal, Shape};
 use synth::search::{front_of, publish};
 
@@ -18,7 +19,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         Ok((text.parse::<f64>()? * 2f64.powi(i32::from(scale.bits()))).round() as i64)
     };
     let goal = Goal {
-        function: Function::parse(function).ok_or("unknown function")?,
+        function: match Function::parse(function) {
+            Some(function) => function,
+            None => Expression::parse(function)?.function()?,
+        },
         window: Window { low: integer(low)?, high: integer(high)? },
         fitted: None,
         input: Format { ring: Ring::new(ring.parse()?).ok_or("ring")?, scale },

@@ -34,8 +34,8 @@ struct Scales {
     computed: i32,
     /// The ring of the polynomial.
     ring: Ring,
-    /// Bits kept of the polynomial for a selection in that ring, dropped after it; `None` to select in the format's.
-    kept: Option<i32>,
+    /// Bits kept of the polynomial for a selection in this ring, dropped after it; `None` to select in the format's.
+    kept: Option<(i32, Ring)>,
 }
 
 /// The shapes that may reach `accuracy`.
@@ -124,7 +124,7 @@ impl Middle {
         let mut b = Builder::new(goal.input.ring, goal.input.scale);
         let x = b.input();
         let full = b.ring();
-        let selection = if scales.kept.is_some() { scales.ring } else { full };
+        let selection = scales.kept.map_or(full, |(_, ring)| ring);
         let outside = Outside { left: Some(-self.edge), right: Some(self.edge), dropped: self.dropped };
         let sides = outside.bits(&mut b, goal, selection)?;
 
@@ -145,12 +145,14 @@ impl Middle {
         };
         let inside = match scales.kept {
             None => b.truncated_into(&terms, output_scale, scales.computed - output_scale, full)?,
-            Some(kept) => b.truncated(&terms, output_scale + kept, scales.computed - output_scale - kept)?,
+            Some((kept, ring)) => {
+                b.truncated_into(&terms, output_scale + kept, scales.computed - output_scale - kept, ring)?
+            }
         };
         let output = sides.terms(&mut b, goal, inside)?;
         match scales.kept {
             None => b.exact(&output, output_scale)?,
-            Some(kept) => b.truncated_into(&output, output_scale, kept, full)?,
+            Some((kept, _)) => b.truncated_into(&output, output_scale, kept, full)?,
         };
         b.finish()
     }
@@ -160,6 +162,9 @@ impl Middle {
 fn scales(goal: &Goal) -> Vec<Scales> {
     let full = goal.input.ring;
     let output = i32::from(goal.output_scale.bits());
+    let ends = [goal.window.low, goal.window.high].map(|end| goal.value(goal.real_f64(end)).abs());
+    // Bits of the largest output.
+    let values = output + ends[0].max(ends[1]).max(goal.value(0.0).abs()).max(1.0).log2().floor() as i32 + 1;
     let mut scales = Vec::new();
     for internal in (10..=30).step_by(2) {
         scales.extend([4, 8, 12, 16].map(|guard| Scales {
@@ -171,12 +176,21 @@ fn scales(goal: &Goal) -> Vec<Scales> {
     }
     for ring in (28..full.bits().min(58)).step_by(2).filter_map(Ring::new) {
         let bits = i32::from(ring.bits());
-        for internal in [bits / 2 - 1, bits / 2 - 2, bits / 2 - 3, bits / 2 - 5] {
+        for internal in [bits / 2 - 1, bits / 2 - 2, bits / 2 - 4, bits / 2 - 5] {
             // The sum of a middle part is below 2^2 or so; the window is a quarter of the ring.
-            for computed in [bits - 3, bits - 4, bits - 5, bits - 8] {
-                for kept in [None, Some(1), Some(3)] {
-                    if computed > output + kept.unwrap_or(0) {
-                        scales.push(Scales { internal, computed, ring, kept });
+            for computed in [bits - 3, bits - 4, bits - 6] {
+                scales.push(Scales { internal, computed, ring, kept: None });
+                for kept in [1, 3] {
+                    // The selected value's window is a quarter of its ring, which need not be the polynomial's.
+                    let needed = values + kept + 2;
+                    let least = Ring::new(needed.clamp(2, 64) as u8).filter(|least| *least < ring);
+                    if computed > output + kept {
+                        scales.extend([Some(ring), least].into_iter().flatten().map(|selection| Scales {
+                            internal,
+                            computed,
+                            ring,
+                            kept: Some((kept, selection)),
+                        }));
                     }
                 }
             }
@@ -204,7 +218,7 @@ impl Shape for Middle {
         let fitted_window = Window { low: -reach, high: reach };
         let named = |scales: &Scales| {
             let Scales { internal, computed, ring, kept } = scales;
-            let selection = kept.map_or("format".to_owned(), |kept| format!("{kept} more"));
+            let selection = kept.map_or("format".to_owned(), |(kept, ring)| format!("{kept} more ring {ring}"));
             format!("internal {internal} computed {computed} ring {ring} selection {selection}")
         };
         let program = |scales: &Scales| self.program(goal, &fitted.coefficients, *scales);

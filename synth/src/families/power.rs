@@ -27,8 +27,13 @@ pub struct Power {
 /// The shapes that may reach `accuracy`.
 pub fn shapes(goal: &Goal, accuracy: f64) -> Vec<Power> {
     let scale = goal.input.scale.bits();
-    let mut cuts: Vec<LeftCut> =
-        [6, 3].into_iter().filter_map(|bits| LeftCut::new(goal, accuracy, scale.checked_sub(bits)?)).collect();
+    // A tail that is rounded may use all of the accuracy but one unit.
+    let one_ulp = 1.01 * 2f64.powi(-i32::from(goal.output_scale.bits())) / goal.unit(0.0).max(f64::MIN_POSITIVE);
+    let mut cuts: Vec<LeftCut> = [6, 3]
+        .into_iter()
+        .flat_map(|bits| [accuracy, accuracy - one_ulp].map(|accuracy| (bits, accuracy)))
+        .filter_map(|(bits, accuracy)| LeftCut::new(goal, accuracy, scale.checked_sub(bits)?))
+        .collect();
     cuts.dedup();
     let Some(reach) = cuts.first().map(|cut| cut.reach(goal)) else { return Vec::new() };
     let mut shapes = Vec::new();
@@ -47,6 +52,17 @@ pub fn shapes(goal: &Goal, accuracy: f64) -> Vec<Power> {
     shapes
 }
 
+/// Where zero is selected below −B.
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Place {
+    /// In the format's ring, exactly, in the end.
+    Last,
+    /// One factor of the last square, in the squares' ring.
+    Early,
+    /// After the last square, which keeps so many bits more in this ring until they are dropped with the selection.
+    Kept(i32, Ring),
+}
+
 /// The scales of one program.
 #[derive(Clone, Copy, PartialEq, Debug)]
 struct Scales {
@@ -60,8 +76,8 @@ struct Scales {
     ring: Ring,
     /// The ring of its squares, not wider.
     squares_ring: Ring,
-    /// Whether the tail is cut before the last squaring, in that ring.
-    early: bool,
+    /// Where the tail is cut.
+    cut: Place,
 }
 
 impl Power {
@@ -91,28 +107,46 @@ impl Power {
         let x = b.input();
         let output_scale = i32::from(goal.output_scale.bits());
         let full = b.ring();
-        let early = scales.early && self.squarings > 0;
-        let above = self.cut.above(&mut b, goal, if early { scales.squares_ring } else { full })?;
+        let place = if self.squarings > 0 { scales.cut } else { Place::Last };
+        let selection = match place {
+            Place::Last => full,
+            Place::Early => scales.squares_ring,
+            Place::Kept(_, ring) => ring,
+        };
+        let above = self.cut.above(&mut b, goal, selection)?;
         let t = x.divided_by_power(self.reach_bits(goal));
         // In a narrower ring the square is the first value that lives there.
         let count = powers_needed(self.degree);
         let t = if count == 1 { t.narrowed(scales.ring) } else { t };
         let w = powers_into(&mut b, t, count, scales.powers, scales.ring)?;
         let terms = dot_with_powers(&mut b, &w, coefficients, Terms::new(), scales.computed)?;
-        let after = |left: u32| if left == 0 { (output_scale, full) } else { (scales.squares, scales.squares_ring) };
+        let after = |left: u32| match (left, place) {
+            (0, Place::Kept(kept, ring)) => (output_scale + kept, ring),
+            (0, _) => (output_scale, full),
+            _ => (scales.squares, scales.squares_ring),
+        };
         let (first, ring) = after(self.squarings);
         let mut y = b.truncated_into(&terms, first, scales.computed - first, ring)?;
         for left in (0..self.squarings).rev() {
             let mut factor = y;
-            if let (Some(above), 0, true) = (above, left, early) {
+            if let (Some(above), 0, Place::Early) = (above, left, place) {
                 // An exact zero: whatever the dead lane holds, its square is no more than a rounding.
                 factor = b.exact(&Terms::new().product(1, above, y), y.scale())?;
             }
             let (scale, ring) = after(left);
             y = b.truncated_into(&Terms::new().product(1, y, factor), scale, 2 * y.scale() - scale, ring)?;
         }
-        if let (Some(above), false) = (above, early) {
-            b.exact(&Terms::new().product(1, above, y), output_scale)?;
+        match (above, place) {
+            (Some(above), Place::Last) => {
+                b.exact(&Terms::new().product(1, above, y), output_scale)?;
+            }
+            (Some(above), Place::Kept(kept, _)) => {
+                b.truncated_into(&Terms::new().product(1, above, y), output_scale, kept, full)?;
+            }
+            (None, Place::Kept(kept, _)) => {
+                b.truncated_into(&Terms::new().linear(1, y), output_scale, kept, full)?;
+            }
+            _ => {}
         }
         b.finish()
     }
@@ -121,33 +155,35 @@ impl Power {
 /// The scales that are tried: everything in the format's ring, or the polynomial and its squares in a narrower one.
 fn scales(goal: &Goal) -> Vec<Scales> {
     let full = goal.input.ring;
+    let output = i32::from(goal.output_scale.bits());
     let mut scales = Vec::new();
     for internal in (12..=30).step_by(2) {
         for guard in [2, 6, 10, 14] {
             let computed = 2 * internal + guard;
             let [powers, squares] = [internal; 2];
-            scales.push(Scales { powers, computed, squares, ring: full, squares_ring: full, early: false });
+            scales.push(Scales { powers, computed, squares, ring: full, squares_ring: full, cut: Place::Last });
         }
     }
     for squares_ring in (28..full.bits().min(58)).step_by(2).filter_map(Ring::new) {
         // A square must stay in a quarter of the ring.
         let squares = i32::from(squares_ring.bits()) / 2 - 1;
+        let kept = |bits: i32| {
+            let needed = u8::try_from(output + bits + 3).ok().and_then(Ring::new);
+            Place::Kept(bits, needed.unwrap_or(full).min(squares_ring))
+        };
+        let places = [Place::Last, Place::Early, kept(1), kept(2)];
         for ring in (squares_ring.bits()..=full.bits()).step_by(4).filter_map(Ring::new) {
             let bits = i32::from(ring.bits());
             // From a wider ring q comes in one round, if enough of the ring lies above what is dropped.
             let one_round = bits - i32::from(squares_ring.bits()) + squares;
-            let choices = if ring == squares_ring { [bits - 2, bits - 5] } else { [one_round, one_round - 2] };
-            for computed in choices {
+            let choices: &[i32] = match ring == squares_ring {
+                true => &[bits - 2, bits - 5],
+                false => &[one_round, one_round - 2, bits - 2],
+            };
+            for computed in choices.iter().copied() {
                 if computed >= squares + 14 && computed <= bits - 2 {
-                    for powers in [16, 18, 20, 22, 24, 26] {
-                        scales.extend([false, true].map(|early| Scales {
-                            powers,
-                            computed,
-                            squares,
-                            ring,
-                            squares_ring,
-                            early,
-                        }));
+                    for powers in [18, 20, 22, 24, 26] {
+                        scales.extend(places.map(|cut| Scales { powers, computed, squares, ring, squares_ring, cut }));
                     }
                 }
             }
@@ -173,8 +209,12 @@ impl Shape for Power {
         let Some(fitted) = self.fit(goal).filter(|fitted| fitted.error < accuracy) else { return Vec::new() };
         let window = Window { low: self.cut.lowest(goal), high: goal.window.high };
         let named = |scales: &Scales| {
-            let Scales { powers, computed, squares, ring, squares_ring, early } = scales;
-            let cut = if *early { "early" } else { "last" };
+            let Scales { powers, computed, squares, ring, squares_ring, cut } = scales;
+            let cut = match cut {
+                Place::Last => "last".to_owned(),
+                Place::Early => "early".to_owned(),
+                Place::Kept(kept, ring) => format!("{kept} more ring {ring}"),
+            };
             format!("powers {powers} computed {computed} ring {ring} squares {squares} ring {squares_ring} cut {cut}")
         };
         let program = |scales: &Scales| self.program(goal, &fitted.coefficients, *scales);

@@ -49,7 +49,14 @@ pub fn shapes(goal: &Goal, accuracy: f64) -> Vec<Fraction> {
     // These have families of their own, without poles nearby.
     let is_entire = matches!(goal.function, Function::Exp | Function::Exp2 | Function::Sin | Function::Cos);
     let is_served = matches!(goal.function, Function::Relu | Function::Reciprocal | Function::Rsqrt);
-    if is_entire || is_served || goal.norm.relative != Decimal::ZERO || goal.input.scale != goal.output_scale {
+    // Narrower middles never need a fraction.
+    let is_least = accuracy < goal.accuracy();
+    if is_least
+        || is_entire
+        || is_served
+        || goal.norm.relative != Decimal::ZERO
+        || goal.input.scale != goal.output_scale
+    {
         return Vec::new();
     }
     let one_ulp = 2f64.powi(-i32::from(goal.output_scale.bits())) / goal.weights().0;
@@ -61,8 +68,8 @@ pub fn shapes(goal: &Goal, accuracy: f64) -> Vec<Fraction> {
         return Vec::new();
     }
     let mut shapes = Vec::new();
-    for degrees in [(1, 2), (2, 2), (3, 2), (3, 4)] {
-        for (denominator_max, seed, steps) in [(4, 3, 1), (8, 3, 2)] {
+    for degrees in [(0, 2), (1, 2), (2, 2), (3, 4)] {
+        for (denominator_max, seed, steps) in [(4, 3, 1), (8, 3, 2), (32, 5, 3)] {
             shapes.push(Fraction { outside: outside.clone(), degrees, denominator_max, seed, steps });
         }
     }
