@@ -2,7 +2,7 @@
 
 use super::{Job, Keep};
 use crate::families::{Goal, Shape};
-use crate::search::{self, Found, Progress};
+use crate::search::{self, Found, Progress, Wanted};
 use catalogs::Published;
 use catalogs::protocol::rss3::Rss3;
 
@@ -46,8 +46,9 @@ impl Job {
     }
 
     fn search(&self, goal: &Goal, progress: &mut dyn FnMut(Progress)) -> std::result::Result<Vec<Found>, String> {
-        let wanted = |shape: &dyn Shape| self.family.as_ref().is_none_or(|family| shape.family() == family);
-        search::front_of(goal, &Rss3, &wanted, progress).map_err(|error| error.to_string())
+        let shape = |shape: &dyn Shape| self.family.as_ref().is_none_or(|family| shape.family() == family);
+        let wanted = Wanted { shape: &shape, tight: self.keep == Keep::Cheapest };
+        search::front_of(goal, &Rss3, wanted, progress).map_err(|error| error.to_string())
     }
 
     /// The undominated programs of all accuracies; an accuracy out of reach takes nothing from the others.
@@ -76,8 +77,8 @@ impl Job {
         let mut entries = Vec::new();
         for accuracy in &self.accuracies {
             let goal = Goal { accuracy: *accuracy, ..self.goal.clone() };
-            let tight = self.search(&goal, progress)?.into_iter().find(Found::is_tight);
-            let found = tight.ok_or_else(|| format!("no program of the front for {accuracy} is tight"))?;
+            let cheapest = self.search(&goal, progress)?.into_iter().next();
+            let found = cheapest.ok_or_else(|| format!("no program of the front for {accuracy} is tight"))?;
             // An exact function has no accuracy to be called after.
             let name = match *accuracy == catalogs::Decimal::ZERO {
                 true => self.name(),

@@ -37,6 +37,25 @@ const HOPELESS: f64 = 4.0;
 /// A candidate is not certified if another one costs no more and errs at most this much more.
 const INDIFFERENCE: f64 = 1.1;
 
+/// Inputs of at most so many fraction bits leave room for guard bits in rings of 64 bits,
+const GUARDED_SCALE_MAX: u8 = 20;
+/// where bounds are at most this multiple of their witness.
+const GUARDED_TIGHTNESS: f64 = 1.05;
+
+/// Which programs count.
+#[derive(Clone, Copy)]
+pub struct Wanted<'a> {
+    /// The shapes that are fitted.
+    pub shape: &'a dyn Fn(&dyn Shape) -> bool,
+    /// Whether a program has to be [tight](Found::is_tight).
+    pub tight: bool,
+}
+
+impl Wanted<'_> {
+    /// Everything.
+    pub const ALL: Wanted<'static> = Wanted { shape: &|_| true, tight: false };
+}
+
 /// A certified program.
 #[derive(Clone, Debug)]
 pub struct Found {
@@ -66,9 +85,13 @@ impl Found {
         self.entry.claim.bound.to_f64_lossy()
     }
 
-    /// Whether the bound is at most 1.02 times the witness plus a quarter of the rounding part.
+    /// Whether the bound is at most 1.02 times the witness plus a quarter of the rounding part, and at most 1.05 times
+    /// the witness in formats that leave room for guard bits.
     pub fn is_tight(&self) -> bool {
-        self.bound() <= 1.02 * self.certificate.witness.error.to_f64_lossy() + 0.25 * self.rounding
+        let (bound, witness) = (self.bound(), self.certificate.witness.error.to_f64_lossy());
+        let (ring, scale) = self.entry.program.input();
+        let is_guarded = ring.bits() >= 64 && scale.bits() <= GUARDED_SCALE_MAX;
+        bound <= 1.02 * witness + 0.25 * self.rounding && (!is_guarded || bound <= GUARDED_TIGHTNESS * witness)
     }
 
     /// Whether nothing about it is worse.
@@ -148,7 +171,7 @@ struct Candidate {
 
 /// The Pareto front over (certified error, rounds, bits), at most [`FRONT_MAX`] programs, cheapest in bits first.
 pub fn front(goal: &Goal, model: &dyn Model, progress: &mut dyn FnMut(Progress)) -> Result<Vec<Found>, SearchError> {
-    search(goal, model, &|_| true, WAVES, progress)
+    search(goal, model, Wanted::ALL, WAVES, progress)
 }
 
 /// As [`front`], certifying at most `waves` batches of programs: the first wave holds the cheapest ones.
@@ -158,14 +181,14 @@ pub fn front_within(
     waves: usize,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Vec<Found>, SearchError> {
-    search(goal, model, &|_| true, waves, progress)
+    search(goal, model, Wanted::ALL, waves, progress)
 }
 
-/// The front of the shapes that `wanted` lets through.
+/// The front of the programs that `wanted` lets through.
 pub fn front_of(
     goal: &Goal,
     model: &dyn Model,
-    wanted: &dyn Fn(&dyn Shape) -> bool,
+    wanted: Wanted,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Vec<Found>, SearchError> {
     search(goal, model, wanted, WAVES, progress)
@@ -174,12 +197,12 @@ pub fn front_of(
 fn search(
     goal: &Goal,
     model: &dyn Model,
-    wanted: &dyn Fn(&dyn Shape) -> bool,
+    wanted: Wanted,
     waves: usize,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Vec<Found>, SearchError> {
     let mut shapes = distinct_shapes(goal);
-    shapes.retain(|shape| wanted(shape.as_ref()));
+    shapes.retain(|shape| (wanted.shape)(shape.as_ref()));
     let samples = Samples::new(goal);
     let mut candidates: Vec<Candidate> = Vec::new();
     let mut nearest: Option<(f64, String)> = None;
@@ -199,7 +222,7 @@ fn search(
     candidates.sort_by(|a, b| {
         (a.cost.bits, a.cost.rounds).cmp(&(b.cost.bits, b.cost.rounds)).then(a.estimate.total_cmp(&b.estimate))
     });
-    let found = certify_waves(goal, candidates, waves, progress, &mut nearest);
+    let found = certify_waves(goal, candidates, (waves, wanted.tight), progress, &mut nearest);
     if found.is_empty() {
         return Err(match nearest {
             Some((reached, how)) => SearchError::OutOfReach { wanted: goal.accuracy(), reached, how },
@@ -292,7 +315,7 @@ fn measure(goal: &Goal, model: &dyn Model, shape: &dyn Shape, samples: &Samples)
 fn certify_waves(
     goal: &Goal,
     mut candidates: Vec<Candidate>,
-    waves: usize,
+    (waves, tight): (usize, bool),
     progress: &mut dyn FnMut(Progress),
     nearest: &mut Option<(f64, String)>,
 ) -> Vec<Found> {
@@ -329,6 +352,7 @@ fn certify_waves(
             wave.par_iter().map(|candidate| prove(goal, candidate)).collect();
         for result in results {
             match result {
+                Ok(proved) if tight && !proved.is_tight() => {}
                 Ok(proved) => found.push(proved),
                 Err(failed) if nearest.as_ref().is_none_or(|known| known.0 <= goal.accuracy()) => {
                     *nearest = Some(failed);
