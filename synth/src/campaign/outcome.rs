@@ -3,8 +3,8 @@
 use super::{Job, Keep};
 use crate::families::{Goal, Shape};
 use crate::search::{self, Found, Progress, Wanted};
-use catalogs::Published;
 use catalogs::protocol::rss3::Rss3;
+use catalogs::{Decimal, Published};
 
 /// What became of a job.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -73,18 +73,21 @@ impl Job {
         format!("{}-r{rounds}-b{}-h{headroom_bits}", self.name(), bits.div_ceil(8))
     }
 
+    /// What the cheapest program for one accuracy is called: an exact function has no accuracy to be called after.
+    pub fn name_for(&self, accuracy: &Decimal) -> String {
+        match *accuracy == Decimal::ZERO {
+            true => self.name(),
+            false => format!("{}-{accuracy}", self.name()),
+        }
+    }
+
     fn cheapest(&self, progress: &mut dyn FnMut(Progress)) -> std::result::Result<Vec<(String, Published)>, String> {
         let mut entries = Vec::new();
         for accuracy in &self.accuracies {
             let goal = Goal { accuracy: *accuracy, ..self.goal.clone() };
             let cheapest = self.search(&goal, progress)?.into_iter().next();
             let found = cheapest.ok_or_else(|| format!("no program of the front for {accuracy} is tight"))?;
-            // An exact function has no accuracy to be called after.
-            let name = match *accuracy == catalogs::Decimal::ZERO {
-                true => self.name(),
-                false => format!("{}-{accuracy}", self.name()),
-            };
-            entries.push((name, search::publish(&found)));
+            entries.push((self.name_for(accuracy), search::publish(&found)));
         }
         Ok(entries)
     }

@@ -19,12 +19,12 @@ use rug::{Float, Rational};
 pub struct Middle {
     /// f's symmetry about zero.
     pub symmetry: Symmetry,
+    /// The tails beyond B on both sides.
+    pub outside: Outside,
     /// B, as an input integer.
     pub edge: i64,
     /// Degree in u.
     pub degree: usize,
-    /// Low bits that the comparisons ignore.
-    pub dropped: u8,
 }
 
 /// The scales of one program.
@@ -54,10 +54,8 @@ fn at_edge(goal: &Goal, symmetry: &Symmetry, accuracy: f64, tail_accuracy: f64) 
     let absolute = goal.weights().0;
     let exact = accuracy * absolute - 2f64.powi(-i32::from(goal.output_scale.bits()));
     // Whole slopes are selected exactly.
-    let whole = |right| goal.tail(right).is_some_and(|tail| tail.slope.is_integer());
-    if !whole(false) || !whole(true) {
-        return Vec::new();
-    }
+    let whole = |right| goal.tail(right).filter(|tail| tail.slope.is_integer());
+    let (Some(left_tail), Some(right_tail)) = (whole(false), whole(true)) else { return Vec::new() };
     let edges = (goal.tail_edge(false, tail_accuracy), goal.tail_edge(true, tail_accuracy));
     let (Some(left), Some(right)) = edges else { return Vec::new() };
     let edge = right.max(-left);
@@ -81,21 +79,24 @@ fn at_edge(goal: &Goal, symmetry: &Symmetry, accuracy: f64, tail_accuracy: f64) 
     let exact = |degree: usize| errors.get(2 * degree + odd).copied().unwrap_or(0.0) / absolute;
     // Degrees that may reach the accuracy and are not much better than needed.
     let degrees = (1..=12).filter(|degree| exact(*degree) < 2.0 * accuracy && exact(*degree - 1) > accuracy / 20.0);
-    let shape = |degree, dropped| Middle { symmetry: symmetry.clone(), edge, degree, dropped };
+    let shape = |degree, dropped| {
+        let (left, right) = (Some((-edge, left_tail.clone())), Some((edge, right_tail.clone())));
+        Middle { symmetry: symmetry.clone(), outside: Outside { left, right, dropped }, edge, degree }
+    };
     degrees.flat_map(|degree| drops.iter().map(move |dropped| (degree, *dropped))).map(|(d, b)| shape(d, b)).collect()
 }
 
 impl Middle {
     /// h: the middle lies in |x| < 2^h.
     fn reach_bits(&self, goal: &Goal) -> i32 {
-        let reach = goal.real_f64(self.edge + band_width(self.dropped) as i64);
+        let reach = goal.real_f64(self.edge + band_width(self.outside.dropped) as i64);
         reach.log2().ceil() as i32
     }
 
     fn fit(&self, goal: &Goal) -> Option<Fitted> {
         let function = &goal.function;
         let h = self.reach_bits(goal);
-        let top = goal.real(self.edge + band_width(self.dropped) as i64);
+        let top = goal.real(self.edge + band_width(self.outside.dropped) as i64);
         let fitted = match &self.symmetry {
             Symmetry::Even(slope) => {
                 let part = |u: &Float, precision: u32| {
@@ -125,8 +126,7 @@ impl Middle {
         let x = b.input();
         let full = b.ring();
         let selection = scales.kept.map_or(full, |(_, ring)| ring);
-        let outside = Outside { left: Some(-self.edge), right: Some(self.edge), dropped: self.dropped };
-        let sides = outside.bits(&mut b, goal, selection)?;
+        let sides = self.outside.bits(&mut b, goal, selection)?;
 
         let squeeze = 2 * self.reach_bits(goal);
         let square = Terms::new().product(1, x, x.divided_by_power(squeeze));
@@ -149,7 +149,7 @@ impl Middle {
                 b.truncated_into(&terms, output_scale + kept, scales.computed - output_scale - kept, ring)?
             }
         };
-        let output = sides.terms(&mut b, goal, inside)?;
+        let output = sides.terms(&mut b, inside)?;
         match scales.kept {
             None => b.exact(&output, output_scale)?,
             Some((kept, _)) => b.truncated_into(&output, output_scale, kept, full)?,
@@ -205,7 +205,7 @@ impl Shape for Middle {
     }
 
     fn describe(&self) -> String {
-        format!("edge {} degree {} dropped {}", self.edge, self.degree, self.dropped)
+        format!("edge {} degree {} dropped {}", self.edge, self.degree, self.outside.dropped)
     }
 
     fn fit_error(&self, goal: &Goal) -> Option<f64> {
@@ -214,7 +214,7 @@ impl Shape for Middle {
 
     fn designs(&self, goal: &Goal, accuracy: f64) -> Vec<Design> {
         let Some(fitted) = self.fit(goal).filter(|fitted| fitted.error < accuracy) else { return Vec::new() };
-        let reach = self.edge + band_width(self.dropped) as i64;
+        let reach = self.edge + band_width(self.outside.dropped) as i64;
         let fitted_window = Window { low: -reach, high: reach };
         let named = |scales: &Scales| {
             let Scales { internal, computed, ring, kept } = scales;

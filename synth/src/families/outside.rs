@@ -10,18 +10,18 @@ use std::fmt;
 /// Where tails begin, as input integers; `None` where the middle reaches the window's end.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Outside {
-    /// The first input of the middle.
-    pub left: Option<i64>,
-    /// The first input of the right tail.
-    pub right: Option<i64>,
+    /// The first input of the middle, and the tail before it.
+    pub left: Option<(i64, Affine)>,
+    /// The first input of the right tail, and the tail.
+    pub right: Option<(i64, Affine)>,
     /// Low bits that the comparisons ignore.
     pub dropped: u8,
 }
 
-/// The bits "below the left edge" and "below the right edge" as numbers.
+/// The bits "below the left edge" and "below the right edge" as numbers, with the tails there.
 pub struct Sides {
-    left: Option<Wire>,
-    right: Option<Wire>,
+    left: Option<(Wire, Affine)>,
+    right: Option<(Wire, Affine)>,
 }
 
 impl Outside {
@@ -29,11 +29,11 @@ impl Outside {
     pub fn new(goal: &Goal, accuracy: f64) -> Outside {
         // Whole slopes are selected exactly.
         let edge = |right: bool| {
-            let is_whole = goal.tail(right).is_some_and(|tail| tail.slope.is_integer());
-            goal.tail_edge(right, accuracy).filter(|_| is_whole)
+            let tail = goal.tail(right).filter(|tail| tail.slope.is_integer())?;
+            Some((goal.tail_edge(right, accuracy)?, tail))
         };
-        let left = edge(false).filter(|left| *left > goal.window.low);
-        let right = edge(true).filter(|right| *right < goal.window.high);
+        let left = edge(false).filter(|(left, _)| *left > goal.window.low);
+        let right = edge(true).filter(|(right, _)| *right < goal.window.high);
         Outside { left, right, dropped: goal.input.scale.bits().saturating_sub(4) }
     }
 
@@ -41,8 +41,8 @@ impl Outside {
     pub fn inside(&self, goal: &Goal) -> Window {
         let band = band_width(self.dropped) as i64;
         Window {
-            low: self.left.map_or(goal.window.low, |left| (left - band).max(goal.window.low)),
-            high: self.right.map_or(goal.window.high, |right| (right + band).min(goal.window.high)),
+            low: self.left.as_ref().map_or(goal.window.low, |(left, _)| (left - band).max(goal.window.low)),
+            high: self.right.as_ref().map_or(goal.window.high, |(right, _)| (right + band).min(goal.window.high)),
         }
     }
 
@@ -53,34 +53,36 @@ impl Outside {
             let bit = b.less_than(x, threshold, range, self.dropped)?;
             Ok(b.inject_into(bit, ring))
         };
-        let left = self.left.map(|left| below(i128::from(left) - band_width(self.dropped))).transpose()?;
-        let right = self.right.map(|right| below(i128::from(right))).transpose()?;
-        Ok(Sides { left, right })
+        let mut side = |edge: &Option<(i64, Affine)>, band: i128| match edge {
+            Some((edge, tail)) => Ok::<_, BuildError>(Some((below(i128::from(*edge) - band)?, tail.clone()))),
+            None => Ok(None),
+        };
+        Ok(Sides { left: side(&self.left, band_width(self.dropped))?, right: side(&self.right, 0)? })
     }
 
     /// `inside` between the edges and the function's tails beyond them, exactly; `inside` itself if there are none.
-    pub fn select(&self, b: &mut Builder, goal: &Goal, sides: &Sides, inside: Wire) -> Result<Wire, BuildError> {
+    pub fn select(&self, b: &mut Builder, sides: &Sides, inside: Wire) -> Result<Wire, BuildError> {
         if sides.left.is_none() && sides.right.is_none() {
             return Ok(inside);
         }
-        let terms = sides.terms(b, goal, inside)?;
+        let terms = sides.terms(b, inside)?;
         b.exact(&terms, inside.scale())
     }
 }
 
 impl Sides {
     /// The sum that selects; its tails have whole slopes.
-    pub fn terms(&self, b: &mut Builder, goal: &Goal, inside: Wire) -> Result<Terms, BuildError> {
-        let middle = match (self.left, self.right) {
-            (Some(left), Some(right)) => Terms::new().linear(1, right).linear(-1, left),
-            (Some(left), None) => Terms::new().constant(1).linear(-1, left),
-            (None, Some(right)) => Terms::new().linear(1, right),
+    pub fn terms(&self, b: &mut Builder, inside: Wire) -> Result<Terms, BuildError> {
+        let middle = match (&self.left, &self.right) {
+            (Some((left, _)), Some((right, _))) => Terms::new().linear(1, *right).linear(-1, *left),
+            (Some((left, _)), None) => Terms::new().constant(1).linear(-1, *left),
+            (None, Some((right, _))) => Terms::new().linear(1, *right),
             (None, None) => Terms::new().constant(1),
         };
         let middle = b.exact(&middle, 0)?;
         let mut output = Terms::new().product(1, middle, inside);
         let x = b.input();
-        if let (Some(below), Some(Affine { constant, slope })) = (self.right, goal.tail(true)) {
+        if let Some((below, Affine { constant, slope })) = self.right.clone() {
             if slope != 0 {
                 let right = b.exact(&Terms::new().constant(slope.clone()).linear(-slope, below), 0)?;
                 output = output.product(1, right, x);
@@ -89,7 +91,7 @@ impl Sides {
                 output = output.constant(constant.clone()).linear(-constant, below);
             }
         }
-        if let (Some(below), Some(Affine { constant, slope })) = (self.left, goal.tail(false)) {
+        if let Some((below, Affine { constant, slope })) = self.left.clone() {
             if slope != 0 {
                 let left = b.exact(&Terms::new().linear(slope, below), 0)?;
                 output = output.product(1, left, x);
@@ -104,7 +106,7 @@ impl Sides {
 
 impl fmt::Display for Outside {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let end = |edge: Option<i64>| edge.map_or("none".to_owned(), |edge| edge.to_string());
-        write!(f, "edges {} {} dropped {}", end(self.left), end(self.right), self.dropped)
+        let end = |edge: &Option<(i64, Affine)>| edge.as_ref().map_or("none".to_owned(), |(edge, _)| edge.to_string());
+        write!(f, "edges {} {} dropped {}", end(&self.left), end(&self.right), self.dropped)
     }
 }

@@ -153,7 +153,7 @@ impl Fraction {
                 e = b.truncated_product(e, e, internal)?;
             }
         }
-        self.outside.select(&mut b, goal, &bits, z)?;
+        self.outside.select(&mut b, &bits, z)?;
         b.finish()
     }
 }

@@ -52,6 +52,8 @@ pub struct Piecewise {
     pub degree: usize,
     /// The variable.
     pub variable: Variable,
+    /// The tails beyond the first and the last cut, where those lie inside the window.
+    pub tails: (Option<Affine>, Option<Affine>),
 }
 
 /// A fitted piece: its variable's middle m and reach h, and coefficients of t⁰ ….
@@ -77,6 +79,8 @@ pub fn shapes(goal: &Goal, accuracy: f64) -> Vec<Piecewise> {
     // Without a tail the window itself is fitted.
     let left = goal.tail_edge(false, tail_accuracy).unwrap_or(goal.window.low);
     let right = goal.tail_edge(true, tail_accuracy).unwrap_or(goal.window.high);
+    let tails =
+        (goal.tail(false).filter(|_| left > goal.window.low), goal.tail(true).filter(|_| right < goal.window.high));
     let scale = goal.input.scale.bits();
     let margin = input_integer(0.5, goal.input.scale);
     let top = right.saturating_add(margin).min(goal.window.high);
@@ -88,17 +92,20 @@ pub fn shapes(goal: &Goal, accuracy: f64) -> Vec<Piecewise> {
     let near = 1i64 << scale.saturating_sub(6);
     let inner: Vec<i64> = goal.kinks().into_iter().filter(|kink| left + near < *kink && kink + near < right).collect();
     let ways: &[&[i64]] = if inner.is_empty() { &[&[]] } else { &[&[], &inner] };
+    // Part of the accuracy for the fit, fraction bits of a band. For narrower goals than asked for, one choice will do.
+    let choices: &[(f64, u8)] =
+        if accuracy < goal.accuracy() { &[(0.9, 6)] } else { &[(0.9, 6), (0.9, 8), (0.5, 6), (0.5, 8)] };
     let mut shapes: Vec<Piecewise> = Vec::new();
     for degree in 1..=5 {
-        let ways = ways.iter().flat_map(|kinks| [(0.9, 6), (0.9, 8), (0.5, 6), (0.5, 8)].map(|way| (*kinks, way)));
+        let ways = ways.iter().flat_map(|kinks| choices.iter().map(|way| (*kinks, *way)));
         for (kinks, (share, drop)) in ways {
             let Some(dropped_max) = scale.checked_sub(drop) else { continue };
             let task = Task { goal, table: &table, ends: (left, right), kinks, degree, dropped_max };
             let Some(cuts) = task.place(accuracy * share) else { continue };
             if wants_local(goal, &cuts) && drop == 6 && degree > 1 {
-                shapes.push(Piecewise { cuts: cuts.clone(), degree, variable: Variable::Local });
+                shapes.push(Piecewise { cuts: cuts.clone(), degree, variable: Variable::Local, tails: tails.clone() });
             }
-            shapes.push(Piecewise { cuts, degree, variable: Variable::Shared });
+            shapes.push(Piecewise { cuts, degree, variable: Variable::Shared, tails: tails.clone() });
         }
     }
     // Twice as many comparisons as another shape needs are never worth it.
@@ -152,14 +159,6 @@ impl Piecewise {
         (first, self.cuts.last().copied().unwrap_or(whole(goal.window.high)))
     }
 
-    fn left_tail(&self, goal: &Goal) -> Option<Affine> {
-        goal.tail(false).filter(|_| self.ends(goal).0.at > goal.window.low)
-    }
-
-    fn right_tail(&self, goal: &Goal) -> Option<Affine> {
-        goal.tail(true).filter(|_| self.ends(goal).1.at < goal.window.high)
-    }
-
     /// The inputs that each fitted piece may have to serve.
     fn served(&self, goal: &Goal) -> Vec<Window> {
         let mut served: Vec<Window> = self
@@ -167,7 +166,7 @@ impl Piecewise {
             .windows(2)
             .map(|ends| Window { low: ends[0].at, high: (ends[1].at + ends[1].band()).min(goal.window.high) })
             .collect();
-        if let (Some(first), true) = (served.first_mut(), self.left_tail(goal).is_some()) {
+        if let (Some(first), true) = (served.first_mut(), self.tails.0.is_some()) {
             first.low = (first.low - self.ends(goal).0.band()).max(goal.window.low);
         }
         served
@@ -210,13 +209,13 @@ impl Piecewise {
         let (x, range) = (b.input(), (i128::from(goal.window.low), i128::from(goal.window.high)));
         let mut below = vec![];
         let (first, last) = self.ends(goal);
-        if self.left_tail(goal).is_some() {
+        if self.tails.0.is_some() {
             // This band must not reach into the fitted interval with the tail; it lies to its left.
             let bit = b.less_than(x, i128::from(first.at - first.band()), range, first.dropped)?;
             below.push(b.inject_into(bit, ring));
         }
         for cut in self.cuts.iter().skip(1) {
-            if cut.at < last.at || self.right_tail(goal).is_some() {
+            if cut.at < last.at || self.tails.1.is_some() {
                 let bit = b.less_than(x, i128::from(cut.at), range, cut.dropped)?;
                 below.push(b.inject_into(bit, ring));
             }
@@ -228,7 +227,7 @@ impl Piecewise {
         let mut b = Builder::new(goal.input.ring, goal.input.scale);
         let below = self.comparisons(goal, &mut b, scales.ring)?;
         let selected = Selected { below: &below };
-        let (left, right) = (self.left_tail(goal), self.right_tail(goal));
+        let (left, right) = (&self.tails.0, &self.tails.1);
         let in_order = |tail: &dyn Fn(&Affine) -> Rational, piece: &dyn Fn(&Piece) -> Rational| {
             let pieces = pieces.iter().map(piece);
             left.iter().map(tail).chain(pieces).chain(right.iter().map(tail)).collect::<Vec<Rational>>()
@@ -259,7 +258,7 @@ impl Piecewise {
             let factor = selected.of(&mut b, &values, scales.computed - power.scale())?;
             terms = terms.product(1, factor, power);
         }
-        let is_sloped = left.iter().chain(&right).any(|tail| tail.slope != 0);
+        let is_sloped = left.iter().chain(right).any(|tail| tail.slope != 0);
         if self.variable == Variable::Local && is_sloped {
             let slopes = in_order(&|tail| tail.slope.clone(), &|_| Rational::new());
             let x = b.input();
@@ -281,7 +280,7 @@ impl Piecewise {
         scales: Scales,
     ) -> Result<Wire, BuildError> {
         let x = b.input();
-        let tails = usize::from(self.left_tail(goal).is_some());
+        let tails = usize::from(self.tails.0.is_some());
         let widest = pieces.iter().map(|piece| piece.reach).max().unwrap_or(0);
         let scale = x.scale() + widest;
         // In units of 2^−widest: exact integers, and the same in the tails as beside them.
