@@ -22,7 +22,7 @@ struct Sample {
 }
 
 /// Rounds always low or always high, and gives exact bits or their opposites inside bands.
-struct Uniform {
+pub(super) struct Uniform {
     high: bool,
     flip: bool,
     /// Whether any bit was in its band.
@@ -30,7 +30,8 @@ struct Uniform {
 }
 
 impl Uniform {
-    fn new(high: bool, flip: bool) -> Uniform {
+    /// Without looking at bands yet.
+    pub(super) fn new(high: bool, flip: bool) -> Uniform {
         Uniform { high, flip, in_band: false }
     }
 }

@@ -4,7 +4,10 @@
 //! certified, cheapest first, until nothing is left that could improve the front. The same goal gives the same
 //! front: work is spread over threads, but nothing depends on their order.
 
+mod density;
 mod estimate;
+
+pub use density::Density;
 
 use crate::certify::{self, Effort, Proved, Request};
 use crate::families::{Design, Goal, Shape, shapes};
