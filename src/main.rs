@@ -41,6 +41,8 @@ enum Command {
     Synth(synth::Synth),
     #[cfg(feature = "generate")]
     Export(export::Export),
+    #[cfg(feature = "generate")]
+    Campaign(campaign::CampaignCommand),
     Verify(verify::Verify),
     Audit(audit::Audit),
     Catalog(catalog::CatalogCommand),
@@ -66,6 +68,8 @@ fn main() -> ExitCode {
         Command::Synth(command) => command.run(&context),
         #[cfg(feature = "generate")]
         Command::Export(command) => command.run(&context),
+        #[cfg(feature = "generate")]
+        Command::Campaign(command) => command.run(&context),
         Command::Verify(command) => command.run(&context),
         Command::Audit(command) => command.run(&context),
         Command::Catalog(command) => command.run(&context),

@@ -3,6 +3,8 @@
 pub mod audit;
 #[cfg(feature = "generate")]
 pub mod bench;
+#[cfg(feature = "generate")]
+pub mod campaign;
 pub mod catalog;
 #[cfg(feature = "generate")]
 pub mod demo;

@@ -8,7 +8,7 @@ use crate::interrupt::undivided;
 use crate::output::check_folder_place;
 use crate::report::{Context, table};
 use ::synth::families::Goal;
-use ::synth::search::{self, Progress, SearchError};
+use ::synth::search::{self, Density, Found, Progress, SearchError};
 use catalogs::protocol::rss3::Rss3;
 use catalogs::{Catalog, Decimal, Format, Function, Norm, Ring, Scale, Window};
 use clap::Args;
@@ -44,6 +44,10 @@ pub struct Synth {
     /// Weights of the norm |error| / (ABSOLUTE + RELATIVE·|f|).
     #[arg(long, value_name = "ABSOLUTE,RELATIVE", default_value = "1,0")]
     norm: String,
+    /// A density of inputs, normal:MEAN,DEVIATION or uniform:LOW,HIGH: the front is listed by its mean error there. The
+    /// certified error remains the largest on the whole domain.
+    #[arg(long, value_name = "NAME:A,B", allow_hyphen_values = true)]
+    density: Option<String>,
     /// The catalog folder to publish into; its proofs go into the folder `proofs` beside it, so give it a parent of its
     /// own, such as my/catalogs.
     #[arg(long, value_name = "DIR")]
@@ -65,6 +69,9 @@ struct Row {
     bytes_per_element: u64,
     headroom_bits: u8,
     failure_probability: u8,
+    /// The mean error over the density, measured and not proved.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mean_error: Option<String>,
 }
 
 impl Synth {
@@ -78,10 +85,20 @@ impl Synth {
         let mut report = |progress: Progress| {
             let _ = writeln!(std::io::stderr(), "{progress}");
         };
+        let density = self.density.as_ref().map(|text| {
+            Density::parse(text).ok_or_else(|| {
+                Failure::Input(format!("'{text}' is no density; write normal:MEAN,DEVIATION or uniform:LOW,HIGH"))
+            })
+        });
+        let density = density.transpose()?;
         let found = search::front(&goal, &Rss3, &mut report).map_err(|error| refused(error, &goal))?;
+        let mean_error = |found: &Found| density.and_then(|density| density.mean_error(found, &goal));
+        let mut found: Vec<(Option<f64>, Found)> = found.into_iter().map(|found| (mean_error(&found), found)).collect();
+        // Without a density all are equal, and the order stays.
+        found.sort_by(|a, b| a.0.unwrap_or(0.0).total_cmp(&b.0.unwrap_or(0.0)));
         let mut rows = Vec::new();
         let mut published = Vec::new();
-        for found in &found {
+        for (mean_error, found) in &found {
             let name = entry_name(&found.entry);
             rows.push(Row {
                 entry: name.clone(),
@@ -92,6 +109,7 @@ impl Synth {
                 bytes_per_element: found.bits.div_ceil(8),
                 headroom_bits: found.headroom_bits,
                 failure_probability: 0,
+                mean_error: mean_error.map(|mean_error| format!("{mean_error:.11e}")),
             });
             published.push((name, search::publish(found)));
         }
@@ -186,9 +204,10 @@ fn text(report: &Report) -> String {
                 row.rounds.to_string(),
                 row.bytes_per_element.to_string(),
                 row.headroom_bits.to_string(),
+                row.mean_error.as_ref().map_or("-".to_owned(), |mean| mean.clone()),
                 row.family.clone(),
             ]
         })
         .collect();
-    table(&["entry", ">certified", ">witness", ">rounds", ">bytes", ">headroom", "family"], &rows)
+    table(&["entry", ">certified", ">witness", ">rounds", ">bytes", ">headroom", ">mean error", "family"], &rows)
 }

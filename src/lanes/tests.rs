@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use super::{Finding, Lane, Lanes, conformance};
+use super::{Effort, Finding, Lane, Lanes, conformance};
 use catalogs::{Entry, Op, Program, Published};
 use verify::certificate::Certificate;
 

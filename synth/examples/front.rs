@@ -1,12 +1,14 @@
 //! Prints the Pareto front of a goal: FUNCTION LOW HIGH RING SCALE OUTPUT_SCALE ABSOLUTE RELATIVE ACCURACY.
 //!
-//! LOW and HIGH are real numbers, both inclusive. FAMILY in the environment restricts the families, SHOW prints files.
+//! LOW and HIGH are real numbers, both inclusive. FAMILY in the environment restricts the families, SHOW prints files,
+//! TIGHT keeps only programs whose bounds are tight.
 
 use catalogs::protocol::rss3::Rss3;
 use catalogs::{Decimal, Format, Function, Norm, Ring, Scale, Window};
 use std::time::Instant;
+use synth::expression::Expression;
 use synth::families::{Goal, Shape};
-use synth::search::{front_of, publish};
+use synth::search::{Wanted, front_of, publish};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -18,7 +20,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         Ok((text.parse::<f64>()? * 2f64.powi(i32::from(scale.bits()))).round() as i64)
     };
     let goal = Goal {
-        function: Function::parse(function).ok_or("unknown function")?,
+        function: match Function::parse(function) {
+            Some(function) => function,
+            None => Expression::parse(function)?.function()?,
+        },
         window: Window { low: integer(low)?, high: integer(high)? },
         fitted: None,
         input: Format { ring: Ring::new(ring.parse()?).ok_or("ring")?, scale },
@@ -31,8 +36,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let start = Instant::now();
     let family = std::env::var("FAMILY").unwrap_or_default();
-    let wanted = |shape: &dyn Shape| shape.family().starts_with(&family);
-    let found = front_of(&goal, &Rss3, &wanted, &mut |progress| {
+    let shape = |shape: &dyn Shape| shape.family().starts_with(&family);
+    let wanted = Wanted { shape: &shape, tight: std::env::var_os("TIGHT").is_some() };
+    let found = front_of(&goal, &Rss3, wanted, &mut |progress| {
         eprintln!("{:6.2} s {progress:?}", start.elapsed().as_secs_f64())
     })?;
     for found in found {

@@ -4,11 +4,13 @@
 //! `verify::check` has accepted it.
 
 pub mod best;
+pub mod campaign;
 pub mod certify;
 pub mod expression;
 pub mod families;
 pub mod golden;
 pub mod minimax;
+pub mod nfgen;
 pub mod search;
 pub mod standard;
 pub mod supremum;

@@ -6,6 +6,7 @@
 use catalogs::protocol::{Model, Operation, cost, rss3::Rss3};
 use catalogs::{Catalog, Entry, Function, Window};
 use rug::Float;
+use std::collections::BTreeSet;
 use std::path::Path;
 use synth::families::target;
 use verify::{Certificate, Certified, check_texts};
@@ -39,7 +40,12 @@ fn rounding_part(entry: &Entry, certificate: &Certificate) -> f64 {
 #[test]
 fn every_shipped_entry_is_proved_and_tight() {
     let catalog = shipped();
-    assert_eq!(catalog.len(), synth::standard::campaign().len(), "the campaign and the catalog differ; rebuild it");
+    let campaign = synth::standard::campaign().unwrap();
+    assert!(campaign.refused.is_empty(), "{:?}", campaign.refused);
+    let names = campaign.jobs.iter().flat_map(|job| job.accuracies.iter().map(|accuracy| job.name_for(accuracy)));
+    let names: BTreeSet<String> = names.collect();
+    let shipped: BTreeSet<String> = catalog.iter().map(|(name, _)| name.to_owned()).collect();
+    assert_eq!(shipped, names, "the campaign and the catalog differ; rebuild it");
     for (name, published) in catalog.iter() {
         let certified = certified(&catalog, name);
         let certificate = Certificate::parse(&published.certificate).unwrap();
@@ -48,6 +54,11 @@ fn every_shipped_entry_is_proved_and_tight() {
         let rounding = rounding_part(certified.entry(), &certificate);
         assert!(bound <= 1.02 * witness + 0.25 * rounding, "{name}: {bound:e} against {witness:e} and {rounding:e}");
         assert!(witness <= bound, "{name}: the witness exceeds the bound");
+        let (ring, scale) = certified.program().input();
+        if ring.bits() >= 64 && scale.bits() <= 20 {
+            // Guard bits leave one rounding that matters.
+            assert!(bound <= 1.05 * witness, "{name}: {bound:e} against {witness:e}");
+        }
         assert!(certified.needs().iter().all(|lemma| Rss3.offers(lemma).is_some()), "{name} needs another protocol");
         assert_eq!(certified.program().output().0, certified.program().input().0, "{name} changes its ring");
     }
@@ -83,9 +94,9 @@ fn figures_are_reached() {
         certified
     };
     let half_open = |bits: u32| Window { low: -(1i64 << bits) + 1, high: (1i64 << bits) - 1 };
-    let gelu = reaches("gelu/k64-f16-w9-1e-3", 1e-3, 175, 9);
+    let gelu = reaches("gelu/k64-f16-w9-1e-3", 1e-3, 155, 9);
     assert_eq!(gelu.claim().window, half_open(25));
-    let exp = reaches("exp/k64-f16-w10-1e-4", 1e-4, 170, 10);
+    let exp = reaches("exp/k64-f16-w10-1e-4", 1e-4, 150, 10);
     assert_eq!(exp.claim().window, Window { low: -(1 << 26) + 1, high: 0 });
     for name in ["exp/k64-f16-o24-w10-mixed-2e-6", "exp/k64-f16-o24-w12-mixed-2e-6", "exp/k64-f16-o24-w15-mixed-2e-6"] {
         let exp = reaches(name, 2e-6, 400, 20);

@@ -1,6 +1,7 @@
 //! Where it pays to cut a window: at every change of a bit of the program, around the band in which that bit is
 //! undecided, at the kink of a rectifier, and where the function's tail rule takes over.
 
+use crate::families::target;
 use catalogs::evaluate::{Constant, evaluate_into};
 use catalogs::{Adversary, Entry, Function, Op, Ring, Rounding, ValueId};
 use std::collections::BTreeSet;
@@ -42,14 +43,9 @@ pub fn seams(entry: &Entry) -> Seams {
     for x in bit_changes(entry) {
         starts.extend([x, band_end(entry, x)]);
     }
-    let kinks: &[i64] = match entry.claim.function {
-        Function::Relu | Function::Softplus | Function::Elu | Function::Selu | Function::Softsign => &[0],
-        Function::HardSwish | Function::HardSigmoid => &[-3, 3],
-        Function::Expression(_) => &[0],
-        _ => &[],
-    };
-    for kink in kinks.iter().map(|x| x << entry.program.input().1.bits()) {
-        starts.extend([kink, kink + 1]);
+    for kink in target::kinks(&entry.claim.function) {
+        let input = (kink << u32::from(entry.program.input().1.bits())).floor().numer().to_i64();
+        starts.extend(input.into_iter().flat_map(|kink| [kink, kink.saturating_add(1)]));
     }
     let tails = tail_starts(entry);
     starts.extend(tails.iter().flatten());

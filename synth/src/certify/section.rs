@@ -58,6 +58,11 @@ impl Section {
         if let (Err(Rejection::Function { .. }), true) = (&found, tail) {
             section.tail = false;
             found = Examination::new(draft, low, high, degree, false);
+        } else if let (Err(Rejection::Function { .. }), false) = (&found, tail) {
+            // Where a series has no enclosure, as of e^(−1/x) near zero, intervals may have one.
+            if let Ok(coarse) = Examination::new(draft, low, high, degree, true) {
+                (section.tail, found) = (true, Ok(coarse));
+            }
         }
         match found {
             Ok(examination) => {

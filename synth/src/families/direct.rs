@@ -1,16 +1,16 @@
 //! One polynomial on a normalised argument, already multiplied by what undoes the normalisation.
 //!
-//! As in [`normalise`](super::normalise), v = x·c lies in a fixed range, and 1/x = R/v or 1/√x = R/√v with R a local
-//! sum over the comparison bits. No Newton step follows: with t = (v − m)·2^e in [−1, 1] the result is
+//! As in [`normalise`](super::normalise), v = x·c lies in a fixed range, and 1/x = R/v, 1/√x = R/√v or √x = R·√v with
+//! R a local sum over the comparison bits. No Newton step follows: with t = (v − m)·2^e in [−1, 1] the result is
 //! R·A(t) + (R·t³)·B(t), whose factors R·t and R·t³ are computed beside the powers of t, so that the product with R
 //! costs no round. Degree 5 needs three products after t, degree 7 five, in two levels and a last sum.
 
 use super::builder::{BuildError, Builder, Terms, Wire};
 use super::fitting::{self, Fitted};
 use super::goal::Goal;
-use super::normalise::{Normalised, product_at_most, selected_power};
+use super::normalise::{Normalised, product_at_most, selected_growth, selected_power, takes_root};
 use super::{Design, Shape, target};
-use crate::minimax::{self, Basis, Scaling};
+use crate::minimax::{self, Basis};
 use catalogs::{Function, Program, Ring};
 use rug::{Float, Rational};
 
@@ -36,10 +36,10 @@ struct Scales {
 
 /// The shapes that may reach `accuracy`.
 pub fn shapes(goal: &Goal, accuracy: f64) -> Vec<Direct> {
-    if !matches!(goal.function, Function::Reciprocal | Function::Rsqrt) || goal.window.low <= 0 {
+    if !matches!(goal.function, Function::Reciprocal | Function::Rsqrt | Function::Sqrt) || goal.window.low <= 0 {
         return Vec::new();
     }
-    let (step, gain) = if goal.function == Function::Rsqrt { (2, 0.3) } else { (1, 1.0) };
+    let (step, gain) = if takes_root(goal) { (2, 0.3) } else { (1, 1.0) };
     let accuracy = accuracy * goal.weights().1.max(f64::MIN_POSITIVE);
     let mut shapes = Vec::new();
     for radix_bits in (step..=2 * step).step_by(step as usize) {
@@ -58,51 +58,25 @@ pub fn shapes(goal: &Goal, accuracy: f64) -> Vec<Direct> {
 }
 
 impl Direct {
-    /// m and e: t = (v − m)·2^e lies in [−1, 1] on v's range.
-    fn centre(&self, goal: &Goal) -> (Rational, i32) {
-        let (low, high) = self.argument.range(goal);
-        let middle = Rational::from(&low + &high) / 2;
-        let middle: Rational = Rational::from(&middle << 6u32).round() >> 6u32;
-        let reach = Rational::from(&high - &middle).max(Rational::from(&middle - &low)).to_f64();
-        (middle, (-reach.log2()).floor() as i32)
-    }
-
     fn fit(&self, goal: &Goal) -> Option<Fitted> {
         let function = &goal.function;
         let f = |v: &Float, precision: u32| target::value(function, v, precision);
-        let (middle, bits) = self.centre(goal);
-        let width = if bits >= 0 { Rational::from(1) >> bits as u32 } else { Rational::from(1) << (-bits) as u32 };
-        let basis = Basis::full(self.argument.degree as u32).with_scaling(Scaling::new(middle, width).ok()?);
+        let basis = Basis::full(self.argument.degree as u32).with_scaling(self.argument.scaling(goal)?);
         fitting::best(&f, minimax::Norm::Relative, self.argument.range(goal), basis)
     }
 
     fn program(&self, goal: &Goal, c: &[Rational], scales: Scales) -> Result<Program, BuildError> {
         let mut b = Builder::new(goal.input.ring, goal.input.scale);
-        let x = b.input();
-        let window = (i128::from(goal.window.low), i128::from(goal.window.high));
-        let mut below = Vec::new();
-        for index in 0..self.argument.thresholds(goal) {
-            let threshold = self.argument.threshold(goal, index);
-            let bit = b.less_than(x, threshold, window, self.argument.dropped(threshold))?;
-            below.push(b.inject_into(bit, scales.ring));
-        }
-        let squeeze = self.argument.squeeze(goal);
         let radix = self.argument.radix_bits;
-        let power = selected_power(&mut b, &below, radix)?;
-        let squeezed = x.divided_by_power(squeeze);
-        let full = squeezed.scale() + power.scale();
-        let v = match full - scales.internal {
-            shift if shift > 0 => {
-                b.truncated_into(&Terms::new().product(1, squeezed, power), scales.internal, shift, scales.ring)?
-            }
-            _ => b.exact(&Terms::new().product(1, squeezed, power), full)?.narrowed(scales.ring),
-        };
+        let squeeze = self.argument.squeeze(goal);
+        let below = self.argument.comparisons(&mut b, goal, scales.ring)?;
+        let (v, power) = self.argument.value(&mut b, goal, &below, scales.internal, scales.ring)?;
         let undo = match goal.function {
             Function::Rsqrt => selected_power(&mut b, &below, radix / 2)?.divided_by_power(squeeze / 2),
+            Function::Sqrt => selected_growth(&mut b, &below, radix / 2)?.divided_by_power(-squeeze / 2),
             _ => power.divided_by_power(squeeze),
         };
-        let (middle, bits) = self.centre(goal);
-        let t = b.exact(&Terms::new().linear(1, v).constant(-middle), v.scale())?.divided_by_power(-bits);
+        let t = self.argument.centred(&mut b, goal, v)?;
         let sum = self.last_sum(&mut b, undo.narrowed(scales.ring), t, c, scales)?;
         let output = i32::from(goal.output_scale.bits());
         b.truncated_into(&sum, output, scales.computed - output, goal.input.ring)?;
@@ -144,7 +118,8 @@ impl Direct {
     }
 
     fn scales(&self, goal: &Goal) -> Vec<Scales> {
-        let largest = goal.value(goal.real_f64(goal.window.low)).max(1.0).log2().ceil() as i32 + 1;
+        let ends = [goal.window.low, goal.window.high].map(|end| goal.value(goal.real_f64(end)));
+        let largest = ends[0].max(ends[1]).max(1.0).log2().ceil() as i32 + 1;
         let mut scales = Vec::new();
         let rings = [64, 60, 56, 52, 48, 44].into_iter().filter(|bits| *bits <= goal.input.ring.bits());
         for ring in rings.filter_map(Ring::new) {
@@ -176,15 +151,11 @@ impl Shape for Direct {
     fn designs(&self, goal: &Goal, accuracy: f64) -> Vec<Design> {
         let weight = goal.weights().1.max(f64::MIN_POSITIVE);
         let Some(fitted) = self.fit(goal).filter(|fitted| fitted.error / weight < accuracy) else { return Vec::new() };
-        let mut designs = Vec::new();
-        for scales in self.scales(goal) {
-            let Ok(program) = self.program(goal, &fitted.coefficients, scales) else { continue };
+        let named = |scales: &Scales| {
             let Scales { ring, internal, carried, computed } = scales;
-            let shape = self.describe();
-            let parameters = format!("{shape} ring {ring} internal {internal} carried {carried} computed {computed}");
-            let (family, fit_error) = (self.family(), fitted.error / weight);
-            designs.push(Design { family, parameters, program, fit_error, fitted: goal.window });
-        }
-        designs
+            format!("ring {ring} internal {internal} carried {carried} computed {computed}")
+        };
+        let program = |scales: &Scales| self.program(goal, &fitted.coefficients, *scales);
+        super::designs(self, fitted.error / weight, goal.window, &self.scales(goal), named, program)
     }
 }

@@ -1,27 +1,30 @@
 //! A polynomial of fixed parity inside |x| < B, the function's affine tails outside.
 //!
-//! GELU and SiLU are x/2 plus an even function, sigmoid, tanh, erf and Φ a constant plus an odd one: a polynomial in
+//! GELU and SiLU are x/2 plus an even function, densities are even, sigmoid, tanh, erf a constant plus an odd one: a polynomial in
 //! u = x²/2^2h serves both signs. Two comparisons find the middle and one exact sum of products selects; outside the
 //! middle the powers may overflow, for they are multiplied by an exact zero.
 
 use super::builder::{BuildError, Builder, Terms, band_width};
 use super::fitting::{self, Fitted};
-use super::goal::Goal;
-use super::polynomial::{dot_with_powers, powers, powers_needed};
+use super::goal::{Goal, Symmetry};
+use super::outside::Outside;
+use super::polynomial::{dot_with_powers, odd_dot_with_powers, powers, powers_needed};
 use super::{Design, Shape, target};
 use crate::minimax::{self, Basis, Scaling};
-use catalogs::{Decimal, Function, Program, Ring, Window};
+use catalogs::{Decimal, Program, Ring, Window};
 use rug::{Float, Rational};
 
 /// A middle part to fit.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Middle {
+    /// f's symmetry about zero.
+    pub symmetry: Symmetry,
+    /// The tails beyond B on both sides.
+    pub outside: Outside,
     /// B, as an input integer.
     pub edge: i64,
     /// Degree in u.
     pub degree: usize,
-    /// Low bits that the comparisons ignore.
-    pub dropped: u8,
 }
 
 /// The scales of one program.
@@ -31,44 +34,28 @@ struct Scales {
     computed: i32,
     /// The ring of the polynomial.
     ring: Ring,
-    /// Bits kept of the polynomial for a selection in that ring, dropped after it; `None` to select in the format's.
-    kept: Option<i32>,
-}
-
-/// Whether f − (constant or x/2) is even; `None` for functions without this symmetry.
-fn is_even(function: &Function) -> Option<bool> {
-    match function {
-        Function::Gelu | Function::Silu | Function::Softplus | Function::GeluTanh | Function::HardSwish => Some(true),
-        Function::Sigmoid | Function::Tanh | Function::Erf | Function::NormalCdf => Some(false),
-        _ => None,
-    }
-}
-
-/// f(0) for the functions with an odd part.
-fn centre(function: &Function) -> Rational {
-    match function {
-        Function::Sigmoid | Function::NormalCdf => Rational::from((1, 2)),
-        _ => Rational::new(),
-    }
+    /// Bits kept of the polynomial for a selection in this ring, dropped after it; `None` to select in the format's.
+    kept: Option<(i32, Ring)>,
 }
 
 /// The shapes that may reach `accuracy`.
 pub fn shapes(goal: &Goal, accuracy: f64) -> Vec<Middle> {
     let fits = goal.norm.relative == Decimal::ZERO && goal.input.scale == goal.output_scale;
-    if is_even(&goal.function).is_none() || !fits {
-        return Vec::new();
-    }
+    let Some(symmetry) = goal.symmetry().filter(|_| fits) else { return Vec::new() };
     let absolute = goal.weights().0;
     // Tails that pass the last sum untouched may use the whole accuracy, those that are rounded all but one unit.
     let one_ulp = 2f64.powi(-i32::from(goal.output_scale.bits())) / absolute;
-    let whole = at_edge(goal, accuracy, accuracy * 0.999);
-    whole.into_iter().chain(at_edge(goal, accuracy, accuracy * 0.999 - 1.01 * one_ulp)).collect()
+    let whole = at_edge(goal, &symmetry, accuracy, accuracy * 0.999);
+    whole.into_iter().chain(at_edge(goal, &symmetry, accuracy, accuracy * 0.999 - 1.01 * one_ulp)).collect()
 }
 
 /// The shapes whose tails begin where they are within `tail_accuracy`.
-fn at_edge(goal: &Goal, accuracy: f64, tail_accuracy: f64) -> Vec<Middle> {
+fn at_edge(goal: &Goal, symmetry: &Symmetry, accuracy: f64, tail_accuracy: f64) -> Vec<Middle> {
     let absolute = goal.weights().0;
     let exact = accuracy * absolute - 2f64.powi(-i32::from(goal.output_scale.bits()));
+    // Whole slopes are selected exactly.
+    let whole = |right| goal.tail(right).filter(|tail| tail.slope.is_integer());
+    let (Some(left_tail), Some(right_tail)) = (whole(false), whole(true)) else { return Vec::new() };
     let edges = (goal.tail_edge(false, tail_accuracy), goal.tail_edge(true, tail_accuracy));
     let (Some(left), Some(right)) = edges else { return Vec::new() };
     let edge = right.max(-left);
@@ -81,48 +68,55 @@ fn at_edge(goal: &Goal, accuracy: f64, tail_accuracy: f64) -> Vec<Middle> {
     let reach = goal.real_f64(edge);
     let part = |x: f64| {
         let x = Float::with_val(80, x);
-        let part = match is_even(&goal.function) {
-            Some(true) => target::even_part(&goal.function, &x, 80).unwrap_or_else(|| Float::new(80)),
-            _ => target::odd_part(&goal.function, &x, 80),
+        let part = match symmetry {
+            Symmetry::Even(slope) => target::even_part(&goal.function, slope, &x, 80),
+            Symmetry::Odd(centre) => target::odd_part(&goal.function, centre, &x, 80),
         };
         part.to_f64()
     };
     let errors = fitting::estimated_errors(part, -reach, reach);
-    let odd = usize::from(is_even(&goal.function) == Some(false));
+    let odd = usize::from(matches!(symmetry, Symmetry::Odd(_)));
     let exact = |degree: usize| errors.get(2 * degree + odd).copied().unwrap_or(0.0) / absolute;
     // Degrees that may reach the accuracy and are not much better than needed.
     let degrees = (1..=12).filter(|degree| exact(*degree) < 2.0 * accuracy && exact(*degree - 1) > accuracy / 20.0);
-    let shape = |degree, dropped| Middle { edge, degree, dropped };
-    degrees.flat_map(|degree| drops.iter().map(move |dropped| shape(degree, *dropped))).collect()
+    let shape = |degree, dropped| {
+        let (left, right) = (Some((-edge, left_tail.clone())), Some((edge, right_tail.clone())));
+        Middle { symmetry: symmetry.clone(), outside: Outside { left, right, dropped }, edge, degree }
+    };
+    degrees.flat_map(|degree| drops.iter().map(move |dropped| (degree, *dropped))).map(|(d, b)| shape(d, b)).collect()
 }
 
 impl Middle {
     /// h: the middle lies in |x| < 2^h.
     fn reach_bits(&self, goal: &Goal) -> i32 {
-        let reach = goal.real_f64(self.edge + band_width(self.dropped) as i64);
+        let reach = goal.real_f64(self.edge + band_width(self.outside.dropped) as i64);
         reach.log2().ceil() as i32
     }
 
     fn fit(&self, goal: &Goal) -> Option<Fitted> {
         let function = &goal.function;
         let h = self.reach_bits(goal);
-        let top = goal.real(self.edge + band_width(self.dropped) as i64);
-        let fitted = if is_even(function)? {
-            let part = |u: &Float, precision: u32| {
-                let x = Float::with_val(precision + 8, u).sqrt() << h;
-                target::even_part(function, &x, precision).unwrap_or_else(|| Float::new(precision))
-            };
-            let square = Rational::from(top.square_ref()) >> (2 * h);
-            fitting::best(&part, minimax::Norm::Absolute, (Rational::new(), square), Basis::full(self.degree as u32))
-        } else {
-            let part = |x: &Float, precision: u32| target::odd_part(function, x, precision);
-            let scaling = Scaling::new(Rational::new(), Rational::from(1) << h).ok()?;
-            let basis = Basis::odd(2 * self.degree as u32 + 1).with_scaling(scaling);
-            let low = Rational::from(-&top);
-            let mut fitted = fitting::best(&part, minimax::Norm::Absolute, (low, top), basis)?;
-            // The program multiplies by x, not by t = x/2^h.
-            fitted.coefficients.iter_mut().for_each(|c| *c >>= h);
-            Some(fitted)
+        let top = goal.real(self.edge + band_width(self.outside.dropped) as i64);
+        let fitted = match &self.symmetry {
+            Symmetry::Even(slope) => {
+                let part = |u: &Float, precision: u32| {
+                    let x = Float::with_val(precision + 8, u).sqrt() << h;
+                    target::even_part(function, slope, &x, precision)
+                };
+                let square = Rational::from(top.square_ref()) >> (2 * h);
+                let domain = (Rational::new(), square);
+                fitting::best(&part, minimax::Norm::Absolute, domain, Basis::full(self.degree as u32))
+            }
+            Symmetry::Odd(centre) => {
+                let part = |x: &Float, precision: u32| target::odd_part(function, centre, x, precision);
+                let scaling = Scaling::new(Rational::new(), Rational::from(1) << h).ok()?;
+                let basis = Basis::odd(2 * self.degree as u32 + 1).with_scaling(scaling);
+                let low = Rational::from(-&top);
+                let mut fitted = fitting::best(&part, minimax::Norm::Absolute, (low, top), basis)?;
+                // The program multiplies by x, not by t = x/2^h.
+                fitted.coefficients.iter_mut().for_each(|c| *c >>= h);
+                Some(fitted)
+            }
         }?;
         Some(Fitted { error: fitted.error / goal.weights().0, ..fitted })
     }
@@ -130,73 +124,37 @@ impl Middle {
     fn program(&self, goal: &Goal, coefficients: &[Rational], scales: Scales) -> Result<Program, BuildError> {
         let mut b = Builder::new(goal.input.ring, goal.input.scale);
         let x = b.input();
-        let range = (i128::from(goal.window.low), i128::from(goal.window.high));
-        // Both bands lie outside |x| < B: there the polynomial may serve, but never a tail inside.
-        let left = -i128::from(self.edge) - band_width(self.dropped);
-        let below_left = b.less_than(x, left, range, self.dropped)?;
-        let below_right = b.less_than(x, i128::from(self.edge), range, self.dropped)?;
         let full = b.ring();
-        let selection = if scales.kept.is_some() { scales.ring } else { full };
-        let (below_left, below_right) = (b.inject_into(below_left, selection), b.inject_into(below_right, selection));
-        let middle = b.exact(&Terms::new().linear(1, below_right).linear(-1, below_left), 0)?;
+        let selection = scales.kept.map_or(full, |(_, ring)| ring);
+        let sides = self.outside.bits(&mut b, goal, selection)?;
 
         let squeeze = 2 * self.reach_bits(goal);
         let square = Terms::new().product(1, x, x.divided_by_power(squeeze));
         let u = b.truncated_into(&square, scales.internal, 2 * x.scale() + squeeze - scales.internal, scales.ring)?;
         let output_scale = i32::from(goal.output_scale.bits());
-        let terms = if is_even(&goal.function) == Some(true) {
-            let w = powers(&mut b, u, powers_needed(self.degree), scales.internal)?;
-            dot_with_powers(&mut b, &w, coefficients, Terms::new().linear((1, 2), x), scales.computed)?
-        } else {
-            self.odd_terms(&mut b, goal, u, coefficients, scales)?
+        let terms = match &self.symmetry {
+            Symmetry::Even(slope) => {
+                let w = powers(&mut b, u, powers_needed(self.degree), scales.internal)?;
+                let line = if *slope == 0 { Terms::new() } else { Terms::new().linear(slope.clone(), x) };
+                dot_with_powers(&mut b, &w, coefficients, line, scales.computed)?
+            }
+            Symmetry::Odd(centre) => {
+                let terms = Terms::new().constant(centre.clone());
+                odd_dot_with_powers(&mut b, x, u, coefficients, terms, (scales.internal, scales.computed))?
+            }
         };
         let inside = match scales.kept {
             None => b.truncated_into(&terms, output_scale, scales.computed - output_scale, full)?,
-            Some(kept) => b.truncated(&terms, output_scale + kept, scales.computed - output_scale - kept)?,
-        };
-        let mut output = Terms::new().product(1, middle, inside);
-        if let Some((constant, slope)) = goal.tail(true) {
-            if slope == 0 {
-                output = output.constant(constant).linear(-constant, below_right);
-            } else {
-                let right = b.exact(&Terms::new().constant(slope).linear(-slope, below_right), 0)?;
-                output = output.product(1, right, x);
+            Some((kept, ring)) => {
+                b.truncated_into(&terms, output_scale + kept, scales.computed - output_scale - kept, ring)?
             }
-        }
-        if let Some((constant @ -1..=1, _)) = goal.tail(false).filter(|tail| tail.0 != 0) {
-            output = output.linear(constant, below_left);
-        }
+        };
+        let output = sides.terms(&mut b, inside)?;
         match scales.kept {
             None => b.exact(&output, output_scale)?,
-            Some(kept) => b.truncated_into(&output, output_scale, kept, full)?,
+            Some((kept, _)) => b.truncated_into(&output, output_scale, kept, full)?,
         };
         b.finish()
-    }
-
-    /// constant + x·(a₀ + a₁u + …): above three powers, x·uʳ is one more power and carries the upper half.
-    fn odd_terms(
-        &self,
-        b: &mut Builder,
-        goal: &Goal,
-        u: super::Wire,
-        coefficients: &[Rational],
-        scales: Scales,
-    ) -> Result<Terms, BuildError> {
-        let x = b.input();
-        let count = if self.degree <= 3 { self.degree } else { powers_needed(self.degree) };
-        let w = powers(b, u, count, scales.internal)?;
-        let lower = coefficients.iter().take(1).fold(Terms::new(), |terms, c| terms.constant(c.clone()));
-        let lower = coefficients.iter().skip(1).zip(&w).fold(lower, |terms, (c, w)| terms.linear(c.clone(), *w));
-        let lower = b.exact(&lower, scales.computed - x.scale())?;
-        let mut terms = Terms::new().constant(centre(&goal.function)).product(1, x, lower);
-        if self.degree > count {
-            let carrier = b.truncated_product(x, w[count - 1], scales.internal)?;
-            let upper = coefficients.iter().skip(1 + count).zip(&w);
-            let upper = upper.fold(Terms::new(), |terms, (c, w)| terms.linear(c.clone(), *w));
-            let upper = b.exact(&upper, scales.computed - scales.internal)?;
-            terms = terms.product(1, carrier, upper);
-        }
-        Ok(terms)
     }
 }
 
@@ -204,6 +162,9 @@ impl Middle {
 fn scales(goal: &Goal) -> Vec<Scales> {
     let full = goal.input.ring;
     let output = i32::from(goal.output_scale.bits());
+    let ends = [goal.window.low, goal.window.high].map(|end| goal.value(goal.real_f64(end)).abs());
+    // Bits of the largest output.
+    let values = output + ends[0].max(ends[1]).max(goal.value(0.0).abs()).max(1.0).log2().floor() as i32 + 1;
     let mut scales = Vec::new();
     for internal in (10..=30).step_by(2) {
         scales.extend([4, 8, 12, 16].map(|guard| Scales {
@@ -215,12 +176,21 @@ fn scales(goal: &Goal) -> Vec<Scales> {
     }
     for ring in (28..full.bits().min(58)).step_by(2).filter_map(Ring::new) {
         let bits = i32::from(ring.bits());
-        for internal in [bits / 2 - 1, bits / 2 - 2, bits / 2 - 3, bits / 2 - 5] {
+        for internal in [bits / 2 - 1, bits / 2 - 2, bits / 2 - 4, bits / 2 - 5] {
             // The sum of a middle part is below 2^2 or so; the window is a quarter of the ring.
-            for computed in [bits - 3, bits - 4, bits - 5, bits - 8] {
-                for kept in [None, Some(1), Some(3)] {
-                    if computed > output + kept.unwrap_or(0) {
-                        scales.push(Scales { internal, computed, ring, kept });
+            for computed in [bits - 3, bits - 4, bits - 6] {
+                scales.push(Scales { internal, computed, ring, kept: None });
+                for kept in [1, 3] {
+                    // The selected value's window is a quarter of its ring, which need not be the polynomial's.
+                    let needed = values + kept + 2;
+                    let least = Ring::new(needed.clamp(2, 64) as u8).filter(|least| *least < ring);
+                    if computed > output + kept {
+                        scales.extend([Some(ring), least].into_iter().flatten().map(|selection| Scales {
+                            internal,
+                            computed,
+                            ring,
+                            kept: Some((kept, selection)),
+                        }));
                     }
                 }
             }
@@ -235,7 +205,7 @@ impl Shape for Middle {
     }
 
     fn describe(&self) -> String {
-        format!("edge {} degree {} dropped {}", self.edge, self.degree, self.dropped)
+        format!("edge {} degree {} dropped {}", self.edge, self.degree, self.outside.dropped)
     }
 
     fn fit_error(&self, goal: &Goal) -> Option<f64> {
@@ -244,19 +214,14 @@ impl Shape for Middle {
 
     fn designs(&self, goal: &Goal, accuracy: f64) -> Vec<Design> {
         let Some(fitted) = self.fit(goal).filter(|fitted| fitted.error < accuracy) else { return Vec::new() };
-        let reach = self.edge + band_width(self.dropped) as i64;
+        let reach = self.edge + band_width(self.outside.dropped) as i64;
         let fitted_window = Window { low: -reach, high: reach };
-        let mut designs = Vec::new();
-        for scales in scales(goal) {
-            let Ok(program) = self.program(goal, &fitted.coefficients, scales) else { continue };
+        let named = |scales: &Scales| {
             let Scales { internal, computed, ring, kept } = scales;
-            let selection = kept.map_or("format".to_owned(), |kept| format!("{kept} more"));
-            let shape = self.describe();
-            let parameters =
-                format!("{shape} internal {internal} computed {computed} ring {ring} selection {selection}");
-            let (family, fit_error) = (self.family(), fitted.error);
-            designs.push(Design { family, parameters, program, fit_error, fitted: fitted_window });
-        }
-        designs
+            let selection = kept.map_or("format".to_owned(), |(kept, ring)| format!("{kept} more ring {ring}"));
+            format!("internal {internal} computed {computed} ring {ring} selection {selection}")
+        };
+        let program = |scales: &Scales| self.program(goal, &fitted.coefficients, *scales);
+        super::designs(self, fitted.error, fitted_window, &scales(goal), named, program)
     }
 }

@@ -7,14 +7,20 @@ pub mod builder;
 pub mod direct;
 pub mod fitting;
 pub mod goal;
+pub mod left_cut;
+pub mod logarithm;
 pub mod middle;
 pub mod normalise;
+pub mod outside;
 pub mod piecewise;
 pub mod polynomial;
 pub mod power;
+pub mod rational;
 pub mod rectifier;
 pub mod selected;
+pub mod sine;
 pub mod split;
+pub mod table;
 pub mod target;
 
 pub use builder::{BuildError, Builder, Terms, Wire};
@@ -49,6 +55,22 @@ pub trait Shape: Send + Sync {
     fn designs(&self, goal: &Goal, accuracy: f64) -> Vec<Design>;
 }
 
+/// A shape's programs at all `scales` that can be built, named by its parameters and theirs.
+fn designs<S>(
+    shape: &dyn Shape,
+    fit_error: f64,
+    fitted: Window,
+    scales: &[S],
+    named: impl Fn(&S) -> String,
+    program: impl Fn(&S) -> Result<Program, BuildError>,
+) -> Vec<Design> {
+    let design = |scales: &S| {
+        let parameters = format!("{} {}", shape.describe(), named(scales));
+        Some(Design { family: shape.family(), parameters, program: program(scales).ok()?, fit_error, fitted })
+    };
+    scales.iter().filter_map(design).collect()
+}
+
 /// All shapes that may bring a goal to `accuracy`, in a fixed order.
 pub fn shapes(goal: &Goal, accuracy: f64) -> Vec<Box<dyn Shape>> {
     fn boxed<S: Shape + 'static>(shapes: Vec<S>) -> impl Iterator<Item = Box<dyn Shape>> {
@@ -61,6 +83,10 @@ pub fn shapes(goal: &Goal, accuracy: f64) -> Vec<Box<dyn Shape>> {
         .chain(boxed(normalise::shapes(goal)))
         .chain(boxed(direct::shapes(goal, accuracy)))
         .chain(boxed(selected::shapes(goal, accuracy)))
+        .chain(boxed(logarithm::shapes(goal, accuracy)))
+        .chain(boxed(sine::shapes(goal, accuracy)))
+        .chain(boxed(rational::shapes(goal, accuracy)))
+        .chain(boxed(table::shapes(goal, accuracy)))
         .chain(boxed(rectifier::shapes(goal)))
         .collect()
 }

@@ -12,8 +12,8 @@ use super::fitting::{self, Fitted};
 use super::goal::Goal;
 use super::polynomial::{dot_with_powers, powers, powers_needed};
 use super::{Design, Shape, target};
-use crate::minimax::{self, Basis};
-use catalogs::{Function, Program};
+use crate::minimax::{self, Basis, Scaling};
+use catalogs::{Function, Program, Ring};
 use rug::{Float, Rational};
 
 /// A seed and its refinement.
@@ -88,7 +88,7 @@ impl Normalised {
     pub(super) fn squeeze(&self, goal: &Goal) -> i32 {
         let top = goal.real_f64(goal.window.low).log2() + f64::from(self.radix_bits);
         let bits = top.ceil() as i32;
-        if goal.function == Function::Rsqrt { bits + bits.rem_euclid(2) } else { bits }
+        if takes_root(goal) { bits + bits.rem_euclid(2) } else { bits }
     }
 
     /// The range of v.
@@ -105,6 +105,60 @@ impl Normalised {
             high = goal.real(goal.window.high) >> self.squeeze(goal);
         }
         (low, high)
+    }
+
+    /// The bits "below threshold i" as numbers of `ring`.
+    pub(super) fn comparisons(&self, b: &mut Builder, goal: &Goal, ring: Ring) -> Result<Vec<Wire>, BuildError> {
+        let window = (i128::from(goal.window.low), i128::from(goal.window.high));
+        let mut below = Vec::new();
+        for index in 0..self.thresholds(goal) {
+            let threshold = self.threshold(goal, index);
+            let bit = b.less_than(b.input(), threshold, window, self.dropped(threshold))?;
+            below.push(b.inject_into(bit, ring));
+        }
+        Ok(below)
+    }
+
+    /// v at `scale` at most, in `ring`, and its factor 2^(−r·j).
+    pub(super) fn value(
+        &self,
+        b: &mut Builder,
+        goal: &Goal,
+        below: &[Wire],
+        scale: i32,
+        ring: Ring,
+    ) -> Result<(Wire, Wire), BuildError> {
+        let power = selected_power(b, below, self.radix_bits)?;
+        let squeezed = b.input().divided_by_power(self.squeeze(goal));
+        let full = squeezed.scale() + power.scale();
+        let product = Terms::new().product(1, squeezed, power);
+        let v = match full - scale {
+            shift if shift > 0 => b.truncated_into(&product, scale, shift, ring)?,
+            _ => b.exact(&product, full)?.narrowed(ring),
+        };
+        Ok((v, power))
+    }
+
+    /// m and k: t = (v − m)·2^k lies in [−1, 1] on v's range.
+    fn centre(&self, goal: &Goal) -> (Rational, i32) {
+        let (low, high) = self.range(goal);
+        let middle = Rational::from(&low + &high) / 2;
+        let middle: Rational = Rational::from(&middle << 6u32).round() >> 6u32;
+        let reach = Rational::from(&high - &middle).max(Rational::from(&middle - &low)).to_f64();
+        (middle, (-reach.log2()).floor() as i32)
+    }
+
+    /// The variable t as fits take it.
+    pub(super) fn scaling(&self, goal: &Goal) -> Option<Scaling> {
+        let (middle, bits) = self.centre(goal);
+        let width = if bits >= 0 { Rational::from(1) >> bits as u32 } else { Rational::from(1) << (-bits) as u32 };
+        Scaling::new(middle, width).ok()
+    }
+
+    /// t of v.
+    pub(super) fn centred(&self, b: &mut Builder, goal: &Goal, v: Wire) -> Result<Wire, BuildError> {
+        let (middle, bits) = self.centre(goal);
+        Ok(b.exact(&Terms::new().linear(1, v).constant(-middle), v.scale())?.divided_by_power(-bits))
     }
 
     fn fit(&self, goal: &Goal) -> Option<Fitted> {
@@ -129,13 +183,8 @@ impl Normalised {
         let mut b = Builder::new(goal.input.ring, goal.input.scale);
         let x = b.input();
         let count = self.thresholds(goal);
-        let window = (i128::from(goal.window.low), i128::from(goal.window.high));
-        let mut below = Vec::new();
-        for index in 0..count {
-            let threshold = self.threshold(goal, index);
-            let bit = b.less_than(x, threshold, window, self.dropped(threshold))?;
-            below.push(b.inject(bit));
-        }
+        let ring = b.ring();
+        let below = self.comparisons(&mut b, goal, ring)?;
         let squeezed = x.divided_by_power(self.squeeze(goal));
         let v = if count == 0 {
             squeezed
@@ -211,6 +260,21 @@ impl Normalised {
     }
 }
 
+/// Whether the function takes a square root, so that powers of two come in pairs.
+pub(super) fn takes_root(goal: &Goal) -> bool {
+    matches!(goal.function, Function::Rsqrt | Function::Sqrt)
+}
+
+/// 2^(r·j) for the argument's magnitude j: exact integers.
+pub(super) fn selected_growth(b: &mut Builder, below: &[Wire], radix_bits: i32) -> Result<Wire, BuildError> {
+    let power = |index: usize| Rational::from(1) << (radix_bits * index as i32);
+    let mut terms = Terms::new().constant(power(below.len()));
+    for (index, bit) in below.iter().enumerate() {
+        terms = terms.linear(power(index) - power(index + 1), *bit);
+    }
+    b.exact(&terms, 0)
+}
+
 /// 2^(−r·j) for the argument's magnitude j: exact, at scale r·(number of thresholds).
 pub(super) fn selected_power(b: &mut Builder, below: &[Wire], radix_bits: i32) -> Result<Wire, BuildError> {
     let power = |index: usize| Rational::from(1) >> (radix_bits * index as i32);
@@ -249,23 +313,14 @@ impl Shape for Normalised {
         let relative = |error: f64| error / goal.weights().1.max(f64::MIN_POSITIVE);
         let fit = self.fit(goal).filter(|fitted| relative(self.refined(goal, fitted.error)) < accuracy);
         let Some(fitted) = fit else { return Vec::new() };
-        let mut designs = Vec::new();
         let output = i32::from(goal.output_scale.bits());
+        let mut scales = Vec::new();
         for internal in (14..=30).step_by(2) {
-            for spare in [2, 6] {
-                let scales = Scales { internal, guard: 6.min(58 - 2 * internal), scaled: (output + spare).min(34) };
-                if let Ok(program) = self.program(goal, &fitted.coefficients, scales) {
-                    let parameters = format!("{} internal {internal} scaled {}", self.describe(), scales.scaled);
-                    designs.push(Design {
-                        family: self.family(),
-                        parameters,
-                        program,
-                        fit_error: relative(self.refined(goal, fitted.error)),
-                        fitted: goal.window,
-                    });
-                }
-            }
+            let guard = 6.min(58 - 2 * internal);
+            scales.extend([2, 6].map(|spare| Scales { internal, guard, scaled: (output + spare).min(34) }));
         }
-        designs
+        let named = |scales: &Scales| format!("internal {} scaled {}", scales.internal, scales.scaled);
+        let program = |scales: &Scales| self.program(goal, &fitted.coefficients, *scales);
+        super::designs(self, relative(self.refined(goal, fitted.error)), goal.window, &scales, named, program)
     }
 }

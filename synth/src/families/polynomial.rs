@@ -57,3 +57,30 @@ pub fn dot_with_powers(
     }
     Ok(terms)
 }
+
+/// Adds x·(a₀ + a₁u + …) to `terms`, from the powers of `u` at `internal`: above three, x·uʳ is one more power and
+/// carries the upper half.
+pub fn odd_dot_with_powers(
+    b: &mut Builder,
+    x: Wire,
+    u: Wire,
+    coefficients: &[Rational],
+    terms: Terms,
+    (internal, computed): (i32, i32),
+) -> Result<Terms, BuildError> {
+    let degree = coefficients.len().saturating_sub(1);
+    let count = if degree <= 3 { degree.max(1) } else { powers_needed(degree) };
+    let w = powers(b, u, count, internal)?;
+    let lower = coefficients.iter().take(1).fold(Terms::new(), |terms, c| terms.constant(c.clone()));
+    let lower = coefficients.iter().skip(1).zip(&w).fold(lower, |terms, (c, w)| terms.linear(c.clone(), *w));
+    let lower = b.exact(&lower, computed - x.scale())?;
+    let terms = terms.product(1, x, lower);
+    if degree <= count {
+        return Ok(terms);
+    }
+    let carrier = b.truncated_product(x, w[count - 1], internal)?;
+    let upper = coefficients.iter().skip(1 + count).zip(&w);
+    let upper = upper.fold(Terms::new(), |terms, (c, w)| terms.linear(c.clone(), *w));
+    let upper = b.exact(&upper, computed - internal)?;
+    Ok(terms.product(1, carrier, upper))
+}

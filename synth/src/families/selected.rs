@@ -68,13 +68,8 @@ impl Selected {
     fn program(&self, goal: &Goal, c: &[Rational], scales: Scales) -> Result<Program, BuildError> {
         let mut b = Builder::new(goal.input.ring, goal.input.scale);
         let x = b.input();
-        let window = (i128::from(goal.window.low), i128::from(goal.window.high));
-        let mut below = Vec::new();
-        for index in 0..self.argument.thresholds(goal) {
-            let threshold = self.argument.threshold(goal, index);
-            let bit = b.less_than(x, threshold, window, self.argument.dropped(threshold))?;
-            below.push(b.inject(bit));
-        }
+        let ring = b.ring();
+        let below = self.argument.comparisons(&mut b, goal, ring)?;
         let first = match x.scale() - scales.powers {
             shift if shift > 0 => b.truncated(&Terms::new().linear(1, x), scales.powers, shift)?,
             _ => x,
@@ -151,20 +146,18 @@ impl Shape for Selected {
         let weight = goal.weights().1.max(f64::MIN_POSITIVE);
         let fitted = self.fit(goal).filter(|fitted| self.refined(fitted.error) / weight < accuracy);
         let Some(fitted) = fitted else { return Vec::new() };
-        let mut designs = Vec::new();
         let top = i32::from(goal.input.ring.bits()) - 3;
+        let mut scales = Vec::new();
         for powers in [16, 18, 20, 22, 24] {
             for computed in [top, top - 2, top - 4] {
-                for internal in [22, 24, 26, 28] {
-                    let scales = Scales { powers, computed, internal };
-                    let Ok(program) = self.program(goal, &fitted.coefficients, scales) else { continue };
-                    let shape = self.describe();
-                    let parameters = format!("{shape} powers {powers} computed {computed} internal {internal}");
-                    let (family, fit_error) = (self.family(), self.refined(fitted.error) / weight);
-                    designs.push(Design { family, parameters, program, fit_error, fitted: goal.window });
-                }
+                scales.extend([22, 24, 26, 28].map(|internal| Scales { powers, computed, internal }));
             }
         }
-        designs
+        let named = |scales: &Scales| {
+            let Scales { powers, computed, internal } = scales;
+            format!("powers {powers} computed {computed} internal {internal}")
+        };
+        let program = |scales: &Scales| self.program(goal, &fitted.coefficients, *scales);
+        super::designs(self, self.refined(fitted.error) / weight, goal.window, &scales, named, program)
     }
 }

@@ -4,26 +4,25 @@
 //! x = 0. The integer bits of v + 2^p are p bits of the ring element, the fraction is what remains of v when they
 //! are taken off, 2^fraction is a polynomial, and every integer bit contributes a factor 1 or 2^−(2^k).
 
-use super::builder::{BuildError, Builder, Terms, Wire, band_width};
+use super::builder::{BuildError, Builder, Terms, Wire};
 use super::fitting::{self, Fitted};
 use super::goal::Goal;
+use super::left_cut::LeftCut;
 use super::polynomial::{dot_with_powers, powers, powers_needed};
 use super::{Design, Shape, target};
 use crate::minimax::{self, Basis};
-use catalogs::{Function, Program, Window};
+use catalogs::{Program, Window};
 use rug::{Float, Rational};
 
 /// A split with a polynomial for the fraction.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Split {
-    /// −B as an input integer, or `None` if the whole window is served.
-    pub edge: Option<i64>,
+    /// Where zero begins.
+    pub cut: LeftCut,
     /// Degree of the polynomial for 2^fraction.
     pub degree: usize,
     /// Fraction bits of C.
     pub multiplier_bits: i32,
-    /// Low bits that the comparison with −B ignores.
-    pub dropped: u8,
 }
 
 /// The scales of one program.
@@ -35,30 +34,15 @@ struct Scales {
 
 /// The shapes that may reach `accuracy`.
 pub fn shapes(goal: &Goal, accuracy: f64) -> Vec<Split> {
-    if goal.function != Function::Exp || goal.window.high > 0 {
-        return Vec::new();
-    }
-    let edge = goal.tail_edge(false, accuracy * 0.999).filter(|edge| *edge > goal.window.low);
-    let reach = -goal.real_f64(edge.unwrap_or(goal.window.low));
-    if reach > 40.0 {
-        return Vec::new();
-    }
-    let dropped = if edge.is_some() { goal.input.scale.bits().saturating_sub(4) } else { 0 };
-    let shape = |(degree, multiplier_bits)| Split { edge, degree, multiplier_bits, dropped };
+    let Some(cut) = LeftCut::new(goal, accuracy, goal.input.scale.bits().saturating_sub(4)) else { return Vec::new() };
+    let shape = |(degree, multiplier_bits)| Split { cut, degree, multiplier_bits };
     (2..=6).flat_map(|degree| [10, 14, 20].map(|bits| (degree, bits))).map(shape).collect()
 }
 
 impl Split {
-    fn lowest(&self, goal: &Goal) -> i64 {
-        match self.edge {
-            Some(edge) => (edge - band_width(self.dropped) as i64).max(goal.window.low),
-            None => goal.window.low,
-        }
-    }
-
     /// p: v lies in [−2^p, 0).
     fn integer_bits(&self, goal: &Goal) -> u8 {
-        let reach = -goal.real_f64(self.lowest(goal)) * std::f64::consts::LOG2_E + 1e-3;
+        let reach = -goal.real_f64(self.cut.lowest(goal)) * std::f64::consts::LOG2_E + 1e-3;
         reach.max(1.5).log2().ceil() as u8
     }
 
@@ -71,14 +55,8 @@ impl Split {
     fn program(&self, goal: &Goal, coefficients: &[Rational], scales: Scales) -> Result<Program, BuildError> {
         let mut b = Builder::new(goal.input.ring, goal.input.scale);
         let x = b.input();
-        let below = match self.edge {
-            Some(_) => {
-                let range = (i128::from(goal.window.low), i128::from(goal.window.high));
-                let bit = b.less_than(x, i128::from(self.lowest(goal)), range, self.dropped)?;
-                Some(b.inject(bit))
-            }
-            None => None,
-        };
+        let ring = b.ring();
+        let above = self.cut.above(&mut b, goal, ring)?;
         let scale = x.scale() + self.multiplier_bits;
         let ulp = Rational::from(1) >> scale;
         let multiplier = (target::log2_e() << self.multiplier_bits).round();
@@ -105,7 +83,7 @@ impl Split {
         let computed = 2 * scales.internal + scales.guard;
         let terms = dot_with_powers(&mut b, &w, coefficients, Terms::new(), computed)?;
         let mantissa = b.truncated(&terms, scales.internal, computed - scales.internal)?;
-        let power = self.power(&mut b, &bits, below)?;
+        let power = self.power(&mut b, &bits, above)?;
         // 2^−2^p · Π(1 + bit·(2^(2^k) − 1)) = 2^−1 · Π(2^−2^k + bit·(1 − 2^−2^k)).
         let power = power.divided_by_power(1);
         let output = i32::from(goal.output_scale.bits());
@@ -113,17 +91,15 @@ impl Split {
         b.finish()
     }
 
-    /// Π (bit or 2^−(2^k)), zero where `below` is 1: products of pairs, exact.
-    fn power(&self, b: &mut Builder, bits: &[Wire], below: Option<Wire>) -> Result<Wire, BuildError> {
+    /// Π (bit or 2^−(2^k)), zero where `above` is: products of pairs, exact.
+    fn power(&self, b: &mut Builder, bits: &[Wire], above: Option<Wire>) -> Result<Wire, BuildError> {
         let mut factors = Vec::new();
         for (k, bit) in bits.iter().enumerate() {
             let small = Rational::from(1) >> (1u32 << k);
             let terms = Terms::new().constant(small.clone()).linear(Rational::from(1) - small, *bit);
             factors.push(b.exact(&terms, 1 << k)?);
         }
-        if let Some(below) = below {
-            factors.push(b.exact(&Terms::new().constant(1).linear(-1, below), 0)?);
-        }
+        factors.extend(above);
         while factors.len() > 1 {
             let mut next = Vec::new();
             for pair in factors.chunks(2) {
@@ -144,8 +120,7 @@ impl Shape for Split {
     }
 
     fn describe(&self) -> String {
-        let edge = self.edge.map_or("none".to_owned(), |edge| edge.to_string());
-        format!("edge {edge} degree {} multiplier bits {}", self.degree, self.multiplier_bits)
+        format!("{} degree {} multiplier bits {}", self.cut, self.degree, self.multiplier_bits)
     }
 
     fn fit_error(&self, goal: &Goal) -> Option<f64> {
@@ -156,22 +131,13 @@ impl Shape for Split {
         let Some(fitted) = self.fit().filter(|fitted| fitted.error / goal.unit(1.0) < accuracy) else {
             return Vec::new();
         };
-        let window = Window { low: self.lowest(goal), high: goal.window.high };
-        let mut designs = Vec::new();
+        let window = Window { low: self.cut.lowest(goal), high: goal.window.high };
+        let mut scales = Vec::new();
         for internal in (14..=30).step_by(2) {
-            for guard in [8, 12] {
-                if let Ok(program) = self.program(goal, &fitted.coefficients, Scales { internal, guard }) {
-                    let parameters = format!("{} internal {internal} guard {guard}", self.describe());
-                    designs.push(Design {
-                        family: self.family(),
-                        parameters,
-                        program,
-                        fit_error: fitted.error / goal.unit(1.0),
-                        fitted: window,
-                    });
-                }
-            }
+            scales.extend([8, 12].map(|guard| Scales { internal, guard }));
         }
-        designs
+        let named = |scales: &Scales| format!("internal {} guard {}", scales.internal, scales.guard);
+        let program = |scales: &Scales| self.program(goal, &fitted.coefficients, *scales);
+        super::designs(self, fitted.error / goal.unit(1.0), window, &scales, named, program)
     }
 }

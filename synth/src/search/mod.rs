@@ -4,7 +4,10 @@
 //! certified, cheapest first, until nothing is left that could improve the front. The same goal gives the same
 //! front: work is spread over threads, but nothing depends on their order.
 
+mod density;
 mod estimate;
+
+pub use density::Density;
 
 use crate::certify::{self, Effort, Proved, Request};
 use crate::families::{Design, Goal, Shape, shapes};
@@ -24,12 +27,37 @@ const CHUNK: usize = 24;
 /// Programs that are certified at once, and how often.
 const WAVE: usize = 6;
 const WAVES: usize = 4;
+/// How often programs are certified at most while none is proved.
+const WAVES_MAX: usize = 12;
+/// A design that is expected to reach this part of the accuracy usually reaches it.
+const SAFE: f64 = 0.98;
 /// Designs are still tried if they are expected to miss the accuracy by this factor: expectations may be too high.
 const OPTIMISM: f64 = 1.12;
+/// A program within this factor of its fit's error leaves nothing to dearer ones of its shape.
+const SETTLED: f64 = 1.03;
 /// A design whose error is seen to exceed the accuracy by this factor is not measured further.
 const HOPELESS: f64 = 4.0;
 /// A candidate is not certified if another one costs no more and errs at most this much more.
 const INDIFFERENCE: f64 = 1.1;
+
+/// Inputs of at most so many fraction bits leave room for guard bits in rings of 64 bits,
+const GUARDED_SCALE_MAX: u8 = 20;
+/// where bounds are at most this multiple of their witness.
+const GUARDED_TIGHTNESS: f64 = 1.05;
+
+/// Which programs count.
+#[derive(Clone, Copy)]
+pub struct Wanted<'a> {
+    /// The shapes that are fitted.
+    pub shape: &'a dyn Fn(&dyn Shape) -> bool,
+    /// Whether a program has to be [tight](Found::is_tight).
+    pub tight: bool,
+}
+
+impl Wanted<'_> {
+    /// Everything.
+    pub const ALL: Wanted<'static> = Wanted { shape: &|_| true, tight: false };
+}
 
 /// A certified program.
 #[derive(Clone, Debug)]
@@ -60,13 +88,21 @@ impl Found {
         self.entry.claim.bound.to_f64_lossy()
     }
 
-    /// Whether the bound is at most 1.02 times the witness plus a quarter of the rounding part.
+    /// Whether the bound is at most 1.02 times the witness plus a quarter of the rounding part, and at most 1.05 times
+    /// the witness in formats that leave room for guard bits.
     pub fn is_tight(&self) -> bool {
-        self.bound() <= 1.02 * self.certificate.witness.error.to_f64_lossy() + 0.25 * self.rounding
+        let (bound, witness) = (self.bound(), self.certificate.witness.error.to_f64_lossy());
+        let (ring, scale) = self.entry.program.input();
+        let is_guarded = ring.bits() >= 64 && scale.bits() <= GUARDED_SCALE_MAX;
+        bound <= 1.02 * witness + 0.25 * self.rounding && (!is_guarded || bound <= GUARDED_TIGHTNESS * witness)
     }
 
-    fn no_worse_than(&self, bound: f64, cost: &Cost) -> bool {
-        self.bound() <= bound && self.rounds <= cost.rounds && self.bits <= cost.bits
+    /// Whether nothing about it is worse.
+    fn covers(&self, other: &Found) -> bool {
+        self.bound() <= other.bound()
+            && self.rounds <= other.rounds
+            && self.bits <= other.bits
+            && self.headroom_bits >= other.headroom_bits
     }
 }
 
@@ -138,7 +174,7 @@ struct Candidate {
 
 /// The Pareto front over (certified error, rounds, bits), at most [`FRONT_MAX`] programs, cheapest in bits first.
 pub fn front(goal: &Goal, model: &dyn Model, progress: &mut dyn FnMut(Progress)) -> Result<Vec<Found>, SearchError> {
-    search(goal, model, &|_| true, WAVES, progress)
+    search(goal, model, Wanted::ALL, WAVES, progress)
 }
 
 /// As [`front`], certifying at most `waves` batches of programs: the first wave holds the cheapest ones.
@@ -148,14 +184,14 @@ pub fn front_within(
     waves: usize,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Vec<Found>, SearchError> {
-    search(goal, model, &|_| true, waves, progress)
+    search(goal, model, Wanted::ALL, waves, progress)
 }
 
-/// The front of the shapes that `wanted` lets through.
+/// The front of the programs that `wanted` lets through.
 pub fn front_of(
     goal: &Goal,
     model: &dyn Model,
-    wanted: &dyn Fn(&dyn Shape) -> bool,
+    wanted: Wanted,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Vec<Found>, SearchError> {
     search(goal, model, wanted, WAVES, progress)
@@ -164,12 +200,12 @@ pub fn front_of(
 fn search(
     goal: &Goal,
     model: &dyn Model,
-    wanted: &dyn Fn(&dyn Shape) -> bool,
+    wanted: Wanted,
     waves: usize,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Vec<Found>, SearchError> {
     let mut shapes = distinct_shapes(goal);
-    shapes.retain(|shape| wanted(shape.as_ref()));
+    shapes.retain(|shape| (wanted.shape)(shape.as_ref()));
     let samples = Samples::new(goal);
     let mut candidates: Vec<Candidate> = Vec::new();
     let mut nearest: Option<(f64, String)> = None;
@@ -189,7 +225,7 @@ fn search(
     candidates.sort_by(|a, b| {
         (a.cost.bits, a.cost.rounds).cmp(&(b.cost.bits, b.cost.rounds)).then(a.estimate.total_cmp(&b.estimate))
     });
-    let found = certify_waves(goal, candidates, waves, progress, &mut nearest);
+    let found = certify_waves(goal, candidates, (waves, wanted.tight), progress, &mut nearest);
     if found.is_empty() {
         return Err(match nearest {
             Some((reached, how)) => SearchError::OutOfReach { wanted: goal.accuracy(), reached, how },
@@ -200,7 +236,7 @@ fn search(
             },
         });
     }
-    Ok(thinned(found))
+    Ok(undominated(found))
 }
 
 /// The texts of an entry and its certificate, ready for a catalog.
@@ -228,25 +264,34 @@ fn measure(goal: &Goal, model: &dyn Model, shape: &dyn Shape, samples: &Samples)
     let mut best = None;
     let mut promising: Vec<Candidate> = Vec::new();
     let mut known = HashSet::new();
+    let mut designs: Vec<(Cost, Design)> = Vec::new();
     for design in shape.designs(goal, accuracy) {
+        let is_served = design.program.lemmas().iter().all(|lemma| model.offers(lemma).is_some());
         // Scales that make no difference give the same program.
-        if !known.insert(design.program.clone()) {
+        if is_served && known.insert(design.program.clone()) {
+            designs.push((cost(&design.program, model), design));
+        }
+    }
+    designs.sort_by_key(|(cost, _)| (cost.bits, cost.rounds));
+    for (cost, design) in designs {
+        // No scales bring the error below the fit's: a cheaper program that is as good as that ends the matter.
+        let least = design.fit_error.max(accuracy / 50.0);
+        let is_settled = |other: &Candidate| {
+            other.cost.bits <= cost.bits && other.cost.rounds <= cost.rounds && other.estimate <= SETTLED * least
+        };
+        if promising.iter().any(is_settled) {
             continue;
         }
-        if !design.program.lemmas().iter().all(|lemma| model.offers(lemma).is_some()) {
-            continue;
-        }
-        let estimate = samples.error(&design.program, HOPELESS * accuracy).max(0.99 * design.fit_error);
+        let hopeless = if promising.is_empty() { HOPELESS } else { OPTIMISM };
+        let estimate = samples.error(&design.program, hopeless * accuracy).max(0.99 * design.fit_error);
         if best.as_ref().is_none_or(|(known, _)| estimate < *known) {
             best = Some((estimate, name(&design.parameters)));
         }
         if estimate <= accuracy {
             let estimate = estimate.max(samples.expected_error(&design.program));
-            if estimate > accuracy * OPTIMISM {
-                continue;
+            if estimate <= accuracy * OPTIMISM {
+                promising.push(Candidate { design, estimate, cost });
             }
-            let cost = cost(&design.program, model);
-            promising.push(Candidate { design, estimate, cost });
         }
     }
     if best.is_none() {
@@ -273,12 +318,16 @@ fn measure(goal: &Goal, model: &dyn Model, shape: &dyn Shape, samples: &Samples)
 fn certify_waves(
     goal: &Goal,
     mut candidates: Vec<Candidate>,
-    waves: usize,
+    (waves, tight): (usize, bool),
     progress: &mut dyn FnMut(Progress),
     nearest: &mut Option<(f64, String)>,
 ) -> Vec<Found> {
     let mut found: Vec<Found> = Vec::new();
-    for _ in 0..waves {
+    for wave_number in 0..WAVES_MAX {
+        // Cheap programs are often a little less accurate than expected: go on until one is proved.
+        if wave_number >= waves && !found.is_empty() {
+            break;
+        }
         let mut wave: Vec<Candidate> = Vec::new();
         let mut later = Vec::new();
         for candidate in candidates {
@@ -290,7 +339,11 @@ fn certify_waves(
             if found.iter().any(|f| beaten(f.bound(), &Cost { rounds: f.rounds, bits: f.bits })) {
                 continue;
             }
-            let waits = wave.len() == WAVE || wave.iter().any(|other| beaten(other.estimate, &other.cost));
+            // Half of a wave are programs that need no luck.
+            let lucky = candidate.estimate > SAFE * goal.accuracy();
+            let hopes = wave.iter().filter(|other| other.estimate > SAFE * goal.accuracy()).count();
+            let full = wave.len() == WAVE || lucky && hopes == WAVE / 2;
+            let waits = full || wave.iter().any(|other| beaten(other.estimate, &other.cost));
             if waits { later.push(candidate) } else { wave.push(candidate) }
         }
         candidates = later;
@@ -302,6 +355,7 @@ fn certify_waves(
             wave.par_iter().map(|candidate| prove(goal, candidate)).collect();
         for result in results {
             match result {
+                Ok(proved) if tight && !proved.is_tight() => {}
                 Ok(proved) => found.push(proved),
                 Err(failed) if nearest.as_ref().is_none_or(|known| known.0 <= goal.accuracy()) => {
                     *nearest = Some(failed);
@@ -365,21 +419,18 @@ fn headroom(proved: &Proved) -> u8 {
     least
 }
 
-/// At most [`FRONT_MAX`] undominated programs; where there are more, the ones with the least gain are left out.
-fn thinned(mut found: Vec<Found>) -> Vec<Found> {
+/// At most [`FRONT_MAX`] programs that none beats in error, rounds, bytes and headroom, cheapest in bytes first; where
+/// there are more, the ones with the least gain are left out. (The protocol prepares nothing but keys, so that
+/// preprocessing is the same for all.)
+pub fn undominated(mut found: Vec<Found>) -> Vec<Found> {
     let mut keep = Vec::new();
     for (index, a) in found.iter().enumerate() {
-        let cost = Cost { rounds: a.rounds, bits: a.bits };
-        let dominated = found.iter().enumerate().any(|(other, b)| {
-            other != index
-                && b.no_worse_than(a.bound(), &cost)
-                && (!a.no_worse_than(b.bound(), &Cost { rounds: b.rounds, bits: b.bits }) || other < index)
-        });
-        keep.push(!dominated);
+        let beats = |(other, b): (usize, &Found)| other != index && b.covers(a) && (!a.covers(b) || other < index);
+        keep.push(!found.iter().enumerate().any(beats));
     }
     let mut keep = keep.into_iter();
     found.retain(|_| keep.next().unwrap_or(false));
-    found.sort_by_key(|found| (found.bits, found.rounds));
+    found.sort_by(|a, b| (a.bits, a.rounds).cmp(&(b.bits, b.rounds)).then(a.bound().total_cmp(&b.bound())));
     while found.len() > FRONT_MAX {
         let gain = |index: usize| found[index].bound() / found[index - 1].bound();
         let Some(weakest) = (1..found.len()).max_by(|a, b| gain(*a).total_cmp(&gain(*b))) else { break };

@@ -1,0 +1,102 @@
+//! How much a program errs on inputs that are likely: an objective beside the certified supremum, and never a claim.
+
+use super::Found;
+use super::estimate::Uniform;
+use crate::families::{Goal, target};
+use catalogs::evaluate::evaluate_into;
+use rug::Float;
+
+/// Inputs at which a mean is taken: the middles of so many equally likely parts.
+const PARTS: usize = 512;
+
+/// A distribution of inputs.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Density {
+    /// The normal distribution.
+    Normal {
+        /// Its mean.
+        mean: f64,
+        /// Its standard deviation, positive.
+        deviation: f64,
+    },
+    /// All inputs between two numbers alike.
+    Uniform {
+        /// The least.
+        low: f64,
+        /// The greatest.
+        high: f64,
+    },
+}
+
+impl Density {
+    /// Reads `normal:MEAN,DEVIATION` or `uniform:LOW,HIGH`.
+    pub fn parse(text: &str) -> Option<Density> {
+        let (name, numbers) = text.split_once(':')?;
+        let (first, second) = numbers.split_once(',')?;
+        let (first, second): (f64, f64) = (first.trim().parse().ok()?, second.trim().parse().ok()?);
+        let is_finite = first.is_finite() && second.is_finite();
+        match name.trim() {
+            "normal" if is_finite && second > 0.0 => Some(Density::Normal { mean: first, deviation: second }),
+            "uniform" if is_finite && first < second => Some(Density::Uniform { low: first, high: second }),
+            _ => None,
+        }
+    }
+
+    /// The x below which a part `p` of the inputs lies, 0 < p < 1.
+    fn quantile(self, p: f64) -> f64 {
+        match self {
+            Density::Uniform { low, high } => low + (high - low) * p,
+            Density::Normal { mean, deviation } => {
+                let below = |z: f64| Float::with_val(64, -z / std::f64::consts::SQRT_2).erfc().to_f64() / 2.0;
+                let (mut low, mut high) = (-9.0f64, 9.0f64);
+                for _ in 0..52 {
+                    let middle = (low + high) / 2.0;
+                    if below(middle) < p { low = middle } else { high = middle }
+                }
+                mean + deviation * low
+            }
+        }
+    }
+
+    /// The mean of |program − f| in the goal's norm, over the density as far as it lies in the window, with all
+    /// roundings low and all high alike. `None` if nothing of it lies there.
+    pub fn mean_error(self, found: &Found, goal: &Goal) -> Option<f64> {
+        let unit = 2f64.powi(i32::from(goal.output_scale.bits()));
+        let (mut sum, mut count, mut values) = (0.0, 0usize, Vec::new());
+        for part in 0..PARTS {
+            let x = self.quantile((part as f64 + 0.5) / PARTS as f64);
+            let input = (x * 2f64.powi(i32::from(goal.input.scale.bits()))).round() as i64;
+            if !goal.window.contains(i128::from(input)) {
+                continue;
+            }
+            let argument = Float::with_val(96, goal.real(input));
+            let exact = target::value(&goal.function, &argument, 96).to_f64();
+            for high in [false, true] {
+                let mut adversary = Uniform::new(high, false);
+                evaluate_into(&found.entry.program, i128::from(input), &mut adversary, &mut values);
+                let value = values.last().copied().unwrap_or(0) as f64 / unit;
+                sum += (value - exact).abs() / goal.unit(exact);
+                count += 1;
+            }
+        }
+        (count > 0).then(|| sum / count as f64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn densities_read_and_have_quantiles() {
+        for text in ["", "normal", "normal:0", "normal:0,0", "normal:0,-1", "uniform:2,1", "normal:inf,1", "cauchy:0,1"]
+        {
+            assert_eq!(Density::parse(text), None, "{text}");
+        }
+        let normal = Density::parse("normal:1,2").unwrap();
+        assert!((normal.quantile(0.5) - 1.0).abs() < 1e-9);
+        // Φ(1) = 0.8413447460685429.
+        assert!((normal.quantile(0.841_344_746_068_542_9) - 3.0).abs() < 1e-9);
+        assert_eq!(Density::parse("uniform: -1, 3").unwrap().quantile(0.25), 0.0);
+    }
+}
