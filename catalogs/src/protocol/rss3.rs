@@ -74,6 +74,7 @@ impl Model for Rss3 {
                 let k = u32::from(ring.bits());
                 vec![message(0, P1, P2, k), message(1, P2, P3, k), message(1, P3, P2, k)]
             }
+            Operation::Maximum { ring, width, candidates } => MaximumCircuit::new(candidates).messages(ring, width),
             // The owner is role 1: x3 = 0, x1 from the stream it has with role 3, x2 = x − x1 to role 2.
             Operation::Share(ring) => vec![message(0, P1, P2, u32::from(ring.bits()))],
             // The receiver is role 1 and lacks x3.
@@ -167,6 +168,66 @@ impl SignCircuit {
                 messages.push(Message { step, from, to, bits });
             }
         }
+        messages
+    }
+}
+
+/// The shape of the maximum of several candidates, by all pairs at once.
+///
+/// A sign test for every pair says who beats whom; a candidate wins if it beats every other, a binary tree of ANDs;
+/// the winner's bit of every candidate but the last becomes a ring element, and one sum of products selects. Among
+/// equals the first wins, so that there is always exactly one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct MaximumCircuit {
+    candidates: u8,
+}
+
+impl MaximumCircuit {
+    /// The most candidates: the ANDs of one level are one message of at most 64 bits.
+    pub const MAX_CANDIDATES: u8 = 12;
+
+    /// The circuit for 2 to [`MaximumCircuit::MAX_CANDIDATES`] candidates.
+    pub fn new(candidates: u8) -> MaximumCircuit {
+        MaximumCircuit { candidates: candidates.clamp(2, Self::MAX_CANDIDATES) }
+    }
+
+    /// Every pair (i, j) with i < j, in order.
+    pub fn pairs(self) -> impl Iterator<Item = (usize, usize)> {
+        let count = usize::from(self.candidates);
+        (0..count).flat_map(move |first| (first + 1..count).map(move |second| (first, second)))
+    }
+
+    /// Candidates whose bit is computed: all but the last.
+    pub fn contenders(self) -> u8 {
+        self.candidates - 1
+    }
+
+    /// Bits that a contender has before each level of its tree of ANDs, down to one after the last.
+    pub fn levels(self) -> impl Iterator<Item = u8> {
+        let halved = |&bits: &u8| (bits > 2).then(|| bits.div_ceil(2));
+        std::iter::successors(Some(self.contenders()), halved).filter(|&bits| bits > 1)
+    }
+
+    fn messages(self, ring: Ring, width: u8) -> Vec<Message> {
+        let mut messages = Vec::new();
+        // All of them start at `step`; returns the step after them.
+        let mut append = |step: u8, operation: Operation, times: usize| {
+            let own = Rss3.messages(operation);
+            for _ in 0..times {
+                messages.extend(own.iter().map(|message| Message { step: step + message.step, ..*message }));
+            }
+            step + Rss3.rounds(operation) as u8
+        };
+        let mut step = append(0, Operation::Sign { bits: width }, self.pairs().count());
+        let mut ands = Vec::new();
+        for bits in self.levels() {
+            let width = u32::from(self.contenders() * (bits / 2));
+            ands.extend([(P1, P3), (P2, P1), (P3, P2)].map(|(from, to)| Message { step, from, to, bits: width }));
+            step += 1;
+        }
+        let step = append(step, Operation::Inject(ring), usize::from(self.contenders()));
+        append(step, Operation::Reshare(ring), 1);
+        messages.extend(ands);
         messages
     }
 }

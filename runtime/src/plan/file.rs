@@ -1,6 +1,7 @@
 //! The plan's file: TOML, written and read in one canonical form.
 
 use super::Refusal;
+use crate::circuit::lower::Comparisons;
 use crate::graph::Axes;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -162,8 +163,8 @@ pub enum ChoiceRecord {
     },
     /// Softmax.
     Softmax {
-        /// For the maximum.
-        relu: EntryRecord,
+        /// How the maximum is taken.
+        maximum: Comparisons,
         /// exp.
         exp: EntryRecord,
         /// Reciprocal of the sum.
@@ -180,8 +181,8 @@ pub enum ChoiceRecord {
     },
     /// Maximum over windows.
     Maximum {
-        /// For the comparisons.
-        relu: EntryRecord,
+        /// How it is taken.
+        maximum: Comparisons,
     },
 }
 
