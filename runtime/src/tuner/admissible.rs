@@ -45,8 +45,12 @@ pub fn find(
     for site in &sites {
         let options = options::options(site, &entries, prover.formats, prover.formats.ring.bits() - 2)?;
         let widest = options.iter().max_by_key(|(choice, _)| {
-            // An exact centre needs 2·log₂ n more bits of headroom.
-            (width(choice), !matches!(choice, Choice::Normalisation { centre: Centre::Exact, .. }))
+            // An exact centre and a late division need more bits of headroom.
+            let bold = matches!(
+                choice,
+                Choice::Normalisation { centre: Centre::Exact, .. } | Choice::Softmax { normalise_last: true, .. }
+            );
+            (width(choice), !bold)
         });
         let (choice, _) = widest.ok_or_else(|| missing(site, &not_offered))?;
         baseline.insert(site.node, choice.clone());

@@ -120,9 +120,18 @@ impl Proof<'_> {
                     (upper(&reciprocal.claim().absolute_part()), upper(&reciprocal.claim().relative_part()));
                 let inverse = (1.0 + beta + alpha * high) / smallest;
                 let rounding = 2.0 * inverse / (1u128 << exp.program().output().1.bits()) as f64;
-                let bound = total * largest / (1u128 << value_bits) as f64 + rounding + 2.0 / (1u128 << bits) as f64;
+                // Of a lane, from the largest lane of the values; of a row, from their largest row: a weighted sum of
+                // rows is no longer than Σ |weight| times the longest.
+                let each = rounding + 2.0 / (1u128 << bits) as f64;
+                let weighted = |largest: f64| total * largest / (1u128 << value_bits) as f64;
+                let bound = weighted(largest) + each;
                 let bounds = integers(-bound, bound, bits);
                 known.lanes.iter_mut().for_each(|lane| *lane = lane.meet(bounds));
+                if let Some(rows) = &self.known(self.values_of(fact))?.ball {
+                    let radius = weighted(rows.magnitude(&mut self.norms.borrow_mut())) * (1.0 + MARGIN);
+                    let unit = (1u128 << bits) as f64;
+                    known.ball = Some(Ball::around_zero(&node.shape, radius * unit).loosened(each * unit));
+                }
             }
             Fact::Normalised { row, .. } => {
                 let norm = self.normalised(id, fact)?;

@@ -254,7 +254,8 @@ impl Proof<'_> {
         }
         let (low, high) = certified.output_range();
         let proved = Interval { low, high };
-        let lanes: Vec<_> = lanes.iter().map(|&lane| proved.meet(function::bounds(certified, lane))).collect();
+        let bounds = function::Bounds::new(certified);
+        let lanes: Vec<_> = lanes.iter().map(|&lane| proved.meet(bounds.of(lane))).collect();
         let ball = self.rows_of_program(certified, argument)?;
         Ok(Known { ball, ..Known::from(lanes) })
     }
