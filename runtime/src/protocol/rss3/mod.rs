@@ -22,7 +22,7 @@ use crate::kernel::builder::{Mask, PartyBuilder, Word};
 use catalogs::protocol::Role;
 
 pub(crate) use maximum::maximum;
-pub(crate) use sign::sign;
+pub(crate) use sign::{sign, sign_by};
 
 /// The roles.
 pub(crate) const P1: Role = Role(0);
