@@ -9,7 +9,7 @@ use catalogs::Catalog;
 use onnx_model::Model;
 use runtime::circuit::accuracy::certified_errors;
 use runtime::circuit::ideal::{self, RoundingMode};
-use runtime::circuit::lower::{Centre, Choice, Formats, Lowered, Ownership, lower};
+use runtime::circuit::lower::{Centre, Choice, Comparisons, Formats, Lowered, Ownership, lower};
 use runtime::circuit::{Error, Party, Weights, headroom};
 use runtime::graph::onnx::AttributeMessage;
 use runtime::graph::{Graph, SiteKind, Tensor, reference};
@@ -31,8 +31,9 @@ fn entry(name: &str) -> Arc<Certified> {
 }
 
 fn softmax_choice(exp: &str, reciprocal: &str) -> Choice {
-    let (relu, exp, reciprocal) = (entry("relu/k64-f16-w20"), entry(exp), entry(reciprocal));
-    Choice::Softmax { relu, exp, reciprocal, normalise_last: false }
+    let (exp, reciprocal) = (entry(exp), entry(reciprocal));
+    let maximum = Comparisons { width: 38, groups: vec![8, 4] };
+    Choice::Softmax { maximum, exp, reciprocal, normalise_last: false }
 }
 
 /// A model with one site of this kind, lowered with `choice` and proved for inputs in a box.

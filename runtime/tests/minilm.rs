@@ -9,7 +9,7 @@ use catalogs::protocol::rss3::Rss3;
 use runtime::arrays::Arrays;
 use runtime::circuit::headroom::{InputBound, Norms, prove_with};
 use runtime::circuit::ideal::{self, RoundingMode};
-use runtime::circuit::lower::{Centre, Choice, Formats, Ownership, lower};
+use runtime::circuit::lower::{Centre, Choice, Comparisons, Formats, Ownership, lower};
 use runtime::circuit::{Party, schedule};
 use runtime::graph::{Axes, Graph, NodeId, SiteKind, Tensor, reference};
 use std::collections::BTreeMap;
@@ -31,11 +31,11 @@ fn entry(name: &str) -> Arc<Certified> {
 
 fn choices(graph: &Graph) -> BTreeMap<NodeId, Choice> {
     let (gelu, rsqrt) = (entry("gelu/k64-f16-w9-2e-4"), entry("rsqrt/k64-f24-o22-e-20-14-2e-4"));
-    let (relu, exp) = (entry("relu/k64-f16-w14"), entry("exp/k64-f16-o24-w15-mixed-2e-6"));
+    let exp = entry("exp/k64-f16-o24-w15-mixed-2e-6");
     let reciprocal = entry("reciprocal/k64-f24-o26-n64-1e-4");
     let choice = |kind| match kind {
         SiteKind::Softmax => Choice::Softmax {
-            relu: relu.clone(),
+            maximum: Comparisons { width: 32, groups: vec![4, 8] },
             exp: exp.clone(),
             reciprocal: reciprocal.clone(),
             normalise_last: false,

@@ -4,6 +4,7 @@ use crate::commands::inspect;
 use crate::failure::Failure;
 use crate::report::{Context, table};
 use clap::{Args, Subcommand};
+use runtime::circuit::lower::Comparisons;
 use runtime::plan::{ChoiceRecord, Plan};
 use std::path::{Path, PathBuf};
 
@@ -52,14 +53,20 @@ pub fn structure_file(plan: &Path) -> PathBuf {
 pub fn entries(choice: &ChoiceRecord) -> String {
     match choice {
         ChoiceRecord::Unary { entry } => entry.name.clone(),
-        ChoiceRecord::Softmax { relu, exp, reciprocal, .. } => {
-            format!("{} + {} + {}", exp.name, reciprocal.name, relu.name)
+        ChoiceRecord::Softmax { maximum, exp, reciprocal, normalise_last } => {
+            let last = if *normalise_last { ", divided last" } else { "" };
+            format!("{} + {} + {}{last}", exp.name, reciprocal.name, comparisons(maximum))
         }
         ChoiceRecord::Normalisation { rsqrt, centre_exactly } => {
             format!("{}{}", rsqrt.name, if *centre_exactly { ", exact centre" } else { "" })
         }
-        ChoiceRecord::Maximum { relu } => relu.name.clone(),
+        ChoiceRecord::Maximum { maximum } => comparisons(maximum),
     }
+}
+
+fn comparisons(maximum: &Comparisons) -> String {
+    let groups: Vec<String> = maximum.groups.iter().map(u8::to_string).collect();
+    format!("maximum of {} bits by {}", maximum.width, groups.join(", "))
 }
 
 /// `1 plan`, `2 plans`.

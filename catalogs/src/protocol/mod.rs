@@ -48,6 +48,15 @@ pub enum Operation {
     },
     /// A bit to a ring element.
     Inject(Ring),
+    /// The largest of several ring elements whose differences have the sign of their low `width` bits.
+    Maximum {
+        /// The ring of the candidates.
+        ring: Ring,
+        /// The sign's width.
+        width: u8,
+        /// The number of candidates.
+        candidates: u8,
+    },
     /// A party's own value becomes shared.
     Share(Ring),
     /// A shared value is opened to one party.

@@ -74,6 +74,7 @@ impl Model for Rss3 {
                 let k = u32::from(ring.bits());
                 vec![message(0, P1, P2, k), message(1, P2, P3, k), message(1, P3, P2, k)]
             }
+            Operation::Maximum { ring, width, candidates } => MaximumCircuit::new(candidates).messages(ring, width),
             // The owner is role 1: x3 = 0, x1 from the stream it has with role 3, x2 = x − x1 to role 2.
             Operation::Share(ring) => vec![message(0, P1, P2, u32::from(ring.bits()))],
             // The receiver is role 1 and lacks x3.
@@ -85,8 +86,11 @@ impl Model for Rss3 {
 /// The shape of the chunked sign test of b compared bits.
 ///
 /// Role 1 knows m = x1 + x2, roles 2 and 3 know n = x3; the sign of m + n is m_top ⊕ n_top ⊕ the carry out of the
-/// b−1 low bits. Role 1 shares every monomial of each chunk of at most three bits of m; generate and propagate of
+/// b−1 low bits. Role 1 shares every monomial of each chunk of three or four bits of m; generate and propagate of
 /// a chunk are inner products of these with functions of n; a binary tree of ANDs joins the chunks.
+///
+/// A chunk of four has 15 monomials where one of three has 7, so there are as many of four as save a level of the
+/// tree, and no more; they come first.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SignCircuit {
     /// (first bit, number of bits) of each chunk of the b−1 low bits, lowest first.
@@ -111,16 +115,36 @@ pub enum SignNode {
 }
 
 impl SignCircuit {
-    /// Bits of m whose monomials are shared together.
-    pub const CHUNK_BITS: u8 = 3;
+    /// The most bits of m whose monomials are shared together.
+    pub const CHUNK_BITS: u8 = 4;
+
+    /// The monomials of a chunk's bits, as sets of bits, in the words in which they are shared.
+    pub const MONOMIALS: [&'static [u8]; 5] = [
+        &[0b0001, 0b0010, 0b0100, 0b1000],
+        &[0b0011, 0b0110, 0b1100, 0b1001],
+        &[0b0101, 0b1010],
+        &[0b0111, 0b1110, 0b1011, 0b1101],
+        &[0b1111],
+    ];
 
     /// The circuit for `bits` ≥ 2 compared bits.
     pub fn new(bits: u8) -> SignCircuit {
         let low_bits = bits.saturating_sub(1).max(1);
-        let chunks: Vec<(u8, u8)> = (0..low_bits)
-            .step_by(usize::from(Self::CHUNK_BITS))
-            .map(|first| (first, Self::CHUNK_BITS.min(low_bits - first)))
-            .collect();
+        let most = low_bits.div_ceil(Self::CHUNK_BITS).next_power_of_two();
+        let count = most.min(low_bits.div_ceil(3));
+        let large = low_bits.saturating_sub(3 * count);
+        let mut chunks = Vec::new();
+        let mut first = 0;
+        while first < low_bits {
+            let size = if (chunks.len() as u8) < large { 4 } else { 3 };
+            chunks.push((first, size.min(low_bits - first)));
+            first += size;
+        }
+        SignCircuit::of(chunks)
+    }
+
+    /// The circuit of given chunks, side by side from 0 on, of at most [`SignCircuit::CHUNK_BITS`] bits each.
+    pub fn of(chunks: Vec<(u8, u8)>) -> SignCircuit {
         let mut levels = Vec::new();
         let mut nodes = chunks.len();
         while nodes > 1 {
@@ -133,11 +157,13 @@ impl SignCircuit {
         SignCircuit { chunks, levels }
     }
 
-    /// Bits that role 1 shares, by the degree of the monomials: the bits of m with its top bit, the products of two
-    /// bits of a chunk, the products of three. Each is one message of at most 64 bits; a zero is no message.
-    pub fn monomial_bits(&self) -> [u32; 3] {
-        let count = |of: fn(u8) -> u32| self.chunks.iter().map(|&(_, size)| of(size)).sum::<u32>();
-        [count(u32::from) + 1, count(|size| [0, 0, 1, 3][usize::from(size)]), count(|size| u32::from(size == 3))]
+    /// Bits that role 1 shares: the bits of m with its top bit, then the other words of monomials. Each is one message
+    /// of at most 64 bits; a zero is no message.
+    pub fn monomial_bits(&self) -> [u32; 5] {
+        let of_chunk = |word: &[u8], size: u8| word.iter().filter(|&&set| u32::from(set) < 1 << size).count() as u32;
+        let mut bits = Self::MONOMIALS.map(|word| self.chunks.iter().map(|&(_, size)| of_chunk(word, size)).sum());
+        bits[0] += 1;
+        bits
     }
 
     /// Generate bits of every chunk, propagate bits of every chunk but the first.
@@ -157,8 +183,8 @@ impl SignCircuit {
     }
 
     fn messages(&self) -> Vec<Message> {
-        let degrees = self.monomial_bits().into_iter().filter(|&bits| bits > 0);
-        let mut messages: Vec<Message> = degrees.map(|bits| Message { step: 0, from: P1, to: P2, bits }).collect();
+        let words = self.monomial_bits().into_iter().filter(|&bits| bits > 0);
+        let mut messages: Vec<Message> = words.map(|bits| Message { step: 0, from: P1, to: P2, bits }).collect();
         messages.push(Message { step: 1, from: P2, to: P3, bits: self.chunk_bits() });
         messages.push(Message { step: 1, from: P3, to: P2, bits: self.chunk_bits() });
         for (index, level) in self.levels.iter().enumerate() {
@@ -167,6 +193,66 @@ impl SignCircuit {
                 messages.push(Message { step, from, to, bits });
             }
         }
+        messages
+    }
+}
+
+/// The shape of the maximum of several candidates, by all pairs at once.
+///
+/// A sign test for every pair says who beats whom; a candidate wins if it beats every other, a binary tree of ANDs;
+/// the winner's bit of every candidate but the last becomes a ring element, and one sum of products selects. Among
+/// equals the first wins, so that there is always exactly one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct MaximumCircuit {
+    candidates: u8,
+}
+
+impl MaximumCircuit {
+    /// The most candidates: the ANDs of one level are one message of at most 64 bits.
+    pub const MAX_CANDIDATES: u8 = 12;
+
+    /// The circuit for 2 to [`MaximumCircuit::MAX_CANDIDATES`] candidates.
+    pub fn new(candidates: u8) -> MaximumCircuit {
+        MaximumCircuit { candidates: candidates.clamp(2, Self::MAX_CANDIDATES) }
+    }
+
+    /// Every pair (i, j) with i < j, in order.
+    pub fn pairs(self) -> impl Iterator<Item = (usize, usize)> {
+        let count = usize::from(self.candidates);
+        (0..count).flat_map(move |first| (first + 1..count).map(move |second| (first, second)))
+    }
+
+    /// Candidates whose bit is computed: all but the last.
+    pub fn contenders(self) -> u8 {
+        self.candidates - 1
+    }
+
+    /// Bits that a contender has before each level of its tree of ANDs, down to one after the last.
+    pub fn levels(self) -> impl Iterator<Item = u8> {
+        let halved = |&bits: &u8| (bits > 2).then(|| bits.div_ceil(2));
+        std::iter::successors(Some(self.contenders()), halved).filter(|&bits| bits > 1)
+    }
+
+    fn messages(self, ring: Ring, width: u8) -> Vec<Message> {
+        let mut messages = Vec::new();
+        // All of them start at `step`; returns the step after them.
+        let mut append = |step: u8, operation: Operation, times: usize| {
+            let own = Rss3.messages(operation);
+            for _ in 0..times {
+                messages.extend(own.iter().map(|message| Message { step: step + message.step, ..*message }));
+            }
+            step + Rss3.rounds(operation) as u8
+        };
+        let mut step = append(0, Operation::Sign { bits: width }, self.pairs().count());
+        let mut ands = Vec::new();
+        for bits in self.levels() {
+            let width = u32::from(self.contenders() * (bits / 2));
+            ands.extend([(P1, P3), (P2, P1), (P3, P2)].map(|(from, to)| Message { step, from, to, bits: width }));
+            step += 1;
+        }
+        let step = append(step, Operation::Inject(ring), usize::from(self.contenders()));
+        append(step, Operation::Reshare(ring), 1);
+        messages.extend(ands);
         messages
     }
 }
@@ -216,7 +302,9 @@ mod tests {
         let (sign, rounds) = bits(Operation::Sign { bits: 20 });
         assert_eq!((sign, rounds), (97, 5));
         assert_eq!(bits(Operation::Sign { bits: 24 }).0.div_ceil(8), 15);
-        assert_eq!(bits(Operation::Sign { bits: 64 }).0.div_ceil(8), 42);
+        // One chunk of four saves a level.
+        assert_eq!(bits(Operation::Sign { bits: 26 }), (128, 5));
+        assert_eq!(bits(Operation::Sign { bits: 64 }), (373, 6));
     }
 
     /// A lane of a message is one machine word, whatever the width.

@@ -3,8 +3,8 @@
 use super::Error;
 use super::infer::{Known, infer};
 use super::node::{
-    Coefficient, Constant, Construction, Group, GroupId, Movement, Node, NodeId, NodeKind, Party, Sum, Term, WeightId,
-    WeightSlot,
+    Coefficient, Constant, Construction, Group, GroupId, Maximum, Movement, Node, NodeId, NodeKind, Party, Sum, Term,
+    WeightId, WeightSlot,
 };
 use super::shape::Shape;
 use super::tensor::Integers;
@@ -196,6 +196,11 @@ impl Builder {
     /// A certified program on every lane.
     pub fn program(&mut self, name: &str, certified: &Arc<Certified>, argument: NodeId) -> Result<NodeId, Error> {
         self.push(name, NodeKind::Program { certified: Arc::clone(certified), argument })
+    }
+
+    /// The largest of several values, by differences of at most `width` bits.
+    pub fn maximum(&mut self, name: &str, candidates: Vec<NodeId>, width: u8) -> Result<NodeId, Error> {
+        self.push(name, NodeKind::Maximum(Maximum { candidates, width }))
     }
 
     /// A local rearrangement of one operand.

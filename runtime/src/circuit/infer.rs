@@ -1,10 +1,10 @@
 //! The one check that a node fits its operands: it computes the node's shape and format, or says what is wrong.
 
 use super::node::{
-    Coefficient, Constant, Convolution, Movement, NodeId, NodeKind, Product, ProductKind, Sum, WeightSlot,
+    Coefficient, Constant, Convolution, Maximum, Movement, NodeId, NodeKind, Product, ProductKind, Sum, WeightSlot,
 };
 use super::shape::Shape;
-use catalogs::protocol::rss3::EXECUTED_BITS;
+use catalogs::protocol::rss3::{EXECUTED_BITS, MaximumCircuit};
 use catalogs::{Format, Lemma, Ring, Scale};
 
 /// What is known of earlier nodes.
@@ -56,6 +56,7 @@ fn infer_node(kind: &NodeKind, known: &dyn Known) -> Inferred {
             let (ring, scale) = certified.program().output();
             Ok((shape.clone(), Format { ring, scale }))
         }
+        NodeKind::Maximum(maximum) => infer_maximum(maximum, known),
         NodeKind::Movement { movement, operands } => infer_movement(movement, operands, known),
         NodeKind::Output { value, .. } => operand(*value, known).map(|(shape, format)| (shape.clone(), format)),
     }
@@ -173,6 +174,26 @@ fn conv_shape(convolution: &Convolution, image: &Shape, weight: &Shape) -> Resul
     }
     let [height, width] = convolution.output([height, width], [rows, columns])?;
     Shape::new([batch, outputs, height, width])
+}
+
+fn infer_maximum(maximum: &Maximum, known: &dyn Known) -> Inferred {
+    let most = usize::from(MaximumCircuit::MAX_CANDIDATES);
+    let Some((&first, others)) =
+        maximum.candidates.split_first().filter(|(_, others)| (1..most).contains(&others.len()))
+    else {
+        return Err(format!("a maximum takes 2 to {most} candidates, not {}", maximum.candidates.len()));
+    };
+    let (shape, format) = operand(first, known)?;
+    for &other in others {
+        let found = operand(other, known)?;
+        if found != (shape, format) {
+            return Err(format!("{first} ({shape}, {format}) and {other} ({}, {}) differ", found.0, found.1));
+        }
+    }
+    match maximum.width {
+        width if (2..=format.ring.bits()).contains(&width) => Ok((shape.clone(), format)),
+        width => Err(format!("{width} bits cannot be compared in ring {}", format.ring)),
+    }
 }
 
 fn infer_movement(movement: &Movement, operands: &[NodeId], known: &dyn Known) -> Inferred {

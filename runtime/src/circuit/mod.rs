@@ -28,8 +28,8 @@ mod text;
 
 pub use builder::{Builder, Circuit, Weights};
 pub use node::{
-    Coefficient, Constant, Construction, Convolution, Group, GroupId, Movement, Node, NodeId, NodeKind, Normalisation,
-    Party, Product, ProductKind, Sum, Term, WeightId, WeightSlot,
+    Coefficient, Constant, Construction, Convolution, Group, GroupId, Maximum, Movement, Node, NodeId, NodeKind,
+    Normalisation, Party, Product, ProductKind, Sum, Term, WeightId, WeightSlot,
 };
 pub use schedule::{Field, GroupCost, Schedule, schedule};
 pub use shape::Shape;
@@ -143,6 +143,23 @@ pub enum Error {
         high: i128,
         /// log₂ of the window.
         bits: u8,
+    },
+    /// A maximum whose candidates may be too far apart.
+    #[error(
+        "node {node} ('{name}' of {group}): its candidates are only proved to differ by at most {difference}, the \
+         maximum compares {width} bits; choose a wider one"
+    )]
+    Differences {
+        /// Which node.
+        node: NodeId,
+        /// Its name.
+        name: String,
+        /// Its group's name.
+        group: String,
+        /// The proved bound.
+        difference: i128,
+        /// Bits compared.
+        width: u8,
     },
     /// A composite operation whose error cannot be bounded as it was built.
     #[error("{site}: no bound of its error is proved: {reason}")]

@@ -180,6 +180,24 @@ pub struct Sum {
     pub truncation: Option<Lemma>,
 }
 
+/// The largest of several tensors, lane by lane.
+///
+/// Exact where every difference of two candidates, modulo the ring, lies in [−2^(`width`−1), 2^(`width`−1)).
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Maximum {
+    /// Values of one shape and format, at least two.
+    pub candidates: Vec<NodeId>,
+    /// Bits that are compared.
+    pub width: u8,
+}
+
+impl Maximum {
+    /// What a protocol has to offer for it.
+    pub fn lemmas(&self, ring: Ring) -> [Lemma; 2] {
+        [Lemma::Sign { width: self.width, dropped: 0, operands: 1 }, Lemma::Injection { ring }]
+    }
+}
+
 /// A local rearrangement of lanes: no message, no rounding.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Movement {
@@ -270,6 +288,8 @@ pub enum NodeKind {
         /// Its argument.
         argument: NodeId,
     },
+    /// A maximum.
+    Maximum(Maximum),
     /// A local rearrangement.
     Movement {
         /// Which.
@@ -296,6 +316,7 @@ impl NodeKind {
                 products.chain(sum.linear.iter().map(|term| term.value)).collect()
             }
             NodeKind::Program { argument, .. } => vec![*argument],
+            NodeKind::Maximum(maximum) => maximum.candidates.clone(),
             NodeKind::Movement { operands, .. } => operands.clone(),
             NodeKind::Output { value, .. } => vec![*value],
         }
@@ -344,7 +365,7 @@ pub struct Group {
 pub enum Construction {
     /// Linear algebra, or an entry applied to every lane.
     Plain,
-    /// A maximum by a tree of comparisons.
+    /// A maximum, which is exact.
     Maximum,
     /// Softmax: exact maximum, ê = exp(x − max), ŝ = reciprocal(Σ ê), one truncation of ê·ŝ.
     Softmax {

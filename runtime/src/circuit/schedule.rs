@@ -7,7 +7,7 @@
 
 use super::Error;
 use super::builder::Circuit;
-use super::node::{GroupId, NodeId, NodeKind, Party};
+use super::node::{GroupId, Maximum, NodeId, NodeKind, Party};
 use catalogs::Lemma;
 use catalogs::protocol::{self, Message, Model, Operation, Role};
 
@@ -171,15 +171,23 @@ pub fn operation(kind: &NodeKind, ring: catalogs::Ring) -> Option<Operation> {
             _ if sum.products.is_empty() => None,
             _ => Some(Operation::Reshare(sum.ring)),
         },
+        NodeKind::Maximum(Maximum { candidates, width }) => {
+            Some(Operation::Maximum { ring, width: *width, candidates: candidates.len() as u8 })
+        }
         NodeKind::Weight(_) | NodeKind::Program { .. } | NodeKind::Movement { .. } => None,
     }
 }
 
 fn check_lemmas(circuit: &Circuit, model: &dyn Model) -> Result<(), Error> {
     for (id, node) in circuit.iter() {
+        let compared;
         let needs: &[Lemma] = match &node.kind {
             NodeKind::Sum(sum) => sum.truncation.as_slice(),
             NodeKind::Program { certified, .. } => certified.needs(),
+            NodeKind::Maximum(maximum) => {
+                compared = maximum.lemmas(node.format.ring);
+                &compared
+            }
             _ => &[],
         };
         if let Some(lemma) = needs.iter().find(|lemma| model.offers(lemma).is_none()) {

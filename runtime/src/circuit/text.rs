@@ -46,6 +46,7 @@ fn describe_kind(out: &mut String, kind: &NodeKind) {
             Ok(())
         }
         NodeKind::Program { certified, argument } => write!(out, "program {} {argument}", certified.digest()),
+        NodeKind::Maximum(maximum) => write!(out, "maximum {} of {:?}", maximum.width, maximum.candidates),
         NodeKind::Movement { movement, operands } => {
             describe_movement(out, movement);
             for operand in operands {

@@ -91,7 +91,7 @@ pub enum DrawName {
     Correction = 4,
     /// Hides the bits of the operand of a sign.
     Bits = 5,
-    /// Hides products of two of them.
+    /// Hides products of two of them, two apart.
     Pairs = 6,
     /// Hides products of three of them.
     Triples = 7,
@@ -103,6 +103,10 @@ pub enum DrawName {
     Product = 10,
     /// Hides an input from the other roles.
     Share = 11,
+    /// Hides products of two bits, next to each other or the first and the last of a chunk.
+    Neighbours = 12,
+    /// Hides products of four of them.
+    Quadruples = 13,
 }
 
 impl DrawName {

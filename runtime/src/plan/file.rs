@@ -1,6 +1,7 @@
 //! The plan's file: TOML, written and read in one canonical form.
 
 use super::Refusal;
+use crate::circuit::lower::Comparisons;
 use crate::graph::Axes;
 use crate::trust::{self, Admission};
 use catalogs::Digest;
@@ -164,8 +165,8 @@ pub enum ChoiceRecord {
     },
     /// Softmax.
     Softmax {
-        /// For the maximum.
-        relu: EntryRecord,
+        /// How the maximum is taken.
+        maximum: Comparisons,
         /// exp.
         exp: EntryRecord,
         /// Reciprocal of the sum.
@@ -182,8 +183,8 @@ pub enum ChoiceRecord {
     },
     /// Maximum over windows.
     Maximum {
-        /// For the comparisons.
-        relu: EntryRecord,
+        /// How it is taken.
+        maximum: Comparisons,
     },
 }
 

@@ -321,8 +321,8 @@ impl ChoiceRecord {
         };
         Ok(match self {
             ChoiceRecord::Unary { entry: record } => Choice::Unary { entry: entry(record)? },
-            ChoiceRecord::Softmax { relu, exp, reciprocal, normalise_last } => Choice::Softmax {
-                relu: entry(relu)?,
+            ChoiceRecord::Softmax { maximum, exp, reciprocal, normalise_last } => Choice::Softmax {
+                maximum: maximum.clone(),
                 exp: entry(exp)?,
                 reciprocal: entry(reciprocal)?,
                 normalise_last: *normalise_last,
@@ -331,7 +331,7 @@ impl ChoiceRecord {
                 rsqrt: entry(rsqrt)?,
                 centre: if *centre_exactly { Centre::Exact } else { Centre::Rounded },
             },
-            ChoiceRecord::Maximum { relu } => Choice::Maximum { relu: entry(relu)? },
+            ChoiceRecord::Maximum { maximum } => Choice::Maximum { maximum: maximum.clone() },
         })
     }
 }

@@ -11,7 +11,7 @@
 
 use super::local::{LocalParties, Outcome, reconstruct};
 use super::rss3::tests::{Mixed, mix};
-use super::rss3::{Group, Shared, compile_reshare, compile_truncate, inject, open, reshare, share, sign};
+use super::rss3::{Group, Shared, compile_reshare, compile_truncate, inject, open, reshare, share, sign_by};
 use crate::backend::DrawSource;
 use crate::backend::cpu::packing::unpack;
 use crate::kernel::builder::{PartyBuilder, Word};
@@ -19,6 +19,7 @@ use crate::kernel::{CheckedParty, Disclosure, Draw, Instruction, check};
 use crate::random;
 use catalogs::Ring;
 use catalogs::protocol::Role;
+use catalogs::protocol::rss3::SignCircuit;
 use std::collections::BTreeMap;
 
 /// Every combination of all draws, one per lane; a mutation makes draws coincide or vanish.
@@ -366,36 +367,45 @@ fn injection() {
     }
 }
 
-fn signs(width: u8, dropped: u8, groups: &[[u64; 3]], few: &[[u64; 3]]) {
-    let subject = Subject::new(build(|p, x| sign(p, 0, x, dropped, width - dropped)), Arguments::Components);
+fn signs(width: u8, dropped: u8, circuit: SignCircuit, groups: &[[u64; 3]], few: &[[u64; 3]]) {
+    let write = |p: &mut PartyBuilder, x| sign_by(p, 0, x, dropped, width - dropped, circuit.clone());
+    let subject = Subject::new(build(write), Arguments::Components);
     subject.examine("sign", groups, few, |digits, outcome, lane, _| {
         let (m, n) = (digits[0] + digits[1], digits[2]);
         bit_of(outcome, lane) == (((m >> dropped) + (n >> dropped)) >> (width - 1 - dropped)) & 1
     });
 }
 
-/// One chunk and no tree at 3 and 4 bits: the sharing of monomials and the inner products, completely.
+/// One chunk of two or three bits and no tree: the sharing of monomials and the inner products, completely.
 #[test]
 fn sign_of_one_chunk() {
     let groups = all(3);
-    signs(3, 0, &groups, &groups);
-    signs(3, 1, &groups, &groups);
+    signs(3, 0, SignCircuit::new(3), &groups, &groups);
+    signs(3, 1, SignCircuit::new(2), &groups, &groups);
     let groups = all(4);
-    let few = every(&groups, |digits| digits.iter().all(|digit| [0, 7, 12].contains(digit)));
-    signs(4, 0, &every(&groups, |digits| digits[0] % 4 == 1), &few);
+    let few = every(&groups, |digits| digits.iter().all(|digit| [0, 5, 7, 12].contains(digit)));
+    signs(4, 0, SignCircuit::new(4), &every(&groups, |digits| digits[0] % 4 == 1), &few);
 }
 
-/// Two chunks and one AND at 5 bits: all 2^18 masks for some arguments.
+/// One chunk of four: all masks for some arguments.
+#[test]
+fn sign_of_one_large_chunk() {
+    let m = [0, 5, 11, 15];
+    let groups: Vec<[u64; 3]> = m.iter().flat_map(|&m| [[m, 0, 11], [0, m, 11], [m, 16, 6]]).collect();
+    let few: Vec<[u64; 3]> = m.iter().flat_map(|&m| [[m, 0, 11], [0, m, 11]]).chain([[0, 0, 0]]).collect();
+    signs(5, 0, SignCircuit::new(5), &groups, &few);
+}
+
+/// A tree: two chunks of one bit and one AND, completely; three of them and two levels for some arguments.
 #[test]
 fn sign_with_a_tree() {
-    let groups: Vec<[u64; 3]> = all(1).iter().map(|digits| [digits[0] * 7, digits[1] * 24, digits[2] * 11]).collect();
-    let subject = Subject::new(build(|p, x| sign(p, 0, x, 0, 5)), Arguments::Components);
-    assert_eq!(subject.enumeration.bits(), 18);
-    // Next to one choice, one change that each role must not see.
-    let few = [[0, 0, 11], [7, 0, 11], [0, 24, 11], [0, 0, 0]];
-    subject.examine("sign of two chunks", &groups, &few, |digits, outcome, lane, _| {
-        bit_of(outcome, lane) == (digits.iter().sum::<u64>() >> 4) & 1
-    });
+    let groups = all(3);
+    let few = every(&groups, |digits| digits.iter().all(|digit| [0, 1, 6].contains(digit)));
+    signs(3, 0, SignCircuit::of(vec![(0, 1), (1, 1)]), &groups, &few);
+    let groups: Vec<[u64; 3]> = all(1).iter().map(|digits| [digits[0] * 7, digits[1] * 9, digits[2] * 13]).collect();
+    let few: Vec<[u64; 3]> =
+        [0, 1, 3, 7].into_iter().flat_map(|m| [[m, 0, 5], [0, m, 5]]).chain([[0, 0, 0], [0, 0, 7]]).collect();
+    signs(4, 0, SignCircuit::of(vec![(0, 1), (1, 1), (2, 1)]), &groups, &few);
 }
 
 #[test]

@@ -71,7 +71,7 @@ pub(super) fn value(
             let next = linear(circuit, sum, &node.shape, values, |shares| &shares.next, me.0 == 2)?;
             Ok(Shares { own, next })
         }
-        NodeKind::Input { .. } | NodeKind::Program { .. } | NodeKind::Output { .. } => {
+        NodeKind::Input { .. } | NodeKind::Program { .. } | NodeKind::Maximum(_) | NodeKind::Output { .. } => {
             Err(circuit::Error::Circuit(format!("{id} needs messages")).into())
         }
     }

@@ -386,6 +386,13 @@ impl Batch<'_> {
                 let shares = local::operand(&self.values, *argument)?;
                 state.load(unit, &[&shares.own, &shares.next]);
             }
+            NodeKind::Maximum(maximum) => {
+                let candidates = maximum.candidates.iter().map(|&id| local::operand(&self.values, id));
+                let candidates = candidates.collect::<Result<Vec<_>, _>>()?;
+                let words: Vec<&[u64]> =
+                    candidates.iter().flat_map(|shares| [shares.own.as_slice(), shares.next.as_slice()]).collect();
+                state.load(unit, &words);
+            }
             NodeKind::Sum(sum) => {
                 let first = unit.first == runner.me;
                 let part = local::part(&runner.circuit, sum, &node.shape, &self.values, &runner.packed, first)?;

@@ -3,16 +3,17 @@
 //! A baseline choice with the widest windows serves every site first; then each site is tried with each of its
 //! candidates in place of the baseline's. Every entry is proved by `verify::check` before it is considered.
 
+use super::options::{self, Named, Pair};
 use super::prover::Prover;
 use super::{Error, Progress, Request};
-use crate::circuit::lower::{Centre, Choice, Formats};
-use crate::circuit::{NodeKind, schedule};
-use crate::graph::{Function, NodeId, Site, SiteKind};
-use crate::plan::{ChoiceRecord, EntryRecord, node_number};
+use crate::circuit::lower::{Centre, Choice, Formats, lower};
+use crate::circuit::{self, Circuit, NodeKind, schedule};
+use crate::graph::{NodeId, Site};
+use crate::plan::{ChoiceRecord, EntryRecord, node_number, site_cost};
+use catalogs::Digest;
 use catalogs::digest::Tag;
 use catalogs::protocol::rss3::{EXECUTED_BITS, Rss3};
 use catalogs::protocol::{self, Model};
-use catalogs::{Decimal, Digest, Format};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use verify::Certified;
@@ -33,13 +34,6 @@ pub struct Candidate {
     pub bytes: f64,
 }
 
-/// A proved entry with its published name.
-#[derive(Clone)]
-struct Named {
-    certified: Arc<Certified>,
-    record: EntryRecord,
-}
-
 /// Candidates per site, in the order of [`crate::graph::Graph::sites`]; none is empty.
 pub fn find(
     request: &Request<'_>,
@@ -48,13 +42,16 @@ pub fn find(
 ) -> Result<Vec<Vec<Candidate>>, Error> {
     let (entries, not_offered) = certified_entries(request)?;
     let sites = prover.single.sites();
-    let options: Vec<Vec<(Choice, ChoiceRecord)>> =
-        sites.iter().map(|site| options(site, &entries, prover.formats)).collect::<Result<_, _>>()?;
     let mut baseline: BTreeMap<NodeId, Choice> = BTreeMap::new();
-    for (site, options) in sites.iter().zip(&options) {
+    for site in &sites {
+        let options = options::options(site, &entries, prover.formats, prover.formats.ring.bits() - 2)?;
         let widest = options.iter().max_by_key(|(choice, _)| {
-            // An exact centre needs 2·log₂ n more bits of headroom.
-            (width(choice), !matches!(choice, Choice::Normalisation { centre: Centre::Exact, .. }))
+            // An exact centre and a late division need more bits of headroom.
+            let bold = matches!(
+                choice,
+                Choice::Normalisation { centre: Centre::Exact, .. } | Choice::Softmax { normalise_last: true, .. }
+            );
+            (width(choice), !bold)
         });
         let (choice, _) = widest.ok_or_else(|| missing(site, &not_offered))?;
         baseline.insert(site.node, choice.clone());
@@ -66,6 +63,8 @@ pub fn find(
         refusals.extend((0..sites.len()).map(|index| (index, format!("with the widest entries: {error}"))));
         Seen::default()
     });
+    let own = |site: &Site| options::options(site, &entries, prover.formats, seen.width(site, prover.formats));
+    let options: Vec<Vec<Pair>> = sites.iter().map(own).collect::<Result<_, _>>()?;
     for class in classes(&sites) {
         for option in 0..options[class[0]].len() {
             // What does not reach as far as the baseline's own arguments do is not worth a proof of the whole model.
@@ -86,12 +85,12 @@ pub fn find(
                 let mut choices = baseline.clone();
                 choices.extend(trying.iter().map(|&index| (sites[index].node, options[index][option].0.clone())));
                 let tried: Vec<&Site> = trying.iter().map(|&index| &sites[index]).collect();
-                match figures(prover, &choices, &tried) {
-                    Ok(figures) => {
-                        for (&index, [error, rounds, bytes]) in trying.iter().zip(figures) {
-                            let (choice, record) = options[index][option].clone();
-                            found[index].push(Candidate { choice, record, error, rounds, bytes });
-                        }
+                match errors(prover, &choices, &tried) {
+                    Ok(errors) => {
+                        let pairs = trying.iter().map(|&index| (index, &options[index][option]));
+                        let proved: Vec<Proved<'_>> =
+                            pairs.zip(errors).map(|((index, option), error)| (index, option, error)).collect();
+                        add_groupings(prover, &choices, &sites, &proved, &mut found)?;
                         break;
                     }
                     // Which site does not allow the option is known by name; without a name it is none of them.
@@ -148,8 +147,9 @@ fn classes(sites: &[Site]) -> Vec<Vec<usize>> {
 /// the same formats, and one of them better; between equals, the `first` wins.
 fn beats(choice: &Choice, other: &Choice, first: bool) -> bool {
     let fixed = |choice: &Choice| match choice {
-        Choice::Normalisation { centre, .. } => Some(*centre),
-        _ => None,
+        Choice::Normalisation { centre, .. } => *centre == Centre::Exact,
+        Choice::Softmax { normalise_last, .. } => *normalise_last,
+        Choice::Unary { .. } | Choice::Maximum { .. } => false,
     };
     let (ours, theirs) = (entries_of(choice), entries_of(other));
     if ours.len() != theirs.len() || fixed(choice) != fixed(other) {
@@ -178,15 +178,20 @@ fn beats(choice: &Choice, other: &Choice, first: bool) -> bool {
 fn entries_of(choice: &Choice) -> Vec<&Certified> {
     match choice {
         Choice::Unary { entry } => vec![entry],
-        Choice::Softmax { relu, exp, reciprocal, .. } => vec![relu, exp, reciprocal],
+        Choice::Softmax { exp, reciprocal, .. } => vec![exp, reciprocal],
         Choice::Normalisation { rsqrt, .. } => vec![rsqrt],
-        Choice::Maximum { relu } => vec![relu],
+        Choice::Maximum { .. } => vec![],
     }
 }
 
-/// Ranges of the arguments of every site's entries, by function and scale, with the baseline's choices.
+/// Ranges of the arguments of every site's entries, by function and scale, and of what its maxima look at, with the
+/// baseline's choices.
 #[derive(Default)]
-struct Seen(BTreeMap<(u32, catalogs::Function, u8), (i128, i128)>);
+struct Seen {
+    arguments: BTreeMap<(u32, catalogs::Function, u8), (i128, i128)>,
+    /// Largest absolute values, where nothing is masked.
+    compared: BTreeMap<u32, i128>,
+}
 
 impl Seen {
     fn of(prover: &Prover<'_>, baseline: &BTreeMap<NodeId, Choice>) -> Result<Seen, crate::circuit::Error> {
@@ -194,14 +199,28 @@ impl Seen {
         let circuit = &proved.lowered.circuit;
         let mut seen = Seen::default();
         for (_, node) in circuit.iter() {
-            let NodeKind::Program { certified, argument } = &node.kind else { continue };
             let Some(site) = circuit.groups()[node.group.index()].site else { continue };
+            if let NodeKind::Maximum(maximum) = &node.kind {
+                let range = proved.headroom.range(moved_from(circuit, maximum.candidates[0]));
+                let largest = seen.compared.entry(site).or_insert(0);
+                *largest = range.magnitude().max(*largest);
+            }
+            let NodeKind::Program { certified, argument } = &node.kind else { continue };
             let key = (site, certified.claim().function.clone(), certified.program().input().1.bits());
             let range = proved.headroom.range(*argument);
-            let hull = seen.0.entry(key).or_insert((range.low, range.high));
+            let hull = seen.arguments.entry(key).or_insert((range.low, range.high));
             *hull = (hull.0.min(range.low), hull.1.max(range.high));
         }
         Ok(seen)
+    }
+
+    /// Bits to compare in a site's maxima: three above the largest value, so that what is masked can lie below it, and
+    /// an even number, because a plan is public and need not tell more of the weights.
+    fn width(&self, site: &Site, formats: Formats) -> u8 {
+        let widest = formats.ring.bits() - 2;
+        let Some(largest) = self.compared.get(&node_number(site.node)) else { return widest };
+        let bits = (128 - largest.leading_zeros()) as u8 + 3;
+        bits.next_multiple_of(2).min(widest)
     }
 
     fn allows(&self, site: NodeId, choice: &Choice) -> bool {
@@ -209,27 +228,57 @@ impl Seen {
         entries_of(choice).into_iter().all(|entry| {
             let claim = entry.claim();
             let key = (node_number(site), claim.function.clone(), entry.program().input().1.bits());
-            let Some(&(low, high)) = self.0.get(&key) else { return true };
+            let Some(&(low, high)) = self.arguments.get(&key) else { return true };
             let low_fits = claim.function == catalogs::Function::Rsqrt || i128::from(claim.window.low) <= low;
             low_fits && high <= i128::from(claim.window.high)
         })
     }
 }
 
-/// Proves and schedules; error, rounds and bytes of each site for one input.
-fn figures(prover: &Prover<'_>, choices: &BTreeMap<NodeId, Choice>, sites: &[&Site]) -> Result<Vec<[f64; 3]>, String> {
+/// Proves; the error of each site for one input.
+fn errors(prover: &Prover<'_>, choices: &BTreeMap<NodeId, Choice>, sites: &[&Site]) -> Result<Vec<f64>, String> {
     let proved = prover.prove(choices).map_err(|error| error.to_string())?;
-    let schedule = schedule(&proved.lowered.circuit, &Rss3).map_err(|error| error.to_string())?;
-    let groups = || proved.lowered.circuit.groups().iter().zip(schedule.groups());
-    let figures = sites.iter().map(|site| {
-        let number = node_number(site.node);
-        let error = *proved.calibrated.get(&number).ok_or("its error is not bounded")?;
-        let own = groups().filter(|(group, _)| group.site == Some(number));
-        Ok(own.fold([error, 0.0, 0.0], |[error, rounds, bytes], (_, cost)| {
-            [error, rounds + f64::from(cost.rounds), bytes + cost.bytes as f64]
-        }))
-    });
-    figures.collect()
+    let error = |site: &&Site| proved.calibrated.get(&node_number(site.node)).copied();
+    sites.iter().map(|site| error(site).ok_or_else(|| "its error is not bounded".to_owned())).collect()
+}
+
+/// A site by index, the option that was proved there, and its error.
+type Proved<'a> = (usize, &'a Pair, f64);
+
+/// Adds what was proved, once for every way to group its maximum: that changes rounds and bytes and nothing else.
+fn add_groupings(
+    prover: &Prover<'_>,
+    choices: &BTreeMap<NodeId, Choice>,
+    sites: &[Site],
+    proved: &[Proved<'_>],
+    found: &mut [Vec<Candidate>],
+) -> Result<(), Error> {
+    let groupings: Vec<Vec<Pair>> =
+        proved.iter().map(|&(index, option, _)| options::groupings(&sites[index], option, prover.formats)).collect();
+    let most = groupings.iter().map(Vec::len).max().unwrap_or(0);
+    for grouping in 0..most {
+        let mut choices = choices.clone();
+        for (&(index, ..), groupings) in proved.iter().zip(&groupings) {
+            let (choice, _) = &groupings[grouping.min(groupings.len() - 1)];
+            choices.insert(sites[index].node, choice.clone());
+        }
+        let lowered = lower(prover.single, &choices, prover.formats, prover.ownership)?;
+        let schedule = schedule(&lowered.circuit, &Rss3)?;
+        for (&(index, _, error), groupings) in proved.iter().zip(&groupings) {
+            let Some((choice, record)) = groupings.get(grouping).cloned() else { continue };
+            let (rounds, bytes) = site_cost(&lowered, &schedule, node_number(sites[index].node));
+            found[index].push(Candidate { choice, record, error, rounds: rounds as f64, bytes: bytes as f64 });
+        }
+    }
+    Ok(())
+}
+
+/// The value that movements brought here.
+fn moved_from(circuit: &Circuit, id: circuit::NodeId) -> circuit::NodeId {
+    match &circuit.node(id).kind {
+        NodeKind::Movement { operands, .. } => moved_from(circuit, operands[0]),
+        _ => id,
+    }
 }
 
 /// Every entry of the catalog, proved, and why those were left out that the protocol cannot execute.
@@ -268,95 +317,8 @@ fn width(choice: &Choice) -> u32 {
     };
     match choice {
         Choice::Unary { entry } => bits(entry),
-        Choice::Softmax { relu, exp, reciprocal, .. } => bits(relu).min(bits(exp)) + bits(reciprocal),
+        Choice::Softmax { exp, reciprocal, .. } => bits(exp) + bits(reciprocal),
         Choice::Normalisation { rsqrt, .. } => bits(rsqrt),
-        Choice::Maximum { relu } => bits(relu),
+        Choice::Maximum { maximum } => u32::from(maximum.width),
     }
-}
-
-fn function(kind: SiteKind) -> Option<catalogs::Function> {
-    match kind {
-        SiteKind::Rectifier => Some(catalogs::Function::Relu),
-        SiteKind::Activation(function) => match function {
-            Function::Gelu => Some(catalogs::Function::Gelu),
-            Function::Silu => Some(catalogs::Function::Silu),
-            Function::Sigmoid => Some(catalogs::Function::Sigmoid),
-            Function::Tanh => Some(catalogs::Function::Tanh),
-            Function::Erf => Some(catalogs::Function::Erf),
-            Function::Exp => Some(catalogs::Function::Exp),
-            Function::Reciprocal => Some(catalogs::Function::Reciprocal),
-            _ => None,
-        },
-        _ => None,
-    }
-}
-
-/// Choices whose formats fit.
-fn options(site: &Site, entries: &[Named], formats: Formats) -> Result<Vec<(Choice, ChoiceRecord)>, Error> {
-    let activation = formats.activation();
-    let of =
-        |function: catalogs::Function| entries.iter().filter(move |named| named.certified.claim().function == function);
-    let input = |named: &Named| format_of(named.certified.program().input());
-    let output = |named: &Named| format_of(named.certified.program().output());
-    let exact_relu = |named: &&Named| {
-        input(named) == activation && output(named) == activation && named.certified.claim().bound == Decimal::ZERO
-    };
-    let mut options = Vec::new();
-    match site.kind {
-        SiteKind::Rectifier | SiteKind::Activation(_) => {
-            let function = function(site.kind).ok_or_else(|| Error::Site {
-                site: site.name.clone(),
-                kind: site.kind.name(),
-                reason: "the catalog's functions do not include it".into(),
-            })?;
-            for named in of(function).filter(|named| input(named) == activation && output(named) == activation) {
-                let choice = Choice::Unary { entry: named.certified.clone() };
-                options.push((choice, ChoiceRecord::Unary { entry: named.record.clone() }));
-            }
-        }
-        SiteKind::Maximum => {
-            for named in of(catalogs::Function::Relu).filter(exact_relu) {
-                let choice = Choice::Maximum { relu: named.certified.clone() };
-                options.push((choice, ChoiceRecord::Maximum { relu: named.record.clone() }));
-            }
-        }
-        SiteKind::Softmax => {
-            for relu in of(catalogs::Function::Relu).filter(exact_relu) {
-                for exp in of(catalogs::Function::Exp).filter(|named| input(named) == activation) {
-                    for reciprocal in of(catalogs::Function::Reciprocal).filter(|named| input(named) == output(exp)) {
-                        let choice = Choice::Softmax {
-                            relu: relu.certified.clone(),
-                            exp: exp.certified.clone(),
-                            reciprocal: reciprocal.certified.clone(),
-                            normalise_last: false,
-                        };
-                        let record = ChoiceRecord::Softmax {
-                            relu: relu.record.clone(),
-                            exp: exp.record.clone(),
-                            reciprocal: reciprocal.record.clone(),
-                            normalise_last: false,
-                        };
-                        options.push((choice, record));
-                    }
-                }
-            }
-        }
-        SiteKind::Normalisation => {
-            for rsqrt in of(catalogs::Function::Rsqrt) {
-                for centre in [Centre::Rounded, Centre::Exact] {
-                    let choice = Choice::Normalisation { rsqrt: rsqrt.certified.clone(), centre };
-                    let record = ChoiceRecord::Normalisation {
-                        rsqrt: rsqrt.record.clone(),
-                        centre_exactly: centre == Centre::Exact,
-                    };
-                    options.push((choice, record));
-                }
-            }
-        }
-    }
-    Ok(options)
-}
-
-fn format_of((ring, scale): (catalogs::Ring, catalogs::Scale)) -> Format {
-    Format { ring, scale }
 }

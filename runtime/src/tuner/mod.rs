@@ -12,6 +12,8 @@
 mod admissible;
 mod assignment;
 mod gate;
+mod maxima;
+mod options;
 mod prover;
 mod sensitivity;
 

@@ -1,7 +1,7 @@
 //! The shipped entries, and for a graph the most accurate ones with which its headroom is proved.
 
 use catalogs::{Catalog, Function};
-use runtime::circuit::lower::{Centre, Choice, Formats, Lowered, Ownership, catalog_function, lower};
+use runtime::circuit::lower::{Centre, Choice, Comparisons, Formats, Lowered, Ownership, catalog_function, lower};
 use runtime::circuit::{Error, Party, Weights, headroom};
 use runtime::graph::{self, Graph, SiteKind};
 use std::collections::BTreeMap;
@@ -40,16 +40,14 @@ impl Entries {
         };
         match kind {
             SiteKind::Rectifier => relus().into_iter().map(|entry| Choice::Unary { entry }).collect(),
-            SiteKind::Maximum => relus().into_iter().map(|relu| Choice::Maximum { relu }).collect(),
+            SiteKind::Maximum => vec![Choice::Maximum { maximum: comparisons() }],
             SiteKind::Activation(function) => catalog_function(function).map(unary).unwrap_or_default(),
             SiteKind::Softmax => {
                 let mut options = Vec::new();
-                for relu in relus() {
-                    for exp in self.of(Function::Exp).filter(|exp| exp.program().output().1.bits() == 24) {
-                        for reciprocal in self.of(Function::Reciprocal) {
-                            let (relu, exp, reciprocal) = (relu.clone(), exp.clone(), reciprocal.clone());
-                            options.push(Choice::Softmax { relu, exp, reciprocal, normalise_last: false });
-                        }
+                for exp in self.of(Function::Exp).filter(|exp| exp.program().output().1.bits() == 24) {
+                    for reciprocal in self.of(Function::Reciprocal) {
+                        let (maximum, exp, reciprocal) = (comparisons(), exp.clone(), reciprocal.clone());
+                        options.push(Choice::Softmax { maximum, exp, reciprocal, normalise_last: false });
                     }
                 }
                 options
@@ -96,4 +94,9 @@ fn attempt(
     let weights = lowered.weights(graph)?;
     headroom::prove(&lowered, &weights, bounds)?;
     Ok((lowered, weights))
+}
+
+/// Wide enough for every case.
+fn comparisons() -> Comparisons {
+    Comparisons { width: 40, groups: vec![4] }
 }

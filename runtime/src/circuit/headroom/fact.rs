@@ -12,13 +12,6 @@ use verify::Certified;
 /// What a lowering knows about a node's value besides its operands' intervals.
 #[derive(Clone, Debug)]
 pub enum Fact {
-    /// It is the maximum of two earlier values, lane by lane: the rectifier is exact.
-    Maximum {
-        /// One.
-        left: NodeId,
-        /// The other.
-        right: NodeId,
-    },
     /// Lanes that were not replaced must be proved not to lie below this integer: it takes part in a maximum that it
     /// must not win.
     NotBelow(i64),
@@ -84,7 +77,6 @@ impl Fact {
     /// Whether the fact looks at a node that may not be an operand.
     pub(super) fn names(&self, id: NodeId) -> bool {
         match self {
-            Fact::Maximum { left, right } => *left == id || *right == id,
             Fact::Averaged { values, .. } => *values == id,
             Fact::SumOfSquares(squares) => squares.argument == id,
             Fact::Normalised { squares, .. } => squares.argument == id,
@@ -98,12 +90,6 @@ impl Proof<'_> {
         let node = self.circuit.node(id);
         let bits = node.format.scale.bits();
         match fact {
-            Fact::Maximum { left, right } => {
-                let (left, right) = (self.lanes(*left)?.0, self.lanes(*right)?.0);
-                for ((lane, a), b) in known.lanes.iter_mut().zip(left).zip(right) {
-                    *lane = lane.meet(Interval { low: a.low.max(b.low), high: a.high.max(b.high) });
-                }
-            }
             Fact::NotBelow(fill) => self.check_fill(id, *fill, known)?,
             Fact::NotPositive => {
                 known.lanes.iter_mut().for_each(|lane| *lane = lane.meet(Interval { low: i128::MIN, high: 0 }));
@@ -134,9 +120,18 @@ impl Proof<'_> {
                     (upper(&reciprocal.claim().absolute_part()), upper(&reciprocal.claim().relative_part()));
                 let inverse = (1.0 + beta + alpha * high) / smallest;
                 let rounding = 2.0 * inverse / (1u128 << exp.program().output().1.bits()) as f64;
-                let bound = total * largest / (1u128 << value_bits) as f64 + rounding + 2.0 / (1u128 << bits) as f64;
+                // Of a lane, from the largest lane of the values; of a row, from their largest row: a weighted sum of
+                // rows is no longer than Σ |weight| times the longest.
+                let each = rounding + 2.0 / (1u128 << bits) as f64;
+                let weighted = |largest: f64| total * largest / (1u128 << value_bits) as f64;
+                let bound = weighted(largest) + each;
                 let bounds = integers(-bound, bound, bits);
                 known.lanes.iter_mut().for_each(|lane| *lane = lane.meet(bounds));
+                if let Some(rows) = &self.known(self.values_of(fact))?.ball {
+                    let radius = weighted(rows.magnitude(&mut self.norms.borrow_mut())) * (1.0 + MARGIN);
+                    let unit = (1u128 << bits) as f64;
+                    known.ball = Some(Ball::around_zero(&node.shape, radius * unit).loosened(each * unit));
+                }
             }
             Fact::Normalised { row, .. } => {
                 let norm = self.normalised(id, fact)?;
@@ -195,9 +190,7 @@ impl Proof<'_> {
     /// A replaced lane takes part in a maximum: no other lane may be below it.
     fn check_fill(&self, id: NodeId, fill: i64, known: &Known) -> Result<(), Error> {
         match known.lanes.iter().any(|lane| lane.low < i128::from(fill)) {
-            true => {
-                Err(self.vacuous(id, "values may lie below what masks them; choose a rectifier with a wider window"))
-            }
+            true => Err(self.vacuous(id, "values may lie below what masks them; compare more bits")),
             false => Ok(()),
         }
     }

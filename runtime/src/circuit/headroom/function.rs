@@ -26,21 +26,37 @@ pub(super) fn integers(low: f64, high: f64, bits: u8) -> Interval {
     Interval { low: (low - widen(low)).floor() as i128, high: (high + widen(high)).ceil() as i128 }
 }
 
-/// Bounds of the output for arguments in `argument`, which lies in the claim's window.
-pub(super) fn bounds(certified: &Certified, argument: Interval) -> Interval {
-    let claim = certified.claim();
-    let (input, output) = (certified.program().input().1.bits(), certified.program().output().1.bits());
-    let unit = (1u128 << input) as f64;
-    let (low, high) = (argument.low as f64 / unit, argument.high as f64 / unit);
-    if is_exact_relu(certified) {
-        return Interval { low: argument.low.max(0), high: argument.high.max(0) };
+/// What an entry's output is bounded by, unpacked once for all lanes.
+pub(super) struct Bounds<'a> {
+    certified: &'a Certified,
+    exact_relu: bool,
+    absolute: f64,
+    relative: f64,
+}
+
+impl<'a> Bounds<'a> {
+    /// Of an entry.
+    pub(super) fn new(certified: &'a Certified) -> Bounds<'a> {
+        let claim = certified.claim();
+        let (absolute, relative) = (upper(&claim.absolute_part()), upper(&claim.relative_part()));
+        Bounds { certified, exact_relu: is_exact_relu(certified), absolute, relative }
     }
-    let Some((low, high)) = range(&claim.function, low, high) else {
-        let (low, high) = certified.output_range();
-        return Interval { low, high };
-    };
-    let error = upper(&claim.absolute_part()) + upper(&claim.relative_part()) * low.abs().max(high.abs());
-    integers(low - error, high + error, output)
+
+    /// Bounds of the output for arguments in `argument`, which lies in the claim's window.
+    pub(super) fn of(&self, argument: Interval) -> Interval {
+        if self.exact_relu {
+            return Interval { low: argument.low.max(0), high: argument.high.max(0) };
+        }
+        let (input, output) = (self.certified.program().input().1.bits(), self.certified.program().output().1.bits());
+        let unit = (1u128 << input) as f64;
+        let (low, high) = (argument.low as f64 / unit, argument.high as f64 / unit);
+        let Some((low, high)) = range(&self.certified.claim().function, low, high) else {
+            let (low, high) = self.certified.output_range();
+            return Interval { low, high };
+        };
+        let error = self.absolute + self.relative * low.abs().max(high.abs());
+        integers(low - error, high + error, output)
+    }
 }
 
 /// Bounds of a function on [low, high], or `None` outside of its domain.

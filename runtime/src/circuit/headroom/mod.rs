@@ -2,7 +2,7 @@
 //! choice of roundings: integer intervals, lane by lane, with the weights known.
 //!
 //! Establishes: no operand of a truncation leaves its lemma's window, no argument of a program leaves its claim's
-//! window, no difference of a maximum leaves its rectifier's. Only the model's owner can run it; the others rely on
+//! window, no candidates of a maximum are further apart than it compares. Only the model's owner can run it; the others rely on
 //! it. Intervals alone are too wide for softmax and layer norm; a [`Fact`] says what is known besides, and why.
 
 mod ball;
@@ -20,7 +20,7 @@ use super::Error;
 use super::builder::{Circuit, Weights};
 use super::ideal::Truncation;
 use super::lower::Lowered;
-use super::node::{Constant, NodeId, NodeKind, Sum};
+use super::node::{Constant, Maximum, NodeId, NodeKind, Sum};
 use super::shape::Shape;
 use super::tensor::nearest;
 use ball::Ball;
@@ -158,6 +158,7 @@ impl Proof<'_> {
             }
             NodeKind::Sum(sum) => self.sum(id, sum)?,
             NodeKind::Program { certified, argument } => self.program(id, certified, *argument)?,
+            NodeKind::Maximum(maximum) => self.maximum(id, maximum)?,
             NodeKind::Movement { movement, operands } => self.movement(id, movement, operands)?,
             NodeKind::Output { value, .. } => self.known(*value)?.clone(),
         };
@@ -220,6 +221,23 @@ impl Proof<'_> {
         Ok(Known { ball, ..Known::from(total) })
     }
 
+    fn maximum(&self, id: NodeId, maximum: &Maximum) -> Result<Known, Error> {
+        let mut lanes = self.lanes(maximum.candidates[0])?.0.to_vec();
+        let mut hulls = lanes.clone();
+        for &candidate in &maximum.candidates[1..] {
+            for ((lane, hull), own) in lanes.iter_mut().zip(&mut hulls).zip(self.lanes(candidate)?.0) {
+                *lane = Interval { low: lane.low.max(own.low), high: lane.high.max(own.high) };
+                *hull = hull.hull(*own);
+            }
+        }
+        let difference = hulls.iter().map(|hull| hull.high.saturating_sub(hull.low)).max().unwrap_or(0);
+        if difference >= 1 << (maximum.width - 1) {
+            let (name, group) = (self.circuit.node(id).name.clone(), self.circuit.group_name(id).into());
+            return Err(Error::Differences { node: id, name, group, difference, width: maximum.width });
+        }
+        Ok(Known::from(lanes))
+    }
+
     fn program(&self, id: NodeId, certified: &Certified, argument: NodeId) -> Result<Known, Error> {
         let (lanes, _) = self.lanes(argument)?;
         let (window, hull) = (certified.claim().window, interval::hull(lanes));
@@ -236,7 +254,8 @@ impl Proof<'_> {
         }
         let (low, high) = certified.output_range();
         let proved = Interval { low, high };
-        let lanes: Vec<_> = lanes.iter().map(|&lane| proved.meet(function::bounds(certified, lane))).collect();
+        let bounds = function::Bounds::new(certified);
+        let lanes: Vec<_> = lanes.iter().map(|&lane| proved.meet(bounds.of(lane))).collect();
         let ball = self.rows_of_program(certified, argument)?;
         Ok(Known { ball, ..Known::from(lanes) })
     }

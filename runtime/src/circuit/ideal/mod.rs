@@ -13,7 +13,7 @@ pub use lanes::LaneProgram;
 
 use super::Error;
 use super::builder::{Circuit, Weights, check_tensor};
-use super::node::{Constant, Movement, NodeId, NodeKind, Sum};
+use super::node::{Constant, Maximum, Movement, NodeId, NodeKind, Sum};
 use super::shape::Shape;
 use super::tensor::{Integers, residue};
 use super::{layout, products};
@@ -25,7 +25,8 @@ pub struct Outside {
     /// Operands of truncations outside their windows. Inside a program this is allowed at lanes whose selecting bit
     /// is 0; at a sum of the circuit it is a violation.
     pub truncated: u64,
-    /// Arguments outside the window of the program's claim: always a violation.
+    /// Arguments outside the window of the program's claim, or candidates of a maximum that are too far apart: always
+    /// a violation.
     pub arguments: u64,
 }
 
@@ -141,6 +142,11 @@ impl State<'_> {
                 self.note(id, Outside { truncated, arguments });
                 Ok(output)
             }
+            NodeKind::Maximum(maximum) => {
+                let (lanes, arguments) = self.maximum(maximum)?;
+                self.note(id, Outside { truncated: 0, arguments });
+                Ok(lanes)
+            }
             NodeKind::Movement { movement, operands } => self.movement(movement, operands, shape),
             NodeKind::Input { .. } | NodeKind::Weight(_) | NodeKind::Output { .. } => {
                 Err(Error::Circuit(format!("{id} is not computed")))
@@ -178,6 +184,30 @@ impl State<'_> {
         }
         total.iter_mut().for_each(|value| *value = residue(sum.ring, *value));
         Ok(total)
+    }
+
+    /// The largest candidates, and how many lanes have candidates that are too far apart to be compared: there the
+    /// protocol's bits are followed, winner or not.
+    fn maximum(&self, maximum: &Maximum) -> Result<(Vec<i64>, u64), Error> {
+        let ring = self.circuit.node(maximum.candidates[0]).format.ring;
+        let candidates = maximum.candidates.iter().map(|&id| self.operand(id)).collect::<Result<Vec<_>, _>>()?;
+        let half = 1i128 << (maximum.width - 1);
+        let mut outside = 0;
+        let lanes = (0..candidates[0].0.len()).map(|lane| {
+            let own: Vec<i64> = candidates.iter().map(|(values, _)| values[lane]).collect();
+            let (least, largest) = own.iter().fold((i64::MAX, i64::MIN), |(a, b), &v| (a.min(v), b.max(v)));
+            if i128::from(largest) - i128::from(least) < half {
+                return largest;
+            }
+            outside += 1;
+            let below = |a: i64, b: i64| (i128::from(a) - i128::from(b)) >> (maximum.width - 1) & 1 == 1;
+            let beats = |i: usize, j: usize| if i < j { !below(own[i], own[j]) } else { below(own[j], own[i]) };
+            let last = own.len() - 1;
+            let wins = |i: &usize| (0..own.len()).all(|j| j == *i || beats(*i, j));
+            let ahead = (0..last).filter(wins).map(|i| i128::from(own[i]) - i128::from(own[last])).sum::<i128>();
+            ring.residue(i128::from(own[last]) + ahead) as i64
+        });
+        Ok((lanes.collect(), outside))
     }
 
     fn movement(&self, movement: &Movement, operands: &[NodeId], shape: &Shape) -> Result<Vec<i64>, Error> {

@@ -5,6 +5,7 @@ use super::super::node::Party;
 use catalogs::{Format, Function, Ring, Scale};
 use dashu::integer::UBig;
 use dashu::rational::RBig;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use verify::Certified;
 
@@ -43,6 +44,36 @@ pub enum Centre {
     Rounded,
 }
 
+/// How the maximum over an axis is taken: level by level, each level in groups of which all pairs are compared at once.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Comparisons {
+    /// Bits that are compared: all differences must lie in [−2^(`width`−1), 2^(`width`−1)).
+    pub width: u8,
+    /// The most candidates of a group, level by level; the last number serves all further levels. Twos are a tree of
+    /// the fewest comparisons, larger groups take fewer rounds.
+    pub groups: Vec<u8>,
+}
+
+impl Comparisons {
+    /// The integer put where a maximum must not look: far enough below everything, if that has `width` − 2 bits.
+    pub(super) fn low_fill(&self) -> i64 {
+        -(1i64 << self.width.clamp(3, 63).saturating_sub(3))
+    }
+
+    /// The number of candidates of every group at a level with `extent` values: as equal as can be, larger ones first.
+    pub fn sizes(&self, level: usize, extent: usize) -> Vec<usize> {
+        let most = self.groups.get(level).or(self.groups.last()).copied().unwrap_or(2);
+        group_sizes(extent, usize::from(most.max(2)))
+    }
+}
+
+/// `extent` values in as few groups of at most `most` as possible, as equal as can be, larger ones first.
+pub fn group_sizes(extent: usize, most: usize) -> Vec<usize> {
+    let groups = extent.div_ceil(most);
+    (0..groups).map(|group| extent / groups + usize::from(group < extent % groups)).collect()
+}
+
 /// The entries that implement one site.
 #[derive(Clone, Debug)]
 pub enum Choice {
@@ -53,8 +84,8 @@ pub enum Choice {
     },
     /// Softmax of rows.
     Softmax {
-        /// An exact rectifier, for the maximum.
-        relu: Arc<Certified>,
+        /// How the maximum is taken.
+        maximum: Comparisons,
         /// exp on arguments that are not positive.
         exp: Arc<Certified>,
         /// Reciprocal of the sum; its input format is exp's output format.
@@ -72,8 +103,8 @@ pub enum Choice {
     },
     /// Maximum over windows.
     Maximum {
-        /// An exact rectifier.
-        relu: Arc<Certified>,
+        /// How it is taken.
+        maximum: Comparisons,
     },
 }
 
@@ -118,16 +149,4 @@ pub fn is_exact_relu(certified: &Certified) -> bool {
     let error = claim.absolute_part() + claim.relative_part() * largest;
     let unit = RBig::from_parts(1.into(), UBig::ONE << usize::from(output.1.bits()));
     claim.function == Function::Relu && input == output && error < unit
-}
-
-/// Refuses a rectifier that is not exact or changes the format.
-pub(super) fn require_exact_relu(site: &str, certified: &Certified) -> Result<(), Error> {
-    require(site, certified, Function::Relu)?;
-    match is_exact_relu(certified) {
-        true => Ok(()),
-        false => Err(Error::Choice {
-            site: site.into(),
-            reason: "a maximum needs a rectifier whose error is below one unit of its input's format".into(),
-        }),
-    }
 }

@@ -1,65 +1,66 @@
-//! Maxima by a tree of exact rectifiers: max(a, b) = b + max(a − b, 0), and max pooling with it.
+//! Maxima over an axis, level by level in groups, and max pooling with it.
 
 use super::super::Error;
 use super::super::headroom::Fact;
-use super::super::node::{Coefficient, Construction, Movement, NodeId};
+use super::super::node::{Construction, Movement, NodeId};
 use super::super::shape::Shape;
-use super::{Choice, Lowering, Value, choice};
+use super::{Choice, Comparisons, Lowering, Value};
 use crate::graph::{self, Window};
 use std::sync::Arc;
-use verify::Certified;
 
 impl Lowering<'_> {
-    /// The maximum over an axis, which stays with extent 1. All differences must lie in the rectifier's window; one
-    /// level of the tree halves the axis, and all its comparisons share their rounds.
-    pub(super) fn maximum(
-        &mut self,
-        node: &graph::Node,
-        relu: &Arc<Certified>,
-        value: NodeId,
-        axis: usize,
-    ) -> Result<NodeId, Error> {
-        let ring = self.builder.format(value).ring;
+    /// The maximum over an axis, which stays with extent 1. Comparisons of one level share their rounds.
+    pub(super) fn maximum(&mut self, by: &Comparisons, value: NodeId, axis: usize) -> Result<NodeId, Error> {
         let mut value = value;
-        loop {
+        for level in 0.. {
             let extent = self.builder.shape(value).extents().get(axis).copied().unwrap_or(1);
             if extent == 1 {
-                return Ok(value);
+                break;
             }
-            let half = extent / 2;
-            let slice = |start, length| Movement::Slice { axis, start, length, step: 1 };
-            let left = self.builder.movement("left", slice(0, half), value)?;
-            let right = self.builder.movement("right", slice(half, half), value)?;
-            let difference = self.builder.linear(
-                "difference",
-                ring,
-                &[(Coefficient::ONE, left), (Coefficient::MINUS_ONE, right)],
-            )?;
-            let excess = self.program(node, "relu", relu, difference)?;
-            let larger =
-                self.builder.linear("larger", ring, &[(Coefficient::ONE, right), (Coefficient::ONE, excess)])?;
-            self.facts.insert(larger, Fact::Maximum { left, right });
-            value = match extent % 2 {
-                0 => larger,
-                _ => {
-                    let rest = self.builder.movement("rest", slice(2 * half, 1), value)?;
-                    self.builder.concat("joined", axis, vec![larger, rest])?
+            let sizes = by.sizes(level, extent);
+            // Groups of one size are one node; candidate i of all groups is one slice.
+            let larger = sizes.iter().filter(|&&size| size == sizes[0]).count();
+            let mut parts = Vec::new();
+            for (first, count) in [(0, larger), (larger, sizes.len() - larger)] {
+                if count > 0 {
+                    parts.push(self.groups(by.width, value, axis, [first, count, sizes.len(), sizes[first]])?);
                 }
-            };
+            }
+            value = if parts.len() == 1 { parts[0] } else { self.builder.concat("level", axis, parts)? };
+        }
+        Ok(value)
+    }
+
+    /// The maxima of `count` groups from `first` on, of `size` candidates each: candidate i of group j is at position
+    /// i·`groups` + j of the axis.
+    fn groups(
+        &mut self,
+        width: u8,
+        value: NodeId,
+        axis: usize,
+        [first, count, groups, size]: [usize; 4],
+    ) -> Result<NodeId, Error> {
+        let candidate = |candidate: usize| {
+            let slice = Movement::Slice { axis, start: candidate * groups + first, length: count, step: 1 };
+            self.builder.movement("candidate", slice, value)
+        };
+        let candidates = (0..size).map(candidate).collect::<Result<Vec<_>, _>>()?;
+        match candidates[..] {
+            [only] => Ok(only),
+            _ => self.builder.maximum("largest", candidates, width),
         }
     }
 
     /// The maximum over a sliding window, taken over a new leading axis of the window's positions.
     pub(super) fn max_pool(&mut self, node: &graph::Node, window: &Window) -> Result<Value, Error> {
         let choice = self.choice(node)?;
-        let Choice::Maximum { relu } = choice else { return Err(self.wrong_choice(node, choice)) };
-        let relu = Arc::clone(relu);
-        choice::require_exact_relu(&node.name, &relu)?;
+        let Choice::Maximum { maximum } = choice else { return Err(self.wrong_choice(node, choice)) };
+        let maximum = maximum.clone();
         self.builder.describe(Construction::Maximum);
         let value = self.unmasked(node.inputs[0])?;
         let mut operand = self.settled("operand", &value)?;
         if window.pads != [0; 4] {
-            operand = self.padded_low(operand, window, &relu)?;
+            operand = self.padded_low(operand, window, &maximum)?;
         }
         let inner = Window { pads: [0; 4], ..window.clone() };
         let taps = self.taps(operand, &inner)?;
@@ -70,27 +71,21 @@ impl Lowering<'_> {
             .map(|tap| self.builder.movement("position", Movement::Reshape { shape: stacked.clone() }, tap));
         let rows = rows.collect::<Result<Vec<_>, _>>()?;
         let stack = self.builder.concat("positions", 0, rows)?;
-        let largest = self.maximum(node, &relu, stack, 0)?;
+        let largest = self.maximum(&maximum, stack, 0)?;
         self.builder.movement("pooled", Movement::Reshape { shape }, largest).map(Value::plain)
     }
 
-    /// Padding that never wins: a public integer that no element may be below, a quarter of the rectifier's window.
-    fn padded_low(&mut self, value: NodeId, window: &Window, relu: &Certified) -> Result<NodeId, Error> {
+    /// Padding that never wins: a public integer that no element may be below.
+    fn padded_low(&mut self, value: NodeId, window: &Window, by: &Comparisons) -> Result<NodeId, Error> {
         let shape = self.builder.shape(value).clone();
         let padded = self.padded(value, window)?;
         let ones = vec![1i64; shape.lanes()];
         let [top, left, _, _] = window.pads;
         let inside = super::super::layout::pad(&ones, &shape, &[0, 0, top, left], self.builder.shape(padded));
         let replaced = Arc::new(inside.iter().map(|&inside| inside == 0).collect::<Vec<bool>>());
-        let value = low_fill(relu);
+        let value = by.low_fill();
         let filled = self.builder.movement("filled", Movement::Replace { replaced, value }, padded)?;
         self.facts.insert(filled, Fact::NotBelow(value));
         Ok(filled)
     }
-}
-
-/// The integer put where a maximum must not look.
-pub(super) fn low_fill(relu: &Certified) -> i64 {
-    let window = relu.claim().window;
-    -(window.high.min(window.low.saturating_neg()) / 4)
 }

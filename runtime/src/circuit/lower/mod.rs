@@ -17,16 +17,17 @@ mod softmax;
 #[cfg(test)]
 mod tests;
 
-pub use choice::{Centre, Choice, Formats, Ownership, is_exact_relu};
+pub use choice::{Centre, Choice, Comparisons, Formats, Ownership, group_sizes, is_exact_relu};
 
 use super::Error;
 use super::builder::{Builder, Circuit, Weights};
 use super::headroom::Fact;
-use super::node::{Coefficient, Constant, Construction, Group, NodeId, NodeKind, Product, Sum, Term};
+use super::node::{Coefficient, Constant, Construction, Group, Movement, NodeId, NodeKind, Product, Sum, Term};
 use super::shape::Shape;
 use super::tensor::{Integers, decode, encode};
 use crate::graph::{self, Graph, Operator, Tensor};
 use catalogs::{Failure, Format, Lemma, Ring, Rounding, Scale};
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use verify::Certified;
@@ -322,7 +323,8 @@ impl Lowering<'_> {
         self.program(node, wanted.name(), &entry, argument).map(Value::plain)
     }
 
-    /// A program, with an error that names the site where formats differ.
+    /// A program, with an error that names the site where formats differ. A value is known modulo every smaller power
+    /// of two, so an entry may work in a narrower ring than the value has.
     fn program(
         &mut self,
         node: &graph::Node,
@@ -334,9 +336,14 @@ impl Lowering<'_> {
         executed.map_err(|reason| self.refuse(node, format!("the {name} entry cannot be run: {reason}")))?;
         let (ring, scale) = entry.program().input();
         let (needed, found) = (Format { ring, scale }, self.builder.format(argument));
-        match needed == found {
-            true => self.builder.program(name, entry, argument),
-            false => Err(self.refuse(node, format!("the {name} entry takes {needed}, the value has {found}"))),
+        let narrow = Movement::Narrow { ring };
+        match (scale == found.scale, ring.cmp(&found.ring)) {
+            (true, Ordering::Equal) => self.builder.program(name, entry, argument),
+            (true, Ordering::Less) => {
+                let argument = self.builder.movement("narrow", narrow, argument)?;
+                self.builder.program(name, entry, argument)
+            }
+            _ => Err(self.refuse(node, format!("the {name} entry takes {needed}, the value has {found}"))),
         }
     }
 }

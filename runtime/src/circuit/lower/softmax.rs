@@ -6,7 +6,7 @@
 use super::super::Error;
 use super::super::headroom::Fact;
 use super::super::node::{Coefficient, Construction, Movement, NodeId, ProductKind};
-use super::{Choice, Divisor, Lowering, Value, choice, maximum};
+use super::{Choice, Divisor, Lowering, Value, choice};
 use crate::graph::{self, Operator};
 use catalogs::Function;
 use std::sync::Arc;
@@ -26,12 +26,11 @@ impl Lowering<'_> {
 
     pub(super) fn softmax(&mut self, node: &graph::Node) -> Result<Value, Error> {
         let choice = self.choice(node)?;
-        let Choice::Softmax { relu, exp, reciprocal, normalise_last } = choice else {
+        let Choice::Softmax { maximum, exp, reciprocal, normalise_last } = choice else {
             return Err(self.wrong_choice(node, choice));
         };
-        let (relu, exp, reciprocal) = (Arc::clone(relu), Arc::clone(exp), Arc::clone(reciprocal));
+        let (maximum, exp, reciprocal) = (maximum.clone(), Arc::clone(exp), Arc::clone(reciprocal));
         let normalise_last = *normalise_last;
-        choice::require_exact_relu(&node.name, &relu)?;
         choice::require(&node.name, &exp, Function::Exp)?;
         choice::require(&node.name, &reciprocal, Function::Reciprocal)?;
         if normalise_last && !self.feeds_one_product(node) {
@@ -45,14 +44,14 @@ impl Lowering<'_> {
         let axis = node.shape.len() - 1;
         let candidates = match &masked {
             Some(replaced) => {
-                let value = maximum::low_fill(&relu);
+                let value = maximum.low_fill();
                 let filled = self.replace("unmasked", replaced, value, x)?;
                 self.facts.insert(filled, Fact::NotBelow(value));
                 filled
             }
             None => x,
         };
-        let largest = self.maximum(node, &relu, candidates, axis)?;
+        let largest = self.maximum(&maximum, candidates, axis)?;
         let ring = self.builder.format(x).ring;
         let mut difference =
             self.builder.linear("difference", ring, &[(Coefficient::ONE, x), (Coefficient::MINUS_ONE, largest)])?;

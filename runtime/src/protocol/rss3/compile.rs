@@ -4,12 +4,12 @@
 //! round holds the local work of every operation that is active in it and one frame per pair of roles all their
 //! messages.
 
-use super::{Group, P1, P3, Shared, inject, local_product, open_to_first, reshare, share_of_first, sign};
+use super::{Group, P1, P3, Shared, inject, local_product, maximum, open_to_first, reshare, share_of_first, sign};
 use super::{truncate, truncate_narrow};
 use crate::kernel::builder::{PartyBuilder, Word};
 use crate::kernel::{CheckedParty, Disclosure, Party, check};
 use crate::protocol::Error;
-use catalogs::protocol::rss3::{EXECUTED_BITS, Rss3, serves, truncation_rounds};
+use catalogs::protocol::rss3::{EXECUTED_BITS, MaximumCircuit, Rss3, serves, truncation_rounds};
 use catalogs::protocol::{Model, Operation, Role, timeline};
 use catalogs::{Lemma, Op, Program, Ring, Sum};
 
@@ -41,6 +41,20 @@ pub fn compile_reshare(ring: Ring) -> Result<Vec<CheckedParty>, Error> {
     single(Operation::Reshare(ring), 1, [ring; 2], |p| {
         let part = p.input(0);
         let result = reshare(p, 0, 0, part, Group::Ring(ring.bits()));
+        vec![result.own, result.next]
+    })
+}
+
+/// The largest of several values: two input slots (xᵢ, xᵢ₊₁) a candidate, two output slots.
+pub fn compile_maximum(ring: Ring, width: u8, candidates: u8) -> Result<Vec<CheckedParty>, Error> {
+    let operation = Operation::Maximum { ring, width, candidates };
+    if !(2..=MaximumCircuit::MAX_CANDIDATES).contains(&candidates) || !(2..=ring.bits()).contains(&width) {
+        return Err(Error::Operation(operation));
+    }
+    single(operation, 2 * u16::from(candidates), [ring; 2], |p| {
+        let value = |p: &PartyBuilder, index: u16| Shared { own: p.input(2 * index), next: p.input(2 * index + 1) };
+        let values: Vec<Shared> = (0..u16::from(candidates)).map(|index| value(p, index)).collect();
+        let result = maximum(p, &values, ring, width);
         vec![result.own, result.next]
     })
 }
@@ -121,9 +135,11 @@ fn compile_with(program: &Program, traced: bool) -> Result<Vec<CheckedParty>, Er
 
 fn rings_of(operation: Operation) -> impl Iterator<Item = Ring> {
     let (first, second) = match operation {
-        Operation::Reshare(ring) | Operation::Inject(ring) | Operation::Share(ring) | Operation::Open(ring) => {
-            (Some(ring), None)
-        }
+        Operation::Reshare(ring)
+        | Operation::Inject(ring)
+        | Operation::Maximum { ring, .. }
+        | Operation::Share(ring)
+        | Operation::Open(ring) => (Some(ring), None),
         Operation::Truncate { ring, target, .. } => (Some(ring), Some(target)),
         Operation::Sign { .. } => (None, None),
     };

@@ -10,17 +10,19 @@
 //! truncation, mixed circuits); the fused truncation and the chunked sign are derived in `SECURITY.md`.
 
 pub mod compile;
+mod maximum;
 mod sign;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use compile::{compile, compile_reshare, compile_traced, compile_truncate, open, share};
+pub use compile::{compile, compile_maximum, compile_reshare, compile_traced, compile_truncate, open, share};
 
 use crate::kernel::DrawName;
 use crate::kernel::builder::{Mask, PartyBuilder, Word};
 use catalogs::protocol::Role;
 
-pub(crate) use sign::sign;
+pub(crate) use maximum::maximum;
+pub(crate) use sign::{sign, sign_by};
 
 /// The roles.
 pub(crate) const P1: Role = Role(0);

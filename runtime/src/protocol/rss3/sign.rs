@@ -1,13 +1,13 @@
-//! The sign test by chunks of three bits.
+//! The sign test by chunks of three or four bits.
 //!
 //! Role 1 knows m = x₁ + x₂ and roles 2 and 3 know n = x₃, so the top bit of m + n is m_top ⊕ n_top ⊕ the carry out of
 //! the bits below. Role 1 shares every monomial of each chunk of m; a chunk's generate and propagate bits are inner
 //! products of these with functions of n that roles 2 and 3 compute; a binary tree of ANDs joins the chunks
 //! ([`SignCircuit`] gives its shape).
 //!
-//! All chunks of a lane are handled at once, in one word. Inside, bit i of chunk j is at place 3j+i; in messages and
-//! masks, bits stand side by side. A last chunk of fewer bits is treated as three whose missing bits propagate: m has
-//! zeros there and n has ones.
+//! All chunks of a lane are handled at once, in one word. Inside, bit i of chunk j is at place s·j+i, where the stride
+//! s is the size of the largest chunk (at least two); in messages and masks, bits stand side by side. A chunk of fewer bits is treated
+//! as one of s whose missing bits propagate: m has zeros there and n has ones.
 
 use super::{Group, P1, P2, P3, Shared, reshare};
 use crate::kernel::DrawName;
@@ -18,47 +18,77 @@ use catalogs::protocol::rss3::{SignCircuit, SignNode};
 struct Layout {
     bits: u8,
     circuit: SignCircuit,
-    /// First places 0, 3, 6, … of the chunks.
+    /// s.
+    stride: u8,
+    /// First places 0, s, 2s, … of the chunks.
     firsts: u64,
-    /// Places of the products of two bits: 3j for m₀m₁, 3j+1 for m₀m₂, 3j+2 for m₁m₂.
-    pairs: u64,
-    /// Places of the products of three bits, 3j.
-    triples: u64,
+    /// Places of the bits below the top.
+    places: u64,
+    /// Places of every word of [`SignCircuit::MONOMIALS`]: monomial i of chunk j at s·j+i.
+    words: [u64; 5],
 }
 
 impl Layout {
-    fn new(bits: u8) -> Layout {
-        let circuit = SignCircuit::new(bits);
-        let (mut firsts, mut pairs, mut triples) = (0u64, 0u64, 0u64);
-        for &(first, size) in &circuit.chunks {
+    fn new(bits: u8, circuit: SignCircuit) -> Layout {
+        // Generate and propagate bits stand at places sj and sj−1.
+        let stride = circuit.chunks.iter().map(|&(_, size)| size).max().unwrap_or(1).max(2);
+        let (mut firsts, mut words) = (0u64, [0u64; 5]);
+        for (chunk, &(_, size)) in circuit.chunks.iter().enumerate() {
+            let first = chunk * usize::from(stride);
             firsts |= 1 << first;
-            pairs |= [0, 0, 1, 7][usize::from(size)] << first;
-            triples |= u64::from(size == 3) << first;
+            for (word, sets) in words.iter_mut().zip(SignCircuit::MONOMIALS) {
+                let own = sets.iter().enumerate().filter(|(_, set)| u32::from(**set) < 1 << size);
+                own.for_each(|(place, _)| *word |= 1 << (first + place));
+            }
         }
-        Layout { bits, circuit, firsts, pairs, triples }
+        Layout { bits, stride, firsts, places: words[0], words, circuit }
     }
 
-    /// The bits below the top.
+    /// The bits below the top, side by side.
     fn low(&self) -> u64 {
         u64::MAX >> (65 - u32::from(self.bits))
+    }
+
+    /// The bits below the top, from side by side to their places.
+    fn spread(&self, p: &mut PartyBuilder, word: Word) -> Word {
+        let low = p.keep(word, self.low());
+        p.expand(low, self.places)
     }
 
     fn width(places: u64) -> u8 {
         places.count_ones() as u8
     }
+
+    /// Places that no bit has.
+    fn missing(&self) -> u64 {
+        let chunk = (1u64 << self.stride) - 1;
+        self.firsts.wrapping_mul(chunk) & !self.places
+    }
 }
 
-/// One component of the shared monomials of all chunks: m's bits, products of two, products of three at stride 3.
-#[derive(Clone, Copy)]
+/// One component of the shared monomials of all chunks.
 struct Monomials {
-    bits: Word,
-    pairs: Option<Word>,
-    triples: Option<Word>,
+    /// m's top bit, at place 0.
+    top: Word,
+    /// The words of [`SignCircuit::MONOMIALS`] at their places; none where no chunk has such a monomial.
+    words: [Option<Word>; 5],
 }
 
 /// Bit `dropped`+`bits`−1 of x, whose components are words of at least so many bits. `bits` ≥ 2.
 pub(crate) fn sign(p: &mut PartyBuilder, operation: u16, x: Shared, dropped: u8, bits: u8) -> Shared {
-    let layout = Layout::new(bits);
+    sign_by(p, operation, x, dropped, bits, SignCircuit::new(bits))
+}
+
+/// The same by a given circuit for `bits` compared bits.
+pub(crate) fn sign_by(
+    p: &mut PartyBuilder,
+    operation: u16,
+    x: Shared,
+    dropped: u8,
+    bits: u8,
+    circuit: SignCircuit,
+) -> Shared {
+    let layout = Layout::new(bits, circuit);
     let n = match p.role() {
         P1 => None,
         P2 => Some(x.next),
@@ -72,23 +102,21 @@ pub(crate) fn sign(p: &mut PartyBuilder, operation: u16, x: Shared, dropped: u8,
     let carries = chunk_products(p, operation, &layout, &monomials, n);
     let carry = tree(p, operation, &layout, carries);
     // Role 1's top bit is shared in the first two components, n's is known to both holders of the third.
-    let top = |p: &mut PartyBuilder, word: Word| {
-        let bit = p.shift_right(word, bits - 1);
-        p.keep(bit, 1)
+    let n_top = n.map(|n| p.shift_right(n, bits - 1));
+    let [own, next] = match (p.role(), n_top) {
+        (P2, Some(n_top)) => [monomials[0].top, n_top],
+        (P3, Some(n_top)) => [n_top, monomials[0].top],
+        _ => [monomials[0].top, monomials[1].top],
     };
-    let tops: Vec<Word> = match (p.role(), n) {
-        (P2, Some(n)) => vec![top(p, monomials[0].bits), top(p, n)],
-        (P3, Some(n)) => vec![top(p, n), top(p, monomials[0].bits)],
-        _ => monomials.iter().map(|component| top(p, component.bits)).collect(),
-    };
-    Shared { own: p.xor(carry.own, tops[0]), next: p.xor(carry.next, tops[1]) }
+    Shared { own: p.xor(carry.own, own), next: p.xor(carry.next, next) }
 }
 
 /// The components of the monomials this role holds: role 1 both, role 2 the second, role 3 the first. One round.
 fn share_monomials(p: &mut PartyBuilder, operation: u16, layout: &Layout, x: Shared, dropped: u8) -> Vec<Monomials> {
-    let widths = [layout.bits, Layout::width(layout.pairs), Layout::width(layout.triples)];
-    let names = [DrawName::Bits, DrawName::Pairs, DrawName::Triples];
-    let used = || (0..3).filter(|&degree| widths[degree] > 0);
+    const NAMES: [DrawName; 5] =
+        [DrawName::Bits, DrawName::Neighbours, DrawName::Pairs, DrawName::Triples, DrawName::Quadruples];
+    let widths: Vec<u8> = layout.circuit.monomial_bits().into_iter().map(|bits| bits as u8).collect();
+    let used: Vec<usize> = (0..widths.len()).filter(|&word| widths[word] > 0).collect();
     let components: Vec<Vec<Word>> = match p.role() {
         P1 => {
             let m = p.add(x.own, x.next);
@@ -96,10 +124,10 @@ fn share_monomials(p: &mut PartyBuilder, operation: u16, layout: &Layout, x: Sha
             let m = p.reduce(m, layout.bits);
             let values = monomials_of(p, layout, m);
             let (mut first, mut second) = (Vec::new(), Vec::new());
-            for degree in used() {
-                let hide = p.draw(P3, operation, 0, names[degree], widths[degree]);
+            for &word in &used {
+                let hide = p.draw(P3, operation, 0, NAMES[word], widths[word]);
                 first.push(hide.word());
-                let sent = p.mask(values[degree], hide, Mask::Exclusive);
+                let sent = p.mask(values[word], hide, Mask::Exclusive);
                 second.push(sent.word());
                 p.send(P2, sent);
             }
@@ -107,44 +135,56 @@ fn share_monomials(p: &mut PartyBuilder, operation: u16, layout: &Layout, x: Sha
             vec![first, second]
         }
         P2 => {
-            let expected: Vec<_> = used().map(|degree| p.expect(P1, widths[degree])).collect();
+            let expected: Vec<_> = used.iter().map(|&word| p.expect(P1, widths[word])).collect();
             p.next_round();
             vec![expected.into_iter().map(|field| p.receive(field)).collect()]
         }
         _ => {
             p.next_round();
-            vec![used().map(|degree| p.draw(P1, operation, 0, names[degree], widths[degree]).word()).collect()]
+            vec![used.iter().map(|&word| p.draw(P1, operation, 0, NAMES[word], widths[word]).word()).collect()]
         }
     };
-    let triples = |p: &mut PartyBuilder, word: Word| p.expand(word, layout.triples);
-    components
-        .into_iter()
-        .map(|words| Monomials {
-            bits: words[0],
-            pairs: words.get(1).copied(),
-            triples: words.get(2).map(|&word| triples(p, word)),
-        })
-        .collect()
+    let mut placed = Vec::new();
+    for received in components {
+        let top = p.shift_right(received[0], layout.bits - 1);
+        let mut words = [None; 5];
+        for (&index, &word) in used.iter().zip(&received) {
+            words[index] = Some(match index {
+                0 => layout.spread(p, word),
+                _ => p.expand(word, layout.words[index]),
+            });
+        }
+        placed.push(Monomials { top, words });
+    }
+    placed
 }
 
-/// Degrees one, two and three of all chunks of m, side by side.
-fn monomials_of(p: &mut PartyBuilder, layout: &Layout, m: Word) -> [Word; 3] {
-    let low = p.keep(m, layout.low());
-    let (up1, up2) = (p.shift_right(low, 1), p.shift_right(low, 2));
+/// The words of all chunks of m, each side by side.
+fn monomials_of(p: &mut PartyBuilder, layout: &Layout, m: Word) -> [Word; 5] {
+    let low = layout.spread(p, m);
+    let [up1, up2, up3] = [1, 2, 3].map(|by| p.shift_right(low, by));
+    let firsts = layout.firsts;
     let neighbours = p.and(low, up1);
-    // 3j: m₀m₁. 3j+1: (m >> 1)·m at 3j is m₀m₂ = low·up2, moved up by one. 3j+2: m₁m₂ = neighbours at 3j+1.
     let outer = p.and(low, up2);
-    let first = p.keep(neighbours, layout.firsts & layout.pairs);
-    let second = p.keep(outer, layout.firsts);
-    let second = p.shift_left(second, 1);
-    let second = p.keep(second, layout.pairs);
-    let third = p.keep(neighbours, (layout.firsts << 1) & (layout.pairs >> 1));
-    let third = p.shift_left(third, 1);
-    let pairs = p.or(first, second);
-    let pairs = p.or(pairs, third);
-    let triples = p.and(neighbours, up2);
-    let triples = p.compress(triples, layout.triples);
-    [m, pairs, triples]
+    let three = p.and(neighbours, up2);
+    // A monomial that starts at place 0 of a chunk and has its own place further up.
+    let moved = |p: &mut PartyBuilder, a: Word, b: Word, place: u8| {
+        let both = p.and(a, b);
+        let both = p.keep(both, firsts);
+        p.shift_left(both, place)
+    };
+    let within = |p: &mut PartyBuilder, word: Word, places: u64| p.keep(word, firsts.wrapping_mul(places));
+    let (mut first, mut third) = (neighbours, three);
+    if layout.stride == SignCircuit::CHUNK_BITS {
+        let (near, far) = (within(p, neighbours, 0b0111), moved(p, low, up3, 3));
+        first = p.or(near, far);
+        let (near, middle, far) = (within(p, three, 0b0011), moved(p, neighbours, up3, 2), moved(p, outer, up3, 3));
+        third = p.or(near, middle);
+        third = p.or(third, far);
+    }
+    let all = p.and(three, up3);
+    let [_, w1, w2, w3, w4] = layout.words;
+    [m, p.compress(first, w1), p.compress(outer, w2), p.compress(third, w3), p.compress(all, w4)]
 }
 
 /// Generate (place 2j) and propagate (place 2j−1, not for the first chunk) bits of all chunks j. One round.
@@ -163,11 +203,10 @@ fn chunk_products(
         return Shared { own: first, next: second };
     };
     let me = p.role();
-    let missing = (layout.firsts * 7) & !layout.low();
-    let n = p.keep(n, layout.low());
-    let missing = p.constant(missing);
+    let n = layout.spread(p, n);
+    let missing = p.constant(layout.missing());
     let n = p.or(n, missing);
-    let part = inner_products(p, layout, monomials[0], n, me == P2);
+    let part = inner_products(p, layout, &monomials[0], n, me == P2);
     let hide = p.draw(P1, operation, 1, DrawName::Chunk, width);
     let kept = hide.word();
     let sent = p.mask(part, hide, Mask::Exclusive);
@@ -181,43 +220,47 @@ fn chunk_products(
     if me == P2 { Shared { own: kept, next: third } } else { Shared { own: third, next: kept } }
 }
 
-/// This role's part of G = m₂n₂ ⊕ m₂m₁n₁ ⊕ m₁n₁n₂ ⊕ m₂m₁m₀n₀ ⊕ m₂m₀n₁n₀ ⊕ m₁m₀n₂n₀ ⊕ m₀n₂n₁n₀ and of
-/// P = (m₀⊕n₀)(m₁⊕n₁)(m₂⊕n₂), expanded; the term without m is added once, by the role with `constant`.
-fn inner_products(p: &mut PartyBuilder, layout: &Layout, m: Monomials, n: Word, constant: bool) -> Word {
-    let at = |p: &mut PartyBuilder, word: Word, place: u8| {
-        let word = p.shift_right(word, place);
+/// This role's part of G = Σᵢ mᵢnᵢ·Π_{k>i} (mₖ ⊕ nₖ) and of P = Π (mₖ ⊕ nₖ), expanded into products of a monomial of
+/// m and one of n; the term without m is added once, by the role with `constant`.
+fn inner_products(p: &mut PartyBuilder, layout: &Layout, m: &Monomials, n: Word, constant: bool) -> Word {
+    let at = |p: &mut PartyBuilder, word: Word, place: usize| {
+        let word = p.shift_right(word, place as u8);
         p.keep(word, layout.firsts)
     };
-    let low = p.keep(m.bits, layout.low());
-    let (m0, m1, m2) = (at(p, low, 0), at(p, low, 1), at(p, low, 2));
-    let (n0, n1, n2) = (at(p, n, 0), at(p, n, 1), at(p, n, 2));
-    let (n01, n02, n12) = (p.and(n0, n1), p.and(n0, n2), p.and(n1, n2));
-    let n012 = p.and(n01, n2);
-    let mut generate = vec![(m0, n012), (m1, n12), (m2, n2)];
-    let mut propagate = vec![(m0, n12), (m1, n02), (m2, n01)];
-    if let Some(pairs) = m.pairs {
-        let (m01, m02, m12) = (at(p, pairs, 0), at(p, pairs, 1), at(p, pairs, 2));
-        generate.extend([(m01, n02), (m02, n01), (m12, n1)]);
-        propagate.extend([(m01, n2), (m02, n1), (m12, n0)]);
-    }
-    let product = |p: &mut PartyBuilder, terms: Vec<(Word, Word)>| {
-        let mut sum = p.constant(0);
-        for (index, (a, b)) in terms.into_iter().enumerate() {
-            let term = p.and(a, b);
-            sum = if index == 0 { term } else { p.xor(sum, term) };
+    let size = u32::from(layout.stride);
+    let all = (1u8 << size) - 1;
+    let mut of_m: [Option<Word>; 16] = [None; 16];
+    for (word, sets) in m.words.iter().zip(SignCircuit::MONOMIALS) {
+        let Some(word) = *word else { continue };
+        for (place, &set) in sets.iter().enumerate().filter(|(_, set)| **set <= all) {
+            of_m[usize::from(set)] = Some(at(p, word, place));
         }
-        sum
+    }
+    let mut of_n = vec![p.constant(layout.firsts)];
+    for set in 1..=all {
+        let (lowest, rest) = (set.trailing_zeros() as usize, usize::from(set & (set - 1)));
+        let bit = at(p, n, lowest);
+        of_n.push(if rest == 0 { bit } else { p.and(of_n[rest], bit) });
+    }
+    let mut sum = |terms: &[(u8, u8)]| {
+        let mut total: Option<Word> = None;
+        for &(set, other) in terms {
+            let term = match (set, of_m[usize::from(set)]) {
+                (0, _) if constant => of_n[usize::from(other)],
+                (_, Some(word)) if other == 0 => word,
+                (_, Some(word)) => p.and(word, of_n[usize::from(other)]),
+                _ => continue,
+            };
+            total = Some(total.map_or(term, |total| p.xor(total, term)));
+        }
+        total.unwrap_or_else(|| p.constant(0))
     };
-    let (mut g, mut q) = (product(p, generate), product(p, propagate));
-    if let Some(triples) = m.triples {
-        let term = p.and(triples, n0);
-        g = p.xor(g, term);
-        q = p.xor(q, triples);
-    }
-    if constant {
-        q = p.xor(q, n012);
-    }
-    // Chunk j: G at 3j and P at 3j−1, then side by side.
+    // Of the bits above i, m has those in `set` and n the others.
+    let above = |i: u32| (0..=all).filter(move |set| set & ((2u8 << i) - 1) == 0).map(move |set| (i, set));
+    let generate = (0..size).flat_map(above).map(|(i, set)| (set | 1 << i, all & !((1 << i) - 1) & !set));
+    let g = sum(&generate.collect::<Vec<_>>());
+    let q = sum(&(0..=all).map(|set| (set, all & !set)).collect::<Vec<_>>());
+    // Chunk j: G at sj and P at sj−1, then side by side.
     let later = layout.firsts & !1;
     let q = p.keep(q, later);
     let q = p.shift_right(q, 1);

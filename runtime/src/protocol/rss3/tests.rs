@@ -5,7 +5,7 @@ use crate::backend::DrawSource;
 use crate::kernel::{CheckedParty, Draw};
 use crate::protocol::local::{LocalParties, Outcome, reconstruct};
 use crate::random;
-use catalogs::protocol::rss3::{Rss3, truncation_rounds};
+use catalogs::protocol::rss3::{MaximumCircuit, Rss3, truncation_rounds};
 use catalogs::protocol::{Message, Model, Operation};
 use catalogs::{Format, Lemma, Op, Program, Ring, Scale, ValueId};
 
@@ -115,6 +115,13 @@ fn fields_are_the_models_messages() {
             }
         }
     }
+    for candidates in 2..=MaximumCircuit::MAX_CANDIDATES {
+        for (bits, width) in [(3, 2), (8, 8), (40, 29), (64, 64)] {
+            let ring = Ring::new(bits).unwrap();
+            let operation = Operation::Maximum { ring, width, candidates };
+            check(operation, compile_maximum(ring, width, candidates).unwrap());
+        }
+    }
     for (bits, dropped) in (2..=64).flat_map(|bits| [(bits, 0), (bits, 3)]).filter(|(bits, d)| bits + d <= 64) {
         // The injection's messages follow the sign's.
         let ring = Ring::new((bits + dropped).max(3)).unwrap();
@@ -135,6 +142,9 @@ fn what_the_protocol_cannot_do_is_refused() {
     assert!(compile_truncate(ring, Ring::new(5).unwrap(), 8).is_err());
     assert!(compile_truncate(ring, ring, 0).is_err());
     assert!(compile_reshare(Ring::new(2).unwrap()).is_err());
+    for (width, candidates) in [(8, 1), (8, MaximumCircuit::MAX_CANDIDATES + 1), (9, 2), (1, 2)] {
+        assert!(compile_maximum(ring, width, candidates).is_err(), "{width} {candidates}");
+    }
     let lemma = Lemma::Sign { width: 8, dropped: 2, operands: 1 };
     let program = unary(ring, lemma, |id| {
         vec![
@@ -218,6 +228,54 @@ fn wide_signs_and_injections_are_exact() {
         let (outcome, _) = run(compile(&program).unwrap(), &values, ring, 5);
         for (lane, value) in values.iter().enumerate() {
             assert_eq!(reconstruct(&outcome, 0, lane), Some(value >> (bits - 1) & 1), "{bits} bits, {value:x}");
+        }
+    }
+}
+
+/// The maximum of every candidate's values, given lane by lane; components are random.
+fn maxima(ring: Ring, width: u8, candidates: &[Vec<u64>]) -> Vec<u64> {
+    let parties = LocalParties::new(compile_maximum(ring, width, candidates.len() as u8).unwrap());
+    let dealt: Vec<_> = candidates.iter().enumerate().map(|(i, values)| deal(values, ring, i as u64 * 91)).collect();
+    let inputs: Vec<Vec<Vec<u64>>> =
+        (0..3).map(|role| dealt.iter().flat_map(|components| components[role].clone()).collect()).collect();
+    let lanes = candidates[0].len();
+    let outcome = parties.run(lanes, &inputs, &Mixed(u64::from(width))).unwrap();
+    (0..lanes).map(|lane| reconstruct(&outcome, 0, lane).expect("roles agree") & ring.mask()).collect()
+}
+
+#[test]
+fn maxima_are_exact_where_differences_fit() {
+    // Every triple of a ring of four bits, of which all four or three are compared.
+    let ring = Ring::new(4).unwrap();
+    let digit = |place: u32| (0..1u64 << 12).map(|n| n >> (4 * place) & 15).collect::<Vec<u64>>();
+    let candidates = [digit(0), digit(1), digit(2)];
+    for width in [3u8, 4] {
+        let found = maxima(ring, width, &candidates);
+        let mut proper = 0;
+        for (lane, &found) in found.iter().enumerate() {
+            let own: Vec<i128> = candidates.iter().map(|values| signed(ring, values[lane])).collect();
+            let (least, largest) = (own.iter().min().unwrap(), own.iter().max().unwrap());
+            if largest - least < 1 << (width - 1) {
+                assert_eq!(signed(ring, found), *largest, "{own:?}, {width} bits");
+                proper += 1;
+            }
+        }
+        assert!(proper > 500);
+    }
+    for (bits, width, count) in [(64, 30, 2), (64, 64, 5), (40, 31, 8), (64, 21, 12), (33, 20, 7)] {
+        let ring = Ring::new(bits).unwrap();
+        // Few distinct values, so that there are ties, and the ends of the window.
+        let value = |lane: u64, i: u64| match mix(lane * 37 + i) % 5 {
+            0 => 0,
+            1 => (1 << (width - 2)) - 1,
+            2 => 0u64.wrapping_sub(1 << (width - 2)),
+            _ => mix(lane + i * 1000) % (1 << (width - 2)),
+        };
+        let values = |i: u64| (0..500).map(|lane| value(lane, i) & ring.mask()).collect::<Vec<u64>>();
+        let candidates: Vec<Vec<u64>> = (0..count).map(values).collect();
+        for (lane, &found) in maxima(ring, width, &candidates).iter().enumerate() {
+            let largest = candidates.iter().map(|values| signed(ring, values[lane])).max().unwrap();
+            assert_eq!(signed(ring, found), largest, "{count} candidates, lane {lane}");
         }
     }
 }

@@ -1,0 +1,129 @@
+//! Which choices exist for a site: the catalog's entries whose functions and formats fit, and ways to combine them.
+
+use super::{Error, maxima};
+use crate::circuit::lower::{Centre, Choice, Comparisons, Formats};
+use crate::graph::{Function, Site, SiteKind};
+use crate::plan::{ChoiceRecord, EntryRecord};
+use catalogs::Format;
+use catalogs::protocol::rss3::Rss3;
+use std::sync::Arc;
+use verify::Certified;
+
+/// A proved entry with its published name.
+#[derive(Clone)]
+pub(super) struct Named {
+    /// The entry.
+    pub certified: Arc<Certified>,
+    /// The same for the plan's file.
+    pub record: EntryRecord,
+}
+
+/// A choice, and the same for the plan's file.
+pub(super) type Pair = (Choice, ChoiceRecord);
+
+fn function(kind: SiteKind) -> Option<catalogs::Function> {
+    match kind {
+        SiteKind::Rectifier => Some(catalogs::Function::Relu),
+        SiteKind::Activation(function) => match function {
+            Function::Gelu => Some(catalogs::Function::Gelu),
+            Function::Silu => Some(catalogs::Function::Silu),
+            Function::Sigmoid => Some(catalogs::Function::Sigmoid),
+            Function::Tanh => Some(catalogs::Function::Tanh),
+            Function::Erf => Some(catalogs::Function::Erf),
+            Function::Exp => Some(catalogs::Function::Exp),
+            Function::Reciprocal => Some(catalogs::Function::Reciprocal),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// Choices whose formats fit; maxima compare `width` bits, by a tree.
+pub(super) fn options(site: &Site, entries: &[Named], formats: Formats, width: u8) -> Result<Vec<Pair>, Error> {
+    let activation = formats.activation();
+    let of =
+        |function: catalogs::Function| entries.iter().filter(move |named| named.certified.claim().function == function);
+    let input = |named: &Named| format_of(named.certified.program().input());
+    let output = |named: &Named| format_of(named.certified.program().output());
+    // A value is known modulo every smaller power of two.
+    let takes = |named: &Named, format: Format| input(named).scale == format.scale && input(named).ring <= format.ring;
+    let mut options = Vec::new();
+    match site.kind {
+        SiteKind::Rectifier | SiteKind::Activation(_) => {
+            let function = function(site.kind).ok_or_else(|| Error::Site {
+                site: site.name.clone(),
+                kind: site.kind.name(),
+                reason: "the catalog's functions do not include it".into(),
+            })?;
+            for named in of(function).filter(|named| takes(named, activation) && output(named) == activation) {
+                let choice = Choice::Unary { entry: named.certified.clone() };
+                options.push((choice, ChoiceRecord::Unary { entry: named.record.clone() }));
+            }
+        }
+        SiteKind::Maximum => {
+            let maximum = || Comparisons { width, groups: vec![2] };
+            options.push((Choice::Maximum { maximum: maximum() }, ChoiceRecord::Maximum { maximum: maximum() }));
+        }
+        SiteKind::Softmax => {
+            for exp in of(catalogs::Function::Exp).filter(|named| takes(named, activation)) {
+                for reciprocal in of(catalogs::Function::Reciprocal)
+                    .filter(|named| takes(named, output(exp)) && output(exp).ring == activation.ring)
+                {
+                    for normalise_last in [false, true] {
+                        let maximum = Comparisons { width, groups: vec![2] };
+                        let choice = Choice::Softmax {
+                            maximum: maximum.clone(),
+                            exp: exp.certified.clone(),
+                            reciprocal: reciprocal.certified.clone(),
+                            normalise_last,
+                        };
+                        let record = ChoiceRecord::Softmax {
+                            maximum,
+                            exp: exp.record.clone(),
+                            reciprocal: reciprocal.record.clone(),
+                            normalise_last,
+                        };
+                        options.push((choice, record));
+                    }
+                }
+            }
+        }
+        SiteKind::Normalisation => {
+            for rsqrt in of(catalogs::Function::Rsqrt) {
+                for centre in [Centre::Rounded, Centre::Exact] {
+                    let choice = Choice::Normalisation { rsqrt: rsqrt.certified.clone(), centre };
+                    let record = ChoiceRecord::Normalisation {
+                        rsqrt: rsqrt.record.clone(),
+                        centre_exactly: centre == Centre::Exact,
+                    };
+                    options.push((choice, record));
+                }
+            }
+        }
+    }
+    Ok(options)
+}
+
+fn format_of((ring, scale): (catalogs::Ring, catalogs::Scale)) -> Format {
+    Format { ring, scale }
+}
+
+/// The same choice with every way to group a maximum that is best at some balance of rounds and bytes.
+pub(super) fn groupings(site: &Site, option: &Pair, formats: Formats) -> Vec<Pair> {
+    let mut regrouped = Vec::new();
+    let by = match &option.0 {
+        Choice::Softmax { maximum, .. } | Choice::Maximum { maximum } => maximum.clone(),
+        Choice::Unary { .. } | Choice::Normalisation { .. } => return vec![option.clone()],
+    };
+    for groups in maxima::front(site.row_length, formats.ring, by.width, &Rss3) {
+        let (mut choice, mut record) = option.clone();
+        if let Choice::Softmax { maximum, .. } | Choice::Maximum { maximum } = &mut choice {
+            maximum.groups.clone_from(&groups);
+        }
+        if let ChoiceRecord::Softmax { maximum, .. } | ChoiceRecord::Maximum { maximum } = &mut record {
+            maximum.groups = groups;
+        }
+        regrouped.push((choice, record));
+    }
+    regrouped
+}
