@@ -11,26 +11,27 @@ use serde::Serialize;
 
 /// Shows what a catalog holds, signs it, revokes.
 ///
-/// A policy (for `run`, `tune`, `verify` and a party's file) is a TOML file such as
-///
-///   version = 1
-///   minimum_signatures = 1
-///   not_before = "2026-11-01"     # optional
-///   [[signer]]
-///   name = "release"
-///   key = "64 hexadecimal digits" # as in the file that keygen puts beside a secret key
-///   least_serial = 1              # optional: its revocation list must have reached this number
-///   [[revoked]]                   # optional: entry, root or signer
-///   entry = "64 hexadecimal digits"
-///   reason = "superseded"
-///
 /// Example: chebyshare catalog list
 #[derive(Args)]
-#[command(verbatim_doc_comment)]
+#[command(after_long_help = POLICY)]
 pub struct CatalogCommand {
     #[command(subcommand)]
     action: Action,
 }
+
+const POLICY: &str = "\
+A policy (for `run`, `tune`, `verify`, `catalog signatures` and a party's file) is a TOML file such as
+
+  version = 1
+  minimum_signatures = 1
+  not_before = \"2026-11-01\"     # optional: earlier and undated signatures do not count
+  [[signer]]
+  name = \"release\"
+  key = \"64 hexadecimal digits\" # as in the file that keygen puts beside a secret key
+  least_serial = 1              # optional: its revocation list must have reached this number
+  [[revoked]]                   # optional: entry, root or signer
+  entry = \"64 hexadecimal digits\"
+  reason = \"superseded\"";
 
 #[derive(Subcommand)]
 enum Action {
