@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use verify::certificate::Certificate;
 
 /// For one obligation.
-const TIMEOUT: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(120);
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")

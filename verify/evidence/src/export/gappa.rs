@@ -40,7 +40,7 @@ impl Script<'_> {
             let _ = writeln!(definitions, "v{index} = {}{shift}{};", self.sum(sum, "v"), error[0]);
             let _ = writeln!(definitions, "I{index} = {}{shift}{};", self.sum(sum, "I"), error[1]);
         }
-        let certified = self.piece.remainder.clone() + Rational::from(&self.sheet.rounding);
+        let certified: Rational = (self.piece.remainder.clone() + Rational::from(&self.sheet.rounding)) >> 64;
         let words = [
             format!("Entry {name}, digest {}, {}.", self.entry.digest(), place(self.piece, self.sheet)),
             format!(
@@ -48,7 +48,7 @@ impl Script<'_> {
                  and adds an error eN from the interval that its lemma allows for floor and rounding. I{last} is the same \
                  with the middle of every such interval. Gappa prints an interval that contains v{last} - I{last}. The \
                  certificate's bound of it, with all second orders, is about {:.6} units.",
-                Rational::from(certified >> 64).to_f64()
+                certified.to_f64()
             ),
             "Gappa evaluates by intervals, and the ideal values of different operations depend on each other through v0: its \
              answer may be several times wider. This shows nothing about f, and assumes the bits above."

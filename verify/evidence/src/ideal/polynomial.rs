@@ -112,7 +112,7 @@ impl Polynomial {
         let denominator = row(degree).fold(Integer::from(1), |common, binomial| common.lcm(&binomial));
         let bernstein = (0..=degree).map(|i| {
             let terms = row(i).zip(row(degree)).zip(&powers);
-            terms.map(|((chosen, all), power)| chosen * Integer::from(&denominator / all) * power).sum::<Integer>()
+            terms.map(|((chosen, all), power)| chosen * (&denominator / all) * power).sum::<Integer>()
         });
         let (low, high) = extremes(bernstein.collect(), halvings);
         let real =
@@ -192,7 +192,7 @@ mod tests {
                 let (at, other) = (value(&p, &t), value(&q, &t));
                 assert!(low <= at && at <= high);
                 assert_eq!(value(&product, &t), Rational::from(&at * &other));
-                assert_eq!(value(&sum, &t), Rational::from(&at - Rational::from(&other * Rational::from(3))));
+                assert_eq!(value(&sum, &t), &at - &other * Rational::from(3));
                 let near = value(&Polynomial { exponent: 4, coefficients: kept.clone() }, &t);
                 assert!((at - near).abs() <= Rational::from(lost.clone()) >> 4);
             }
