@@ -132,7 +132,8 @@ fn exhaust_words<W: Word>(entry: &Entry, parts: &[Window], options: &Options) ->
     let run = match prepared.lanes() {
         0..=2 => survey::<W, 2>,
         3..=4 => survey::<W, 4>,
-        5..=8 => survey::<W, 8>,
+        5..=6 => survey::<W, 6>,
+        7..=8 => survey::<W, 8>,
         9..=16 => survey::<W, 16>,
         _ => survey::<W, 32>,
     };

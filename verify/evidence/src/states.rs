@@ -463,7 +463,11 @@ fn fork<W: Word, const LANES: usize, H: History>(
         forked.lanes[step.lane] = floor.plus(W::of(delta.into())).reduced(truncation.target_unused);
         forked.tag = history.extend(state.tag, index, Choice::Rounding(delta));
         // Neighbouring states fork into the same value more often than not.
-        if !next.iter().rev().take(NEAR).any(|known| alike(known, &forked, step.lane)) {
+        let mut fresh = true;
+        for known in &next[next.len().saturating_sub(NEAR)..] {
+            fresh &= !alike(known, &forked, step.lane);
+        }
+        if fresh {
             next.push(forked);
         }
         if delta >= truncation.rounding.high {
