@@ -1,5 +1,7 @@
 //! Best approximations against what other tools found, each with its proof of optimality.
 
+#![allow(clippy::unwrap_used)]
+
 use rug::Float;
 use std::io::Write;
 use synth::best::{Best, Shape, best};

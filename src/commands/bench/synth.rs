@@ -32,9 +32,12 @@ pub struct Synth {
     /// The largest certified error.
     #[arg(long, default_value = "1e-3")]
     max_error: String,
-    /// Leaves Sollya out, whose certified norms take seconds each.
+    /// Leaves Sollya out.
     #[arg(long)]
     without_sollya: bool,
+    /// Also times Sollya's certified norms, which take up to a minute each.
+    #[arg(long, conflicts_with = "without_sollya")]
+    sollya_proofs: bool,
 }
 
 #[derive(Serialize)]
@@ -47,7 +50,10 @@ struct Report {
 #[derive(Serialize)]
 struct Row {
     function: String,
+    /// Of the fit.
     domain: String,
+    /// Of the programs.
+    front_domain: String,
     /// `null` where there is no program; `reason` says why.
     first_certified_seconds: Option<f64>,
     front_seconds: f64,
@@ -74,7 +80,7 @@ impl Synth {
         };
         let asked = !self.without_sollya;
         let fits = asked.then(|| ask_sollya(chosen)).flatten();
-        let proofs = asked.then(|| ask_sollya_for_proofs(chosen)).flatten();
+        let proofs = self.sollya_proofs.then(|| ask_sollya_for_proofs(chosen)).flatten();
         let mut rows = Vec::new();
         for golden in cases.iter().filter(|golden| chosen(golden)) {
             rows.push(self.measure(golden, fits.as_deref(), proofs.as_deref())?);
@@ -93,7 +99,8 @@ impl Synth {
             let scaled = rug::Rational::from(value << u32::from(self.fraction_bits));
             rug::Integer::from(scaled.round_ref()).to_i64()
         };
-        let window = end(&golden.low).zip(end(&golden.high)).map(|(low, high)| Window { low, high });
+        let (low, high) = front_domain(golden);
+        let window = end(&low).zip(end(&high)).map(|(low, high)| Window { low, high });
         let window = window.ok_or_else(|| Failure::Input("the domain does not fit the format".into()))?;
         let decimal =
             |text: &str| Decimal::parse(text).ok_or_else(|| Failure::Input(format!("'{text}' is not a decimal")));
@@ -136,6 +143,7 @@ impl Synth {
         Ok(Row {
             function: golden.function.clone(),
             domain: format!("{},{}", golden.low, golden.high),
+            front_domain: front_domain(golden).0.to_string() + "," + &front_domain(golden).1.to_string(),
             // A front whose programs were all certified in the last batch has its first one at its end.
             first_certified_seconds: front.is_ok().then(|| first.unwrap_or(front_seconds)),
             front_seconds,
@@ -148,6 +156,14 @@ impl Synth {
     }
 }
 
+/// Where programs are searched for: softmax needs exp below zero, everything else is wanted where it is fitted.
+fn front_domain(golden: &Golden) -> (rug::Rational, rug::Rational) {
+    match golden.function.as_str() {
+        "exp" => (rug::Rational::from(-16), rug::Rational::new()),
+        _ => (golden.low.clone(), golden.high.clone()),
+    }
+}
+
 fn text(report: &Report, asked: bool) -> String {
     let seconds = |value: Option<f64>| value.map_or_else(|| "-".into(), |value| format!("{value:.3}"));
     let rows: Vec<Vec<String>> = report
@@ -156,10 +172,11 @@ fn text(report: &Report, asked: bool) -> String {
         .map(|row| {
             vec![
                 row.function.clone(),
-                row.domain.clone(),
+                row.front_domain.clone(),
                 seconds(row.first_certified_seconds),
                 seconds(Some(row.front_seconds)),
                 row.entries.to_string(),
+                row.domain.clone(),
                 seconds(Some(row.fit_seconds)),
                 seconds(row.sollya_remez_seconds),
                 seconds(row.sollya_supnorm_seconds),
@@ -168,10 +185,11 @@ fn text(report: &Report, asked: bool) -> String {
         .collect();
     let header = [
         "function",
-        "domain",
+        "programs on",
         ">first s",
         ">front s",
         ">entries",
+        "fit on",
         ">fit+proof s",
         ">Sollya remez s",
         ">Sollya supnorm s",
@@ -183,6 +201,9 @@ fn text(report: &Report, asked: bool) -> String {
         }
     }
     out += &format!("fit+proof and Sollya: the polynomial of degree {DEGREE}\n");
+    if asked && report.rows.iter().all(|row| row.sollya_supnorm_seconds.is_none()) {
+        out += "NOT RUN: Sollya's certified norms; --sollya-proofs asks for them\n";
+    }
     if !report.sollya {
         out += if asked { "NOT RUN: Sollya is not installed\n" } else { "NOT RUN: Sollya was left out\n" };
     }

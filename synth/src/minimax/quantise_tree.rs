@@ -122,7 +122,7 @@ impl<'a> Tree<'a> {
             }
             let mut children = self.split(open, judge);
             children.sort();
-            if split / DIVES % DIVE_EVERY == 0 {
+            if (split / DIVES).is_multiple_of(DIVE_EVERY) {
                 next = children.pop();
             }
             split += 1;
