@@ -131,14 +131,14 @@ impl Goal {
             return None;
         }
         let at = |x: &Rational| target::value(&self.function, &Float::with_val(128, x), 128).to_rational();
-        let (inner, middle) = (Rational::from(&x / 2u32), Rational::from(&x * Rational::from((3, 4))));
+        let (inner, middle) = (Rational::from(&x / 2u32), &x * Rational::from((3, 4)));
         let (far, near) = (at(&x)?, at(&middle)?);
         let slope = Rational::from(&far - &near) / Rational::from(&x - &middle);
-        let constant = Rational::from(&far - Rational::from(&slope * &x));
+        let constant = &far - Rational::from(&slope * &x);
         // Simple ones cost nothing.
         let simple = |value: &Rational| value.clone().round();
         let (whole_slope, whole) = (simple(&slope), simple(&far));
-        let rest = Rational::from(&far - Rational::from(&whole_slope * &x));
+        let rest = &far - Rational::from(&whole_slope * &x);
         let whole_constant = if whole_slope == 0 { whole } else { simple(&rest) };
         let is_near = |value: Rational, margin: f64| value.to_f64().abs() < margin;
         let steep = whole_slope.to_f64().abs() > 1.0 || whole_constant.to_f64().abs() > 1.0;

@@ -70,7 +70,7 @@ impl Logarithm {
         let t = self.argument.centred(&mut b, goal, v)?;
         let w = powers(&mut b, t, powers_needed(self.argument.degree), internal)?;
         // Part j of the range, counted from below, has the exponent r·j + e.
-        let step = Rational::from(logarithm_of_two() * self.argument.radix_bits);
+        let step = logarithm_of_two() * self.argument.radix_bits;
         let top = logarithm_of_two() * self.argument.squeeze(goal) + Rational::from(&step * below.len() as u32);
         let exponent = below.iter().fold(Terms::new().constant(top), |terms, bit| terms.linear(-step.clone(), *bit));
         let sum = dot_with_powers(&mut b, &w, c, exponent, computed)?;
