@@ -12,7 +12,7 @@ MAX_LEMMAS = 64
 MAX_TERMS = 256
 MAX_COEFFICIENT_BITS = 96
 MAX_SCALE = 126
-MAX_RING = 64
+MAX_RING = 128
 
 TERM = re.compile(r"([+-])([1-9][0-9]{0,39})\*v(0|[1-9][0-9]{0,3})(?:\*v(0|[1-9][0-9]{0,3}))?\Z", re.ASCII)
 

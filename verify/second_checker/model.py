@@ -85,7 +85,7 @@ def truncate(one, bits, low, high, number):
     for i, s in one.symbols.items():
         symbols[i], error = shift(s, bits)
         lost += error
-    unit = 1 << FRACTION - 1 - bits
+    unit = 1 << FRACTION - 1 - bits if bits < FRACTION else 0
     centre = (low + high - 1 << FRACTION - 1) + unit
     symbols[number] = [(high - low + 1 << FRACTION - 1) - unit]
     return Model(add(polynomial, [centre]), symbols, ceil_shift(one.rest, bits) + lost)

@@ -18,8 +18,8 @@ pub fn band_queries(ring: Ring, width: u8, dropped: u8, operands: u8) -> Option<
         // With one operand there is no band to weaken: two are dropped instead.
         let (count, band) = match (weakened, operands) {
             (true, 1) => (2, 0),
-            (true, _) => (operands, lemma.band() - 1),
-            (false, _) => (operands, lemma.band()),
+            (true, _) => (operands, lemma.band() as i128 - 1),
+            (false, _) => (operands, lemma.band() as i128),
         };
         let mut script = Script::new();
         let words: Vec<String> = (1..=count).map(|index| format!("x{index}")).collect();

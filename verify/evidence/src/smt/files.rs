@@ -65,7 +65,7 @@ pub fn shipped_queries() -> Result<Vec<Query>, EvidenceError> {
     }
     for (bits, width, dropped) in [(32, 20, 0), (32, 20, 6), (32, 32, 8), (40, 24, 0), (40, 26, 8), (40, 40, 0)] {
         let lemma = Lemma::Sign { width, dropped, operands: if dropped == 0 { 1 } else { 2 } };
-        queries.extend(sign::queries_in(ring(bits), width, dropped, lemma.band()));
+        queries.extend(sign::queries_in(ring(bits), width, dropped, lemma.band() as i128));
     }
     for (bits, width, dropped) in [(32, 20, 6), (40, 26, 8), (64, 32, 8)] {
         for operands in 1..=4 {
