@@ -206,7 +206,7 @@ fn text(report: &Report) -> String {
         .iter()
         .map(|row| {
             let show = |value: &Option<String>| value.clone().unwrap_or_else(|| "-".to_owned());
-            let [exhaustive, smt, conformance] = row.findings.cells();
+            let [exhaustive, smt, conformance, second] = row.findings.cells();
             vec![
                 row.entry.clone(),
                 if row.ok { "ok".into() } else { "REJECTED".into() },
@@ -220,11 +220,12 @@ fn text(report: &Report) -> String {
                 row.bytes_per_element.map_or("-".into(), |b| b.to_string()),
                 smt,
                 conformance,
+                second,
                 row.reason.clone().unwrap_or_default(),
             ]
         })
         .collect();
-    let [exhaustive, smt, conformance] = Findings::COLUMNS;
+    let [exhaustive, smt, conformance, second] = Findings::COLUMNS;
     let header = [
         "entry",
         "verdict",
@@ -238,6 +239,7 @@ fn text(report: &Report) -> String {
         ">bytes",
         smt,
         conformance,
+        second,
         "",
     ];
     table(&header, &rows) + &closing(report)
@@ -250,7 +252,7 @@ fn closing(report: &Report) -> String {
     let mut times: Vec<f64> = report.entries.iter().map(|row| row.seconds * 1e3).collect();
     times.sort_by(f64::total_cmp);
     let (median, slowest) = (times.get(count / 2).copied().unwrap_or(0.0), times.last().copied().unwrap_or(0.0));
-    let evidence = (0..3).map(|lane| {
+    let evidence = (0..Findings::COLUMNS.len()).map(|lane| {
         let ran = report.entries.iter().filter(|row| row.findings.ran()[lane]).count();
         let ran = if ran == 0 { "not run".to_owned() } else { format!("on {ran} of {count}") };
         format!("{} {ran}", Findings::COLUMNS[lane])

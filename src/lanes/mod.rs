@@ -206,9 +206,13 @@ mod run {
                 // Its own parser is a part of what it is asked about.
                 (Lane::Second, _) => second::examine(name, published),
                 (_, Err(reason)) => Finding::not_run(reason),
-                (Lane::Exhaustive, Ok((entry, certificate))) => {
-                    exhaustive::examine(entry, certificate, self.effort.points, self.effort.resume.as_deref(), &progress)
-                }
+                (Lane::Exhaustive, Ok((entry, certificate))) => exhaustive::examine(
+                    entry,
+                    certificate,
+                    self.effort.points,
+                    self.effort.resume.as_deref(),
+                    &progress,
+                ),
                 (Lane::Smt, Ok((entry, certificate))) => self.prover.examine(entry, certificate, &progress),
                 (Lane::Conformance, Ok((entry, certificate))) => {
                     conformance::examine(entry, certificate, self.effort.points, &progress)

@@ -157,6 +157,11 @@ impl SignCircuit {
         SignCircuit { chunks, levels }
     }
 
+    /// What the sizes of all chunks are filled up to: that of the largest, at least two.
+    pub fn stride(&self) -> u8 {
+        self.chunks.iter().map(|&(_, size)| size).max().unwrap_or(1).max(2)
+    }
+
     /// Bits that role 1 shares: the bits of m with its top bit, then the other words of monomials. Each is one message
     /// of at most 64 bits; a zero is no message.
     pub fn monomial_bits(&self) -> [u32; 5] {

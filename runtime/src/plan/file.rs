@@ -193,9 +193,9 @@ impl ChoiceRecord {
     pub fn entries(&self) -> Vec<&EntryRecord> {
         match self {
             ChoiceRecord::Unary { entry } => vec![entry],
-            ChoiceRecord::Softmax { relu, exp, reciprocal, .. } => vec![relu, exp, reciprocal],
+            ChoiceRecord::Softmax { exp, reciprocal, .. } => vec![exp, reciprocal],
             ChoiceRecord::Normalisation { rsqrt, .. } => vec![rsqrt],
-            ChoiceRecord::Maximum { relu } => vec![relu],
+            ChoiceRecord::Maximum { .. } => vec![],
         }
     }
 }

@@ -31,7 +31,7 @@ struct Layout {
 impl Layout {
     fn new(bits: u8, circuit: SignCircuit) -> Layout {
         // Generate and propagate bits stand at places sj and sj−1.
-        let stride = circuit.chunks.iter().map(|&(_, size)| size).max().unwrap_or(1).max(2);
+        let stride = circuit.stride();
         let (mut firsts, mut words) = (0u64, [0u64; 5]);
         for (chunk, &(_, size)) in circuit.chunks.iter().enumerate() {
             let first = chunk * usize::from(stride);

@@ -15,7 +15,7 @@
 //! | `truncation-K-T-D`, T ≤ K − D | `truncate_narrow`: one round, T + D bits opened | all symbolic |
 //! | `truncation-may-fail-K-T-D-W` | nothing shipped: one round, a wrap left uncorrected, the failing masks counted | the mask symbolic |
 //! | `sign-W-S`, `sign-W-S-ring-K` | `sign::sign`: what `chunk_products` and `tree` compute of m = x1 + x2 and n = x3, with the levels of `catalogs::protocol::rss3::SignCircuit` | the three components symbolic |
-//! | `sign-chunk-C` | `sign::share_monomials` and `sign::inner_products` for a chunk of C bits, padded to three as there | all symbolic |
+//! | `sign-chunk-C-of-S` | `sign::share_monomials` and `sign::inner_products` for a chunk of C bits, filled up to S as there | all symbolic |
 //! | `sign-and` | one AND of `sign::tree` on replicated bits, with `reshare` | all symbolic |
 //! | `band-K-W-S-M` | the band of [`catalogs::Lemma::Sign`] for M operands, whoever drops their bits | the operands symbolic |
 //! | `injection-K` | `inject` | all symbolic |
@@ -25,7 +25,7 @@
 //! Words of the code have 64 bits and are reduced to K where a right shift follows; the formulas compute modulo 2^K,
 //! which is the same. How the sign test packs its bits into words is not in the formulas.
 //!
-//! The sign test rests on three of them: `sign-chunk-C` says that the shared bits of a chunk are its generate and
+//! The sign test rests on three of them: `sign-chunk-C-of-S` says that the shared bits of a chunk are its generate and
 //! propagate bits, `sign-and` that a tree node computes the AND of what its operands share, and `sign-W-S` that
 //! the tree over generate and propagate bits is the bit that [`catalogs::Lemma::Sign`] states.
 

@@ -11,8 +11,6 @@ const RESTS: &str = "Rests elsewhere: that the code computes these expressions i
                      protocol on small rings; that its messages reveal nothing is argued in SECURITY.md and enumerated.";
 /// The ring whose sign test has no ring in its name: the widest one, of which the others keep the low bits.
 const WIDE: Ring = Ring::Z64;
-/// Bits of a full chunk.
-const WIDEST: u32 = SignCircuit::CHUNK_BITS as u32;
 
 /// All pairs that a sign test of `width` − `dropped` bits rests on, of shares in the widest ring.
 pub(super) fn queries(width: u8, dropped: u8, band: i128) -> Vec<Query> {
@@ -26,7 +24,7 @@ pub(super) fn queries_in(ring: Ring, width: u8, dropped: u8, band: i128) -> Vec<
     let mut sizes: Vec<u8> = circuit.chunks.iter().map(|&(_, size)| size).collect();
     sizes.sort_unstable();
     sizes.dedup();
-    queries.extend(sizes.into_iter().flat_map(chunk));
+    queries.extend(sizes.into_iter().flat_map(|size| chunk(size, circuit.stride())));
     if !circuit.levels.is_empty() {
         queries.extend(and());
     }
@@ -143,9 +141,9 @@ fn tree(script: &mut Script, circuit: &SignCircuit, without_lowest: bool) -> Str
 }
 
 /// One chunk of `size` bits: shared monomials, inner products, two reshared bits.
-fn chunk(size: u8) -> [Query; 2] {
-    let c = u32::from(size);
-    let name = format!("sign-chunk-{c}");
+fn chunk(size: u8, stride: u8) -> [Query; 2] {
+    let (c, stride) = (u32::from(size), u32::from(stride));
+    let name = format!("sign-chunk-{c}-of-{stride}");
     [Expected::Unsat, Expected::Sat].map(|expected| {
         let mut script = Script::new();
         script.declare(c, &["m", "n"]);
@@ -154,14 +152,14 @@ fn chunk(size: u8) -> [Query; 2] {
             script.declare(1, &[&format!("s{monomial}")]);
             script.define(1, &format!("t{monomial}"), format!("(bvxor {} s{monomial})", product("m", monomial)));
         }
-        script.comment("a chunk of fewer bits is treated as one of three: m has no bits there, n has ones");
-        let ones = constant(-1, WIDEST - c);
-        let padded = if c == WIDEST { "n".to_owned() } else { format!("(concat {ones} n)") };
-        script.define(WIDEST, "padded", padded);
+        script.comment("a chunk of fewer bits than the largest is filled up: m has no bits there, n has ones");
+        let ones = constant(-1, stride - c);
+        let padded = if c == stride { "n".to_owned() } else { format!("(concat {ones} n)") };
+        script.define(stride, "padded", padded);
         let mut wrong = Vec::new();
         for (what, function) in [("g", generate as fn(u32, u32, u32) -> bool), ("p", propagate)] {
             script.comment("inner products with functions of n by roles 2 and 3, masked with streams and exchanged");
-            let coefficients = coefficients(WIDEST, function);
+            let coefficients = coefficients(stride, function);
             let inner = |share: &str| {
                 let terms: Vec<String> = (1..1usize << c)
                     .filter(|monomial| !coefficients[*monomial].is_empty())
@@ -191,12 +189,12 @@ fn chunk(size: u8) -> [Query; 2] {
         script.assert(fold("or", &wrong));
         let statement = match expected {
             Expected::Unsat => format!(
-                "One chunk of {c} bits of the sign test: for all m known to role 1, all n known to roles 2 and 3, and \
+                "One chunk of {c} bits of the sign test, filled up to {stride}: for all m known to role 1, all n known to roles 2 and 3, and \
                  all streams, the three components of each result sum (xor) to the chunk's generate bit, the carry out of \
                  m + n, and to its propagate bit, set if every bit of m differs from that of n. The query asks for a counterexample."
             ),
             Expected::Sat => format!(
-                "Twin of sign-chunk-{c}: the terms that depend on n alone are left out, and the propagate bit can be wrong."
+                "Twin of {name}: the terms that depend on n alone are left out, and the propagate bit can be wrong."
             ),
         };
         script.query(&name, vec![statement, RESTS.into()], expected)

@@ -182,7 +182,7 @@ fn external_solvers_agree() {
         "truncation-64-64-16",
         "truncation-64-32-16",
         "sign-20-2",
-        "sign-chunk-3",
+        "sign-chunk-3-of-3",
         "sign-and",
         "injection-64",
         "truncation-may-fail-32-32-12-24",
