@@ -13,24 +13,20 @@
 (define-fun m () (_ BitVec 14) ((_ extract 19 6) sum12))
 (define-fun n () (_ BitVec 14) ((_ extract 19 6) x3))
 ; generate and propagate of every chunk
-(define-fun g0_0 () (_ BitVec 1) ((_ extract 3 3) (bvadd ((_ zero_extend 1) ((_ extract 2 0) m)) ((_ zero_extend 1) ((_ extract 2 0) n)))))
-(define-fun g0_1 () (_ BitVec 1) ((_ extract 3 3) (bvadd ((_ zero_extend 1) ((_ extract 5 3) m)) ((_ zero_extend 1) ((_ extract 5 3) n)))))
-(define-fun p0_1 () (_ BitVec 1) (bvcomp (bvxor ((_ extract 5 3) m) ((_ extract 5 3) n)) (_ bv7 3)))
-(define-fun g0_2 () (_ BitVec 1) ((_ extract 3 3) (bvadd ((_ zero_extend 1) ((_ extract 8 6) m)) ((_ zero_extend 1) ((_ extract 8 6) n)))))
-(define-fun p0_2 () (_ BitVec 1) (bvcomp (bvxor ((_ extract 8 6) m) ((_ extract 8 6) n)) (_ bv7 3)))
-(define-fun g0_3 () (_ BitVec 1) ((_ extract 3 3) (bvadd ((_ zero_extend 1) ((_ extract 11 9) m)) ((_ zero_extend 1) ((_ extract 11 9) n)))))
-(define-fun p0_3 () (_ BitVec 1) (bvcomp (bvxor ((_ extract 11 9) m) ((_ extract 11 9) n)) (_ bv7 3)))
-(define-fun g0_4 () (_ BitVec 1) ((_ extract 1 1) (bvadd ((_ zero_extend 1) ((_ extract 12 12) m)) ((_ zero_extend 1) ((_ extract 12 12) n)))))
-(define-fun p0_4 () (_ BitVec 1) (bvcomp (bvxor ((_ extract 12 12) m) ((_ extract 12 12) n)) (_ bv1 1)))
+(define-fun g0_0 () (_ BitVec 1) ((_ extract 4 4) (bvadd ((_ zero_extend 1) ((_ extract 3 0) m)) ((_ zero_extend 1) ((_ extract 3 0) n)))))
+(define-fun g0_1 () (_ BitVec 1) ((_ extract 3 3) (bvadd ((_ zero_extend 1) ((_ extract 6 4) m)) ((_ zero_extend 1) ((_ extract 6 4) n)))))
+(define-fun p0_1 () (_ BitVec 1) (bvcomp (bvxor ((_ extract 6 4) m) ((_ extract 6 4) n)) (_ bv7 3)))
+(define-fun g0_2 () (_ BitVec 1) ((_ extract 3 3) (bvadd ((_ zero_extend 1) ((_ extract 9 7) m)) ((_ zero_extend 1) ((_ extract 9 7) n)))))
+(define-fun p0_2 () (_ BitVec 1) (bvcomp (bvxor ((_ extract 9 7) m) ((_ extract 9 7) n)) (_ bv7 3)))
+(define-fun g0_3 () (_ BitVec 1) ((_ extract 3 3) (bvadd ((_ zero_extend 1) ((_ extract 12 10) m)) ((_ zero_extend 1) ((_ extract 12 10) n)))))
+(define-fun p0_3 () (_ BitVec 1) (bvcomp (bvxor ((_ extract 12 10) m) ((_ extract 12 10) n)) (_ bv7 3)))
 ; joined in pairs
 (define-fun g1_0 () (_ BitVec 1) (bvxor g0_1 (bvand p0_1 g0_0)))
 (define-fun g1_1 () (_ BitVec 1) (bvxor g0_3 (bvand p0_3 g0_2)))
 (define-fun p1_1 () (_ BitVec 1) (bvand p0_3 p0_2))
 ; joined in pairs
 (define-fun g2_0 () (_ BitVec 1) (bvxor g1_1 (bvand p1_1 g1_0)))
-; joined in pairs
-(define-fun g3_0 () (_ BitVec 1) (bvxor g0_4 (bvand p0_4 g2_0)))
-(define-fun bit () (_ BitVec 1) (bvxor g3_0 ((_ extract 13 13) m) ((_ extract 13 13) n)))
+(define-fun bit () (_ BitVec 1) (bvxor g2_0 ((_ extract 13 13) m) ((_ extract 13 13) n)))
 ; v less the low bits that are ignored, operand by operand
 (define-fun ignored () (_ BitVec 32) (bvadd ((_ zero_extend 26) ((_ extract 5 0) sum12)) ((_ zero_extend 26) ((_ extract 5 0) x3))))
 (define-fun seen () (_ BitVec 32) (bvsub v ignored))

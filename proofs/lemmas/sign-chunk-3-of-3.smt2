@@ -1,7 +1,7 @@
-; One chunk of 3 bits of the sign test: for all m known to role 1, all n known to roles 2 and 3, and
-; all streams, the three components of each result sum (xor) to the chunk's generate bit, the carry
-; out of m + n, and to its propagate bit, set if every bit of m differs from that of n. The query
-; asks for a counterexample.
+; One chunk of 3 bits of the sign test, filled up to 3: for all m known to role 1, all n known to
+; roles 2 and 3, and all streams, the three components of each result sum (xor) to the chunk's
+; generate bit, the carry out of m + n, and to its propagate bit, set if every bit of m differs from
+; that of n. The query asks for a counterexample.
 ; Rests elsewhere: that the code computes these expressions is tied by exhaustive runs of the
 ; protocol on small rings; that its messages reveal nothing is argued in SECURITY.md and enumerated.
 ; Expected answer: unsat
@@ -23,7 +23,7 @@
 (define-fun t6 () (_ BitVec 1) (bvxor (bvand ((_ extract 1 1) m) ((_ extract 2 2) m)) s6))
 (declare-fun s7 () (_ BitVec 1))
 (define-fun t7 () (_ BitVec 1) (bvxor (bvand ((_ extract 0 0) m) ((_ extract 1 1) m) ((_ extract 2 2) m)) s7))
-; a chunk of fewer bits is treated as one of three: m has no bits there, n has ones
+; a chunk of fewer bits than the largest is filled up: m has no bits there, n has ones
 (define-fun padded () (_ BitVec 3) n)
 ; inner products with functions of n by roles 2 and 3, masked with streams and exchanged
 (declare-fun g1 () (_ BitVec 1))

@@ -1,5 +1,5 @@
-; Twin of sign-chunk-3: the terms that depend on n alone are left out, and the propagate bit can be
-; wrong.
+; Twin of sign-chunk-3-of-3: the terms that depend on n alone are left out, and the propagate bit
+; can be wrong.
 ; Rests elsewhere: that the code computes these expressions is tied by exhaustive runs of the
 ; protocol on small rings; that its messages reveal nothing is argued in SECURITY.md and enumerated.
 ; Expected answer: sat
@@ -21,7 +21,7 @@
 (define-fun t6 () (_ BitVec 1) (bvxor (bvand ((_ extract 1 1) m) ((_ extract 2 2) m)) s6))
 (declare-fun s7 () (_ BitVec 1))
 (define-fun t7 () (_ BitVec 1) (bvxor (bvand ((_ extract 0 0) m) ((_ extract 1 1) m) ((_ extract 2 2) m)) s7))
-; a chunk of fewer bits is treated as one of three: m has no bits there, n has ones
+; a chunk of fewer bits than the largest is filled up: m has no bits there, n has ones
 (define-fun padded () (_ BitVec 3) n)
 ; inner products with functions of n by roles 2 and 3, masked with streams and exchanged
 (declare-fun g1 () (_ BitVec 1))
