@@ -7,7 +7,7 @@
 //! 3. *Choice* by an integer program: least predicted seconds with the predicted error inside a budget.
 //! 4. *Gate*: the plan is simulated bit for bit over the calibration set under several choices of roundings, and
 //!    accepted only if the *measured* error (with a guard for unseen inputs) and agreement meet the user's constraint;
-//!    otherwise the budget shrinks.
+//!    otherwise the budget shrinks. Between the last budget that failed and the first that passed it looks again.
 
 mod admissible;
 mod assignment;
@@ -153,41 +153,121 @@ pub fn tune(request: &Request<'_>, progress: &mut dyn FnMut(Progress)) -> Result
     let candidates = admissible::find(request, &prover, progress)?;
     let sensitivities = sensitivity::measure(request, &single)?;
     let sites = single.sites();
-    // A sum of worst cases with measured sensitivities overstates what is seen: start generously, then shrink.
-    let mut tried = 0;
-    let mut last: Option<(Vec<usize>, Verdict)> = None;
-    for budget in [16.0, 8.0, 4.0, 2.0, 1.0, 0.5, 0.25, 0.125, f64::INFINITY].map(|factor| factor * request.error_max) {
-        let most_accurate = budget.is_infinite();
-        let chosen = if most_accurate {
-            Some(assignment::most_accurate(&candidates))
-        } else {
-            assignment::solve(&candidates, &sensitivities, request, budget)
+    let search = Search { request, prover: &prover, reference: &reference, candidates, sensitivities };
+    search.run(&sites, progress)
+}
+
+/// The search for the largest budget of predicted error whose plan passes the gate.
+struct Search<'a> {
+    request: &'a Request<'a>,
+    prover: &'a Prover<'a>,
+    reference: &'a gate::Reference,
+    candidates: Vec<Vec<Candidate>>,
+    sensitivities: Vec<f64>,
+}
+
+/// A choice for every site, its plan, and what the simulation showed.
+struct Attempt {
+    chosen: Vec<usize>,
+    plan: Plan,
+    structure: Graph,
+    verdict: Verdict,
+    passes: bool,
+}
+
+impl Search<'_> {
+    /// A sum of worst cases with measured sensitivities overstates what is seen: starts generously, halves the budget
+    /// until a plan passes, then looks between the predicted errors of that plan and of the last one that failed.
+    fn run(&self, sites: &[graph::Site], progress: &mut dyn FnMut(Progress)) -> Result<Tuned, Error> {
+        const REFINEMENTS: usize = 4;
+        let mut tried = 0;
+        let mut failed: Option<Attempt> = None;
+        let mut passed: Option<Attempt> = None;
+        let budgets = [16.0, 8.0, 4.0, 2.0, 1.0, 0.5, 0.25, 0.125, f64::INFINITY];
+        for budget in budgets.map(|factor| factor * self.request.error_max) {
+            let Some(chosen) = self.choose(budget) else { continue };
+            if failed.as_ref().is_some_and(|attempt| attempt.chosen == chosen) {
+                continue;
+            }
+            let attempt = self.attempt(chosen, &mut tried, progress)?;
+            match attempt.passes {
+                true => {
+                    passed = Some(attempt);
+                    break;
+                }
+                false => failed = Some(attempt),
+            }
+        }
+        let Some(mut best) = passed else { return Err(self.constraint_error(sites, failed)) };
+        if let Some(mut worst) = failed {
+            let (mut low, mut high) = (self.predicted(&best.chosen), self.predicted(&worst.chosen));
+            for _ in 0..REFINEMENTS {
+                let budget = (low * high).sqrt();
+                let Some(chosen) = self.choose(budget) else { break };
+                // What is chosen may use less than its budget, and may be known already.
+                if chosen == best.chosen {
+                    low = budget;
+                } else if chosen == worst.chosen {
+                    high = budget;
+                } else {
+                    let attempt = self.attempt(chosen, &mut tried, progress)?;
+                    match attempt.passes {
+                        true => (low, best) = (budget, attempt),
+                        false => (high, worst) = (self.predicted(&attempt.chosen), attempt),
+                    }
+                }
+            }
+        }
+        let Attempt { plan, structure, verdict, .. } = best;
+        let measured = Measured {
+            inputs: verdict.inputs,
+            roundings: verdict.roundings,
+            error: verdict.error,
+            agreement: verdict.agreement,
+            candidates_tried: tried,
         };
-        let Some(chosen) = chosen else { continue };
-        if last.as_ref().is_some_and(|(previous, _)| *previous == chosen) {
-            continue;
-        }
-        tried += 1;
-        progress(Progress::Simulation { candidate: tried });
-        let (plan, structure) = draft(request, &prover, &candidates, &chosen, &sensitivities)?;
-        let verdict = reference.judge(&plan, &structure, request)?;
-        if verdict.error <= GUARD * request.error_max && verdict.agreement >= request.agreement_min {
-            let measured = Measured {
-                inputs: verdict.inputs,
-                roundings: verdict.roundings,
-                error: verdict.error,
-                agreement: verdict.agreement,
-                candidates_tried: tried,
-            };
-            return Ok(Tuned { plan: Plan { measured, ..plan }, structure });
-        }
-        last = Some((chosen, verdict));
+        Ok(Tuned { plan: Plan { measured, ..plan }, structure })
     }
-    let (chosen, verdict) = last.ok_or(Error::Infeasible(request.error_max))?;
-    let share = |index: usize| sensitivities[index] * candidates[index][chosen[index]].error;
-    let worst = (0..sites.len()).max_by(|&a, &b| share(a).total_cmp(&share(b)));
-    let site = worst.map_or_else(String::new, |index| sites[index].name.clone());
-    Err(Error::Constraint { error: verdict.error, agreement: verdict.agreement, site })
+
+    /// The fastest choice within a budget of predicted error; an infinite one asks for the most accurate.
+    fn choose(&self, budget: f64) -> Option<Vec<usize>> {
+        match budget.is_infinite() {
+            true => Some(assignment::most_accurate(&self.candidates)),
+            false => assignment::solve(&self.candidates, &self.sensitivities, self.request, budget),
+        }
+    }
+
+    /// Σ sensitivity · error.
+    fn predicted(&self, chosen: &[usize]) -> f64 {
+        let sites = self.candidates.iter().zip(chosen).zip(&self.sensitivities);
+        sites.map(|((candidates, &chosen), sensitivity)| candidates[chosen].error * sensitivity).sum()
+    }
+
+    /// Drafts a plan and simulates it.
+    fn attempt(
+        &self,
+        chosen: Vec<usize>,
+        tried: &mut usize,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Attempt, Error> {
+        *tried += 1;
+        progress(Progress::Simulation { candidate: *tried });
+        let (plan, structure) = draft(self.request, self.prover, &self.candidates, &chosen, &self.sensitivities)?;
+        let verdict = self.reference.judge(&plan, &structure, self.request)?;
+        let passes = verdict.error <= GUARD * self.request.error_max && verdict.agreement >= self.request.agreement_min;
+        Ok(Attempt { chosen, plan, structure, verdict, passes })
+    }
+
+    /// Nothing passed: the last attempt's figures, and the site with the largest predicted share of its error.
+    fn constraint_error(&self, sites: &[graph::Site], failed: Option<Attempt>) -> Error {
+        let Some(Attempt { chosen, verdict, .. }) = failed else {
+            return Error::Infeasible(self.request.error_max);
+        };
+        let share = |index: usize| self.sensitivities[index] * self.candidates[index][chosen[index]].error;
+        let worst = (0..sites.len()).max_by(|&a, &b| share(a).total_cmp(&share(b)));
+        let site = worst.map_or_else(String::new, |index| sites[index].name.clone());
+        Error::Constraint { error: verdict.error, agreement: verdict.agreement, site }
+    }
 }
 
 fn check_request(request: &Request<'_>) -> Result<(), Error> {
