@@ -22,7 +22,9 @@ use crate::kernel::builder::{Mask, PartyBuilder, Word};
 use catalogs::protocol::Role;
 
 pub(crate) use maximum::maximum;
-pub(crate) use sign::{sign, sign_by};
+pub(crate) use sign::sign;
+#[cfg(test)]
+pub(crate) use sign::sign_by;
 
 /// The roles.
 pub(crate) const P1: Role = Role(0);
