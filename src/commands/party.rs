@@ -56,6 +56,10 @@ pub struct Report {
     pub run_seconds: f64,
     /// CPU seconds of this process, where the system tells.
     pub cpu_seconds: Option<f64>,
+    /// CPU seconds of the runs alone.
+    pub run_cpu_seconds: Option<f64>,
+    /// The most memory that this process held, where the system tells.
+    pub peak_memory_bytes: Option<u64>,
 }
 
 /// What this party owns.
@@ -178,7 +182,7 @@ fn execute(
         runner.announce(party(config.owners.input), given.map(|count| count as u64), transport).map_err(failed)?;
     let batch = checked.plan().model.batch as u64;
     let runs = count.div_ceil(batch);
-    let runs_started = Instant::now();
+    let (runs_started, cpu_before) = (Instant::now(), cpu_seconds());
     let mut outputs: Vec<Tensor> = Vec::new();
     let mut active_rounds = Vec::new();
     for run in 0..runs {
@@ -201,6 +205,7 @@ fn execute(
         }
     }
     let run_seconds = runs_started.elapsed().as_secs_f64();
+    let run_cpu_seconds = cpu_seconds().zip(cpu_before).map(|(after, before)| after - before);
     let traffic = transport.finish().map_err(peer)?;
     if let Some(path) = &config.output {
         let names: Vec<&str> = checked.lowered().output_names().collect();
@@ -222,6 +227,8 @@ fn execute(
         seconds: started.elapsed().as_secs_f64(),
         run_seconds,
         cpu_seconds: cpu_seconds(),
+        run_cpu_seconds,
+        peak_memory_bytes: peak_memory_bytes(),
     })
 }
 
@@ -245,6 +252,14 @@ fn cpu_seconds() -> Option<f64> {
     let fields: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
     let ticks: f64 = fields.get(11)?.parse::<f64>().ok()? + fields.get(12)?.parse::<f64>().ok()?;
     Some(ticks / 100.0)
+}
+
+/// The largest resident set of this process, from /proc (kB).
+fn peak_memory_bytes() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kilobytes * 1024)
 }
 
 fn text_of(report: &Report) -> String {

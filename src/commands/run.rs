@@ -12,7 +12,7 @@ use runtime::deployment::{Loopback, Owners, loopback};
 use runtime::graph::{Axes, Tensor, reference};
 use runtime::plan::Plan;
 use runtime::transport::{Limits, Party};
-use runtime::tuner::{agreements, difference};
+use runtime::tuner::{least_cosine, agreements, difference};
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -63,6 +63,10 @@ pub struct Report {
     pub run_seconds: f64,
     /// CPU seconds of all parties.
     pub cpu_seconds_total: f64,
+    /// CPU seconds of all parties in the runs alone: what proving, encoding and sharing the weights took is left out.
+    pub run_cpu_seconds_total: f64,
+    /// The most memory that a party held.
+    pub peak_memory_bytes: u64,
     /// Runs.
     pub runs: u64,
     /// Rounds that were counted, all runs together: rounds in which any party sent or received a frame.
@@ -81,6 +85,8 @@ pub struct Report {
     pub max_abs_error: Option<f64>,
     /// Share of inputs with the plain model's arg-max.
     pub agreement: Option<f64>,
+    /// The least cosine of an input's first output and the plain model's.
+    pub cosine: Option<f64>,
 }
 
 /// What is done once a session.
@@ -151,12 +157,13 @@ impl Run {
             let active = reports.iter().filter_map(|report| report.active_rounds.get(run)).flatten();
             rounds += active.collect::<BTreeSet<_>>().len() as u64;
         }
-        let (mut max_abs_error, mut agreement) = (None, None);
+        let (mut max_abs_error, mut agreement, mut cosine) = (None, None, None);
         if !self.no_reference {
             let (plain, private) = self.outputs(&file.model.axes())?;
             max_abs_error = Some(difference(&plain, &private));
             let count = plain.first().and_then(|tensor| tensor.shape.first()).copied().unwrap_or(0);
             agreement = Some(agreements(&plain, &private) as f64 / count.max(1) as f64);
+            cosine = least_cosine(&plain, &private);
         }
         let largest = |value: fn(&party::Report) -> f64| reports.iter().map(value).fold(0.0, f64::max);
         Ok(Report {
@@ -164,6 +171,8 @@ impl Run {
             seconds: largest(|report| report.seconds),
             run_seconds: largest(|report| report.run_seconds),
             cpu_seconds_total: reports.iter().filter_map(|report| report.cpu_seconds).sum(),
+            run_cpu_seconds_total: reports.iter().filter_map(|report| report.run_cpu_seconds).sum(),
+            peak_memory_bytes: reports.iter().filter_map(|report| report.peak_memory_bytes).max().unwrap_or(0),
             runs,
             rounds,
             rounds_predicted: runs * file.predicted.rounds_per_run,
@@ -173,6 +182,7 @@ impl Run {
             preprocessing: Preprocessing { weight_bytes: reports.iter().map(|report| report.weight_bytes_sent).sum() },
             max_abs_error,
             agreement,
+            cosine,
         })
     }
 
@@ -209,13 +219,16 @@ fn run_parties(configs: &[PathBuf], catalog: &Path) -> Result<Vec<party::Report>
 pub fn text(report: &Report) -> String {
     let counted = |counted: u64, predicted: u64| if counted == predicted { "as predicted" } else { "NOT as predicted" };
     let mut out = format!(
-        "{} inputs in {} runs: {:.2} s ({:.2} s of runs, {:.2} CPU s of all parties)\n\
+        "{} inputs in {} runs: {:.2} s ({:.2} s of runs); CPU of all parties {:.2} s ({:.2} s of runs), \
+         {:.0} MB of memory at most a party\n\
          rounds {} ({}), bytes of all parties {} ({}), weights once {} bytes\n",
         report.inputs,
         report.runs,
         report.seconds,
         report.run_seconds,
         report.cpu_seconds_total,
+        report.run_cpu_seconds_total,
+        report.peak_memory_bytes as f64 / 1e6,
         report.rounds,
         counted(report.rounds, report.rounds_predicted),
         report.bytes_total,
@@ -224,8 +237,9 @@ pub fn text(report: &Report) -> String {
     );
     if let (Some(error), Some(agreement)) = (report.max_abs_error, report.agreement) {
         out.push_str(&format!(
-            "agreement with the plain model {:.2} %, worst score error {error:.2e}\n",
-            100.0 * agreement
+            "agreement with the plain model {:.2} %, worst score error {error:.2e}, least cosine {:.8}\n",
+            100.0 * agreement,
+            report.cosine.unwrap_or(f64::NAN)
         ));
     }
     out

@@ -94,6 +94,16 @@ impl Reference {
     }
 }
 
+/// The least cosine of an example's first output in `a` and in `b`; `None` where one is zero or there is none.
+pub fn least_cosine(a: &[Tensor], b: &[Tensor]) -> Option<f64> {
+    let (a, b) = (a.first()?, b.first()?);
+    let row: usize = a.shape.iter().skip(1).product::<usize>().max(1);
+    let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+    let cosine = |(a, b)| dot(a, b) / (dot(a, a) * dot(b, b)).sqrt();
+    let cosines = a.data.chunks(row).zip(b.data.chunks(row)).map(cosine);
+    cosines.min_by(f64::total_cmp).filter(|cosine| cosine.is_finite())
+}
+
 /// Rows of the first output whose largest element is at the same place.
 pub fn agreements(a: &[Tensor], b: &[Tensor]) -> usize {
     let (Some(a), Some(b)) = (a.first(), b.first()) else { return 0 };

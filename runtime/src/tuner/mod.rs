@@ -17,7 +17,7 @@ mod options;
 mod prover;
 mod sensitivity;
 
-pub use gate::{Verdict, agreements};
+pub use gate::{Verdict, agreements, least_cosine};
 pub use sensitivity::{difference, leading};
 
 use crate::circuit::{self, lower::Choice};
