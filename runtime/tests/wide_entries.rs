@@ -6,7 +6,7 @@ mod onnx_model;
 
 use catalogs::Catalog;
 use onnx_model::Model;
-use runtime::circuit::lower::{Choice, Formats, Ownership, lower};
+use runtime::circuit::lower::{Choice, Comparisons, Formats, Ownership, lower};
 use runtime::circuit::{Error, Party};
 use runtime::protocol::conformance::Conformer;
 use runtime::protocol::rss3;
@@ -54,8 +54,9 @@ fn a_wide_entry_is_not_compiled() {
 #[test]
 fn a_plan_with_a_wide_entry_is_refused() {
     let graph = Model::default().input("x", &["1", "16"]).op("Softmax", &["x"], "y").graph("y");
-    let (relu, reciprocal) = (shipped("relu/k64-f16-w20"), shipped("reciprocal/k64-f24-o26-n16-1e-4"));
-    let choice = Choice::Softmax { relu, exp: Arc::new(wide()), reciprocal, normalise_last: false };
+    let reciprocal = shipped("reciprocal/k64-f24-o26-n16-1e-4");
+    let maximum = Comparisons { width: 38, groups: vec![2] };
+    let choice = Choice::Softmax { maximum, exp: Arc::new(wide()), reciprocal, normalise_last: false };
     let choices = BTreeMap::from([(graph.sites()[0].node, choice)]);
     let ownership = Ownership { input: Party(1), output: Party(2) };
     let refused = lower(&graph, &choices, Formats::default(), ownership).map(|_| ()).unwrap_err();

@@ -12,7 +12,7 @@ use runtime::deployment::{Loopback, Owners, loopback};
 use runtime::graph::{Axes, Tensor, reference};
 use runtime::plan::Plan;
 use runtime::transport::{Limits, Party};
-use runtime::tuner::{least_cosine, agreements, difference};
+use runtime::tuner::{agreements, difference, least_cosine};
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
