@@ -21,9 +21,10 @@ pub fn of(graph: &Graph, input_box: (f64, f64)) -> Result<Vec<Goal>, String> {
         let range = ranges.site(site.node).ok_or_else(|| format!("no range of site {}", site.name))?;
         let found = match range {
             SiteRange::Activation { input } => vec![activation(site.kind, input)?],
-            SiteRange::Maximum { difference, .. } => vec![rectifier(difference)?],
-            SiteRange::Softmax { below_maximum, difference, .. } => {
-                vec![rectifier(difference)?, exponential(below_maximum)?, reciprocal(site.row_length)?]
+            // A maximum compares, and needs no entry.
+            SiteRange::Maximum { .. } => vec![],
+            SiteRange::Softmax { below_maximum, .. } => {
+                vec![exponential(below_maximum)?, reciprocal(site.row_length)?]
             }
             SiteRange::Normalisation { variance, .. } => vec![inverse_root(graph, &site, variance)?],
         };
@@ -78,7 +79,9 @@ fn symmetric(interval: Interval) -> Window {
 
 fn activation(kind: SiteKind, input: Interval) -> Result<Goal, String> {
     let function = match kind {
-        SiteKind::Rectifier => return rectifier(input),
+        SiteKind::Rectifier => {
+            return goal(Function::Relu, symmetric(input), (ACTIVATIONS, ACTIVATIONS), Norm::ABSOLUTE, "0");
+        }
         SiteKind::Activation(graph::Function::Gelu) => Function::Gelu,
         SiteKind::Activation(graph::Function::Silu) => Function::Silu,
         SiteKind::Activation(graph::Function::Sigmoid) => Function::Sigmoid,
@@ -87,10 +90,6 @@ fn activation(kind: SiteKind, input: Interval) -> Result<Goal, String> {
         other => return Err(format!("no approximation of {} is known; see `chebyshare catalog list`", other.name())),
     };
     goal(function, symmetric(input), (ACTIVATIONS, ACTIVATIONS), Norm::ABSOLUTE, "5e-4")
-}
-
-fn rectifier(difference: Interval) -> Result<Goal, String> {
-    goal(Function::Relu, symmetric(difference), (ACTIVATIONS, ACTIVATIONS), Norm::ABSOLUTE, "0")
 }
 
 fn exponential(below_maximum: Interval) -> Result<Goal, String> {

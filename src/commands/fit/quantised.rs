@@ -11,7 +11,7 @@ use serde::Serialize;
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Write as _};
 
-/// What is printed of a quantised polynomial Σ integers[j]·2^steps[j]·t^j.
+/// What is printed of a quantised polynomial Σ iⱼ·2^sⱼ·t^j, with iⱼ from `integers` and sⱼ from `steps`.
 #[derive(Serialize)]
 pub struct Report {
     /// t = (x − centre) / scale.

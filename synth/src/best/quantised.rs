@@ -51,7 +51,7 @@ pub struct Wish {
     pub narrow: Option<f64>,
 }
 
-/// A polynomial Σ integers[j]·2^steps[j]·t^j.
+/// A polynomial Σ iⱼ·2^sⱼ·t^j, with iⱼ from `integers` and sⱼ from `steps`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct QuantisedBest {
     /// The variable t.
