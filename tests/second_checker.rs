@@ -36,6 +36,13 @@ fn both_checkers_agree_on_the_corpus() {
 }
 
 #[test]
+fn both_checkers_agree_on_rings_above_64_bits() {
+    let Some((success, table)) = second_checker(&["--corpus", "verify/tests/corpus-wide"]) else { return };
+    println!("{}", table.lines().last().unwrap_or_default());
+    assert!(success, "{table}");
+}
+
+#[test]
 fn both_checkers_agree_on_synthesised_cases() {
     let Some((success, table)) = second_checker(&["--corpus", "verify/tests/synthesised"]) else { return };
     println!("{}", table.lines().last().unwrap_or_default());

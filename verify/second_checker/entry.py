@@ -214,7 +214,7 @@ def _lemma(line, index):
         ring = between(words[1], 2, MAX_RING)
         low = between(words[5], -4, 4)
         found = Truncation(
-            ring, between(words[2], 2, 64), between(words[3], 1, ring - 1),
+            ring, between(words[2], 2, MAX_RING), between(words[3], 1, ring - 1),
             None if words[4] == "any" else between(words[4], 0, ring - 1),
             low, between(words[6], low, 4), None if words[7] == "never" else between(words[7], 0, 255))
     elif kind == "sign":
