@@ -144,9 +144,11 @@ pub fn examine_all(
     #[cfg(not(feature = "generate"))]
     {
         let named = chosen.iter().filter(|(name, _)| wanted(name)).count();
+        let Effort { points, resume } = effort;
+        let kept = resume.map(|folder| format!(", kept in {}", folder.display())).unwrap_or_default();
         Err(Failure::input(format!(
-            "--with {lanes:?} ({named} entries, {effort:?}) needs MPFR and Z3, which this program was built without; build \
-             it with the feature 'generate' (the default)"
+            "--with {lanes:?} ({named} entries, at most {points} inputs{kept}) needs MPFR and Z3, which this program was \
+             built without; build it with the feature 'generate' (the default)"
         )))
     }
 }
