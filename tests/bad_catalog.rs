@@ -4,7 +4,7 @@
 
 mod support;
 
-use support::{INFER, SIGMOID, Workshop, model, rename_entry_in_certificate};
+use support::{INFER, SIGMOID, TUNE, Workshop, model, rename_entry_in_certificate};
 
 const ENTRY: &str = "catalogs/sigmoid/k64-f16-w9-1e-3.entry";
 const CERTIFICATE: &str = "proofs/sigmoid/k64-f16-w9-1e-3.certificate";
@@ -16,18 +16,6 @@ fn workshop() -> Workshop {
     shop.tune("model.onnx", "plan.toml").succeeded();
     shop
 }
-
-const TUNE: [&str; 9] = [
-    "tune",
-    "model.onnx",
-    "--calibration",
-    "calibration.npz",
-    "--batch",
-    "4",
-    "--input-range=-1,1",
-    "--out",
-    "new.toml",
-];
 
 /// The line of `text` that starts like this.
 fn line<'a>(text: &'a str, start: &str) -> &'a str {

@@ -4,19 +4,7 @@
 
 mod support;
 
-use support::{INFER, Workshop, model};
-
-const TUNE: [&str; 9] = [
-    "tune",
-    "model.onnx",
-    "--calibration",
-    "calibration.npz",
-    "--batch",
-    "4",
-    "--input-range=-1,1",
-    "--out",
-    "new.toml",
-];
+use support::{INFER, TUNE, Workshop, model};
 
 #[test]
 fn an_unsupported_operator() {

@@ -6,7 +6,7 @@
 mod support;
 
 use serde_json::Value;
-use support::{INFER, RELU, SIGMOID, Workshop};
+use support::{INFER, RELU, SIGMOID, TUNE, Workshop};
 
 /// A folder with a plan for the small model, and keys of two signers.
 fn workshop() -> Workshop {
@@ -38,18 +38,6 @@ fn sign(shop: &Workshop, name: &str) {
 fn with_policy<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
     [arguments, &["--policy", "policy.toml"]].concat()
 }
-
-const TUNE: [&str; 9] = [
-    "tune",
-    "model.onnx",
-    "--calibration",
-    "calibration.npz",
-    "--batch",
-    "4",
-    "--input-range=-1,1",
-    "--out",
-    "new.toml",
-];
 
 /// Every command that uses the catalog under a policy refuses it in the same way.
 fn refused_everywhere(shop: &Workshop, code: i32, parts: &[&str]) {

@@ -165,17 +165,9 @@ impl Workshop {
 
     /// `chebyshare tune` for small runs.
     pub fn tune(&self, model: &str, plan: &str) -> Outcome {
-        self.run(&[
-            "tune",
-            model,
-            "--calibration",
-            "calibration.npz",
-            "--batch",
-            "4",
-            "--input-range=-1,1",
-            "--out",
-            plan,
-        ])
+        let mut arguments: [&str; 9] = TUNE;
+        (arguments[1], arguments[8]) = (model, plan);
+        self.run(&arguments)
     }
 
     /// `chebyshare run --local` of the small model.
@@ -268,6 +260,19 @@ impl Workshop {
             .collect()
     }
 }
+
+/// The arguments of a small tuning: the model's file is the second, the plan's the last.
+pub const TUNE: [&str; 9] = [
+    "tune",
+    "model.onnx",
+    "--calibration",
+    "calibration.npz",
+    "--batch",
+    "4",
+    "--input-range=-1,1",
+    "--out",
+    "new.toml",
+];
 
 /// The arguments of a private run of the small model.
 pub const INFER: [&str; 9] =

@@ -6,7 +6,7 @@ const JUMP: &str = "its result jumps, so no bound of its error holds near the ju
 const ORDER: &str = "it gives secret positions; compute it where the output is learnt";
 const SECRET_SHAPE: &str = "the shape of its result depends on secret values";
 const STATE: &str = "loops and recurrent cells are not unrolled; export the unrolled graph";
-const LOGARITHM: &str = "it needs a logarithm, and the catalog has none";
+const LOGARITHM: &str = "it needs a logarithm of a secret, and nothing is lowered to one yet";
 const PERIODIC: &str = "the catalog has no periodic or inverse trigonometric functions";
 const INTEGERS: &str = "it works on quantised integers; export the model in floating point";
 
