@@ -1,10 +1,12 @@
-//! Private inference: model graphs in, arrays in and out, sharing, protocols, transport, trust in catalogs, and the tuner.
+//! Private inference: model graphs in, arrays in and out, sharing, protocols, transport, trust in catalogs,
+//! what a run costs, and the tuner.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod arrays;
 pub mod backend;
 pub mod circuit;
+pub mod cost;
 pub mod deployment;
 pub mod graph;
 pub mod kernel;

@@ -314,6 +314,18 @@ fn shipped_entries_are_of_use_on_rows_that_others_get_wrong() {
     report("softmax of 1,024 equal logits (each 9.8e-4)", Some(met(1024)), &row.at(&equal), 1.7e-5);
     report("softmax of 1,024, all but one masked by -1e4", Some(met(1)), &row.element, 2.5e-4);
     report("softmax of 1,024, half masked by -1e4", Some(met(512)), &row.at(&(equal * RBig::from(2))), 1.7e-5);
+    let log = shipped("log/k64-f24-o16-n1024-1e-4");
+    let logs = log_softmax(&LogSoftmaxLowering { n: 1024, spread, last: None }, &exp, &log).unwrap();
+    for leaders in [1024i32, 512, 1] {
+        let errors = [0, 1].map(|delta| {
+            let run = |certified: &Certified, x| evaluate(certified.program(), x, &mut Constant(delta));
+            let (zero, masked) = (run(&exp, 0), run(&exp, -i128::from(spread)));
+            let logarithm = run(&log, zero * i128::from(leaders) + masked * i128::from(1024 - leaders));
+            (-logarithm as f64 / 65536.0 + f64::from(leaders).ln()).abs()
+        });
+        let what = format!("log-softmax of 1,024, {leaders} equal, others at -1e4");
+        report(&what, Some(errors[0].max(errors[1])), &logs.element, 2.5e-3);
+    }
     let value = Format { ring: Ring::Z64, scale: scale(16) };
     let lowering = AttentionLowering {
         n: 1024,

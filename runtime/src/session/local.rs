@@ -18,7 +18,7 @@ pub(super) struct PackedWeight {
 }
 
 /// The weight that is the one right matrix of a product.
-fn right_weight(circuit: &Circuit, product: &Product) -> Option<usize> {
+pub(super) fn right_weight(circuit: &Circuit, product: &Product) -> Option<usize> {
     let right = circuit.node(product.right);
     match (&right.kind, &product.kind) {
         (NodeKind::Weight(weight), ProductKind::MatMul) if right.shape.rank() == 2 => Some(weight.index()),

@@ -10,6 +10,7 @@
 
 mod local;
 mod unit;
+pub mod work;
 
 use crate::backend::Streams;
 use crate::backend::cpu::Frames;

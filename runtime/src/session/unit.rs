@@ -5,7 +5,7 @@ use super::Shares;
 use crate::backend::Streams;
 use crate::backend::cpu::{Frames, Prepared, Slots};
 use crate::circuit::{Circuit, NodeKind, Party};
-use crate::kernel::CheckedParty;
+use crate::kernel::{CheckedParty, Instruction};
 use crate::protocol::rss3;
 use catalogs::protocol::{Operation, Role};
 use catalogs::{Digest, Ring};
@@ -51,6 +51,17 @@ impl Unit {
         let stages = code.parties[self.role_of(self.me)].stages();
         let from = Role(self.role_of(peer) as u8);
         stages.get(stage + 1).map_or(0, |kernel| kernel.received_bytes(from, lanes))
+    }
+
+    /// Kernels that a party runs for the node.
+    pub fn stages(&self) -> usize {
+        self.party().map_or(0, |party| party.stages().len())
+    }
+
+    /// The instructions of all roles and stages.
+    pub fn instructions(&self) -> impl Iterator<Item = &Instruction> {
+        let parties = self.code.iter().flat_map(|code| &code.parties);
+        parties.flat_map(CheckedParty::stages).flat_map(|kernel| kernel.instructions())
     }
 
     fn party(&self) -> Option<&CheckedParty> {

@@ -1,0 +1,131 @@
+//! A machine as a file: seconds per unit of every kind of work.
+
+use super::{Resource, Work};
+use crate::transport::Shaping;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// Why a machine's file cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{file}: {reason}; make one with `chebyshare profile --out {file}`")]
+pub struct Error {
+    file: String,
+    reason: String,
+}
+
+/// What was measured of a machine.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Machine {
+    /// The format's version: 1.
+    pub version: u32,
+    /// What it is, for people: processor, threads, where the parties were.
+    pub name: String,
+    /// The largest relative difference between a probe's median and what the rates say of it.
+    pub worst_probe: f64,
+    /// Seconds per unit, by the name of the [`Resource`]; all of them.
+    seconds_per: BTreeMap<String, f64>,
+}
+
+impl Machine {
+    /// The version of the file.
+    pub const VERSION: u32 = 1;
+
+    /// From rates in the order of [`Resource::ALL`].
+    pub fn new(name: String, rates: [f64; Resource::ALL.len()], worst_probe: f64) -> Machine {
+        let seconds_per = Resource::ALL.iter().zip(rates).map(|(resource, rate)| (resource.name().into(), rate));
+        Machine { version: Self::VERSION, name, worst_probe, seconds_per: seconds_per.collect() }
+    }
+
+    /// The machine that plans are made for where none is named: three parties on two cores with AVX-512.
+    pub fn reference() -> Machine {
+        let rates = [6.0e-5, 1.5e-9, 2.0e-6, 2.5e-10, 3.0e-9, 1.5e-9, 3.0e-10, 4.0e-10];
+        Machine::new("reference: two x86-64 cores with AVX-512, three parties on them".into(), rates, 0.0)
+    }
+
+    /// Reads and checks a file.
+    pub fn read(path: &Path) -> Result<Machine, Error> {
+        let fail = |reason: String| Error { file: path.display().to_string(), reason };
+        let text = std::fs::read_to_string(path).map_err(|error| fail(error.to_string()))?;
+        let machine: Machine = toml::from_str(&text).map_err(|error| fail(error.message().to_owned()))?;
+        machine.check().map_err(fail)
+    }
+
+    fn check(self) -> Result<Machine, String> {
+        if self.version != Self::VERSION {
+            return Err(format!("version {} is not {}", self.version, Self::VERSION));
+        }
+        if let Some(name) = self.seconds_per.keys().find(|name| Resource::ALL.iter().all(|r| r.name() != **name)) {
+            return Err(format!("`{name}` is no kind of work"));
+        }
+        for resource in Resource::ALL {
+            match self.seconds_per.get(resource.name()) {
+                None => return Err(format!("the seconds per {} are missing", resource.name())),
+                Some(rate) if !(rate.is_finite() && *rate >= 0.0) => {
+                    return Err(format!("{rate} seconds per {} are none", resource.name()));
+                }
+                Some(_) => {}
+            }
+        }
+        Ok(self)
+    }
+
+    /// The file.
+    pub fn to_text(&self) -> String {
+        toml::to_string(self).expect("numbers and short texts are TOML")
+    }
+
+    /// Seconds per unit.
+    pub fn rate(&self, resource: Resource) -> f64 {
+        self.seconds_per.get(resource.name()).copied().unwrap_or(0.0)
+    }
+
+    /// Predicted seconds of this work, over a network or, without one, over loopback: a round's messages are half a
+    /// round trip on their way, and a party's bytes leave one after the other.
+    pub fn seconds(&self, work: &Work, network: Option<Shaping>) -> f64 {
+        let own: f64 = Resource::ALL.iter().map(|&resource| work[resource] * self.rate(resource)).sum();
+        let line = network.map_or(0.0, |network| {
+            work[Resource::Round] * network.round_trip_seconds / 2.0
+                + work[Resource::Byte] * 8.0 / network.bits_per_second
+        });
+        own + line
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_read_as_it_was_written_and_every_mistake_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("machine.toml");
+        let written = Machine::reference();
+        std::fs::write(&path, written.to_text()).unwrap();
+        assert_eq!(Machine::read(&path).unwrap(), written);
+        for (from, to, named) in [
+            ("version = 1", "version = 2", "version 2 is not 1"),
+            ("draw = ", "drew = ", "`drew` is no kind of work"),
+            ("round = 0.00006", "", "the seconds per round are missing"),
+            ("round = 0.00006", "round = -1.0", "-1 seconds per round"),
+            ("round = 0.00006", "round = nan", "NaN seconds per round"),
+            ("worst_probe", "worst", "unknown field `worst`"),
+        ] {
+            let text = written.to_text();
+            assert!(text.contains(from), "{text}");
+            std::fs::write(&path, text.replace(from, to)).unwrap();
+            let message = Machine::read(&path).unwrap_err().to_string();
+            assert!(message.contains(named) && message.contains("machine.toml"), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_network_adds_half_a_round_trip_a_round_and_its_line() {
+        let work = Work::NONE.plus(Resource::Round, 100.0).plus(Resource::Byte, 1e6);
+        let machine = Machine::new("none".into(), [0.0; Resource::ALL.len()], 0.0);
+        assert_eq!(machine.seconds(&work, None), 0.0);
+        let wide = machine.seconds(&work, Some(Shaping::WAN));
+        assert!((wide - (100.0 * 0.02 + 8e6 / 1e8)).abs() < 1e-12, "{wide}");
+    }
+}

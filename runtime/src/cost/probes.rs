@@ -1,0 +1,157 @@
+//! Circuits that ask a machine for different mixtures of work, small and large.
+//!
+//! A chain of truncations of few lanes is nothing but rounds; one of many lanes is bytes, draws and steps; certified
+//! programs have the mixtures that models have; products and movements are there with and without packed weights.
+
+use crate::circuit::{
+    Builder, Circuit, Coefficient, Constant, Error, Integers, Movement, NodeId, NodeKind, Party, Product, ProductKind,
+    Shape, Sum, Weights,
+};
+use catalogs::{Failure, Format, Lemma, Ring, Rounding};
+use std::sync::Arc;
+use verify::Certified;
+
+/// A circuit that is run to see what it takes.
+pub struct Probe {
+    /// What it asks, for people.
+    pub name: String,
+    /// The circuit. Party 0 owns inputs and weights and learns the output.
+    pub circuit: Circuit,
+}
+
+impl Probe {
+    /// Inputs of the circuit: zeros, on which everything takes as long as on any values.
+    pub fn inputs(&self) -> Vec<Integers> {
+        self.circuit.inputs().iter().map(|&id| zeros(&self.circuit.node(id).shape)).collect()
+    }
+
+    /// Weights of the circuit: zeros.
+    pub fn weights(&self) -> Result<Weights, Error> {
+        let weights = self.circuit.weights().iter().map(|slot| zeros(&slot.shape)).collect();
+        Weights::new(&self.circuit, weights)
+    }
+}
+
+fn zeros(shape: &Shape) -> Integers {
+    Integers::new(shape.clone(), vec![0; shape.lanes()]).expect("as many values as lanes")
+}
+
+const RING: Ring = Ring::Z64;
+const SHIFT: u8 = 16;
+
+/// The probes; `programs` are entries to evaluate, each at two sizes, with a name.
+///
+/// # Errors
+/// A program that does not take a 64-bit value.
+pub fn all(programs: &[(String, Arc<Certified>)]) -> Result<Vec<Probe>, Error> {
+    let mut probes = vec![
+        chain("200 rounds of one lane", 200, 1)?,
+        chain("200 rounds of 4,096 lanes", 200, 1 << 12)?,
+        chain("4 rounds of 2^18 lanes", 4, 1 << 18)?,
+        side_by_side("32 truncations side by side, 20 times", 32, 20)?,
+        products("packed products 32 x 512 x 512, 8 times", 8, [32, 512, 512], true)?,
+        products("packed products 128 x 1024 x 1024, twice", 2, [128, 1024, 1024], true)?,
+        products("products 32 x 384 x 32 of values, 64 times", 64, [32, 384, 32], false)?,
+        products("products 256 x 256 x 256 of values, 8 times", 8, [256, 256, 256], false)?,
+        movements("40 transpositions of 2^18 words", 40, 1 << 9)?,
+    ];
+    for (name, certified) in programs {
+        for lanes in [1 << 8, 1 << 15] {
+            probes.push(program(&format!("{name} on {lanes} lanes"), certified, lanes)?);
+        }
+    }
+    Ok(probes)
+}
+
+fn format(scale: u8) -> Format {
+    Format::z64(scale).expect("a scale below 63")
+}
+
+fn shape(extents: &[usize]) -> Shape {
+    Shape::new(extents).expect("small extents")
+}
+
+/// Closes a circuit: only a sum of the result is opened, so that opening takes no time.
+fn finish(mut builder: Builder, name: &str, value: NodeId) -> Result<Probe, Error> {
+    let mut value = value;
+    for axis in 0..builder.shape(value).rank() {
+        value = builder.movement("total", Movement::SumAxis { axis }, value)?;
+    }
+    builder.output("total", Party(0), value)?;
+    Ok(Probe { name: name.into(), circuit: builder.finish()? })
+}
+
+fn truncated(builder: &mut Builder, products: Vec<Product>, value: Option<NodeId>) -> Result<NodeId, Error> {
+    let lemma = Lemma::Truncation {
+        ring: RING,
+        target: RING,
+        shift: SHIFT,
+        window: Some(62),
+        rounding: Rounding::FLOOR_OR_NEXT,
+        failure: Failure::Never,
+    };
+    let raise = Coefficient::raise(SHIFT).expect("a shift below 63");
+    let linear = value.map(|value| crate::circuit::Term { coefficient: raise, value }).into_iter().collect();
+    let sum = Sum { ring: RING, products, linear, constant: Constant::Scalar(0), truncation: Some(lemma) };
+    builder.push("truncated", NodeKind::Sum(sum))
+}
+
+fn chain(name: &str, length: usize, lanes: usize) -> Result<Probe, Error> {
+    let mut builder = Builder::new();
+    let mut value = builder.input("x", Party(0), shape(&[lanes]), format(SHIFT))?;
+    for _ in 0..length {
+        value = truncated(&mut builder, vec![], Some(value))?;
+    }
+    finish(builder, name, value)
+}
+
+fn side_by_side(name: &str, width: usize, length: usize) -> Result<Probe, Error> {
+    let mut builder = Builder::new();
+    let input = builder.input("x", Party(0), shape(&[16]), format(SHIFT))?;
+    let mut values = vec![input; width];
+    for _ in 0..length {
+        for value in &mut values {
+            *value = truncated(&mut builder, vec![], Some(*value))?;
+        }
+    }
+    let terms: Vec<_> = values.into_iter().map(|value| (Coefficient::ONE, value)).collect();
+    let value = builder.linear("sum", RING, &terms)?;
+    finish(builder, name, value)
+}
+
+/// Products one after the other: [m, k] · [k, n] summed back to [m, k] by a slice or a pad of its columns.
+fn products(name: &str, length: usize, [rows, inner, columns]: [usize; 3], packed: bool) -> Result<Probe, Error> {
+    let mut builder = Builder::new();
+    let left = builder.input("x", Party(0), shape(&[rows, inner]), format(SHIFT))?;
+    let right = match packed {
+        true => builder.weight("w", shape(&[inner, columns]), format(SHIFT))?,
+        false => builder.input("w", Party(0), shape(&[inner, columns]), format(SHIFT))?,
+    };
+    let mut results = Vec::new();
+    for _ in 0..length {
+        let product = Product { coefficient: Coefficient::ONE, kind: ProductKind::MatMul, left, right };
+        results.push((Coefficient::ONE, truncated(&mut builder, vec![product], None)?));
+    }
+    let value = builder.linear("sum", RING, &results)?;
+    finish(builder, name, value)
+}
+
+fn movements(name: &str, length: usize, side: usize) -> Result<Probe, Error> {
+    let mut builder = Builder::new();
+    let mut value = builder.input("x", Party(0), shape(&[side, side]), format(SHIFT))?;
+    for _ in 0..length {
+        value = builder.movement("turned", Movement::Transpose { permutation: vec![1, 0] }, value)?;
+    }
+    finish(builder, name, value)
+}
+
+fn program(name: &str, certified: &Arc<Certified>, lanes: usize) -> Result<Probe, Error> {
+    let (ring, scale) = certified.program().input();
+    let mut builder = Builder::new();
+    let mut value = builder.input("x", Party(0), shape(&[lanes]), Format { ring: RING, scale })?;
+    if ring < RING {
+        value = builder.movement("narrow", Movement::Narrow { ring }, value)?;
+    }
+    let value = builder.program("program", certified, value)?;
+    finish(builder, name, value)
+}

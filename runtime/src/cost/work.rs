@@ -1,0 +1,125 @@
+//! What a party is asked to do, by kind.
+
+use std::ops::{Add, AddAssign, Index};
+
+/// A kind of work that takes time in proportion to its amount.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Resource {
+    /// A round: frames leave and arrive, threads wake.
+    Round,
+    /// A payload byte that the party sends: packed, sealed, opened, unpacked.
+    Byte,
+    /// A stage of a node: its kernel is set up once, whatever it computes.
+    Stage,
+    /// A step of a kernel on one lane.
+    Step,
+    /// A random word that a kernel draws for one lane.
+    Draw,
+    /// A word that a local sum or movement writes.
+    Word,
+    /// A multiply-add of words in a product with a weight that was packed in advance.
+    PackedMultiplyAdd,
+    /// A multiply-add of words in any other product of matrices, and in convolutions.
+    MultiplyAdd,
+}
+
+impl Resource {
+    /// All kinds, in the order of [`Work`].
+    pub const ALL: [Resource; 8] = [
+        Resource::Round,
+        Resource::Byte,
+        Resource::Stage,
+        Resource::Step,
+        Resource::Draw,
+        Resource::Word,
+        Resource::PackedMultiplyAdd,
+        Resource::MultiplyAdd,
+    ];
+
+    /// Its name in files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Resource::Round => "round",
+            Resource::Byte => "byte",
+            Resource::Stage => "stage",
+            Resource::Step => "step",
+            Resource::Draw => "draw",
+            Resource::Word => "word",
+            Resource::PackedMultiplyAdd => "packed_multiply_add",
+            Resource::MultiplyAdd => "multiply_add",
+        }
+    }
+
+    /// Whether twice the inputs of a run ask twice as much of it.
+    pub const fn grows_with_batch(self) -> bool {
+        !matches!(self, Resource::Round | Resource::Stage)
+    }
+}
+
+/// Amounts of every kind, of one party: the mean of the three, whose roles rotate.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub struct Work([f64; Resource::ALL.len()]);
+
+impl Work {
+    /// Nothing.
+    pub const NONE: Work = Work([0.0; Resource::ALL.len()]);
+
+    /// So much more of one kind.
+    pub fn plus(mut self, resource: Resource, amount: f64) -> Work {
+        self.0[resource as usize] += amount;
+        self
+    }
+
+    /// The same run with `inputs` times the inputs.
+    pub fn for_batch(mut self, inputs: usize) -> Work {
+        for (amount, resource) in self.0.iter_mut().zip(Resource::ALL) {
+            *amount *= if resource.grows_with_batch() { inputs as f64 } else { 1.0 };
+        }
+        self
+    }
+}
+
+impl Index<Resource> for Work {
+    type Output = f64;
+
+    fn index(&self, resource: Resource) -> &f64 {
+        &self.0[resource as usize]
+    }
+}
+
+impl AddAssign for Work {
+    fn add_assign(&mut self, other: Work) {
+        self.0.iter_mut().zip(other.0).for_each(|(amount, more)| *amount += more);
+    }
+}
+
+impl Add for Work {
+    type Output = Work;
+
+    fn add(mut self, other: Work) -> Work {
+        self += other;
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_has_its_place_and_a_name_of_its_own() {
+        for (index, resource) in Resource::ALL.into_iter().enumerate() {
+            assert_eq!(resource as usize, index);
+            assert_eq!(Work::NONE.plus(resource, 2.0)[resource], 2.0);
+        }
+        let names: std::collections::BTreeSet<_> = Resource::ALL.map(Resource::name).into_iter().collect();
+        assert_eq!(names.len(), Resource::ALL.len());
+    }
+
+    #[test]
+    fn a_batch_has_the_rounds_of_one_input() {
+        let one = Work::NONE.plus(Resource::Round, 7.0).plus(Resource::Byte, 5.0);
+        let many = one.for_batch(60) + Work::NONE.plus(Resource::Stage, 1.0);
+        assert_eq!((many[Resource::Round], many[Resource::Byte], many[Resource::Stage]), (7.0, 300.0, 1.0));
+    }
+}
