@@ -324,7 +324,7 @@ fn shipped_entries_are_of_use_on_rows_that_others_get_wrong() {
             (-logarithm as f64 / 65536.0 + f64::from(leaders).ln()).abs()
         });
         let what = format!("log-softmax of 1,024, {leaders} equal, others at -1e4");
-        report(&what, Some(errors[0].max(errors[1])), &logs.element, 2.5e-3);
+        report(&what, Some(errors[0].max(errors[1])), &logs.element, 3e-4);
     }
     let value = Format { ring: Ring::Z64, scale: scale(16) };
     let lowering = AttentionLowering {
