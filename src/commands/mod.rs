@@ -19,6 +19,7 @@ pub mod keys;
 pub mod party;
 pub mod plan;
 pub mod plot;
+pub mod profile;
 pub mod run;
 pub mod signing;
 #[cfg(feature = "generate")]

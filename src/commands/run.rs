@@ -15,6 +15,7 @@ use runtime::transport::{Limits, Party};
 use runtime::tuner::{agreements, difference, least_cosine};
 use serde::Serialize;
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -202,17 +203,28 @@ impl Run {
 
 /// A process per configuration, all to their end.
 fn run_parties(configs: &[PathBuf], catalog: &Path) -> Result<Vec<party::Report>, Failure> {
-    let program = std::env::current_exe().map_err(|error| Failure::Input(format!("this program: {error}")))?;
-    let command = |config: &PathBuf| {
-        let mut command = Command::new(&program);
-        command.arg("--json").arg("--catalog").arg(catalog).arg("party").arg("--attached").arg("--config").arg(config);
-        command
-    };
-    let outputs = processes::run_all(configs.iter().map(command).collect(), "party")?;
+    let arguments =
+        |config: &PathBuf| ["party".into(), "--attached".into(), "--config".into(), config.clone().into_os_string()];
+    let outputs = processes_of(configs, catalog, arguments)?;
     let report = |output: &String| {
         serde_json::from_str(output).map_err(|error| Failure::Peer(format!("a party's report: {error}")))
     };
     outputs.iter().map(report).collect()
+}
+
+/// What this program printed, started once per configuration with `arguments` of it.
+pub fn processes_of<const N: usize>(
+    configs: &[PathBuf],
+    catalog: &Path,
+    arguments: impl Fn(&PathBuf) -> [OsString; N],
+) -> Result<Vec<String>, Failure> {
+    let program = std::env::current_exe().map_err(|error| Failure::Input(format!("this program: {error}")))?;
+    let command = |config: &PathBuf| {
+        let mut command = Command::new(&program);
+        command.arg("--json").arg("--catalog").arg(catalog).args(arguments(config));
+        command
+    };
+    processes::run_all(configs.iter().map(command).collect(), "party")
 }
 
 /// The run as a page.
