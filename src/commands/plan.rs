@@ -1,5 +1,7 @@
 //! `chebyshare plan`: why each choice was made.
 
+mod diff;
+
 use crate::commands::inspect;
 use crate::failure::Failure;
 use crate::report::{Context, table};
@@ -24,13 +26,22 @@ enum Action {
         /// The plan.
         plan: PathBuf,
     },
+    /// The sites at which two plans of one model choose differently, and what that costs.
+    Diff {
+        /// The plan whose lines are marked with -.
+        first: PathBuf,
+        /// The plan whose lines are marked with +.
+        second: PathBuf,
+    },
 }
 
 impl PlanCommand {
     /// Prints.
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
-        let Action::Show { plan } = &self.action;
-        context.print(&read(plan)?, text)
+        match &self.action {
+            Action::Show { plan } => context.print(&read(plan)?, text),
+            Action::Diff { first, second } => context.print(&diff::of([&read(first)?, &read(second)?])?, diff::text),
+        }
     }
 }
 

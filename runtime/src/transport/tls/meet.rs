@@ -12,7 +12,7 @@ use std::{
         atomic::{AtomicBool, AtomicUsize, Ordering},
         mpsc,
     },
-    thread,
+    thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
@@ -51,14 +51,19 @@ enum Event {
     Fatal(Error),
 }
 
-/// Connections to all peers, within the limit for connecting.
+/// Connections to all peers, within the limit for connecting. Afterwards the port is free again.
 pub(super) fn all(endpoint: &Endpoint, limits: Limits, counters: &Arc<Counters>) -> Result<Vec<Joined>> {
     let (events, outcomes) = mpsc::channel();
     let deadline = Instant::now() + limits.connect;
     let stop = Arc::new(AtomicBool::new(false));
-    let result = begin(endpoint, limits, deadline, &stop, &events, counters)
+    let mut listening = None;
+    let result = begin(endpoint, limits, deadline, &stop, &events, counters, &mut listening)
         .and_then(|()| gather(endpoint, limits, deadline, &outcomes));
     stop.store(true, Ordering::Release);
+    if let Some(thread) = listening {
+        // It looks at `stop` after every pause; one that panicked listens no more either.
+        let _ = thread.join();
+    }
     result
 }
 
@@ -69,12 +74,13 @@ fn begin(
     stop: &Arc<AtomicBool>,
     events: &mpsc::Sender<Event>,
     counters: &Arc<Counters>,
+    listening: &mut Option<JoinHandle<()>>,
 ) -> Result<()> {
     let (lower, higher): (Vec<Peer>, Vec<Peer>) =
         endpoint.peers.iter().cloned().partition(|peer| peer.party < endpoint.me);
     if !higher.is_empty() {
         let door = Door::open(endpoint, higher, deadline, stop, events, counters)?;
-        spawn("listen", move || door.attend())?;
+        *listening = Some(spawn("listen", move || door.attend())?);
     }
     for peer in lower {
         let config = pin::client(&endpoint.identity, peer.certificate.clone())?;
@@ -92,10 +98,9 @@ fn begin(
     Ok(())
 }
 
-fn spawn(task: &str, work: impl FnOnce() + Send + 'static) -> Result<()> {
+fn spawn(task: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
     let builder = thread::Builder::new().name(task.into());
-    builder.spawn(work).map_err(|error| Error::Thread(error.to_string()))?;
-    Ok(())
+    builder.spawn(work).map_err(|error| Error::Thread(error.to_string()))
 }
 
 fn gather(
