@@ -327,8 +327,7 @@ fn layer_norm_of_a_certified_entry() {
         variance: Average { factor: 1 << 4, constant: 168 << 18, lemma: truncation(Ring::Z64, 18) },
         variance_scale: scale(24),
         gain: RBig::ONE,
-        normalised: truncation(Ring::Z64, 20),
-        normalised_scale: scale(20),
+        normalised: Some((truncation(Ring::Z64, 20), scale(20))),
     };
     // The variance comes from scale 32 with a weight of 2^4 at scale 10: 2^(18 + 24 − 32) = 2^10.
     let bound = layer_norm(&lowering, &rsqrt).unwrap();
@@ -336,6 +335,7 @@ fn layer_norm_of_a_certified_entry() {
     assert!(float(&bound.element) < 2e-3);
     let affine = Affine {
         gamma: RBig::from(2),
+        unrounded: RBig::ZERO,
         gamma_error: exact(f64::exp2(-13.0)),
         gamma_scale: scale(12),
         beta: RBig::from(3),
@@ -367,7 +367,7 @@ fn layer_norm_of_a_certified_entry() {
     let exactly = LayerNormLowering {
         centre: Centre::Exact { log: 6 },
         variance: Average { factor: 1, constant: 168 << 26, lemma: truncation(Ring::Z64, 26) },
-        normalised: truncation(Ring::Z64, 26),
+        normalised: Some((truncation(Ring::Z64, 26), scale(20))),
         ..lowering.clone()
     };
     let exact_centre = layer_norm(&exactly, &rsqrt).unwrap();
@@ -377,3 +377,12 @@ fn layer_norm_of_a_certified_entry() {
     let huge = refused(LayerNormLowering { variances: (exact(0.5), exact(f64::exp2(80.0))), ..exactly });
     assert!(matches!(huge, SideCondition::Overflow { value: "the centred value", .. }), "{huge}");
 }
+    // A mean of what was rounded afterwards adds that rounding, a normalised row that is not rounded takes one off.
+    let unit = exact(f64::exp2(-16.0));
+    let beside = layer_norm(&LayerNormLowering { unrounded: unit.clone(), ..lowering.clone() }, &rsqrt).unwrap();
+    assert!(beside.absolute > &bound.absolute + &unit && beside.element > bound.element);
+    let negative = refused(LayerNormLowering { unrounded: -unit, ..lowering.clone() });
+    assert!(matches!(negative, SideCondition::Parameter(_)), "{negative}");
+    let unrounded = layer_norm(&LayerNormLowering { normalised: None, ..lowering.clone() }, &rsqrt).unwrap();
+    assert_eq!(&bound.absolute - &unrounded.absolute, exact(f64::exp2(-20.0)));
+    assert!(unrounded.relative == bound.relative && unrounded.element < bound.element);

@@ -129,20 +129,34 @@ impl Site<'_> {
         let n = self.row(built.row)?;
         let rsqrt = self.program(built.inverse)?;
         let (variance, variance_lemma) = self.sum(built.variance)?;
-        let (_, normalised) = self.sum(built.normalised)?;
+        let normalised = match built.normalised {
+            Some(id) => Some((self.sum(id)?.1, self.circuit.node(id).format.scale)),
+            None => None,
+        };
         let Some(squares) = variance.products.first() else { return Err(self.unlike("a sum of squares")) };
         let super::node::Constant::Scalar(constant) = variance.constant else {
             return Err(self.unlike("a scalar ε"));
         };
         let log_unit = RBig::from(UBig::ONE << usize::from(built.log));
-        let (centre, sum, argument, centre_gain) = match built.mean {
+        let (centre, sum, unrounded, argument, centre_gain) = match built.mean {
             Some(id) => {
                 let (mean, lemma) = self.sum(id)?;
                 let Some(term) = mean.linear.first() else { return Err(self.unlike("a mean")) };
                 let total = self.circuit.node(term.value);
-                let average = Average { factor: term.coefficient.value, constant: 0, lemma };
-                let sum = real(headroom.range(term.value).magnitude(), total.format.scale.bits());
-                (Centre::Rounded(average), sum, total.format, RBig::ONE)
+                let factor = term.coefficient.value;
+                let average = Average { factor, constant: 0, lemma };
+                // A mean beside a linear layer is that of the layer's sum before its truncation.
+                let (magnitude, unrounded) = match (mean.products.is_empty(), lemma) {
+                    (true, _) => (RBig::from(headroom.range(term.value).magnitude()), RBig::ZERO),
+                    (false, Lemma::Truncation { shift, .. }) if factor != 0 => {
+                        let most = headroom.range(id).magnitude().saturating_add(2);
+                        let weight = real(i128::from(factor.unsigned_abs()), shift);
+                        (RBig::from(most) / weight, real(1, total.format.scale.bits()))
+                    }
+                    _ => return Err(self.unlike("a mean")),
+                };
+                let sum = magnitude * real(1, total.format.scale.bits());
+                (Centre::Rounded(average), sum, unrounded, total.format, RBig::ONE)
             }
             None => {
                 // The centred value carries the division by 2^log in its scale; its argument does not.
@@ -150,7 +164,7 @@ impl Site<'_> {
                 let scale = centred.scale.bits().checked_sub(built.log).and_then(catalogs::Scale::new);
                 let Some(scale) = scale else { return Err(self.unlike("an exact centre")) };
                 let format = catalogs::Format { scale, ..centred };
-                (Centre::Exact { log: built.log }, RBig::ZERO, format, RBig::from(n) / &log_unit)
+                (Centre::Exact { log: built.log }, RBig::ZERO, RBig::ZERO, format, RBig::from(n) / &log_unit)
             }
         };
         let gain = RBig::from(n) * &centre_gain * &centre_gain / log_unit;
@@ -174,10 +188,10 @@ impl Site<'_> {
                 constant: i128::from(constant),
                 lemma: variance_lemma,
             },
+            unrounded,
             variance_scale,
             gain,
             normalised,
-            normalised_scale: self.circuit.node(built.normalised).format.scale,
         };
         compose::layer_norm(&lowering, rsqrt).map(|bound| bound.element).map_err(|reason| self.refused(reason))
     }

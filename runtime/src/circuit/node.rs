@@ -367,7 +367,7 @@ pub enum Construction {
     Plain,
     /// A maximum, which is exact.
     Maximum,
-    /// Softmax: exact maximum, ê = exp(x − max), ŝ = reciprocal(Σ ê), one truncation of ê·ŝ.
+    /// Softmax: maximum m, ê = exp(x − m), ŝ = reciprocal(Σ ê), one truncation of ê·ŝ.
     Softmax {
         /// Length of a row.
         row: usize,
@@ -399,8 +399,8 @@ pub struct Normalisation {
     pub variance: NodeId,
     /// rsqrt(V).
     pub inverse: NodeId,
-    /// z'.
-    pub normalised: NodeId,
+    /// z', or none where γ·c was multiplied by rsqrt(V), so that z' itself is never rounded.
+    pub normalised: Option<NodeId>,
     /// What γ was multiplied by before it was encoded.
     pub gamma_gain: f64,
 }

@@ -5,7 +5,7 @@ use super::function::{MARGIN, integers, upper};
 use super::interval::{self, Interval};
 use super::{Known, Proof};
 use crate::circuit::Error;
-use crate::circuit::node::{NodeId, NodeKind};
+use crate::circuit::node::{NodeId, NodeKind, Product};
 use std::sync::Arc;
 use verify::Certified;
 
@@ -64,9 +64,20 @@ pub enum Fact {
 /// Σ c² over rows of c = multiplier·(x − mean): squares are not negative and, whatever t, no larger together than
 /// multiplier²·Σ (x − t)².
 #[derive(Clone, Copy, Debug)]
+        /// Where c was multiplied by γ before, and β is added: then that is what is truncated.
+        stretched: Option<Stretched>,
 pub struct Squares {
     /// x.
     pub argument: NodeId,
+/// A normalised row that was multiplied by γ first.
+#[derive(Clone, Copy, Debug)]
+pub struct Stretched {
+    /// c.
+    pub centred: NodeId,
+    /// γ, a weight per column.
+    pub gamma: NodeId,
+}
+
     /// n where the centre is exact, else 1.
     pub multiplier: i64,
     /// Fraction bits of 1/n where the mean is rounded; 63 where 1/n itself is exact.
@@ -79,7 +90,9 @@ impl Fact {
         match self {
             Fact::Averaged { values, .. } => *values == id,
             Fact::SumOfSquares(squares) => squares.argument == id,
-            Fact::Normalised { squares, .. } => squares.argument == id,
+            Fact::Normalised { squares, stretched, .. } => {
+                squares.argument == id || stretched.is_some_and(|own| own.centred == id || own.gamma == id)
+            }
             _ => false,
         }
     }
@@ -139,6 +152,8 @@ impl Proof<'_> {
                 let bounds = integers(-norm, norm, bits);
                 known.lanes.iter_mut().for_each(|lane| *lane = lane.meet(bounds));
                 let radius = norm * (1u128 << bits) as f64 * (1.0 + MARGIN);
+            // It was known of the sum already.
+            Fact::Normalised { stretched: Some(_), .. } => {}
                 known.ball = Some(Ball::around_zero(&node.shape, radius));
             }
         }
@@ -147,7 +162,7 @@ impl Proof<'_> {
 
     /// What a fact says of the operand of its node's truncation.
     pub(super) fn before_truncation(&self, id: NodeId, fact: &Fact, total: &mut [Interval]) -> Result<(), Error> {
-        if let (Fact::Normalised { .. }, NodeKind::Sum(sum)) = (fact, &self.circuit.node(id).kind) {
+        if let (Fact::Normalised { stretched: None, .. }, NodeKind::Sum(sum)) = (fact, &self.circuit.node(id).kind) {
             let norm = self.normalised(id, fact)?;
             let factors = sum.products.first().map_or([id, id], |product| [product.left, product.right]);
             let bits: u8 = factors.iter().map(|&factor| self.circuit.node(factor).format.scale.bits()).sum();
@@ -163,6 +178,26 @@ impl Proof<'_> {
         let row = shape.row_length();
         let mut bounds = interval::row_squares(lanes, row);
         let (argument, _) = self.lanes(squares.argument)?;
+    /// The product (γ·c)·r of a fact that knows γ: rows of a bounded norm, stretched.
+    pub(super) fn stretched(
+        &self,
+        id: NodeId,
+        fact: &Fact,
+        product: &Product,
+        lanes: &mut [Interval],
+    ) -> Result<Option<Ball>, Error> {
+        let Fact::Normalised { stretched: Some(Stretched { centred, gamma }), .. } = *fact else { return Ok(None) };
+        let norm = self.normalised(id, fact)?;
+        let bits: u8 = [centred, product.right].iter().map(|&id| self.circuit.node(id).format.scale.bits()).sum();
+        let radius = norm * (1u128 << bits) as f64 * (1.0 + MARGIN);
+        let factors: Vec<f64> = self.lanes(gamma)?.0.iter().map(|lane| lane.low as f64).collect();
+        let shape = &self.circuit.node(id).shape;
+        let ball = Ball::around_zero(shape, radius).stretched(&factors, &mut self.norms.borrow_mut());
+        let reach: Vec<f64> = factors.iter().map(|factor| factor.abs() * radius * (1.0 + MARGIN)).collect();
+        ball.tighten(&reach, lanes);
+        Ok(Some(ball))
+    }
+
         let rows = self.known(squares.argument)?.ball.as_ref();
         let reach = rows.map(|ball| ball.centred_magnitude(&mut self.norms.borrow_mut()));
         for (bound, row) in bounds.iter_mut().zip(argument.chunks_exact(row)) {
@@ -198,19 +233,20 @@ impl Proof<'_> {
     /// A bound of ‖c·r‖₂ in real units. V's integer is at least (S + ε)·2^-shift − 1, S = Σ c², and
     /// r ≤ (1 + β)/√V + α, so ‖c·r‖ ≤ (1 + β)·√(S/(S + ε − 2^shift)) + α·√S.
     fn normalised(&self, id: NodeId, fact: &Fact) -> Result<f64, Error> {
-        let Fact::Normalised { rsqrt, epsilon_encoded, squares_scale, squares, .. } = fact else {
+        let Fact::Normalised { rsqrt, epsilon_encoded, squares_scale, squares, stretched, .. } = fact else {
             return Err(self.vacuous(id, "it is no normalised row"));
         };
         let (epsilon, squares_scale, squares) = (*epsilon_encoded, *squares_scale, *squares);
         let NodeKind::Sum(sum) = &self.circuit.node(id).kind else { return Err(self.vacuous(id, "it is no sum")) };
         let Some(product) = sum.products.first() else { return Err(self.vacuous(id, "it has no product")) };
-        let scale = self.circuit.node(product.left).format.scale.bits();
+        let centred = stretched.map_or(product.left, |stretched| stretched.centred);
+        let scale = self.circuit.node(centred).format.scale.bits();
         let shift = squares_scale.saturating_sub(rsqrt.program().input().1.bits());
         let (epsilon, unit) = (epsilon as f64, (1u128 << shift) as f64);
         if epsilon <= unit {
             return Err(self.vacuous(id, "its epsilon vanishes at the scale of its rsqrt entry's input"));
         }
-        let largest = interval::hull(&self.sum_of_squares(squares, product.left)?).high as f64;
+        let largest = interval::hull(&self.sum_of_squares(squares, centred)?).high as f64;
         // √(S/(S + ε')) grows with S. The gain 2^log between Σ c² and the variance is part of the squares' scale.
         let gain = (1u128 << (squares_scale - 2 * scale)) as f64;
         let ratio = (largest / (largest + epsilon - unit)).sqrt() * gain.sqrt();
@@ -221,7 +257,8 @@ impl Proof<'_> {
 }
 
 /// A bound of Σ c²: multiplier²·Σ (x − t)² with t the middle of the row's hull, and n·e² for a mean that is off by e.
-/// A rounded mean is off by at most one unit, one more for the rounding of t here, and |Σ x|·2^-bits for 1/n.
+/// A rounded mean is off by at most one unit, two more if it is the mean of what was rounded to x, one for the rounding
+/// of t here, and |Σ x|·2^-bits for 1/n.
 fn centred_squares(row: &[Interval], multiplier: i64, mean_bits: Option<u8>) -> Option<i128> {
     let hull = interval::hull(row);
     let middle = hull.low.checked_add(hull.high)? >> 1;
@@ -238,7 +275,7 @@ fn centred_squares(row: &[Interval], multiplier: i64, mean_bits: Option<u8>) -> 
 /// n·e² for a mean of n elements that is off by e.
 fn mean_error(hull: Interval, n: i128, mean_bits: Option<u8>) -> Option<i128> {
     let off = match mean_bits {
-        Some(bits) => (hull.magnitude().checked_mul(n)? >> bits) + 2,
+        Some(bits) => (hull.magnitude().checked_mul(n)? >> bits) + 4,
         None => 0,
     };
     n.checked_mul(off.checked_mul(off)?)
