@@ -189,6 +189,8 @@ pub struct Maximum {
     pub candidates: Vec<NodeId>,
     /// Bits that are compared.
     pub width: u8,
+    /// How many bits at most become a ring element together: fewer rounds for more bytes, and the same result.
+    pub joined: u8,
 }
 
 impl Maximum {

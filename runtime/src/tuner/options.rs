@@ -61,7 +61,7 @@ pub(super) fn options(site: &Site, entries: &[Named], formats: Formats, width: u
             }
         }
         SiteKind::Maximum => {
-            let maximum = || Comparisons { width, groups: vec![2] };
+            let maximum = || Comparisons { width, groups: vec![2], joined: 1, coarse: 0 };
             options.push((Choice::Maximum { maximum: maximum() }, ChoiceRecord::Maximum { maximum: maximum() }));
         }
         SiteKind::Softmax => {
@@ -69,8 +69,8 @@ pub(super) fn options(site: &Site, entries: &[Named], formats: Formats, width: u
                 for reciprocal in of(catalogs::Function::Reciprocal)
                     .filter(|named| takes(named, output(exp)) && output(exp).ring == activation.ring)
                 {
-                    for normalise_last in [false, true] {
-                        let maximum = Comparisons { width, groups: vec![2] };
+                    for (normalise_last, coarse) in ways(reciprocal, activation) {
+                        let maximum = Comparisons { width, groups: vec![2], joined: 1, coarse };
                         let choice = Choice::Softmax {
                             maximum: maximum.clone(),
                             exp: exp.certified.clone(),
@@ -118,10 +118,10 @@ pub(super) fn groupings(site: &Site, option: &Pair, formats: Formats) -> Vec<Pai
     for groups in maxima::front(site.row_length, formats.ring, by.width, &Rss3) {
         let (mut choice, mut record) = option.clone();
         if let Choice::Softmax { maximum, .. } | Choice::Maximum { maximum } = &mut choice {
-            maximum.groups.clone_from(&groups);
+            (maximum.groups, maximum.joined) = way.clone();
         }
         if let ChoiceRecord::Softmax { maximum, .. } | ChoiceRecord::Maximum { maximum } = &mut record {
-            maximum.groups = groups;
+            (maximum.groups, maximum.joined) = way;
         }
         regrouped.push((choice, record));
     }

@@ -47,7 +47,7 @@ impl Lowering<'_> {
         let candidates = (0..size).map(candidate).collect::<Result<Vec<_>, _>>()?;
         match candidates[..] {
             [only] => Ok(only),
-            _ => self.builder.maximum("largest", candidates, width),
+            _ => self.builder.maximum("largest", candidates, by.width, by.joined),
         }
     }
 

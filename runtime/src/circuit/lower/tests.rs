@@ -69,7 +69,7 @@ fn graph(input: &[usize], nodes: Vec<NodeMessage>, initializers: Vec<TensorMessa
 }
 
 fn comparisons(groups: &[u8]) -> Comparisons {
-    Comparisons { width: 24, groups: groups.to_vec() }
+    Comparisons { width: 24, groups: groups.to_vec(), joined: 1, coarse: 0 }
 }
 
 fn choices(graph: &Graph, centre: Centre, normalise_last: bool) -> BTreeMap<graph::NodeId, Choice> {
@@ -128,7 +128,7 @@ fn softmax_rows_of_every_small_length() {
         assert!(error < 4e-3, "row {row}: {error}");
         let schedule = schedule(&lowered.circuit, &Rss3).unwrap();
         let tree = row.next_power_of_two().trailing_zeros();
-        let pair = Operation::Maximum { ring: Formats::default().ring, width: 24, candidates: 2 };
+        let pair = Operation::Maximum { ring: Formats::default().ring, width: 24, candidates: 2, joined: 1 };
         let [exp, reciprocal] = [exp(), reciprocal()].map(|e| catalogs::protocol::cost(e.program(), &Rss3).rounds);
         let expected = 2 + tree * u32::from(Rss3.rounds(pair)) + u32::from(exp) + u32::from(reciprocal) + 2;
         assert_eq!(schedule.rounds, expected, "row {row}");
@@ -245,7 +245,7 @@ fn plans_that_do_not_fit_are_refused_by_site() {
         lower(&softmax, &choices, Formats::default(), OWNERSHIP).unwrap_err().to_string()
     };
     let compared = |width: u8, groups: &[u8], exp: Arc<Certified>, reciprocal: Arc<Certified>, normalise_last| {
-        let maximum = Comparisons { width, groups: groups.to_vec() };
+        let maximum = Comparisons { width, groups: groups.to_vec(), joined: 1, coarse: 0 };
         Some(Choice::Softmax { maximum, exp, reciprocal, normalise_last })
     };
     let choice = |exp, reciprocal, last| compared(24, &[2], exp, reciprocal, last);
