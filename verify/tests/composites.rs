@@ -13,7 +13,7 @@ use support::build::truncation;
 use verify::Certified;
 use verify::compose::{
     Affine, Average, Centre, LayerNormErrors, LayerNormLowering, SideCondition, SoftmaxErrors, SoftmaxLowering,
-    layer_norm, layer_norm_bound, softmax, softmax_bound,
+    coarse_softmax, layer_norm, layer_norm_bound, softmax, softmax_bound,
 };
 
 fn exact(value: f64) -> RBig {
@@ -310,6 +310,21 @@ fn softmax_of_certified_entries() {
     assert!(rougher.element > bound.element);
     let unrounded = softmax(&SoftmaxLowering { last: None, ..lowering }, &exp, &reciprocal).unwrap();
     assert!(unrounded.element < bound.element && unrounded.sum_unrounded == bound.sum_unrounded);
+    // What is subtracted may be a little above the maximum; the sum is then smaller, and errors count more.
+    assert_eq!(coarse_softmax(&lowering, 0, &exp, &reciprocal).unwrap(), bound);
+    let coarse = coarse_softmax(&lowering, 1 << 11, &exp, &reciprocal).unwrap();
+    assert!(coarse.element > bound.element && coarse.inverse > bound.inverse);
+    let (less, total) = (float(&coarse.denominator.0), f64::exp(-1.0 / 32.0) * float(&bound.denominator.0));
+    assert!(less <= total && less > total - 1e-3, "{less} {total}");
+    for (above, name) in [(1i64 << 18, "denominator"), (1 << 17, "window"), (-1, "parameter")] {
+        let refused = coarse_softmax(&lowering, above, &exp, &reciprocal).unwrap_err();
+        let fits = match name {
+            "denominator" => refused == SideCondition::Denominator(16),
+            "window" => matches!(refused, SideCondition::Window { .. } | SideCondition::Denominator(_)),
+            _ => matches!(refused, SideCondition::Parameter(_)),
+        };
+        assert!(fits, "{name}: {refused}");
+    }
 }
 
 #[test]
@@ -321,6 +336,7 @@ fn layer_norm_of_a_certified_entry() {
         ring: Ring::Z64,
         scale: scale(16),
         sum: RBig::from(256),
+        unrounded: RBig::ZERO,
         variances: (exact(0.5), exact(4.0)),
         epsilon: exact(1e-5),
         centre: Centre::Rounded(Average { factor: 1 << 10, constant: 0, lemma: truncation(Ring::Z64, 16) }),
@@ -335,7 +351,6 @@ fn layer_norm_of_a_certified_entry() {
     assert!(float(&bound.element) < 2e-3);
     let affine = Affine {
         gamma: RBig::from(2),
-        unrounded: RBig::ZERO,
         gamma_error: exact(f64::exp2(-13.0)),
         gamma_scale: scale(12),
         beta: RBig::from(3),
@@ -363,6 +378,15 @@ fn layer_norm_of_a_certified_entry() {
     // A weight that is not 1/n is seen.
     let centre = Centre::Rounded(Average { factor: 1000, constant: 0, lemma: truncation(Ring::Z64, 16) });
     assert!(layer_norm(&LayerNormLowering { centre, ..lowering.clone() }, &rsqrt).unwrap().element > bound.element);
+    // A mean of what was rounded afterwards adds that rounding, a normalised row that is not rounded takes one off.
+    let unit = exact(f64::exp2(-16.0));
+    let beside = layer_norm(&LayerNormLowering { unrounded: unit.clone(), ..lowering.clone() }, &rsqrt).unwrap();
+    assert!(beside.absolute > &bound.absolute + &unit && beside.element > bound.element);
+    let negative = refused(LayerNormLowering { unrounded: -unit, ..lowering.clone() });
+    assert!(matches!(negative, SideCondition::Parameter(_)), "{negative}");
+    let unrounded = layer_norm(&LayerNormLowering { normalised: None, ..lowering.clone() }, &rsqrt).unwrap();
+    assert_eq!(&bound.absolute - &unrounded.absolute, exact(f64::exp2(-20.0)));
+    assert!(unrounded.relative == bound.relative && unrounded.element < bound.element);
     // An exact centre costs no error; a gain that is not what V stands for does.
     let exactly = LayerNormLowering {
         centre: Centre::Exact { log: 6 },
@@ -377,12 +401,3 @@ fn layer_norm_of_a_certified_entry() {
     let huge = refused(LayerNormLowering { variances: (exact(0.5), exact(f64::exp2(80.0))), ..exactly });
     assert!(matches!(huge, SideCondition::Overflow { value: "the centred value", .. }), "{huge}");
 }
-    // A mean of what was rounded afterwards adds that rounding, a normalised row that is not rounded takes one off.
-    let unit = exact(f64::exp2(-16.0));
-    let beside = layer_norm(&LayerNormLowering { unrounded: unit.clone(), ..lowering.clone() }, &rsqrt).unwrap();
-    assert!(beside.absolute > &bound.absolute + &unit && beside.element > bound.element);
-    let negative = refused(LayerNormLowering { unrounded: -unit, ..lowering.clone() });
-    assert!(matches!(negative, SideCondition::Parameter(_)), "{negative}");
-    let unrounded = layer_norm(&LayerNormLowering { normalised: None, ..lowering.clone() }, &rsqrt).unwrap();
-    assert_eq!(&bound.absolute - &unrounded.absolute, exact(f64::exp2(-20.0)));
-    assert!(unrounded.relative == bound.relative && unrounded.element < bound.element);

@@ -67,8 +67,8 @@ fn bounds(
         let error = match &group.construction {
             Construction::Plain => site.unary(GroupId(index as u32))?,
             Construction::Maximum => RBig::ZERO,
-            Construction::Softmax { row, exp, reciprocal, probabilities } => {
-                site.softmax(*row, *exp, *reciprocal, *probabilities)?
+            Construction::Softmax { row, above, exp, reciprocal, probabilities } => {
+                site.softmax([*exp, *reciprocal], *row, *above, *probabilities)?
             }
             Construction::Normalisation(normalisation) => match headroom {
                 Some(headroom) => {
@@ -114,7 +114,13 @@ impl Site<'_> {
         Ok((absolute + &relative * largest) / (RBig::ONE - relative))
     }
 
-    fn softmax(&self, row: usize, exp: NodeId, reciprocal: NodeId, last: Option<NodeId>) -> Result<RBig, Error> {
+    fn softmax(
+        &self,
+        [exp, reciprocal]: [NodeId; 2],
+        row: usize,
+        above: i64,
+        last: Option<NodeId>,
+    ) -> Result<RBig, Error> {
         let (exp, reciprocal) = (self.program(exp)?, self.program(reciprocal)?);
         let last = match last {
             Some(last) => Some((self.sum(last)?.1, self.circuit.node(last).format.scale)),
@@ -122,7 +128,9 @@ impl Site<'_> {
         };
         let spread = exp.claim().window.low.saturating_neg().max(0);
         let lowering = SoftmaxLowering { n: self.row(row)?, spread, last };
-        compose::softmax(&lowering, exp, reciprocal).map(|bound| bound.element).map_err(|reason| self.refused(reason))
+        compose::coarse_softmax(&lowering, above, exp, reciprocal)
+            .map(|bound| bound.element)
+            .map_err(|reason| self.refused(reason))
     }
 
     fn layer_norm(&self, built: &Normalisation, headroom: &Headroom, least: RBig) -> Result<RBig, Error> {
@@ -180,6 +188,7 @@ impl Site<'_> {
             ring: argument.ring,
             scale: argument.scale,
             sum,
+            unrounded,
             variances: (if least <= greatest { least } else { greatest.clone() }, greatest),
             epsilon,
             centre,
@@ -188,7 +197,6 @@ impl Site<'_> {
                 constant: i128::from(constant),
                 lemma: variance_lemma,
             },
-            unrounded,
             variance_scale,
             gain,
             normalised,

@@ -373,6 +373,8 @@ pub enum Construction {
     Softmax {
         /// Length of a row.
         row: usize,
+        /// How far m may be above the maximum, in integers at x's scale.
+        above: i64,
         /// ê.
         exp: NodeId,
         /// ŝ.

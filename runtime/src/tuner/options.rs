@@ -104,6 +104,18 @@ pub(super) fn options(site: &Site, entries: &[Named], formats: Formats, width: u
     Ok(options)
 }
 
+/// Whether a softmax is divided last, and the bits that its maximum leaves out: one unit of what is left is half, so
+/// that the exponentials sum up to e^−1 at least, if the reciprocal reaches down so far.
+fn ways(reciprocal: &Named, activation: Format) -> Vec<(bool, u8)> {
+    let mut ways = vec![(false, 0), (true, 0)];
+    let (claim, scale) = (reciprocal.certified.claim(), reciprocal.certified.program().input().1.bits());
+    let reaches = claim.window.low as f64 * (-f64::from(scale)).exp2() < 0.36;
+    if reaches && activation.scale.bits() > 1 {
+        ways.push((true, activation.scale.bits() - 1));
+    }
+    ways
+}
+
 fn format_of((ring, scale): (catalogs::Ring, catalogs::Scale)) -> Format {
     Format { ring, scale }
 }
@@ -115,7 +127,7 @@ pub(super) fn groupings(site: &Site, option: &Pair, formats: Formats) -> Vec<Pai
         Choice::Softmax { maximum, .. } | Choice::Maximum { maximum } => maximum.clone(),
         Choice::Unary { .. } | Choice::Normalisation { .. } => return vec![option.clone()],
     };
-    for groups in maxima::front(site.row_length, formats.ring, by.width, &Rss3) {
+    for way in maxima::front(site.row_length, formats.ring, by.width.saturating_sub(by.coarse).max(2), &Rss3) {
         let (mut choice, mut record) = option.clone();
         if let Choice::Softmax { maximum, .. } | Choice::Maximum { maximum } = &mut choice {
             (maximum.groups, maximum.joined) = way.clone();

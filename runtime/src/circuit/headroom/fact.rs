@@ -19,12 +19,14 @@ pub enum Fact {
     NotPositive,
     /// Σ c² over centred rows.
     SumOfSquares(Squares),
-    /// The sum of ê(d) over a row in which one d is 0 and none is positive.
+    /// The sum of ê(d) over a row in which no d is positive and Σ e^d is bounded below.
     SumOfExponentials {
         /// ê.
         exp: Arc<Certified>,
         /// Length of the row.
         row: usize,
+        /// What Σ e^d is at least: 1, or less where none of the d needs to be 0.
+        least: f64,
     },
     /// ê(d)·ŝ, where ŝ is the reciprocal of the row's sum.
     Probabilities {
@@ -34,6 +36,8 @@ pub enum Fact {
         reciprocal: Arc<Certified>,
         /// Length of the row.
         row: usize,
+        /// As for the sum.
+        least: f64,
     },
     /// (Σ ê(d)·v)·ŝ for columns v of `values`.
     Averaged {
@@ -43,6 +47,8 @@ pub enum Fact {
         reciprocal: Arc<Certified>,
         /// Length of the row.
         row: usize,
+        /// As for the sum.
+        least: f64,
         /// The values that are averaged.
         values: NodeId,
     },
@@ -58,17 +64,11 @@ pub enum Fact {
         squares_scale: u8,
         /// What is known of Σ c².
         squares: Squares,
+        /// Where c was multiplied by γ before, and β is added: then that is what is truncated.
+        stretched: Option<Stretched>,
     },
 }
 
-/// Σ c² over rows of c = multiplier·(x − mean): squares are not negative and, whatever t, no larger together than
-/// multiplier²·Σ (x − t)².
-#[derive(Clone, Copy, Debug)]
-        /// Where c was multiplied by γ before, and β is added: then that is what is truncated.
-        stretched: Option<Stretched>,
-pub struct Squares {
-    /// x.
-    pub argument: NodeId,
 /// A normalised row that was multiplied by γ first.
 #[derive(Clone, Copy, Debug)]
 pub struct Stretched {
@@ -78,6 +78,12 @@ pub struct Stretched {
     pub gamma: NodeId,
 }
 
+/// Σ c² over rows of c = multiplier·(x − mean): squares are not negative and, whatever t, no larger together than
+/// multiplier²·Σ (x − t)².
+#[derive(Clone, Copy, Debug)]
+pub struct Squares {
+    /// x.
+    pub argument: NodeId,
     /// n where the centre is exact, else 1.
     pub multiplier: i64,
     /// Fraction bits of 1/n where the mean is rounded; 63 where 1/n itself is exact.
@@ -108,27 +114,27 @@ impl Proof<'_> {
                 known.lanes.iter_mut().for_each(|lane| *lane = lane.meet(Interval { low: i128::MIN, high: 0 }));
             }
             Fact::SumOfSquares(_) => {}
-            Fact::SumOfExponentials { exp, row } => {
-                let (low, high) = sum_of_exponentials(exp, *row);
+            Fact::SumOfExponentials { exp, row, least } => {
+                let (low, high) = sum_of_exponentials(exp, *row, *least);
                 if low <= 0.0 {
                     return Err(self.vacuous(id, "the error of its exp entry exceeds a row's sum"));
                 }
                 let bounds = integers(low, high, bits);
                 known.lanes.iter_mut().for_each(|lane| *lane = lane.meet(bounds));
             }
-            Fact::Probabilities { exp, reciprocal, row } => {
-                let l1 = total_probability(exp, reciprocal, *row) + *row as f64 / (1u128 << bits) as f64;
+            Fact::Probabilities { exp, reciprocal, row, least } => {
+                let l1 = total_probability(exp, reciprocal, *row, *least) + *row as f64 / (1u128 << bits) as f64;
                 let bounds = integers(-l1, l1, bits);
                 known.lanes.iter_mut().for_each(|lane| *lane = lane.meet(bounds));
                 known.total = Some(l1 * (1u128 << bits) as f64 * (1.0 + MARGIN));
             }
-            Fact::Averaged { exp, reciprocal, row, values } => {
-                let total = total_probability(exp, reciprocal, *row);
+            Fact::Averaged { exp, reciprocal, row, least, values } => {
+                let total = total_probability(exp, reciprocal, *row, *least);
                 let values = self.lanes(*values)?.0;
                 let largest = interval::hull(values).magnitude() as f64;
                 let value_bits = self.circuit.node(self.values_of(fact)).format.scale.bits();
                 // The weighted sum's rounding is one unit of its scale, times ŝ ≤ (1 + β + α·S)/S.
-                let (smallest, high) = sum_of_exponentials(exp, *row);
+                let (smallest, high) = sum_of_exponentials(exp, *row, *least);
                 let (alpha, beta) =
                     (upper(&reciprocal.claim().absolute_part()), upper(&reciprocal.claim().relative_part()));
                 let inverse = (1.0 + beta + alpha * high) / smallest;
@@ -146,14 +152,14 @@ impl Proof<'_> {
                     known.ball = Some(Ball::around_zero(&node.shape, radius * unit).loosened(each * unit));
                 }
             }
+            // It was known of the sum already.
+            Fact::Normalised { stretched: Some(_), .. } => {}
             Fact::Normalised { row, .. } => {
                 let norm = self.normalised(id, fact)?;
                 let norm = norm + (*row as f64).sqrt() / (1u128 << bits) as f64;
                 let bounds = integers(-norm, norm, bits);
                 known.lanes.iter_mut().for_each(|lane| *lane = lane.meet(bounds));
                 let radius = norm * (1u128 << bits) as f64 * (1.0 + MARGIN);
-            // It was known of the sum already.
-            Fact::Normalised { stretched: Some(_), .. } => {}
                 known.ball = Some(Ball::around_zero(&node.shape, radius));
             }
         }
@@ -172,12 +178,6 @@ impl Proof<'_> {
         Ok(())
     }
 
-    /// Bounds of the matrix products of centred rows with themselves.
-    pub(super) fn sum_of_squares(&self, squares: Squares, centred: NodeId) -> Result<Vec<Interval>, Error> {
-        let (lanes, shape) = self.lanes(centred)?;
-        let row = shape.row_length();
-        let mut bounds = interval::row_squares(lanes, row);
-        let (argument, _) = self.lanes(squares.argument)?;
     /// The product (γ·c)·r of a fact that knows γ: rows of a bounded norm, stretched.
     pub(super) fn stretched(
         &self,
@@ -198,6 +198,12 @@ impl Proof<'_> {
         Ok(Some(ball))
     }
 
+    /// Bounds of the matrix products of centred rows with themselves.
+    pub(super) fn sum_of_squares(&self, squares: Squares, centred: NodeId) -> Result<Vec<Interval>, Error> {
+        let (lanes, shape) = self.lanes(centred)?;
+        let row = shape.row_length();
+        let mut bounds = interval::row_squares(lanes, row);
+        let (argument, _) = self.lanes(squares.argument)?;
         let rows = self.known(squares.argument)?.ball.as_ref();
         let reach = rows.map(|ball| ball.centred_magnitude(&mut self.norms.borrow_mut()));
         for (bound, row) in bounds.iter_mut().zip(argument.chunks_exact(row)) {
@@ -290,16 +296,16 @@ fn centred_squares_of(reach: f64, row: &[Interval], squares: Squares) -> Option<
     (square < 1e36).then_some(square as i128)?.checked_mul(multiplier)?.checked_mul(multiplier)?.checked_add(off)
 }
 
-/// Bounds of Σ ê(d) over a row: [1 − n·a − r, n·(1 + a + r)].
-fn sum_of_exponentials(exp: &Certified, row: usize) -> (f64, f64) {
+/// Bounds of Σ ê(d) over a row with Σ e^d ≥ t: [t·(1 − r) − n·a, n·(1 + a + r)].
+fn sum_of_exponentials(exp: &Certified, row: usize, least: f64) -> (f64, f64) {
     let (absolute, relative) = (upper(&exp.claim().absolute_part()), upper(&exp.claim().relative_part()));
     let n = row as f64;
-    (1.0 - n * absolute - relative - MARGIN, n * (1.0 + absolute + relative) + MARGIN * n)
+    (least * (1.0 - relative) - n * absolute - MARGIN, n * (1.0 + absolute + relative) + MARGIN * n)
 }
 
 /// A bound of Σ |ê(d)|·ŝ over a row with sum S: S·ŝ ≤ 1 + β + α·S, and the negative ê add at most n·a twice.
-fn total_probability(exp: &Certified, reciprocal: &Certified, row: usize) -> f64 {
-    let (low, high) = sum_of_exponentials(exp, row);
+fn total_probability(exp: &Certified, reciprocal: &Certified, row: usize, least: f64) -> f64 {
+    let (low, high) = sum_of_exponentials(exp, row, least);
     let absolute = upper(&exp.claim().absolute_part());
     let (alpha, beta) = (upper(&reciprocal.claim().absolute_part()), upper(&reciprocal.claim().relative_part()));
     (1.0 + beta + alpha * high) * (1.0 + 2.0 * row as f64 * absolute / low.max(MARGIN)) * (1.0 + MARGIN)

@@ -178,6 +178,63 @@ fn layer_norm_with_and_without_weights_behind_it() {
     }
 }
 
+/// The mean of a residual row is ready when the layer's output is, and γ is multiplied while the root is taken.
+#[test]
+fn layer_norm_beside_a_linear_layer() {
+    let epsilon = AttributeMessage { name: "epsilon".into(), float: 0.4, kind: 1, ..AttributeMessage::default() };
+    for row in [3usize, 4] {
+        let nodes = vec![
+            node("MatMul", &["x", "w"], "h", vec![]),
+            node("Add", &["h", "b"], "biased", vec![]),
+            node("Add", &["x", "biased"], "s", vec![]),
+            node("LayerNormalization", &["s", "gamma", "beta"], "z", vec![epsilon.clone()]),
+            node("Neg", &["z"], "y", vec![]),
+        ];
+        let weights = vec![
+            weight("w", &[row, row], 0.5),
+            weight("b", &[row], 0.3),
+            weight("gamma", &[row], 1.5),
+            weight("beta", &[row], 0.7),
+        ];
+        let graph = graph(&[2, row], nodes, weights);
+        let (error, lowered) = worst_error(&graph, &choices(&graph, Centre::Rounded, false), 1.0);
+        assert!(error < 8e-3, "row {row}: {error}");
+        let schedule = schedule(&lowered.circuit, &Rss3).unwrap();
+        let found = |name: &str| {
+            let (id, _) = lowered.circuit.iter().find(|(_, node)| node.name == name).unwrap();
+            (schedule.start[id.index()], schedule.ready[id.index()])
+        };
+        assert_eq!(found("mean"), found("linear"), "row {row}");
+        assert_eq!(found("stretched").0, found("variance").0);
+        let rsqrt = catalogs::protocol::cost(rsqrt().program(), &Rss3).rounds;
+        assert_eq!(schedule.rounds, 1 + 2 + 2 + u32::from(rsqrt) + 2 + 1);
+    }
+}
+
+/// What is subtracted is a little above the maximum, whether the logits are inputs or products.
+#[test]
+fn a_coarse_maximum_serves_a_softmax() {
+    let plain = graph(&[3, 5], vec![node("Softmax", &["x"], "y", vec![])], vec![]);
+    let nodes = vec![node("MatMul", &["x", "w"], "scores", vec![]), node("Softmax", &["scores"], "y", vec![])];
+    let product = graph(&[3, 5], nodes, vec![weight("w", &[5, 5], 0.5)]);
+    for (graph, ahead) in [(&plain, 2), (&product, 0)] {
+        let rounds = |coarse: u8| {
+            let maximum = Comparisons { coarse, ..comparisons(&[3, 2]) };
+            let choice = Choice::Softmax { maximum, exp: exp(), reciprocal: reciprocal(), normalise_last: false };
+            let (error, lowered) = worst_error(graph, &BTreeMap::from([(graph.sites()[0].node, choice)]), 1.0);
+            assert!(error < 4e-3, "{coarse}: {error}");
+            schedule(&lowered.circuit, &Rss3).unwrap().rounds
+        };
+        // Two levels of sign tests, each of four rounds instead of five.
+        assert_eq!(rounds(12) + 2, rounds(0) + ahead);
+    }
+    let site = plain.sites()[0].node;
+    let maximum = Comparisons { coarse: 17, ..comparisons(&[2]) };
+    let choice = Choice::Softmax { maximum, exp: exp(), reciprocal: reciprocal(), normalise_last: false };
+    let message = lower(&plain, &BTreeMap::from([(site, choice)]), Formats::default(), OWNERSHIP).unwrap_err();
+    assert!(message.to_string().contains("leaves out more bits"), "{message}");
+}
+
 #[test]
 fn attention_may_divide_last() {
     let nodes = vec![
