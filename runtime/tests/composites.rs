@@ -32,7 +32,7 @@ fn entry(name: &str) -> Arc<Certified> {
 
 fn softmax_choice(exp: &str, reciprocal: &str) -> Choice {
     let (exp, reciprocal) = (entry(exp), entry(reciprocal));
-    let maximum = Comparisons { width: 38, groups: vec![8, 4] };
+    let maximum = Comparisons { width: 38, groups: vec![8, 4], joined: 1, coarse: 0 };
     Choice::Softmax { maximum, exp, reciprocal, normalise_last: false }
 }
 

@@ -35,7 +35,7 @@ fn choices(graph: &Graph) -> BTreeMap<NodeId, Choice> {
     let reciprocal = entry("reciprocal/k64-f24-o26-n64-1e-4");
     let choice = |kind| match kind {
         SiteKind::Softmax => Choice::Softmax {
-            maximum: Comparisons { width: 32, groups: vec![4, 8] },
+            maximum: Comparisons { width: 32, groups: vec![4, 8], joined: 1, coarse: 0 },
             exp: exp.clone(),
             reciprocal: reciprocal.clone(),
             normalise_last: false,

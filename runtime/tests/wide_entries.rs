@@ -55,7 +55,7 @@ fn a_wide_entry_is_not_compiled() {
 fn a_plan_with_a_wide_entry_is_refused() {
     let graph = Model::default().input("x", &["1", "16"]).op("Softmax", &["x"], "y").graph("y");
     let reciprocal = shipped("reciprocal/k64-f24-o26-n16-1e-4");
-    let maximum = Comparisons { width: 38, groups: vec![2] };
+    let maximum = Comparisons { width: 38, groups: vec![2], joined: 1, coarse: 0 };
     let choice = Choice::Softmax { maximum, exp: Arc::new(wide()), reciprocal, normalise_last: false };
     let choices = BTreeMap::from([(graph.sites()[0].node, choice)]);
     let ownership = Ownership { input: Party(1), output: Party(2) };

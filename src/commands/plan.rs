@@ -77,7 +77,9 @@ pub fn entries(choice: &ChoiceRecord) -> String {
 
 fn comparisons(maximum: &Comparisons) -> String {
     let groups: Vec<String> = maximum.groups.iter().map(u8::to_string).collect();
-    format!("maximum of {} bits by {}", maximum.width, groups.join(", "))
+    let joined = if maximum.joined > 1 { format!(", {} joined", maximum.joined) } else { String::new() };
+    let coarse = if maximum.coarse > 0 { format!(" without {}", maximum.coarse) } else { String::new() };
+    format!("maximum of {} bits{coarse} by {}{joined}", maximum.width, groups.join(", "))
 }
 
 /// `1 plan`, `2 plans`.

@@ -225,14 +225,14 @@ fn rms_norm(n: u32, factor: i64, shift: u8, variances: (f64, f64)) -> LayerNormL
         ring: Ring::Z64,
         scale: scale(16),
         sum: RBig::ZERO,
+        unrounded: RBig::ZERO,
         variances: (exact(variances.0), exact(variances.1)),
         epsilon: exact(1e-5),
         centre: Centre::Absent,
         variance: Average { factor, constant: 168 << shift, lemma: truncation(Ring::Z64, shift) },
         variance_scale: scale(24),
         gain: RBig::ONE,
-        normalised: truncation(Ring::Z64, 16),
-        normalised_scale: scale(22),
+        normalised: Some((truncation(Ring::Z64, 16), scale(22))),
     }
 }
 
@@ -272,13 +272,17 @@ fn rms_norm_of_a_certified_entry() {
     assert!(matches!(coarse, SideCondition::Variance | SideCondition::Scale { .. }), "{coarse}");
     let ring = refused(LayerNormLowering { ring: Ring::Z32, ..lowering.clone() });
     assert!(matches!(ring, SideCondition::Ring { .. }), "{ring}");
-    let shift = refused(LayerNormLowering { normalised_scale: scale(20), ..lowering.clone() });
+    let shift =
+        refused(LayerNormLowering { normalised: Some((truncation(Ring::Z64, 16), scale(20))), ..lowering.clone() });
     assert!(matches!(shift, SideCondition::Truncation { .. }), "{shift}");
     let (lemma, narrow) = (lowering.variance.lemma, |lemma| within(lemma, 40));
     let squares = Average { lemma: narrow(lemma), ..lowering.variance };
     let overflow = refused(LayerNormLowering { variance: squares, ..lowering.clone() });
     assert!(matches!(overflow, SideCondition::Overflow { value: "the variance", .. }), "{overflow}");
-    let overflow = refused(LayerNormLowering { normalised: narrow(lowering.normalised), ..lowering.clone() });
+    let overflow = refused(LayerNormLowering {
+        normalised: Some((narrow(truncation(Ring::Z64, 16)), scale(22))),
+        ..lowering.clone()
+    });
     assert!(matches!(overflow, SideCondition::Overflow { value: "the normalised value", .. }), "{overflow}");
     // A weight that is not 1/n is seen.
     let off = Average { factor: 65, lemma: truncation(Ring::Z64, 24), constant: 168 << 24 };

@@ -13,7 +13,7 @@ use support::build::truncation;
 use verify::Certified;
 use verify::compose::{
     Affine, Average, Centre, LayerNormErrors, LayerNormLowering, SideCondition, SoftmaxErrors, SoftmaxLowering,
-    layer_norm, layer_norm_bound, softmax, softmax_bound,
+    coarse_softmax, layer_norm, layer_norm_bound, softmax, softmax_bound,
 };
 
 fn exact(value: f64) -> RBig {
@@ -310,6 +310,21 @@ fn softmax_of_certified_entries() {
     assert!(rougher.element > bound.element);
     let unrounded = softmax(&SoftmaxLowering { last: None, ..lowering }, &exp, &reciprocal).unwrap();
     assert!(unrounded.element < bound.element && unrounded.sum_unrounded == bound.sum_unrounded);
+    // What is subtracted may be a little above the maximum; the sum is then smaller, and errors count more.
+    assert_eq!(coarse_softmax(&lowering, 0, &exp, &reciprocal).unwrap(), bound);
+    let coarse = coarse_softmax(&lowering, 1 << 11, &exp, &reciprocal).unwrap();
+    assert!(coarse.element > bound.element && coarse.inverse > bound.inverse);
+    let (less, total) = (float(&coarse.denominator.0), f64::exp(-1.0 / 32.0) * float(&bound.denominator.0));
+    assert!(less <= total && less > total - 1e-3, "{less} {total}");
+    for (above, name) in [(1i64 << 18, "denominator"), (1 << 17, "window"), (-1, "parameter")] {
+        let refused = coarse_softmax(&lowering, above, &exp, &reciprocal).unwrap_err();
+        let fits = match name {
+            "denominator" => refused == SideCondition::Denominator(16),
+            "window" => matches!(refused, SideCondition::Window { .. } | SideCondition::Denominator(_)),
+            _ => matches!(refused, SideCondition::Parameter(_)),
+        };
+        assert!(fits, "{name}: {refused}");
+    }
 }
 
 #[test]
@@ -321,14 +336,14 @@ fn layer_norm_of_a_certified_entry() {
         ring: Ring::Z64,
         scale: scale(16),
         sum: RBig::from(256),
+        unrounded: RBig::ZERO,
         variances: (exact(0.5), exact(4.0)),
         epsilon: exact(1e-5),
         centre: Centre::Rounded(Average { factor: 1 << 10, constant: 0, lemma: truncation(Ring::Z64, 16) }),
         variance: Average { factor: 1 << 4, constant: 168 << 18, lemma: truncation(Ring::Z64, 18) },
         variance_scale: scale(24),
         gain: RBig::ONE,
-        normalised: truncation(Ring::Z64, 20),
-        normalised_scale: scale(20),
+        normalised: Some((truncation(Ring::Z64, 20), scale(20))),
     };
     // The variance comes from scale 32 with a weight of 2^4 at scale 10: 2^(18 + 24 − 32) = 2^10.
     let bound = layer_norm(&lowering, &rsqrt).unwrap();
@@ -363,11 +378,20 @@ fn layer_norm_of_a_certified_entry() {
     // A weight that is not 1/n is seen.
     let centre = Centre::Rounded(Average { factor: 1000, constant: 0, lemma: truncation(Ring::Z64, 16) });
     assert!(layer_norm(&LayerNormLowering { centre, ..lowering.clone() }, &rsqrt).unwrap().element > bound.element);
+    // A mean of what was rounded afterwards adds that rounding, a normalised row that is not rounded takes one off.
+    let unit = exact(f64::exp2(-16.0));
+    let beside = layer_norm(&LayerNormLowering { unrounded: unit.clone(), ..lowering.clone() }, &rsqrt).unwrap();
+    assert!(beside.absolute > &bound.absolute + &unit && beside.element > bound.element);
+    let negative = refused(LayerNormLowering { unrounded: -unit, ..lowering.clone() });
+    assert!(matches!(negative, SideCondition::Parameter(_)), "{negative}");
+    let unrounded = layer_norm(&LayerNormLowering { normalised: None, ..lowering.clone() }, &rsqrt).unwrap();
+    assert_eq!(&bound.absolute - &unrounded.absolute, exact(f64::exp2(-20.0)));
+    assert!(unrounded.relative == bound.relative && unrounded.element < bound.element);
     // An exact centre costs no error; a gain that is not what V stands for does.
     let exactly = LayerNormLowering {
         centre: Centre::Exact { log: 6 },
         variance: Average { factor: 1, constant: 168 << 26, lemma: truncation(Ring::Z64, 26) },
-        normalised: truncation(Ring::Z64, 26),
+        normalised: Some((truncation(Ring::Z64, 26), scale(20))),
         ..lowering.clone()
     };
     let exact_centre = layer_norm(&exactly, &rsqrt).unwrap();

@@ -190,14 +190,14 @@ impl Lowered<'_> {
             ring: Ring::Z64,
             scale: bits(16),
             sum: exact(sum * (1.0 + 1e-9)),
+            unrounded: RBig::ZERO,
             variances: (exact(least * (1.0 - 1e-9)), exact(greatest * (1.0 + 1e-9))),
             epsilon: exact(EPSILON),
             centre: self.centre,
             variance: Average { factor: 1, constant, lemma: truncation(Ring::Z64, shift) },
             variance_scale: bits(24),
             gain: exact(kappa),
-            normalised: rounded(truncation(Ring::Z64, last), self.rounding),
-            normalised_scale: bits(self.scale),
+            normalised: Some((rounded(truncation(Ring::Z64, last), self.rounding), bits(self.scale))),
         };
         (worst, float(&layer_norm(&lowering, self.entry).unwrap().element))
     }
@@ -248,6 +248,7 @@ fn small_lowering() -> LayerNormLowering {
         ring: Ring::Z64,
         scale: bits(16),
         sum: RBig::ZERO,
+        unrounded: RBig::ZERO,
         variances: (exact(1.0), exact(1.1)),
         epsilon: exact(EPSILON),
         centre: Centre::Exact { log: 1 },
@@ -258,8 +259,7 @@ fn small_lowering() -> LayerNormLowering {
         },
         variance_scale: bits(24),
         gain: RBig::ONE,
-        normalised: truncation(Ring::Z64, 21),
-        normalised_scale: bits(20),
+        normalised: Some((truncation(Ring::Z64, 21), bits(20))),
     }
 }
 
@@ -284,7 +284,8 @@ fn other_scales_and_narrower_rings_are_refused() {
     // The variance is below 2^25 units, ẑ' reaches 2^20: neither fits.
     let overflows = of(&|l| l.variance.lemma = targeted(l.variance.lemma, Ring::new(24).unwrap()));
     assert!(matches!(overflows, SideCondition::Overflow { bits: 23, .. }), "{overflows}");
-    let overflows = of(&|l| l.normalised = targeted(l.normalised, Ring::new(20).unwrap()));
+    let overflows =
+        of(&|l| l.normalised = Some((targeted(truncation(Ring::Z64, 21), Ring::new(20).unwrap()), bits(20))));
     assert!(matches!(overflows, SideCondition::Overflow { bits: 19, .. }), "{overflows}");
 
     // An error of γ counts once for the largest |z|.

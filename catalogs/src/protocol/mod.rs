@@ -56,6 +56,9 @@ pub enum Operation {
         width: u8,
         /// The number of candidates.
         candidates: u8,
+        /// How many bits at most are joined and become a ring element in one operation; see
+        /// [`rss3::MaximumCircuit`].
+        joined: u8,
     },
     /// A party's own value becomes shared.
     Share(Ring),

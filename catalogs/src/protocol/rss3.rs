@@ -74,7 +74,9 @@ impl Model for Rss3 {
                 let k = u32::from(ring.bits());
                 vec![message(0, P1, P2, k), message(1, P2, P3, k), message(1, P3, P2, k)]
             }
-            Operation::Maximum { ring, width, candidates } => MaximumCircuit::new(candidates).messages(ring, width),
+            Operation::Maximum { ring, width, candidates, joined } => {
+                MaximumCircuit::new(candidates, joined).messages(ring, width)
+            }
             // The owner is role 1: x3 = 0, x1 from the stream it has with role 3, x2 = x − x1 to role 2.
             Operation::Share(ring) => vec![message(0, P1, P2, u32::from(ring.bits()))],
             // The receiver is role 1 and lacks x3.
@@ -207,18 +209,26 @@ impl SignCircuit {
 /// A sign test for every pair says who beats whom; a candidate wins if it beats every other, a binary tree of ANDs;
 /// the winner's bit of every candidate but the last becomes a ring element, and one sum of products selects. Among
 /// equals the first wins, so that there is always exactly one.
+///
+/// The tree may end early: up to [`MaximumCircuit::MAX_JOINED`] bits that are left become the element "all of them" in
+/// the two rounds of an injection, for 2^bits − 1 elements from role 1 instead of one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct MaximumCircuit {
     candidates: u8,
+    joined: u8,
 }
 
 impl MaximumCircuit {
     /// The most candidates: the ANDs of one level are one message of at most 64 bits.
     pub const MAX_CANDIDATES: u8 = 12;
+    /// The most bits that one injection joins.
+    pub const MAX_JOINED: u8 = 4;
 
-    /// The circuit for 2 to [`MaximumCircuit::MAX_CANDIDATES`] candidates.
-    pub fn new(candidates: u8) -> MaximumCircuit {
-        MaximumCircuit { candidates: candidates.clamp(2, Self::MAX_CANDIDATES) }
+    /// The circuit for 2 to [`MaximumCircuit::MAX_CANDIDATES`] candidates, of 1 to [`MaximumCircuit::MAX_JOINED`]
+    /// joined bits.
+    pub fn new(candidates: u8, joined: u8) -> MaximumCircuit {
+        let (candidates, joined) = (candidates.clamp(2, Self::MAX_CANDIDATES), joined.clamp(1, Self::MAX_JOINED));
+        MaximumCircuit { candidates, joined }
     }
 
     /// Every pair (i, j) with i < j, in order.
@@ -232,10 +242,14 @@ impl MaximumCircuit {
         self.candidates - 1
     }
 
-    /// Bits that a contender has before each level of its tree of ANDs, down to one after the last.
-    pub fn levels(self) -> impl Iterator<Item = u8> {
-        let halved = |&bits: &u8| (bits > 2).then(|| bits.div_ceil(2));
-        std::iter::successors(Some(self.contenders()), halved).filter(|&bits| bits > 1)
+    /// Bits that a contender has before each level of its tree of ANDs, and what is left after the last.
+    pub fn levels(self) -> (Vec<u8>, u8) {
+        let (mut levels, mut bits) = (Vec::new(), self.contenders());
+        while bits > self.joined {
+            levels.push(bits);
+            bits = bits.div_ceil(2);
+        }
+        (levels, bits)
     }
 
     fn messages(self, ring: Ring, width: u8) -> Vec<Message> {
@@ -250,14 +264,20 @@ impl MaximumCircuit {
         };
         let mut step = append(0, Operation::Sign { bits: width }, self.pairs().count());
         let mut ands = Vec::new();
-        for bits in self.levels() {
+        let (levels, left) = self.levels();
+        for bits in levels {
             let width = u32::from(self.contenders() * (bits / 2));
             ands.extend([(P1, P3), (P2, P1), (P3, P2)].map(|(from, to)| Message { step, from, to, bits: width }));
             step += 1;
         }
-        let step = append(step, Operation::Inject(ring), usize::from(self.contenders()));
+        let contenders = usize::from(self.contenders());
+        let step = append(step, Operation::Inject(ring), contenders);
         append(step, Operation::Reshare(ring), 1);
         messages.extend(ands);
+        // Every further monomial of the bits that are left.
+        let more = contenders * ((1 << left) - 2);
+        let monomial = Message { step: step - 2, from: P1, to: P2, bits: u32::from(ring.bits()) };
+        messages.extend(std::iter::repeat_n(monomial, more));
         messages
     }
 }

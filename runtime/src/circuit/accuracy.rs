@@ -67,8 +67,8 @@ fn bounds(
         let error = match &group.construction {
             Construction::Plain => site.unary(GroupId(index as u32))?,
             Construction::Maximum => RBig::ZERO,
-            Construction::Softmax { row, exp, reciprocal, probabilities } => {
-                site.softmax(*row, *exp, *reciprocal, *probabilities)?
+            Construction::Softmax { row, above, exp, reciprocal, probabilities } => {
+                site.softmax([*exp, *reciprocal], *row, *above, *probabilities)?
             }
             Construction::Normalisation(normalisation) => match headroom {
                 Some(headroom) => {
@@ -114,7 +114,13 @@ impl Site<'_> {
         Ok((absolute + &relative * largest) / (RBig::ONE - relative))
     }
 
-    fn softmax(&self, row: usize, exp: NodeId, reciprocal: NodeId, last: Option<NodeId>) -> Result<RBig, Error> {
+    fn softmax(
+        &self,
+        [exp, reciprocal]: [NodeId; 2],
+        row: usize,
+        above: i64,
+        last: Option<NodeId>,
+    ) -> Result<RBig, Error> {
         let (exp, reciprocal) = (self.program(exp)?, self.program(reciprocal)?);
         let last = match last {
             Some(last) => Some((self.sum(last)?.1, self.circuit.node(last).format.scale)),
@@ -122,27 +128,43 @@ impl Site<'_> {
         };
         let spread = exp.claim().window.low.saturating_neg().max(0);
         let lowering = SoftmaxLowering { n: self.row(row)?, spread, last };
-        compose::softmax(&lowering, exp, reciprocal).map(|bound| bound.element).map_err(|reason| self.refused(reason))
+        compose::coarse_softmax(&lowering, above, exp, reciprocal)
+            .map(|bound| bound.element)
+            .map_err(|reason| self.refused(reason))
     }
 
     fn layer_norm(&self, built: &Normalisation, headroom: &Headroom, least: RBig) -> Result<RBig, Error> {
         let n = self.row(built.row)?;
         let rsqrt = self.program(built.inverse)?;
         let (variance, variance_lemma) = self.sum(built.variance)?;
-        let (_, normalised) = self.sum(built.normalised)?;
+        let normalised = match built.normalised {
+            Some(id) => Some((self.sum(id)?.1, self.circuit.node(id).format.scale)),
+            None => None,
+        };
         let Some(squares) = variance.products.first() else { return Err(self.unlike("a sum of squares")) };
         let super::node::Constant::Scalar(constant) = variance.constant else {
             return Err(self.unlike("a scalar ε"));
         };
         let log_unit = RBig::from(UBig::ONE << usize::from(built.log));
-        let (centre, sum, argument, centre_gain) = match built.mean {
+        let (centre, sum, unrounded, argument, centre_gain) = match built.mean {
             Some(id) => {
                 let (mean, lemma) = self.sum(id)?;
                 let Some(term) = mean.linear.first() else { return Err(self.unlike("a mean")) };
                 let total = self.circuit.node(term.value);
-                let average = Average { factor: term.coefficient.value, constant: 0, lemma };
-                let sum = real(headroom.range(term.value).magnitude(), total.format.scale.bits());
-                (Centre::Rounded(average), sum, total.format, RBig::ONE)
+                let factor = term.coefficient.value;
+                let average = Average { factor, constant: 0, lemma };
+                // A mean beside a linear layer is that of the layer's sum before its truncation.
+                let (magnitude, unrounded) = match (mean.products.is_empty(), lemma) {
+                    (true, _) => (RBig::from(headroom.range(term.value).magnitude()), RBig::ZERO),
+                    (false, Lemma::Truncation { shift, .. }) if factor != 0 => {
+                        let most = headroom.range(id).magnitude().saturating_add(2);
+                        let weight = real(i128::from(factor.unsigned_abs()), shift);
+                        (RBig::from(most) / weight, real(1, total.format.scale.bits()))
+                    }
+                    _ => return Err(self.unlike("a mean")),
+                };
+                let sum = magnitude * real(1, total.format.scale.bits());
+                (Centre::Rounded(average), sum, unrounded, total.format, RBig::ONE)
             }
             None => {
                 // The centred value carries the division by 2^log in its scale; its argument does not.
@@ -150,7 +172,7 @@ impl Site<'_> {
                 let scale = centred.scale.bits().checked_sub(built.log).and_then(catalogs::Scale::new);
                 let Some(scale) = scale else { return Err(self.unlike("an exact centre")) };
                 let format = catalogs::Format { scale, ..centred };
-                (Centre::Exact { log: built.log }, RBig::ZERO, format, RBig::from(n) / &log_unit)
+                (Centre::Exact { log: built.log }, RBig::ZERO, RBig::ZERO, format, RBig::from(n) / &log_unit)
             }
         };
         let gain = RBig::from(n) * &centre_gain * &centre_gain / log_unit;
@@ -166,6 +188,7 @@ impl Site<'_> {
             ring: argument.ring,
             scale: argument.scale,
             sum,
+            unrounded,
             variances: (if least <= greatest { least } else { greatest.clone() }, greatest),
             epsilon,
             centre,
@@ -177,7 +200,6 @@ impl Site<'_> {
             variance_scale,
             gain,
             normalised,
-            normalised_scale: self.circuit.node(built.normalised).format.scale,
         };
         compose::layer_norm(&lowering, rsqrt).map(|bound| bound.element).map_err(|reason| self.refused(reason))
     }

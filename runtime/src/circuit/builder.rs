@@ -198,9 +198,9 @@ impl Builder {
         self.push(name, NodeKind::Program { certified: Arc::clone(certified), argument })
     }
 
-    /// The largest of several values, by differences of at most `width` bits.
-    pub fn maximum(&mut self, name: &str, candidates: Vec<NodeId>, width: u8) -> Result<NodeId, Error> {
-        self.push(name, NodeKind::Maximum(Maximum { candidates, width }))
+    /// The largest of several values, by differences of at most `width` bits and so many joined bits.
+    pub fn maximum(&mut self, name: &str, candidates: Vec<NodeId>, width: u8, joined: u8) -> Result<NodeId, Error> {
+        self.push(name, NodeKind::Maximum(Maximum { candidates, width, joined }))
     }
 
     /// A local rearrangement of one operand.

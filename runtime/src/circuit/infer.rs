@@ -190,6 +190,13 @@ fn infer_maximum(maximum: &Maximum, known: &dyn Known) -> Inferred {
             return Err(format!("{first} ({shape}, {format}) and {other} ({}, {}) differ", found.0, found.1));
         }
     }
+    if !(1..=MaximumCircuit::MAX_JOINED).contains(&maximum.joined) {
+        return Err(format!(
+            "a maximum joins 1 to {} bits at once, not {}",
+            MaximumCircuit::MAX_JOINED,
+            maximum.joined
+        ));
+    }
     match maximum.width {
         width if (2..=format.ring.bits()).contains(&width) => Ok((shape.clone(), format)),
         width => Err(format!("{width} bits cannot be compared in ring {}", format.ring)),

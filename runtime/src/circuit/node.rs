@@ -189,6 +189,8 @@ pub struct Maximum {
     pub candidates: Vec<NodeId>,
     /// Bits that are compared.
     pub width: u8,
+    /// How many bits at most become a ring element together: fewer rounds for more bytes, and the same result.
+    pub joined: u8,
 }
 
 impl Maximum {
@@ -367,10 +369,12 @@ pub enum Construction {
     Plain,
     /// A maximum, which is exact.
     Maximum,
-    /// Softmax: exact maximum, ê = exp(x − max), ŝ = reciprocal(Σ ê), one truncation of ê·ŝ.
+    /// Softmax: maximum m, ê = exp(x − m), ŝ = reciprocal(Σ ê), one truncation of ê·ŝ.
     Softmax {
         /// Length of a row.
         row: usize,
+        /// How far m may be above the maximum, in integers at x's scale.
+        above: i64,
         /// ê.
         exp: NodeId,
         /// ŝ.
@@ -399,8 +403,8 @@ pub struct Normalisation {
     pub variance: NodeId,
     /// rsqrt(V).
     pub inverse: NodeId,
-    /// z'.
-    pub normalised: NodeId,
+    /// z', or none where γ·c was multiplied by rsqrt(V), so that z' itself is never rounded.
+    pub normalised: Option<NodeId>,
     /// What γ was multiplied by before it was encoded.
     pub gamma_gain: f64,
 }

@@ -171,8 +171,9 @@ pub fn operation(kind: &NodeKind, ring: catalogs::Ring) -> Option<Operation> {
             _ if sum.products.is_empty() => None,
             _ => Some(Operation::Reshare(sum.ring)),
         },
-        NodeKind::Maximum(Maximum { candidates, width }) => {
-            Some(Operation::Maximum { ring, width: *width, candidates: candidates.len() as u8 })
+        NodeKind::Maximum(Maximum { candidates, width, joined }) => {
+            let candidates = candidates.len() as u8;
+            Some(Operation::Maximum { ring, width: *width, candidates, joined: *joined })
         }
         NodeKind::Weight(_) | NodeKind::Program { .. } | NodeKind::Movement { .. } => None,
     }

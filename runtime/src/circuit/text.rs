@@ -46,7 +46,9 @@ fn describe_kind(out: &mut String, kind: &NodeKind) {
             Ok(())
         }
         NodeKind::Program { certified, argument } => write!(out, "program {} {argument}", certified.digest()),
-        NodeKind::Maximum(maximum) => write!(out, "maximum {} of {:?}", maximum.width, maximum.candidates),
+        NodeKind::Maximum(maximum) => {
+            write!(out, "maximum {} by {} of {:?}", maximum.width, maximum.joined, maximum.candidates)
+        }
         NodeKind::Movement { movement, operands } => {
             describe_movement(out, movement);
             for operand in operands {

@@ -11,7 +11,9 @@
 
 use super::local::{LocalParties, Outcome, reconstruct};
 use super::rss3::tests::{Mixed, mix};
-use super::rss3::{Group, Shared, compile_reshare, compile_truncate, inject, open, reshare, share, sign_by};
+use super::rss3::{
+    Group, Shared, compile_reshare, compile_truncate, inject, joined_element, open, reshare, share, sign_by,
+};
 use crate::backend::DrawSource;
 use crate::backend::cpu::packing::unpack;
 use crate::kernel::builder::{PartyBuilder, Word};
@@ -363,6 +365,30 @@ fn injection() {
         subject.examine("injection", &groups, &groups, |digits, outcome, lane, _| {
             let y = reconstruct(outcome, 0, lane).expect("roles agree") & ((1 << bits) - 1);
             y == digits[0] ^ digits[1] ^ digits[2]
+        });
+    }
+}
+
+/// Two bits modulo 2^3 and three bits modulo 2, all arguments: the bits of the argument, joined.
+#[test]
+fn joined_injection() {
+    for (count, bits) in [(2u8, 3u8), (3, 1)] {
+        let groups = all(u32::from(count));
+        let write = |p: &mut PartyBuilder, x: Shared| {
+            let bit = |p: &mut PartyBuilder, word: Word, place: u8| {
+                let word = p.shift_right(word, place);
+                p.keep(word, 1)
+            };
+            let one = |place| Shared { own: bit(p, x.own, place), next: bit(p, x.next, place) };
+            let wins: Vec<Shared> = (0..count).map(one).collect();
+            let mut operation = 0u16..;
+            joined_element(p, &mut || operation.next().unwrap_or(u16::MAX), &wins, bits)
+        };
+        let subject = Subject::new(build(write), Arguments::Components);
+        subject.examine("joined injection", &groups, &groups, |digits, outcome, lane, _| {
+            let y = reconstruct(outcome, 0, lane).expect("roles agree") & ((1 << bits) - 1);
+            let all = (1 << count) - 1;
+            y == u64::from((digits[0] ^ digits[1] ^ digits[2]) & all == all)
         });
     }
 }

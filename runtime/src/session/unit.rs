@@ -104,7 +104,9 @@ fn compile_operation(operation: Operation) -> Result<Vec<CheckedParty>, Error> {
     Ok(match operation {
         Operation::Reshare(ring) => rss3::compile_reshare(ring)?,
         Operation::Truncate { ring, target, shift } => rss3::compile_truncate(ring, target, shift)?,
-        Operation::Maximum { ring, width, candidates } => rss3::compile_maximum(ring, width, candidates)?,
+        Operation::Maximum { ring, width, candidates, joined } => {
+            rss3::compile_maximum(ring, width, candidates, joined)?
+        }
         Operation::Share(ring) => rss3::share(ring)?,
         Operation::Open(ring) => rss3::open(ring)?,
         Operation::Sign { .. } | Operation::Inject(_) => {

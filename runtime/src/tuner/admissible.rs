@@ -50,7 +50,7 @@ pub fn find(
             let bold = matches!(
                 choice,
                 Choice::Normalisation { centre: Centre::Exact, .. } | Choice::Softmax { normalise_last: true, .. }
-            );
+            ) || coarse(choice) > 0;
             (width(choice), !bold)
         });
         let (choice, _) = widest.ok_or_else(|| missing(site, &not_offered))?;
@@ -152,7 +152,7 @@ fn beats(choice: &Choice, other: &Choice, first: bool) -> bool {
         Choice::Unary { .. } | Choice::Maximum { .. } => false,
     };
     let (ours, theirs) = (entries_of(choice), entries_of(other));
-    if ours.len() != theirs.len() || fixed(choice) != fixed(other) {
+    if ours.len() != theirs.len() || fixed(choice) != fixed(other) || coarse(choice) != coarse(other) {
         return false;
     }
     let mut strictly = false;
@@ -173,6 +173,14 @@ fn beats(choice: &Choice, other: &Choice, first: bool) -> bool {
             || cost.bits < limit.bits;
     }
     strictly || first
+}
+
+/// Bits that a choice's maximum leaves out.
+fn coarse(choice: &Choice) -> u8 {
+    match choice {
+        Choice::Softmax { maximum, .. } => maximum.coarse,
+        _ => 0,
+    }
 }
 
 fn entries_of(choice: &Choice) -> Vec<&Certified> {

@@ -14,20 +14,32 @@ struct Way {
     groups: Vec<u8>,
 }
 
-/// The groups of every way to take the maximum of `row` values of which no other has fewer bits and no more rounds.
-pub fn front(row: usize, ring: Ring, width: u8, model: &dyn Model) -> Vec<Vec<u8>> {
-    let costs: BTreeMap<usize, (u32, u64)> = (2..=MaximumCircuit::MAX_CANDIDATES)
-        .map(|candidates| {
-            let operation = Operation::Maximum { ring, width, candidates };
-            let bits = model.messages(operation).iter().map(|message| u64::from(message.bits)).sum();
-            (usize::from(candidates), (u32::from(model.rounds(operation)), bits))
-        })
-        .collect();
-    let mut known: BTreeMap<usize, Vec<Way>> = BTreeMap::new();
-    known.insert(1, vec![Way { rounds: 0, bits: 0, groups: Vec::new() }]);
-    let ways = ways(row.max(1), &costs, &mut known);
+/// The groups and joined bits of every way to take the maximum of `row` values of which no other has fewer bits and no
+/// more rounds.
+pub fn front(row: usize, ring: Ring, width: u8, model: &dyn Model) -> Vec<(Vec<u8>, u8)> {
+    let mut all = Vec::new();
+    for joined in 1..=MaximumCircuit::MAX_JOINED {
+        let costs: BTreeMap<usize, (u32, u64)> = (2..=MaximumCircuit::MAX_CANDIDATES)
+            .map(|candidates| {
+                let operation = Operation::Maximum { ring, width, candidates, joined };
+                let bits = model.messages(operation).iter().map(|message| u64::from(message.bits)).sum();
+                (usize::from(candidates), (u32::from(model.rounds(operation)), bits))
+            })
+            .collect();
+        let mut known: BTreeMap<usize, Vec<Way>> = BTreeMap::new();
+        known.insert(1, vec![Way { rounds: 0, bits: 0, groups: Vec::new() }]);
+        all.extend(ways(row.max(1), &costs, &mut known).into_iter().map(|way| (way, joined)));
+    }
+    all.sort();
+    let mut front: Vec<(Way, u8)> = Vec::new();
+    for (way, joined) in all {
+        if front.last().is_none_or(|(last, _)| way.bits < last.bits) {
+            front.push((way, joined));
+        }
+    }
     // A row of one has nothing to compare; any group does.
-    ways.into_iter().map(|way| if way.groups.is_empty() { vec![2] } else { way.groups }).collect()
+    let some = |groups: Vec<u8>| if groups.is_empty() { vec![2] } else { groups };
+    front.into_iter().map(|(way, joined)| (some(way.groups), joined)).collect()
 }
 
 fn ways(row: usize, costs: &BTreeMap<usize, (u32, u64)>, known: &mut BTreeMap<usize, Vec<Way>>) -> Vec<Way> {
@@ -68,12 +80,18 @@ mod tests {
     fn fronts_trade_rounds_for_bits() {
         for row in [1usize, 2, 3, 9, 32, 100] {
             let front = front(row, Ring::Z64, 30, &Rss3);
-            let cost = |groups: &[u8]| {
+            let cost = |groups: &[u8], joined: u8| {
                 let (mut extent, mut level, mut total) = (row, 0, (0u32, 0u64));
                 while extent > 1 {
                     let most = *groups.get(level).or(groups.last()).unwrap();
                     let sizes = group_sizes(extent, usize::from(most));
-                    let of = |size: usize| Operation::Maximum { ring: Ring::Z64, width: 30, candidates: size as u8 };
+                    let candidates = |size: usize| size as u8;
+                    let of = |size: usize| Operation::Maximum {
+                        ring: Ring::Z64,
+                        width: 30,
+                        candidates: candidates(size),
+                        joined,
+                    };
                     let sized = || sizes.iter().filter(|&&size| size > 1);
                     total.0 += sized().map(|&size| u32::from(Rss3.rounds(of(size)))).max().unwrap();
                     total.1 +=
@@ -82,10 +100,10 @@ mod tests {
                 }
                 total
             };
-            let costs: Vec<(u32, u64)> = front.iter().map(|groups| cost(groups)).collect();
+            let costs: Vec<(u32, u64)> = front.iter().map(|(groups, joined)| cost(groups, *joined)).collect();
             assert!(costs.windows(2).all(|pair| pair[0].0 < pair[1].0 && pair[0].1 > pair[1].1), "{row}: {costs:?}");
-            assert!(costs.last().is_some_and(|last| last.1 <= cost(&[2]).1 && last.1 <= cost(&[3]).1), "{row}");
-            assert!(costs[0].0 <= cost(&[12]).0 && costs[0].0 <= cost(&[4]).0, "{row}");
+            assert!(costs.last().is_some_and(|last| last.1 <= cost(&[2], 1).1 && last.1 <= cost(&[3], 1).1), "{row}");
+            assert!(costs[0].0 <= cost(&[12], 3).0 && costs[0].0 <= cost(&[4], 4).0, "{row}");
         }
     }
 }

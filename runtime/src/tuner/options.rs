@@ -61,7 +61,7 @@ pub(super) fn options(site: &Site, entries: &[Named], formats: Formats, width: u
             }
         }
         SiteKind::Maximum => {
-            let maximum = || Comparisons { width, groups: vec![2] };
+            let maximum = || Comparisons { width, groups: vec![2], joined: 1, coarse: 0 };
             options.push((Choice::Maximum { maximum: maximum() }, ChoiceRecord::Maximum { maximum: maximum() }));
         }
         SiteKind::Softmax => {
@@ -69,8 +69,8 @@ pub(super) fn options(site: &Site, entries: &[Named], formats: Formats, width: u
                 for reciprocal in of(catalogs::Function::Reciprocal)
                     .filter(|named| takes(named, output(exp)) && output(exp).ring == activation.ring)
                 {
-                    for normalise_last in [false, true] {
-                        let maximum = Comparisons { width, groups: vec![2] };
+                    for (normalise_last, coarse) in ways(reciprocal, activation) {
+                        let maximum = Comparisons { width, groups: vec![2], joined: 1, coarse };
                         let choice = Choice::Softmax {
                             maximum: maximum.clone(),
                             exp: exp.certified.clone(),
@@ -104,6 +104,18 @@ pub(super) fn options(site: &Site, entries: &[Named], formats: Formats, width: u
     Ok(options)
 }
 
+/// Whether a softmax is divided last, and the bits that its maximum leaves out: one unit of what is left is half, so
+/// that the exponentials sum up to e^−1 at least, if the reciprocal reaches down so far.
+fn ways(reciprocal: &Named, activation: Format) -> Vec<(bool, u8)> {
+    let mut ways = vec![(false, 0), (true, 0)];
+    let (claim, scale) = (reciprocal.certified.claim(), reciprocal.certified.program().input().1.bits());
+    let reaches = claim.window.low as f64 * (-f64::from(scale)).exp2() < 0.36;
+    if reaches && activation.scale.bits() > 1 {
+        ways.push((true, activation.scale.bits() - 1));
+    }
+    ways
+}
+
 fn format_of((ring, scale): (catalogs::Ring, catalogs::Scale)) -> Format {
     Format { ring, scale }
 }
@@ -115,13 +127,13 @@ pub(super) fn groupings(site: &Site, option: &Pair, formats: Formats) -> Vec<Pai
         Choice::Softmax { maximum, .. } | Choice::Maximum { maximum } => maximum.clone(),
         Choice::Unary { .. } | Choice::Normalisation { .. } => return vec![option.clone()],
     };
-    for groups in maxima::front(site.row_length, formats.ring, by.width, &Rss3) {
+    for way in maxima::front(site.row_length, formats.ring, by.width.saturating_sub(by.coarse).max(2), &Rss3) {
         let (mut choice, mut record) = option.clone();
         if let Choice::Softmax { maximum, .. } | Choice::Maximum { maximum } = &mut choice {
-            maximum.groups.clone_from(&groups);
+            (maximum.groups, maximum.joined) = way.clone();
         }
         if let ChoiceRecord::Softmax { maximum, .. } | ChoiceRecord::Maximum { maximum } = &mut record {
-            maximum.groups = groups;
+            (maximum.groups, maximum.joined) = way;
         }
         regrouped.push((choice, record));
     }

@@ -98,5 +98,5 @@ fn attempt(
 
 /// Wide enough for every case.
 fn comparisons() -> Comparisons {
-    Comparisons { width: 40, groups: vec![4] }
+    Comparisons { width: 40, groups: vec![4], joined: 1, coarse: 0 }
 }

@@ -7,6 +7,7 @@ pub mod builder;
 pub mod direct;
 pub mod fitting;
 pub mod goal;
+pub mod graded;
 pub mod left_cut;
 pub mod logarithm;
 pub mod middle;
@@ -83,6 +84,7 @@ pub fn shapes(goal: &Goal, accuracy: f64) -> Vec<Box<dyn Shape>> {
         .chain(boxed(normalise::shapes(goal)))
         .chain(boxed(direct::shapes(goal, accuracy)))
         .chain(boxed(selected::shapes(goal, accuracy)))
+        .chain(boxed(graded::shapes(goal, accuracy)))
         .chain(boxed(logarithm::shapes(goal, accuracy)))
         .chain(boxed(sine::shapes(goal, accuracy)))
         .chain(boxed(rational::shapes(goal, accuracy)))

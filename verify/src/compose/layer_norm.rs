@@ -1,12 +1,13 @@
 //! Layer norm (and RMS norm) of a row of n values.
 //!
 //! Lowering: c_i = x_i − m̂ with m̂ = ĉ·Σx truncated once, or c_i = (n·x_i − Σx)/2^log, exact; V = ĉ'·Σc_i² + ε̂,
-//! truncated once, which stands for κ·(variance + ε); R̂ the rsqrt entry at V; ẑ'_i = c_i·R̂, truncated once. With γ_c
-//! the gain of c (1, or n/2^log), ẑ_i = ẑ'_i·√κ/γ_c; that public factor is taken up by the next weights.
+//! truncated once, which stands for κ·(variance + ε); R̂ the rsqrt entry at V; ẑ'_i = c_i·R̂, truncated once, or not
+//! at all where y_i = (γ̂_i·c_i)·R̂ + β̂_i is one sum: step 7 then holds with an exact ẑ'_i. With γ_c the gain of c (1, or n/2^log), ẑ_i = ẑ'_i·√κ/γ_c; that public factor is taken up by the next weights.
 //!
 //! Derivation, with c/γ_c, V/κ and √κ·R̂ in place of c, V and R̂: so let γ_c = κ = 1.
 //! μ = Σx/n, v = Σ(x − μ)²/n, W = v + ε > 0, z_i = (x_i − μ)/√W.
-//! 1. e = m̂ − μ: |e| ≤ η = (rounding of the mean) + |ĉ − 1/n|·max|Σx|; zero for an exact centre.
+//! 1. e = m̂ − μ: |e| ≤ η = (rounding of the mean) + |ĉ − 1/n|·max|Σx|; zero for an exact centre. Where m̂ = ĉ·Σx̃ is
+//!    made of x̃ with |x̃_i − x_i| ≤ δ, before they were rounded to x: δ more, and Σx̃ in place of Σx, as Σx̃/n − μ is at most δ.
 //! 2. d_i = (x_i − μ) − e, and Σ(x_i − μ) = 0, so Σd_i² = n(v + e²). With θ = |nĉ' − 1| and ω the rounding of V:
 //!    |V − W| ≤ Δ(v) = θ(v + η²) + η² + ω + |ε̂ − ε|. Δ(v)/(v + ε) = (K + θv)/(v + ε) is monotone in v, so its largest
 //!    value τ is at an end of the range of v; τ < 1 is required. V lies in [(1−τ)·min W, (1+τ)·max W].
@@ -179,6 +180,8 @@ pub struct LayerNormLowering {
     pub scale: Scale,
     /// The largest |Σx| of a row, in real units; counts only where 1/n is not exact.
     pub sum: RBig,
+    /// δ: how far an element may be from what the mean is taken of; zero where that is the element itself.
+    pub unrounded: RBig,
     /// The least and the greatest variance (mean square, if no mean is taken off) of a row.
     pub variances: (RBig, RBig),
     /// ε.
@@ -191,10 +194,9 @@ pub struct LayerNormLowering {
     pub variance_scale: Scale,
     /// κ: V stands for κ·(variance + ε).
     pub gain: RBig,
-    /// The truncation of c_i·R̂.
-    pub normalised: Lemma,
-    /// The scale of ẑ'.
-    pub normalised_scale: Scale,
+    /// The truncation of c_i·R̂ and the scale of ẑ', or none where γ̂ was multiplied before: the caller then answers
+    /// for the ring and the window of (γ̂·c)·R̂ + β̂, as [`LayerNormBound::affine`] does.
+    pub normalised: Option<(Lemma, Scale)>,
 }
 
 /// How a lowering takes the mean off.
@@ -221,7 +223,8 @@ struct Centred {
 
 /// The bound of the layer norm ẑ (of the RMS norm, for [`Centre::Absent`]) that uses this entry.
 pub fn layer_norm(lowering: &LayerNormLowering, rsqrt: &Certified) -> Result<LayerNormBound, SideCondition> {
-    if lowering.n == 0 || lowering.sum < RBig::ZERO || lowering.gain <= RBig::ZERO {
+    let negative = lowering.sum < RBig::ZERO || lowering.unrounded < RBig::ZERO;
+    if lowering.n == 0 || negative || lowering.gain <= RBig::ZERO {
         return Err(SideCondition::Parameter(
             "a layer norm needs a row that is not empty, a bound of its sum, and a positive gain",
         ));
@@ -238,14 +241,18 @@ pub fn layer_norm(lowering: &LayerNormLowering, rsqrt: &Certified) -> Result<Lay
     let most = &n * &squared_gain * (&lowering.variances.1 + &centred.error * &centred.error);
     second.holds(&(absolute(&square_weight) * most + absolute(&encoded)))?;
     let (root_ring, root_scale) = rsqrt.program().output();
-    let third = Truncated {
+    let third = lowering.normalised.as_ref().map(|(lemma, scale)| Truncated {
         value: "the normalised value",
-        lemma: &lowering.normalised,
+        lemma,
         from: centred.scale + i32::from(root_scale.bits()),
-        to: i32::from(lowering.normalised_scale.bits()),
-    };
-    third.accepts("a centred value", centred.ring)?;
-    third.accepts("an inverse root", root_ring)?;
+        to: i32::from(scale.bits()),
+    });
+    let mut rounding = RBig::ZERO;
+    if let Some(third) = &third {
+        third.accepts("a centred value", centred.ring)?;
+        third.accepts("an inverse root", root_ring)?;
+        rounding = third.error()?;
+    }
     let bound = layer_norm_bound(&LayerNormErrors {
         n: lowering.n,
         centred: lowering.centre != Centre::Absent,
@@ -256,11 +263,13 @@ pub fn layer_norm(lowering: &LayerNormLowering, rsqrt: &Certified) -> Result<Lay
         variances: lowering.variances.clone(),
         root_absolute: rsqrt.claim().absolute_part() * root_above(kappa),
         root_relative: rsqrt.claim().relative_part(),
-        rounding: third.error()? * root_above(kappa) / &centred.gain,
+        rounding: rounding * root_above(kappa) / &centred.gain,
     })?;
     let scale = lowering.variance_scale.bits();
     covers(rsqrt, Function::Rsqrt, scale, &(&bound.radicand.0 * kappa), &(&bound.radicand.1 * kappa))?;
-    third.holds(&((&bound.largest + &bound.element) * centred.gain / root_below(kappa)))?;
+    if let Some(third) = &third {
+        third.holds(&((&bound.largest + &bound.element) * centred.gain / root_below(kappa)))?;
+    }
     let wanted = rsqrt.program().input().0;
     match target(&variance.lemma) {
         Some(found) if found < wanted => Err(SideCondition::Ring { value: "the variance", found, wanted }),
@@ -289,7 +298,8 @@ impl LayerNormLowering {
                 let weight = RBig::from(mean.factor) * power_of_two(f - from);
                 let offset = absolute(&(RBig::from(mean.constant) * power_of_two(-from)));
                 let first = Truncated { value: "the mean", lemma: &mean.lemma, from, to: f };
-                let error = first.error()? + &offset + absolute(&(&weight - RBig::ONE / &n)) * &self.sum;
+                let error =
+                    first.error()? + &offset + absolute(&(&weight - RBig::ONE / &n)) * &self.sum + &self.unrounded;
                 first.accepts("a value", self.ring)?;
                 first.holds(&(absolute(&weight) * &self.sum + offset))?;
                 let ring = target(&mean.lemma).map_or(self.ring, |ring| ring.min(self.ring));

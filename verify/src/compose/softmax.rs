@@ -17,6 +17,10 @@
 //!    Σ|ê_i·ŝ − p_i| ≤ K[2(n−1)a + r] + ρ.
 //! 6. |ŝ| ≤ (1 + ρ)/S ≤ K.
 //!
+//! A coarse maximum: d_i = x_i − m with max x ≤ m ≤ max x + Δ, as where m is the maximum of rounded logits. Then
+//! T ≥ t = e^{−Δ}, and with a/t for a in D, K and steps 2 to 5, all bounds hold: a/S ≤ (a/t)/D. Only S ≥ t·D and
+//! |ŝ| ≤ K/t are different.
+//!
 //! Nothing here needs ê_i ≥ 0. A reciprocal entry with |ŝ − 1/S| ≤ α + β/S has ρ = β + α·n(1 + a + r).
 
 use super::{SideCondition, Truncated, covers};
@@ -72,7 +76,26 @@ impl SoftmaxBound {
 
 /// The bound from plain errors; see the derivation above.
 pub fn softmax_bound(errors: &SoftmaxErrors) -> Result<SoftmaxBound, SideCondition> {
-    let SoftmaxErrors { n, exp_absolute: a, exp_relative: r, .. } = errors;
+    bound_from(errors, &RBig::ONE)
+}
+
+/// A number that is not above e^{−Δ}: six terms of the series, whose signs alternate.
+fn exponential_below(delta: &RBig) -> RBig {
+    let (mut term, mut sum) = (RBig::ONE, RBig::ONE);
+    for k in 1..=5 {
+        term = -term * delta / RBig::from(k);
+        sum = sum + &term;
+    }
+    sum
+}
+
+/// The same where the exponentials of a row sum up to at least `total`.
+fn bound_from(errors: &SoftmaxErrors, total: &RBig) -> Result<SoftmaxBound, SideCondition> {
+    let SoftmaxErrors { n, exp_absolute, exp_relative: r, .. } = errors;
+    if *total <= RBig::ZERO {
+        return Err(SideCondition::Denominator(*n));
+    }
+    let a = &(exp_absolute / total);
     let negative = |value: &RBig| *value < RBig::ZERO;
     let all = [a, r, &errors.reciprocal_absolute, &errors.reciprocal_relative, &errors.rounding];
     if *n == 0 || all.into_iter().any(negative) {
@@ -85,7 +108,7 @@ pub fn softmax_bound(errors: &SoftmaxErrors) -> Result<SoftmaxBound, SideConditi
     if least <= RBig::ZERO {
         return Err(SideCondition::Denominator(*n));
     }
-    let greatest = &length * (&one + a + r);
+    let greatest = &length * (&one + exp_absolute + r);
     let rho = &errors.reciprocal_relative + &errors.reciprocal_absolute * &greatest;
     let factor = (&one + &rho) / &least;
     // g(p) = constant + linear·p − square·p².
@@ -104,9 +127,9 @@ pub fn softmax_bound(errors: &SoftmaxErrors) -> Result<SoftmaxBound, SideConditi
         element: &most + &errors.rounding,
         sum: &sum_unrounded + &length * &errors.rounding,
         sum_unrounded,
-        denominator: (least, greatest),
+        denominator: (least * total, greatest),
         largest: one + most,
-        inverse: factor,
+        inverse: factor / total,
         terms: [constant, linear, square],
         rounding: errors.rounding.clone(),
     })
@@ -129,7 +152,18 @@ pub fn softmax(
     exp: &Certified,
     reciprocal: &Certified,
 ) -> Result<SoftmaxBound, SideCondition> {
-    if lowering.spread < 0 {
+    coarse_softmax(lowering, 0, exp, reciprocal)
+}
+
+/// The same where what is subtracted exceeds a row's maximum by up to `above`, in integers at the exp entry's input
+/// scale; the spread is that from what is subtracted.
+pub fn coarse_softmax(
+    lowering: &SoftmaxLowering,
+    above: i64,
+    exp: &Certified,
+    reciprocal: &Certified,
+) -> Result<SoftmaxBound, SideCondition> {
+    if lowering.spread < 0 || above < 0 {
         return Err(SideCondition::Parameter("a spread of logits is not negative"));
     }
     let input = exp.program().input().1.bits();
@@ -155,14 +189,16 @@ pub fn softmax(
         }
         None => RBig::ZERO,
     };
-    let bound = softmax_bound(&SoftmaxErrors {
+    let delta = RBig::from(above) * super::power_of_two(-i32::from(input));
+    let errors = SoftmaxErrors {
         n: lowering.n,
         exp_absolute: exp.claim().absolute_part(),
         exp_relative: exp.claim().relative_part(),
         reciprocal_absolute: reciprocal.claim().absolute_part(),
         reciprocal_relative: reciprocal.claim().relative_part(),
         rounding,
-    })?;
+    };
+    let bound = bound_from(&errors, &exponential_below(&delta))?;
     // A window lies in its ring, so a sum inside it did not wrap.
     covers(reciprocal, Function::Reciprocal, exp_scale.bits(), &bound.denominator.0, &bound.denominator.1)?;
     last.map_or(Ok(()), |last| last.holds(&bound.largest))?;

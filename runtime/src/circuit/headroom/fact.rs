@@ -5,7 +5,7 @@ use super::function::{MARGIN, integers, upper};
 use super::interval::{self, Interval};
 use super::{Known, Proof};
 use crate::circuit::Error;
-use crate::circuit::node::{NodeId, NodeKind};
+use crate::circuit::node::{NodeId, NodeKind, Product};
 use std::sync::Arc;
 use verify::Certified;
 
@@ -19,12 +19,14 @@ pub enum Fact {
     NotPositive,
     /// Σ c² over centred rows.
     SumOfSquares(Squares),
-    /// The sum of ê(d) over a row in which one d is 0 and none is positive.
+    /// The sum of ê(d) over a row in which no d is positive and Σ e^d is bounded below.
     SumOfExponentials {
         /// ê.
         exp: Arc<Certified>,
         /// Length of the row.
         row: usize,
+        /// What Σ e^d is at least: 1, or less where none of the d needs to be 0.
+        least: f64,
     },
     /// ê(d)·ŝ, where ŝ is the reciprocal of the row's sum.
     Probabilities {
@@ -34,6 +36,8 @@ pub enum Fact {
         reciprocal: Arc<Certified>,
         /// Length of the row.
         row: usize,
+        /// As for the sum.
+        least: f64,
     },
     /// (Σ ê(d)·v)·ŝ for columns v of `values`.
     Averaged {
@@ -43,6 +47,8 @@ pub enum Fact {
         reciprocal: Arc<Certified>,
         /// Length of the row.
         row: usize,
+        /// As for the sum.
+        least: f64,
         /// The values that are averaged.
         values: NodeId,
     },
@@ -58,7 +64,18 @@ pub enum Fact {
         squares_scale: u8,
         /// What is known of Σ c².
         squares: Squares,
+        /// Where c was multiplied by γ before, and β is added: then that is what is truncated.
+        stretched: Option<Stretched>,
     },
+}
+
+/// A normalised row that was multiplied by γ first.
+#[derive(Clone, Copy, Debug)]
+pub struct Stretched {
+    /// c.
+    pub centred: NodeId,
+    /// γ, a weight per column.
+    pub gamma: NodeId,
 }
 
 /// Σ c² over rows of c = multiplier·(x − mean): squares are not negative and, whatever t, no larger together than
@@ -79,7 +96,9 @@ impl Fact {
         match self {
             Fact::Averaged { values, .. } => *values == id,
             Fact::SumOfSquares(squares) => squares.argument == id,
-            Fact::Normalised { squares, .. } => squares.argument == id,
+            Fact::Normalised { squares, stretched, .. } => {
+                squares.argument == id || stretched.is_some_and(|own| own.centred == id || own.gamma == id)
+            }
             _ => false,
         }
     }
@@ -95,27 +114,27 @@ impl Proof<'_> {
                 known.lanes.iter_mut().for_each(|lane| *lane = lane.meet(Interval { low: i128::MIN, high: 0 }));
             }
             Fact::SumOfSquares(_) => {}
-            Fact::SumOfExponentials { exp, row } => {
-                let (low, high) = sum_of_exponentials(exp, *row);
+            Fact::SumOfExponentials { exp, row, least } => {
+                let (low, high) = sum_of_exponentials(exp, *row, *least);
                 if low <= 0.0 {
                     return Err(self.vacuous(id, "the error of its exp entry exceeds a row's sum"));
                 }
                 let bounds = integers(low, high, bits);
                 known.lanes.iter_mut().for_each(|lane| *lane = lane.meet(bounds));
             }
-            Fact::Probabilities { exp, reciprocal, row } => {
-                let l1 = total_probability(exp, reciprocal, *row) + *row as f64 / (1u128 << bits) as f64;
+            Fact::Probabilities { exp, reciprocal, row, least } => {
+                let l1 = total_probability(exp, reciprocal, *row, *least) + *row as f64 / (1u128 << bits) as f64;
                 let bounds = integers(-l1, l1, bits);
                 known.lanes.iter_mut().for_each(|lane| *lane = lane.meet(bounds));
                 known.total = Some(l1 * (1u128 << bits) as f64 * (1.0 + MARGIN));
             }
-            Fact::Averaged { exp, reciprocal, row, values } => {
-                let total = total_probability(exp, reciprocal, *row);
+            Fact::Averaged { exp, reciprocal, row, least, values } => {
+                let total = total_probability(exp, reciprocal, *row, *least);
                 let values = self.lanes(*values)?.0;
                 let largest = interval::hull(values).magnitude() as f64;
                 let value_bits = self.circuit.node(self.values_of(fact)).format.scale.bits();
                 // The weighted sum's rounding is one unit of its scale, times ŝ ≤ (1 + β + α·S)/S.
-                let (smallest, high) = sum_of_exponentials(exp, *row);
+                let (smallest, high) = sum_of_exponentials(exp, *row, *least);
                 let (alpha, beta) =
                     (upper(&reciprocal.claim().absolute_part()), upper(&reciprocal.claim().relative_part()));
                 let inverse = (1.0 + beta + alpha * high) / smallest;
@@ -133,6 +152,8 @@ impl Proof<'_> {
                     known.ball = Some(Ball::around_zero(&node.shape, radius * unit).loosened(each * unit));
                 }
             }
+            // It was known of the sum already.
+            Fact::Normalised { stretched: Some(_), .. } => {}
             Fact::Normalised { row, .. } => {
                 let norm = self.normalised(id, fact)?;
                 let norm = norm + (*row as f64).sqrt() / (1u128 << bits) as f64;
@@ -147,7 +168,7 @@ impl Proof<'_> {
 
     /// What a fact says of the operand of its node's truncation.
     pub(super) fn before_truncation(&self, id: NodeId, fact: &Fact, total: &mut [Interval]) -> Result<(), Error> {
-        if let (Fact::Normalised { .. }, NodeKind::Sum(sum)) = (fact, &self.circuit.node(id).kind) {
+        if let (Fact::Normalised { stretched: None, .. }, NodeKind::Sum(sum)) = (fact, &self.circuit.node(id).kind) {
             let norm = self.normalised(id, fact)?;
             let factors = sum.products.first().map_or([id, id], |product| [product.left, product.right]);
             let bits: u8 = factors.iter().map(|&factor| self.circuit.node(factor).format.scale.bits()).sum();
@@ -155,6 +176,26 @@ impl Proof<'_> {
             total.iter_mut().for_each(|lane| *lane = lane.meet(bounds));
         }
         Ok(())
+    }
+
+    /// The product (γ·c)·r of a fact that knows γ: rows of a bounded norm, stretched.
+    pub(super) fn stretched(
+        &self,
+        id: NodeId,
+        fact: &Fact,
+        product: &Product,
+        lanes: &mut [Interval],
+    ) -> Result<Option<Ball>, Error> {
+        let Fact::Normalised { stretched: Some(Stretched { centred, gamma }), .. } = *fact else { return Ok(None) };
+        let norm = self.normalised(id, fact)?;
+        let bits: u8 = [centred, product.right].iter().map(|&id| self.circuit.node(id).format.scale.bits()).sum();
+        let radius = norm * (1u128 << bits) as f64 * (1.0 + MARGIN);
+        let factors: Vec<f64> = self.lanes(gamma)?.0.iter().map(|lane| lane.low as f64).collect();
+        let shape = &self.circuit.node(id).shape;
+        let ball = Ball::around_zero(shape, radius).stretched(&factors, &mut self.norms.borrow_mut());
+        let reach: Vec<f64> = factors.iter().map(|factor| factor.abs() * radius * (1.0 + MARGIN)).collect();
+        ball.tighten(&reach, lanes);
+        Ok(Some(ball))
     }
 
     /// Bounds of the matrix products of centred rows with themselves.
@@ -198,19 +239,20 @@ impl Proof<'_> {
     /// A bound of ‖c·r‖₂ in real units. V's integer is at least (S + ε)·2^-shift − 1, S = Σ c², and
     /// r ≤ (1 + β)/√V + α, so ‖c·r‖ ≤ (1 + β)·√(S/(S + ε − 2^shift)) + α·√S.
     fn normalised(&self, id: NodeId, fact: &Fact) -> Result<f64, Error> {
-        let Fact::Normalised { rsqrt, epsilon_encoded, squares_scale, squares, .. } = fact else {
+        let Fact::Normalised { rsqrt, epsilon_encoded, squares_scale, squares, stretched, .. } = fact else {
             return Err(self.vacuous(id, "it is no normalised row"));
         };
         let (epsilon, squares_scale, squares) = (*epsilon_encoded, *squares_scale, *squares);
         let NodeKind::Sum(sum) = &self.circuit.node(id).kind else { return Err(self.vacuous(id, "it is no sum")) };
         let Some(product) = sum.products.first() else { return Err(self.vacuous(id, "it has no product")) };
-        let scale = self.circuit.node(product.left).format.scale.bits();
+        let centred = stretched.map_or(product.left, |stretched| stretched.centred);
+        let scale = self.circuit.node(centred).format.scale.bits();
         let shift = squares_scale.saturating_sub(rsqrt.program().input().1.bits());
         let (epsilon, unit) = (epsilon as f64, (1u128 << shift) as f64);
         if epsilon <= unit {
             return Err(self.vacuous(id, "its epsilon vanishes at the scale of its rsqrt entry's input"));
         }
-        let largest = interval::hull(&self.sum_of_squares(squares, product.left)?).high as f64;
+        let largest = interval::hull(&self.sum_of_squares(squares, centred)?).high as f64;
         // √(S/(S + ε')) grows with S. The gain 2^log between Σ c² and the variance is part of the squares' scale.
         let gain = (1u128 << (squares_scale - 2 * scale)) as f64;
         let ratio = (largest / (largest + epsilon - unit)).sqrt() * gain.sqrt();
@@ -221,7 +263,8 @@ impl Proof<'_> {
 }
 
 /// A bound of Σ c²: multiplier²·Σ (x − t)² with t the middle of the row's hull, and n·e² for a mean that is off by e.
-/// A rounded mean is off by at most one unit, one more for the rounding of t here, and |Σ x|·2^-bits for 1/n.
+/// A rounded mean is off by at most one unit, two more if it is the mean of what was rounded to x, one for the rounding
+/// of t here, and |Σ x|·2^-bits for 1/n.
 fn centred_squares(row: &[Interval], multiplier: i64, mean_bits: Option<u8>) -> Option<i128> {
     let hull = interval::hull(row);
     let middle = hull.low.checked_add(hull.high)? >> 1;
@@ -238,7 +281,7 @@ fn centred_squares(row: &[Interval], multiplier: i64, mean_bits: Option<u8>) -> 
 /// n·e² for a mean of n elements that is off by e.
 fn mean_error(hull: Interval, n: i128, mean_bits: Option<u8>) -> Option<i128> {
     let off = match mean_bits {
-        Some(bits) => (hull.magnitude().checked_mul(n)? >> bits) + 2,
+        Some(bits) => (hull.magnitude().checked_mul(n)? >> bits) + 4,
         None => 0,
     };
     n.checked_mul(off.checked_mul(off)?)
@@ -253,16 +296,16 @@ fn centred_squares_of(reach: f64, row: &[Interval], squares: Squares) -> Option<
     (square < 1e36).then_some(square as i128)?.checked_mul(multiplier)?.checked_mul(multiplier)?.checked_add(off)
 }
 
-/// Bounds of Σ ê(d) over a row: [1 − n·a − r, n·(1 + a + r)].
-fn sum_of_exponentials(exp: &Certified, row: usize) -> (f64, f64) {
+/// Bounds of Σ ê(d) over a row with Σ e^d ≥ t: [t·(1 − r) − n·a, n·(1 + a + r)].
+fn sum_of_exponentials(exp: &Certified, row: usize, least: f64) -> (f64, f64) {
     let (absolute, relative) = (upper(&exp.claim().absolute_part()), upper(&exp.claim().relative_part()));
     let n = row as f64;
-    (1.0 - n * absolute - relative - MARGIN, n * (1.0 + absolute + relative) + MARGIN * n)
+    (least * (1.0 - relative) - n * absolute - MARGIN, n * (1.0 + absolute + relative) + MARGIN * n)
 }
 
 /// A bound of Σ |ê(d)|·ŝ over a row with sum S: S·ŝ ≤ 1 + β + α·S, and the negative ê add at most n·a twice.
-fn total_probability(exp: &Certified, reciprocal: &Certified, row: usize) -> f64 {
-    let (low, high) = sum_of_exponentials(exp, row);
+fn total_probability(exp: &Certified, reciprocal: &Certified, row: usize, least: f64) -> f64 {
+    let (low, high) = sum_of_exponentials(exp, row, least);
     let absolute = upper(&exp.claim().absolute_part());
     let (alpha, beta) = (upper(&reciprocal.claim().absolute_part()), upper(&reciprocal.claim().relative_part()));
     (1.0 + beta + alpha * high) * (1.0 + 2.0 * row as f64 * absolute / low.max(MARGIN)) * (1.0 + MARGIN)

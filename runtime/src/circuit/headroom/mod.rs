@@ -12,7 +12,7 @@ mod interval;
 mod rows;
 mod spectral;
 
-pub use fact::{Fact, Squares};
+pub use fact::{Fact, Squares, Stretched};
 pub use interval::Interval;
 pub use spectral::Norms;
 
@@ -184,7 +184,10 @@ impl Proof<'_> {
             let lanes = match fact {
                 Some(Fact::SumOfSquares(squares)) => self.sum_of_squares(*squares, product.left)?,
                 _ => {
-                    let (lanes, ball) = self.product(product, shape)?;
+                    let (mut lanes, mut ball) = self.product(product, shape)?;
+                    if let Some(fact) = fact {
+                        ball = self.stretched(id, fact, product, &mut lanes)?.or(ball);
+                    }
                     rows = ball.filter(|_| sum.products.len() == 1);
                     rows = rows.map(|ball| ball.scaled(product.coefficient.value as f64));
                     lanes

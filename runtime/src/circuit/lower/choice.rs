@@ -48,11 +48,30 @@ pub enum Centre {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Comparisons {
-    /// Bits that are compared: all differences must lie in [−2^(`width`−1), 2^(`width`−1)).
+    /// Bits that are compared, with the coarse ones: differences must lie in [−2^(`width`−1), 2^(`width`−1)).
     pub width: u8,
     /// The most candidates of a group, level by level; the last number serves all further levels. Twos are a tree of
     /// the fewest comparisons, larger groups take fewer rounds.
     pub groups: Vec<u8>,
+    /// How many bits at most become a ring element together, 1 to 4: fewer rounds, more bytes.
+    #[serde(default = "alone", skip_serializing_if = "is_alone")]
+    pub joined: u8,
+    /// Low bits that are rounded off first. Only a softmax may: it subtracts what is at least the maximum, and larger
+    /// by at most two units of what is left.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub coarse: u8,
+}
+
+fn is_zero(bits: &u8) -> bool {
+    *bits == 0
+}
+
+fn alone() -> u8 {
+    1
+}
+
+fn is_alone(joined: &u8) -> bool {
+    *joined == 1
 }
 
 impl Comparisons {

@@ -23,7 +23,7 @@ impl Lowering<'_> {
             let mut parts = Vec::new();
             for (first, count) in [(0, larger), (larger, sizes.len() - larger)] {
                 if count > 0 {
-                    parts.push(self.groups(by.width, value, axis, [first, count, sizes.len(), sizes[first]])?);
+                    parts.push(self.groups(by, value, axis, [first, count, sizes.len(), sizes[first]])?);
                 }
             }
             value = if parts.len() == 1 { parts[0] } else { self.builder.concat("level", axis, parts)? };
@@ -35,7 +35,7 @@ impl Lowering<'_> {
     /// i·`groups` + j of the axis.
     fn groups(
         &mut self,
-        width: u8,
+        by: &Comparisons,
         value: NodeId,
         axis: usize,
         [first, count, groups, size]: [usize; 4],
@@ -47,7 +47,7 @@ impl Lowering<'_> {
         let candidates = (0..size).map(candidate).collect::<Result<Vec<_>, _>>()?;
         match candidates[..] {
             [only] => Ok(only),
-            _ => self.builder.maximum("largest", candidates, width),
+            _ => self.builder.maximum("largest", candidates, by.width, by.joined),
         }
     }
 
@@ -56,6 +56,9 @@ impl Lowering<'_> {
         let choice = self.choice(node)?;
         let Choice::Maximum { maximum } = choice else { return Err(self.wrong_choice(node, choice)) };
         let maximum = maximum.clone();
+        if maximum.coarse > 0 {
+            return Err(self.refuse(node, "only the maximum of a softmax may leave out bits"));
+        }
         self.builder.describe(Construction::Maximum);
         let value = self.unmasked(node.inputs[0])?;
         let mut operand = self.settled("operand", &value)?;

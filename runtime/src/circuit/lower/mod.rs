@@ -71,6 +71,7 @@ struct Divisor {
     exp: Arc<Certified>,
     reciprocal: Arc<Certified>,
     row: usize,
+    least: f64,
 }
 
 impl Value {

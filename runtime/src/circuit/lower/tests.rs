@@ -69,7 +69,7 @@ fn graph(input: &[usize], nodes: Vec<NodeMessage>, initializers: Vec<TensorMessa
 }
 
 fn comparisons(groups: &[u8]) -> Comparisons {
-    Comparisons { width: 24, groups: groups.to_vec() }
+    Comparisons { width: 24, groups: groups.to_vec(), joined: 1, coarse: 0 }
 }
 
 fn choices(graph: &Graph, centre: Centre, normalise_last: bool) -> BTreeMap<graph::NodeId, Choice> {
@@ -128,7 +128,7 @@ fn softmax_rows_of_every_small_length() {
         assert!(error < 4e-3, "row {row}: {error}");
         let schedule = schedule(&lowered.circuit, &Rss3).unwrap();
         let tree = row.next_power_of_two().trailing_zeros();
-        let pair = Operation::Maximum { ring: Formats::default().ring, width: 24, candidates: 2 };
+        let pair = Operation::Maximum { ring: Formats::default().ring, width: 24, candidates: 2, joined: 1 };
         let [exp, reciprocal] = [exp(), reciprocal()].map(|e| catalogs::protocol::cost(e.program(), &Rss3).rounds);
         let expected = 2 + tree * u32::from(Rss3.rounds(pair)) + u32::from(exp) + u32::from(reciprocal) + 2;
         assert_eq!(schedule.rounds, expected, "row {row}");
@@ -176,6 +176,63 @@ fn layer_norm_with_and_without_weights_behind_it() {
             }
         }
     }
+}
+
+/// The mean of a residual row is ready when the layer's output is, and γ is multiplied while the root is taken.
+#[test]
+fn layer_norm_beside_a_linear_layer() {
+    let epsilon = AttributeMessage { name: "epsilon".into(), float: 0.4, kind: 1, ..AttributeMessage::default() };
+    for row in [3usize, 4] {
+        let nodes = vec![
+            node("MatMul", &["x", "w"], "h", vec![]),
+            node("Add", &["h", "b"], "biased", vec![]),
+            node("Add", &["x", "biased"], "s", vec![]),
+            node("LayerNormalization", &["s", "gamma", "beta"], "z", vec![epsilon.clone()]),
+            node("Neg", &["z"], "y", vec![]),
+        ];
+        let weights = vec![
+            weight("w", &[row, row], 0.5),
+            weight("b", &[row], 0.3),
+            weight("gamma", &[row], 1.5),
+            weight("beta", &[row], 0.7),
+        ];
+        let graph = graph(&[2, row], nodes, weights);
+        let (error, lowered) = worst_error(&graph, &choices(&graph, Centre::Rounded, false), 1.0);
+        assert!(error < 8e-3, "row {row}: {error}");
+        let schedule = schedule(&lowered.circuit, &Rss3).unwrap();
+        let found = |name: &str| {
+            let (id, _) = lowered.circuit.iter().find(|(_, node)| node.name == name).unwrap();
+            (schedule.start[id.index()], schedule.ready[id.index()])
+        };
+        assert_eq!(found("mean"), found("linear"), "row {row}");
+        assert_eq!(found("stretched").0, found("variance").0);
+        let rsqrt = catalogs::protocol::cost(rsqrt().program(), &Rss3).rounds;
+        assert_eq!(schedule.rounds, 1 + 2 + 2 + u32::from(rsqrt) + 2 + 1);
+    }
+}
+
+/// What is subtracted is a little above the maximum, whether the logits are inputs or products.
+#[test]
+fn a_coarse_maximum_serves_a_softmax() {
+    let plain = graph(&[3, 5], vec![node("Softmax", &["x"], "y", vec![])], vec![]);
+    let nodes = vec![node("MatMul", &["x", "w"], "scores", vec![]), node("Softmax", &["scores"], "y", vec![])];
+    let product = graph(&[3, 5], nodes, vec![weight("w", &[5, 5], 0.5)]);
+    for (graph, ahead) in [(&plain, 2), (&product, 0)] {
+        let rounds = |coarse: u8| {
+            let maximum = Comparisons { coarse, ..comparisons(&[3, 2]) };
+            let choice = Choice::Softmax { maximum, exp: exp(), reciprocal: reciprocal(), normalise_last: false };
+            let (error, lowered) = worst_error(graph, &BTreeMap::from([(graph.sites()[0].node, choice)]), 1.0);
+            assert!(error < 4e-3, "{coarse}: {error}");
+            schedule(&lowered.circuit, &Rss3).unwrap().rounds
+        };
+        // Two levels of sign tests, each of four rounds instead of five.
+        assert_eq!(rounds(12) + 2, rounds(0) + ahead);
+    }
+    let site = plain.sites()[0].node;
+    let maximum = Comparisons { coarse: 17, ..comparisons(&[2]) };
+    let choice = Choice::Softmax { maximum, exp: exp(), reciprocal: reciprocal(), normalise_last: false };
+    let message = lower(&plain, &BTreeMap::from([(site, choice)]), Formats::default(), OWNERSHIP).unwrap_err();
+    assert!(message.to_string().contains("leaves out more bits"), "{message}");
 }
 
 #[test]
@@ -245,7 +302,7 @@ fn plans_that_do_not_fit_are_refused_by_site() {
         lower(&softmax, &choices, Formats::default(), OWNERSHIP).unwrap_err().to_string()
     };
     let compared = |width: u8, groups: &[u8], exp: Arc<Certified>, reciprocal: Arc<Certified>, normalise_last| {
-        let maximum = Comparisons { width, groups: groups.to_vec() };
+        let maximum = Comparisons { width, groups: groups.to_vec(), joined: 1, coarse: 0 };
         Some(Choice::Softmax { maximum, exp, reciprocal, normalise_last })
     };
     let choice = |exp, reciprocal, last| compared(24, &[2], exp, reciprocal, last);

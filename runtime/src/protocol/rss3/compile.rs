@@ -46,15 +46,16 @@ pub fn compile_reshare(ring: Ring) -> Result<Vec<CheckedParty>, Error> {
 }
 
 /// The largest of several values: two input slots (xᵢ, xᵢ₊₁) a candidate, two output slots.
-pub fn compile_maximum(ring: Ring, width: u8, candidates: u8) -> Result<Vec<CheckedParty>, Error> {
-    let operation = Operation::Maximum { ring, width, candidates };
-    if !(2..=MaximumCircuit::MAX_CANDIDATES).contains(&candidates) || !(2..=ring.bits()).contains(&width) {
+pub fn compile_maximum(ring: Ring, width: u8, candidates: u8, joined: u8) -> Result<Vec<CheckedParty>, Error> {
+    let operation = Operation::Maximum { ring, width, candidates, joined };
+    let compares = (2..=MaximumCircuit::MAX_CANDIDATES).contains(&candidates) && (2..=ring.bits()).contains(&width);
+    if !compares || !(1..=MaximumCircuit::MAX_JOINED).contains(&joined) {
         return Err(Error::Operation(operation));
     }
     single(operation, 2 * u16::from(candidates), [ring; 2], |p| {
         let value = |p: &PartyBuilder, index: u16| Shared { own: p.input(2 * index), next: p.input(2 * index + 1) };
         let values: Vec<Shared> = (0..u16::from(candidates)).map(|index| value(p, index)).collect();
-        let result = maximum(p, &values, ring, width);
+        let result = maximum(p, &values, ring, width, joined);
         vec![result.own, result.next]
     })
 }

@@ -5,14 +5,16 @@
 //! `width` bits: then "beats" is an order, among equals the first wins, and there is exactly one winner.
 //! ([`MaximumCircuit`] gives the shape.) Outside of that the result is garbage but still private.
 
-use super::{Group, P1, P3, Shared, inject, local_product, reshare, sign};
-use crate::kernel::builder::{PartyBuilder, Word};
+use super::{Group, P1, P2, P3, Shared, inject, local_product, reshare, sign};
+use crate::kernel::DrawName;
+use crate::kernel::builder::{Mask, PartyBuilder, Word};
 use catalogs::Ring;
 use catalogs::protocol::rss3::MaximumCircuit;
 
-/// The largest of `values`, at least two and at most [`MaximumCircuit::MAX_CANDIDATES`].
-pub(crate) fn maximum(p: &mut PartyBuilder, values: &[Shared], ring: Ring, width: u8) -> Shared {
-    let circuit = MaximumCircuit::new(values.len() as u8);
+/// The largest of `values`, at least two and at most [`MaximumCircuit::MAX_CANDIDATES`], by the given number of joined
+/// bits.
+pub(crate) fn maximum(p: &mut PartyBuilder, values: &[Shared], ring: Ring, width: u8, joined: u8) -> Shared {
+    let circuit = MaximumCircuit::new(values.len() as u8, joined);
     let mut operation = 0u16..;
     let mut number = || operation.next().unwrap_or(u16::MAX);
     let start = p.stage();
@@ -26,7 +28,7 @@ pub(crate) fn maximum(p: &mut PartyBuilder, values: &[Shared], ring: Ring, width
         beats[second].push(below);
     }
     beats.truncate(usize::from(circuit.contenders()));
-    while beats[0].len() > 1 {
+    for _ in circuit.levels().0 {
         beats = conjunctions(p, number(), &beats);
     }
     let start = p.stage();
@@ -34,7 +36,10 @@ pub(crate) fn maximum(p: &mut PartyBuilder, values: &[Shared], ring: Ring, width
         .iter()
         .map(|wins| {
             p.at(start);
-            inject(p, number(), wins[0], ring.bits())
+            match wins[..] {
+                [only] => inject(p, number(), only, ring.bits()),
+                _ => joined_element(p, &mut number, wins, ring.bits()),
+            }
         })
         .collect();
     let Some((&last, contenders)) = values.split_last() else { unreachable!("a maximum has candidates") };
@@ -46,6 +51,77 @@ pub(crate) fn maximum(p: &mut PartyBuilder, values: &[Shared], ring: Ring, width
     }
     let number = number();
     reshare(p, number, 0, part, Group::Ring(ring.bits()))
+}
+
+/// The AND of a few bits as a ring element. Two rounds, 2^count − 1 operation numbers.
+///
+/// Role 1 knows m = b₁ ⊕ b₂ of every bit, roles 2 and 3 know n = b₃, and b = n + (1 − 2n)·m. So the product of all b is
+/// Σ over sets of bits of (the product of their m)·C with C a product of 1 − 2n inside the set and n outside: role 1
+/// shares every monomial of m between itself and role 3 (first component) and role 2 (second), and roles 2 and 3
+/// reshare the sum. Shares are folded bit by bit: the half of the sets without a bit meets n, the other half 1 − 2n.
+pub(crate) fn joined_element(
+    p: &mut PartyBuilder,
+    number: &mut dyn FnMut() -> u16,
+    wins: &[Shared],
+    bits: u8,
+) -> Shared {
+    let sets = 1usize << wins.len();
+    let numbers: Vec<u16> = (1..sets).map(|_| number()).collect();
+    let last = numbers[0];
+    match p.role() {
+        P1 => {
+            let mut monomials = vec![p.constant(1)];
+            for win in wins {
+                let m = p.xor(win.own, win.next);
+                let longer: Vec<Word> = monomials.iter().map(|&monomial| p.and(monomial, m)).collect();
+                monomials.extend(longer);
+            }
+            for (&monomial, &number) in monomials[1..].iter().zip(&numbers) {
+                let hide = p.draw(P3, number, 0, DrawName::Bit, bits);
+                let sent = p.mask(monomial, hide, Mask::Minus);
+                p.send(P2, sent);
+            }
+            p.next_round();
+            let own = p.draw(P3, last, 1, DrawName::Product, bits).word();
+            let next = p.draw(P2, last, 1, DrawName::Product, bits).word();
+            p.next_round();
+            Shared { own, next }
+        }
+        me => {
+            let expected: Option<Vec<_>> = (me == P2).then(|| numbers.iter().map(|_| p.expect(P1, bits)).collect());
+            p.next_round();
+            // The empty set's monomial is 1: role 2 has it.
+            let mut shares = vec![p.constant(u64::from(me == P2))];
+            match expected {
+                Some(fields) => shares.extend(fields.into_iter().map(|field| p.receive(field))),
+                None => shares.extend(numbers.iter().map(|&number| p.draw(P1, number, 0, DrawName::Bit, bits).word())),
+            }
+            for win in wins.iter().rev() {
+                let n = if me == P2 { win.next } else { win.own };
+                let select = p.neg(n);
+                let inside = shares.split_off(shares.len() / 2);
+                let folded = shares.iter().zip(inside).map(|(&outside, inside)| {
+                    let outside = p.and(outside, select);
+                    let inside = p.xor(inside, select);
+                    let inside = p.add(inside, n);
+                    p.add(outside, inside)
+                });
+                shares = folded.collect();
+            }
+            let hide = p.draw(P1, last, 1, DrawName::Product, bits);
+            let kept = hide.word();
+            let sent = p.mask(shares[0], hide, Mask::Minus);
+            let mine = sent.word();
+            let other = if me == P2 { P3 } else { P2 };
+            p.send(other, sent);
+            let expected = p.expect(other, bits);
+            p.next_round();
+            let theirs = p.receive(expected);
+            let sum = p.add(mine, theirs);
+            let third = p.reduce(sum, bits);
+            if me == P2 { Shared { own: kept, next: third } } else { Shared { own: third, next: kept } }
+        }
+    }
 }
 
 /// An operation on both components.

@@ -21,6 +21,8 @@ use crate::kernel::DrawName;
 use crate::kernel::builder::{Mask, PartyBuilder, Word};
 use catalogs::protocol::Role;
 
+#[cfg(test)]
+pub(crate) use maximum::joined_element;
 pub(crate) use maximum::maximum;
 pub(crate) use sign::sign;
 #[cfg(test)]

@@ -116,10 +116,10 @@ fn fields_are_the_models_messages() {
         }
     }
     for candidates in 2..=MaximumCircuit::MAX_CANDIDATES {
-        for (bits, width) in [(3, 2), (8, 8), (40, 29), (64, 64)] {
+        for (bits, width, joined) in [(3, 2, 1), (8, 8, 4), (40, 29, 3), (64, 64, 2), (64, 30, 4)] {
             let ring = Ring::new(bits).unwrap();
-            let operation = Operation::Maximum { ring, width, candidates };
-            check(operation, compile_maximum(ring, width, candidates).unwrap());
+            let operation = Operation::Maximum { ring, width, candidates, joined };
+            check(operation, compile_maximum(ring, width, candidates, joined).unwrap());
         }
     }
     for (bits, dropped) in (2..=64).flat_map(|bits| [(bits, 0), (bits, 3)]).filter(|(bits, d)| bits + d <= 64) {
@@ -142,8 +142,9 @@ fn what_the_protocol_cannot_do_is_refused() {
     assert!(compile_truncate(ring, Ring::new(5).unwrap(), 8).is_err());
     assert!(compile_truncate(ring, ring, 0).is_err());
     assert!(compile_reshare(Ring::new(2).unwrap()).is_err());
-    for (width, candidates) in [(8, 1), (8, MaximumCircuit::MAX_CANDIDATES + 1), (9, 2), (1, 2)] {
-        assert!(compile_maximum(ring, width, candidates).is_err(), "{width} {candidates}");
+    let more = (MaximumCircuit::MAX_CANDIDATES + 1, MaximumCircuit::MAX_JOINED + 1);
+    for (width, candidates, joined) in [(8, 1, 1), (8, more.0, 1), (9, 2, 1), (1, 2, 1), (8, 5, 0), (8, 5, more.1)] {
+        assert!(compile_maximum(ring, width, candidates, joined).is_err(), "{width} {candidates} {joined}");
     }
     let lemma = Lemma::Sign { width: 8, dropped: 2, operands: 1 };
     let program = unary(ring, lemma, |id| {
@@ -233,8 +234,8 @@ fn wide_signs_and_injections_are_exact() {
 }
 
 /// The maximum of every candidate's values, given lane by lane; components are random.
-fn maxima(ring: Ring, width: u8, candidates: &[Vec<u64>]) -> Vec<u64> {
-    let parties = LocalParties::new(compile_maximum(ring, width, candidates.len() as u8).unwrap());
+fn maxima(ring: Ring, width: u8, joined: u8, candidates: &[Vec<u64>]) -> Vec<u64> {
+    let parties = LocalParties::new(compile_maximum(ring, width, candidates.len() as u8, joined).unwrap());
     let dealt: Vec<_> = candidates.iter().enumerate().map(|(i, values)| deal(values, ring, i as u64 * 91)).collect();
     let inputs: Vec<Vec<Vec<u64>>> =
         (0..3).map(|role| dealt.iter().flat_map(|components| components[role].clone()).collect()).collect();
@@ -249,8 +250,8 @@ fn maxima_are_exact_where_differences_fit() {
     let ring = Ring::new(4).unwrap();
     let digit = |place: u32| (0..1u64 << 12).map(|n| n >> (4 * place) & 15).collect::<Vec<u64>>();
     let candidates = [digit(0), digit(1), digit(2)];
-    for width in [3u8, 4] {
-        let found = maxima(ring, width, &candidates);
+    for (width, joined) in [(3u8, 1), (4, 1), (4, 2)] {
+        let found = maxima(ring, width, joined, &candidates);
         let mut proper = 0;
         for (lane, &found) in found.iter().enumerate() {
             let own: Vec<i128> = candidates.iter().map(|values| signed(ring, values[lane])).collect();
@@ -262,7 +263,8 @@ fn maxima_are_exact_where_differences_fit() {
         }
         assert!(proper > 500);
     }
-    for (bits, width, count) in [(64, 30, 2), (64, 64, 5), (40, 31, 8), (64, 21, 12), (33, 20, 7)] {
+    let cases = [(64, 30, 2, 1), (64, 64, 5, 4), (40, 31, 8, 4), (64, 21, 12, 1), (33, 20, 7, 3), (64, 21, 12, 3)];
+    for (bits, width, count, joined) in cases {
         let ring = Ring::new(bits).unwrap();
         // Few distinct values, so that there are ties, and the ends of the window.
         let value = |lane: u64, i: u64| match mix(lane * 37 + i) % 5 {
@@ -273,7 +275,7 @@ fn maxima_are_exact_where_differences_fit() {
         };
         let values = |i: u64| (0..500).map(|lane| value(lane, i) & ring.mask()).collect::<Vec<u64>>();
         let candidates: Vec<Vec<u64>> = (0..count).map(values).collect();
-        for (lane, &found) in maxima(ring, width, &candidates).iter().enumerate() {
+        for (lane, &found) in maxima(ring, width, joined, &candidates).iter().enumerate() {
             let largest = candidates.iter().map(|values| signed(ring, values[lane])).max().unwrap();
             assert_eq!(signed(ring, found), largest, "{count} candidates, lane {lane}");
         }

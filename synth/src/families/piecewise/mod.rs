@@ -135,14 +135,14 @@ struct Scales {
 }
 
 /// What the bits select from, one for every range of inputs from left to right, tails included.
-struct Selected<'a> {
-    below: &'a [Wire],
+pub(super) struct Selected<'a> {
+    pub(super) below: &'a [Wire],
 }
 
 impl Selected<'_> {
     /// The local sum that is `values[i]` in range i, at `scale`. Rounded first, so that differences are exact and a
     /// zero stays exactly zero.
-    fn of(&self, b: &mut Builder, values: &[Rational], scale: i32) -> Result<Wire, BuildError> {
+    pub(super) fn of(&self, b: &mut Builder, values: &[Rational], scale: i32) -> Result<Wire, BuildError> {
         let at = |index: usize| values.get(index).map_or_else(Rational::new, |value| rounded(value, scale));
         let mut terms = Terms::new().constant(at(self.below.len()));
         for (index, bit) in self.below.iter().enumerate() {
