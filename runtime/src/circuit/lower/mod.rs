@@ -175,6 +175,11 @@ impl Lowered {
         Ok(decoded.collect())
     }
 
+    /// The inputs' names, in order.
+    pub fn input_names(&self) -> impl Iterator<Item = &str> {
+        self.inputs.iter().map(String::as_str)
+    }
+
     /// The outputs' names, in order.
     pub fn output_names(&self) -> impl Iterator<Item = &str> {
         self.outputs.iter().map(|(name, _)| name.as_str())
