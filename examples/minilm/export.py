@@ -180,7 +180,7 @@ def main():
     parser.add_argument("--tokens", type=int, default=32)
     parser.add_argument("--form", choices=FORMS, default="plain")
     parser.add_argument("texts", nargs="*")
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
     options.out.mkdir(parents=True, exist_ok=True)
     tensors, name = weights(), {"plain": "minilm"}.get(options.form, options.form)
     file = options.out / f"{name}.onnx"

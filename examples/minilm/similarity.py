@@ -26,7 +26,7 @@ def main():
     parser.add_argument("--tokens", type=int, default=32, help="what the plan was tuned for")
     parser.add_argument("--program", default="target/release/chebyshare")
     parser.add_argument("--network", help="lan, wan or a TOML file, to imitate")
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
     texts = options.texts or [input("first sentence:  "), input("second sentence: ")]
     if len(texts) != 2:
         raise SystemExit(f"two sentences are compared, {len(texts)} are given")

@@ -55,6 +55,9 @@ pub struct Tune {
     /// Calibration inputs that are simulated bit for bit.
     #[arg(long, default_value_t = 240, allow_negative_numbers = true)]
     simulate: usize,
+    /// Take the entries with the widest windows everywhere: one proof and one simulation, a first plan of a large model.
+    #[arg(long)]
+    quick: bool,
     /// Whose signatures the catalog must carry; entries that are revoked are not chosen.
     #[arg(long, value_name = "POLICY.toml")]
     policy: Option<PathBuf>,
@@ -100,6 +103,7 @@ impl Tune {
             network: Shaping::named(&self.network).map_err(Failure::input)?,
             network_name: self.network.clone(),
             formats: self.formats.formats()?,
+            quick: self.quick,
             error_max: self.max_error,
             agreement_min: self.min_agreement,
             parties: PartiesRecord { model: 0, input: 1, output: 1 },
@@ -150,6 +154,7 @@ impl Tune {
             input_range: Vec::new(),
             row_norm: None,
             simulate: 240,
+            quick: false,
             policy: None,
             out: out.to_owned(),
         }
