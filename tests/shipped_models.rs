@@ -158,6 +158,29 @@ fn lenet_is_executed_within_its_bounds_in_narrow_rings() {
     }
 }
 
+/// A quick plan runs like another one, and names the widest entries.
+#[test]
+fn a_quick_plan_is_a_plan() {
+    let shop = support::Workshop::new();
+    let (model, calibration) = (example("models/digits_cnn.onnx"), example("models/digits_calibration.npz"));
+    let (out, catalog, scores) = (shop.path("quick.plan.toml"), example("../catalogs"), shop.path("scores.npz"));
+    let paths = [&model, &calibration, &out, &catalog, &scores].map(|path| path.to_str().unwrap());
+    let [model, calibration, out, catalog, scores] = paths;
+    let request = ["tune", model, "--calibration", calibration, "--quick", "--batch", "4", "--simulate", "4"];
+    shop.run(&[&request[..], &["--out", out, "--catalog", catalog]].concat()).succeeded();
+    let plan = Plan::parse(&shop.read("quick.plan.toml")).unwrap();
+    assert_eq!((plan.measured.candidates_tried, plan.measured.roundings.len()), (1, 1));
+    assert!(plan.site.iter().all(|site| site.admissible >= 1 && site.sensitivity == 0.0));
+    let few = shop.path("few.npz");
+    let images = Arrays::read(&example("models/digits_test.npz")).unwrap().reals("image").unwrap();
+    let images = leading(&images, 0, 4);
+    shop.write_array("few.npz", "image", &images.shape, &images.data);
+    let request = ["run", model, "--plan", out, "--input", few.to_str().unwrap(), "--output", scores, "--local"];
+    let outcome = shop.run(&[&request[..], &["--catalog", catalog]].concat());
+    outcome.succeeded();
+    assert!(outcome.stdout.contains("rounds") && !outcome.stdout.contains("NOT as predicted"), "{}", outcome.stdout);
+}
+
 /// The shipped plans are what the documented command writes: nothing in them is older than the catalog.
 #[test]
 fn the_shipped_plan_of_digits_cnn_is_what_tune_writes() {

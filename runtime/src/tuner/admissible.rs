@@ -131,8 +131,10 @@ fn widest_only(
     not_offered: &[String],
 ) -> Result<Vec<Vec<Candidate>>, Error> {
     let chosen = sites.iter().zip(options).map(|(site, options)| {
-        let allowed = options.iter().filter(|(choice, _)| seen.allows(site.node, choice));
-        widest(allowed).ok_or_else(|| missing(site, not_offered))
+        let allowed = || options.iter().filter(|(choice, _)| seen.allows(site.node, choice));
+        // Of exact choices the narrowest is the cheapest, and no less accurate.
+        let exact = allowed().filter(|(choice, _)| is_exact(choice)).min_by_key(|(choice, _)| width(choice));
+        exact.or_else(|| widest(allowed())).ok_or_else(|| missing(site, not_offered))
     });
     let chosen = chosen.collect::<Result<Vec<_>, _>>()?;
     let choices: BTreeMap<NodeId, Choice> =
