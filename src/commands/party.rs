@@ -144,22 +144,14 @@ fn load(config: &PartyConfig, checked: &CheckedPlan, structure: &Graph) -> Resul
     if config.owners.input == config.party {
         let path = config.input.as_ref().ok_or_else(|| Failure::input("the input's owner has no input file"))?;
         let tensors = tune::model_inputs(structure, path)?;
-        let [low, high] = checked.plan().model.input_box;
-        for tensor in &tensors {
-            if let Some(index) = tensor.data.iter().position(|x| !(*x >= low && *x <= high)) {
-                return Err(Failure::Input(format!(
-                    "{}: element {index} is not in the plan's input range [{low}, {high}]; \
-                     tune with a wider --input-range",
+        let promise = checked.plan().model.promise();
+        for ((name, _), tensor) in structure.inputs().iter().zip(&tensors) {
+            promise.kept(name, tensor).map_err(|reason| {
+                Failure::Input(format!(
+                    "{}: {reason}, which the plan was proved for; tune with a wider --input-range or --row-norm",
                     path.display()
-                )));
-            }
-        }
-        let promised = checked.plan().model.row_norm.unwrap_or(f64::INFINITY);
-        if let Some(norm) = tensors.iter().map(runtime::plan::row_norm).find(|norm| *norm > promised) {
-            return Err(Failure::Input(format!(
-                "{}: a row has norm {norm:.3}, the plan allows {promised}; tune with a larger --row-norm",
-                path.display()
-            )));
+                ))
+            })?;
         }
         owned.inputs = Some(tensors);
     }

@@ -7,7 +7,7 @@ use crate::failure::Failure;
 use crate::report::{Context, table};
 use clap::{Args, Subcommand};
 use runtime::circuit::lower::Comparisons;
-use runtime::plan::{ChoiceRecord, Plan};
+use runtime::plan::{ChoiceRecord, FormatsRecord, ModelRecord, Plan};
 use std::path::{Path, PathBuf};
 
 /// Shows plans.
@@ -60,6 +60,20 @@ pub fn structure_file(plan: &Path) -> PathBuf {
     plan.with_extension("structure.json")
 }
 
+/// Ring and scales, unless they are the usual ones.
+fn formats(formats: &FormatsRecord) -> String {
+    let FormatsRecord { ring, activations, weights } = formats;
+    match [ring, activations, weights] {
+        [64, 16, 16] => String::new(),
+        _ => format!(", ring of {ring} bits with {activations} and {weights} fraction bits"),
+    }
+}
+
+fn ranges(model: &ModelRecord) -> String {
+    let own = model.input_boxes.iter().map(|(name, [low, high])| format!(", {name} in [{low}, {high}]"));
+    format!("[{}, {}]{}", model.input_box[0], model.input_box[1], own.collect::<String>())
+}
+
 /// The entries of a choice, in a few words.
 pub fn entries(choice: &ChoiceRecord) -> String {
     match choice {
@@ -110,14 +124,14 @@ pub fn text(plan: &Plan) -> String {
         ["site", ">elements", ">certified", ">calibrated", ">sensitivity", ">rounds", ">KiB", ">admissible", "chosen"];
     let (predicted, measured) = (&plan.predicted, &plan.measured);
     format!(
-        "{} under {}, {} inputs a run, inputs in [{}, {}], digest {}\n{}\
+        "{} under {}, {} inputs a run, inputs in {}{}, digest {}\n{}\
          predicted: {} rounds and {:.2} MB a run (exact), {:.3} s under {}, error {:.2e}\n\
          measured on {} calibration inputs, roundings {}: error {:.2e}, agreement {:.4} ({} simulated)\n",
         plan.model.name,
         plan.protocol,
         plan.model.batch,
-        plan.model.input_box[0],
-        plan.model.input_box[1],
+        ranges(&plan.model),
+        formats(&plan.formats),
         plan.digest().short(),
         table(&header, &rows),
         predicted.rounds_per_run,

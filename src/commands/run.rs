@@ -18,6 +18,7 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 /// Runs a plan privately: three processes, mutual TLS 1.3 over loopback, fresh keys.
 ///
@@ -49,6 +50,10 @@ pub struct Run {
     #[arg(long)]
     pub no_reference: bool,
 }
+
+/// How long parties on one machine wait for each other: the model's owner proves a large model's headroom before it
+/// listens. A process that ends ends the others, so that this is no time that a failure takes to be seen.
+const PATIENCE: Duration = Duration::from_secs(1800);
 
 /// What the parties are called; the plan says who owns what.
 const ROLES: [&str; 3] = ["model", "data", "helper"];
@@ -143,7 +148,7 @@ impl Run {
                 output: &self.output,
                 policy: self.policy.as_deref(),
                 network: self.network.as_deref(),
-                limits: Limits::default(),
+                limits: Limits { connect: PATIENCE, receive: PATIENCE, ..Limits::default() },
             },
         )
         .map_err(Failure::input)?;

@@ -5,13 +5,15 @@ use crate::commands::{inspect, plan};
 use crate::failure::Failure;
 use crate::output;
 use crate::report::Context;
-use catalogs::Catalog;
+use catalogs::{Catalog, Ring, Scale};
 use clap::Args;
 use runtime::arrays::{self, Arrays};
+use runtime::circuit::lower::Formats;
 use runtime::graph::{Graph, Tensor};
-use runtime::plan::PartiesRecord;
+use runtime::plan::{InputPromise, PartiesRecord};
 use runtime::transport::Shaping;
 use runtime::tuner::{self, Progress, Request, Tuned};
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -39,16 +41,23 @@ pub struct Tune {
     #[arg(long, default_value_t = 60, allow_negative_numbers = true)]
     batch: usize,
     #[command(flatten)]
+    formats: FormatOptions,
+    #[command(flatten)]
     open: inspect::Open,
-    /// The range that every input element lies in, LOW,HIGH; by default that of the calibration set.
-    #[arg(long, value_name = "LOW,HIGH", allow_hyphen_values = true)]
-    input_range: Option<String>,
-    /// The largest Euclidean norm of a row (last axis) of an input, where the input's owner promises one.
+    /// The range that every input element lies in, LOW,HIGH; by default that of the calibration set. NAME=LOW,HIGH is
+    /// the range of one input, of which no norm is promised; may be repeated.
+    #[arg(long, value_name = "[NAME=]LOW,HIGH", allow_hyphen_values = true)]
+    input_range: Vec<String>,
+    /// The largest Euclidean norm of a row (last axis) of an input without a range of its own, where its owner
+    /// promises one.
     #[arg(long, value_name = "NORM")]
     row_norm: Option<f64>,
     /// Calibration inputs that are simulated bit for bit.
     #[arg(long, default_value_t = 240, allow_negative_numbers = true)]
     simulate: usize,
+    /// Take the entries with the widest windows everywhere: one proof and one simulation, a first plan of a large model.
+    #[arg(long)]
+    quick: bool,
     /// Whose signatures the catalog must carry; entries that are revoked are not chosen.
     #[arg(long, value_name = "POLICY.toml")]
     policy: Option<PathBuf>,
@@ -81,10 +90,7 @@ impl Tune {
         let model = inspect::read(&self.model)?;
         let graph = inspect::import(&self.model, &model, &self.open.axes(1)?)?;
         let calibration = model_inputs(&graph, &self.calibration)?;
-        let input_box = match &self.input_range {
-            Some(text) => parse_range(text)?,
-            None => hull(&calibration),
-        };
+        let promise = self.promise(&graph, &calibration)?;
         let request = Request {
             model: &model,
             model_name: self.model.file_name().map_or(String::new(), |name| name.to_string_lossy().into_owned()),
@@ -93,10 +99,11 @@ impl Tune {
             simulated_max: self.simulate,
             batch: self.batch,
             axes: self.open.axes(self.batch)?,
-            input_box,
-            row_norm: self.row_norm,
+            promise,
             network: Shaping::named(&self.network).map_err(Failure::input)?,
             network_name: self.network.clone(),
+            formats: self.formats.formats()?,
+            quick: self.quick,
             error_max: self.max_error,
             agreement_min: self.min_agreement,
             parties: PartiesRecord { model: 0, input: 1, output: 1 },
@@ -110,6 +117,28 @@ impl Tune {
         Ok(tuned)
     }
 
+    /// What is promised of the inputs: as the options say, and otherwise as the calibration set shows.
+    fn promise(&self, graph: &Graph, calibration: &[Tensor]) -> Result<InputPromise, Failure> {
+        let (mut range, mut named) = (None, BTreeMap::new());
+        for text in &self.input_range {
+            let (name, bounds) = match text.split_once('=') {
+                Some((name, bounds)) => (Some(name), bounds),
+                None => (None, text.as_str()),
+            };
+            let (low, high) = parse_range(bounds)?;
+            let twice = match name {
+                Some(name) => named.insert(name.to_owned(), [low, high]).is_some(),
+                None => range.replace([low, high]).is_some(),
+            };
+            if twice {
+                return Err(Failure::Input(format!("--input-range {text}: that range was given before")));
+            }
+        }
+        let others = graph.inputs().iter().zip(calibration).filter(|((name, _), _)| !named.contains_key(name));
+        let range = range.unwrap_or_else(|| hull(others.map(|(_, tensor)| tensor)));
+        Ok(InputPromise { range, row_norm: self.row_norm, named })
+    }
+
     /// A request with defaults, for the demo.
     #[cfg(feature = "generate")]
     pub fn with_defaults(model: &Path, calibration: &Path, out: &Path) -> Tune {
@@ -120,13 +149,46 @@ impl Tune {
             max_error: 0.01,
             min_agreement: 0.995,
             batch: 60,
+            formats: FormatOptions::default(),
             open: inspect::Open::default(),
-            input_range: None,
+            input_range: Vec::new(),
             row_norm: None,
             simulate: 240,
+            quick: false,
             policy: None,
             out: out.to_owned(),
         }
+    }
+}
+
+/// Ring and scales of a run.
+#[derive(Args)]
+struct FormatOptions {
+    /// Width of the ring: fewer bits are sent in a narrow one, and the headroom is proved in it.
+    #[arg(long, default_value_t = 64)]
+    ring_bits: u8,
+    /// Fraction bits of activations; entries have to take them.
+    #[arg(long, default_value_t = 16)]
+    fraction_bits: u8,
+    /// Fraction bits of weights; by default those of activations.
+    #[arg(long)]
+    weight_bits: Option<u8>,
+}
+
+impl Default for FormatOptions {
+    fn default() -> FormatOptions {
+        FormatOptions { ring_bits: 64, fraction_bits: 16, weight_bits: None }
+    }
+}
+
+impl FormatOptions {
+    fn formats(&self) -> Result<Formats, Failure> {
+        let ring = Ring::new(self.ring_bits);
+        let ring = ring.ok_or_else(|| Failure::Input(format!("no ring has {} bits", self.ring_bits)))?;
+        let scale =
+            |bits: u8| Scale::new(bits).ok_or_else(|| Failure::Input(format!("no scale has {bits} fraction bits")));
+        let weights = scale(self.weight_bits.unwrap_or(self.fraction_bits))?;
+        Ok(Formats { ring, activations: scale(self.fraction_bits)?, weights })
     }
 }
 
@@ -162,9 +224,9 @@ pub fn model_inputs(graph: &Graph, path: &Path) -> Result<Vec<Tensor>, Failure> 
     Ok(tensors)
 }
 
-fn hull(tensors: &[Tensor]) -> (f64, f64) {
-    let elements = tensors.iter().flat_map(|tensor| tensor.data.iter().copied());
-    elements.fold((0.0, 0.0), |(low, high): (f64, f64), x| (low.min(x), high.max(x)))
+fn hull<'a>(tensors: impl Iterator<Item = &'a Tensor>) -> [f64; 2] {
+    let elements = tensors.flat_map(|tensor| tensor.data.iter().copied());
+    elements.fold([0.0, 0.0], |[low, high]: [f64; 2], x| [low.min(x), high.max(x)])
 }
 
 /// A range LOW,HIGH.

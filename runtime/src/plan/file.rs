@@ -1,6 +1,6 @@
 //! The plan's file: TOML, written and read in one canonical form.
 
-use super::Refusal;
+use super::{InputPromise, Refusal};
 use crate::circuit::lower::Comparisons;
 use crate::graph::Axes;
 use crate::trust::{self, Admission};
@@ -45,6 +45,9 @@ pub struct ModelRecord {
     /// Every row (last axis) of an input has at most this Euclidean norm, where that is part of the agreement.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub row_norm: Option<f64>,
+    /// Ranges of inputs that have their own; nothing is promised of their rows.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub input_boxes: BTreeMap<String, [f64; 2]>,
     /// Extents of dynamic axes other than the batch.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub axes: BTreeMap<String, usize>,
@@ -54,6 +57,11 @@ pub struct ModelRecord {
 }
 
 impl ModelRecord {
+    /// What the headroom is proved for.
+    pub fn promise(&self) -> InputPromise {
+        InputPromise { range: self.input_box, row_norm: self.row_norm, named: self.input_boxes.clone() }
+    }
+
     /// What import needs to know for the plan's batch.
     pub fn axes(&self) -> Axes {
         let named = self.axes.iter().fold(Axes::batch(self.batch), |axes, (name, &extent)| axes.with(name, extent));

@@ -8,13 +8,15 @@
 //! layer norms ([`CheckedPlan::prove_headroom`]); the others rely on it for that.
 
 mod file;
+mod promise;
 
 pub use file::{
     ChoiceRecord, EntryRecord, FormatsRecord, Measured, ModelRecord, PartiesRecord, Plan, Predicted, SiteRecord,
 };
+pub use promise::InputPromise;
 
 use crate::circuit::accuracy::certified_errors;
-use crate::circuit::headroom::{Headroom, InputBound, Norms};
+use crate::circuit::headroom::{Headroom, Norms};
 use crate::circuit::lower::{Centre, Choice, Formats, Lowered, Ownership, lower};
 use crate::circuit::{self, Party, Schedule, Weights};
 use crate::graph::{self, Graph, Site, Tensor};
@@ -256,9 +258,8 @@ impl CheckedPlan {
     /// plan's box; with that, the certified errors of the layer norms. Only the model's owner can.
     pub fn prove_headroom(&self, graph: &Graph) -> Result<Weights, Refusal> {
         let weights = self.lowered.weights(graph)?;
-        let [low, high] = self.plan.model.input_box;
-        let bound = InputBound { low, high, row_norm: self.plan.model.row_norm };
-        let bounds = vec![bound; self.lowered.circuit.inputs().len()];
+        let promise = self.plan.model.promise();
+        let bounds: Vec<_> = self.lowered.input_names().map(|name| promise.of(name)).collect();
         let headroom = circuit::headroom::prove_with(&self.lowered, &weights, &bounds, &mut Norms::default())?;
         self.check_errors(Some(&headroom))?;
         Ok(weights)
@@ -282,11 +283,6 @@ impl CheckedPlan {
             })
             .collect()
     }
-}
-
-/// The largest Euclidean norm of a row (last axis).
-pub fn row_norm(tensor: &Tensor) -> f64 {
-    tensor.rows().map(|row| row.iter().map(|x| x * x).sum::<f64>().sqrt()).fold(0.0, f64::max)
 }
 
 /// The digest of a model's public structure: operators, shapes and public constants, no weights.

@@ -6,7 +6,7 @@
 use super::options::{self, Named, Pair};
 use super::prover::Prover;
 use super::{Error, Progress, Request};
-use crate::circuit::lower::{Centre, Choice, Formats, lower};
+use crate::circuit::lower::{Centre, Choice, Formats, is_exact_relu, lower};
 use crate::circuit::{self, Circuit, NodeKind, schedule};
 use crate::graph::{NodeId, Site};
 use crate::plan::{ChoiceRecord, EntryRecord, node_number, site_cost};
@@ -45,15 +45,7 @@ pub fn find(
     let mut baseline: BTreeMap<NodeId, Choice> = BTreeMap::new();
     for site in &sites {
         let options = options::options(site, &entries, prover.formats, prover.formats.ring.bits() - 2)?;
-        let widest = options.iter().max_by_key(|(choice, _)| {
-            // An exact centre and a late division need more bits of headroom.
-            let bold = matches!(
-                choice,
-                Choice::Normalisation { centre: Centre::Exact, .. } | Choice::Softmax { normalise_last: true, .. }
-            ) || coarse(choice) > 0;
-            (width(choice), !bold)
-        });
-        let (choice, _) = widest.ok_or_else(|| missing(site, &not_offered))?;
+        let (choice, _) = widest(options.iter()).ok_or_else(|| missing(site, &not_offered))?;
         baseline.insert(site.node, choice.clone());
     }
     let mut found: Vec<Vec<Candidate>> = vec![Vec::new(); sites.len()];
@@ -65,6 +57,9 @@ pub fn find(
     });
     let own = |site: &Site| options::options(site, &entries, prover.formats, seen.width(site, prover.formats));
     let options: Vec<Vec<Pair>> = sites.iter().map(own).collect::<Result<_, _>>()?;
+    if request.quick {
+        return widest_only(prover, &sites, &options, &seen, &not_offered);
+    }
     for class in classes(&sites) {
         for option in 0..options[class[0]].len() {
             // What does not reach as far as the baseline's own arguments do is not worth a proof of the whole model.
@@ -85,7 +80,15 @@ pub fn find(
                 let mut choices = baseline.clone();
                 choices.extend(trying.iter().map(|&index| (sites[index].node, options[index][option].0.clone())));
                 let tried: Vec<&Site> = trying.iter().map(|&index| &sites[index]).collect();
-                match errors(prover, &choices, &tried) {
+                // Exact choices leave every range as the baseline has it, and their windows were held against those.
+                let exact = |&index: &usize| {
+                    is_exact(&options[index][option].0) && baseline.get(&sites[index].node).is_some_and(is_exact)
+                };
+                let errors = match seen.is_proved() && trying.iter().all(exact) {
+                    true => Ok(vec![0.0; trying.len()]),
+                    false => errors(prover, &choices, &tried),
+                };
+                match errors {
                     Ok(errors) => {
                         let pairs = trying.iter().map(|&index| (index, &options[index][option]));
                         let proved: Vec<Proved<'_>> =
@@ -116,6 +119,52 @@ pub fn find(
                 refusals.remove(&index).unwrap_or_default()
             ),
         }),
+    }
+}
+
+/// For every site the widest choice that reaches as far as the baseline's arguments do: one proof of the model.
+fn widest_only(
+    prover: &Prover<'_>,
+    sites: &[Site],
+    options: &[Vec<Pair>],
+    seen: &Seen,
+    not_offered: &[String],
+) -> Result<Vec<Vec<Candidate>>, Error> {
+    let chosen = sites.iter().zip(options).map(|(site, options)| {
+        let allowed = || options.iter().filter(|(choice, _)| seen.allows(site.node, choice));
+        // Of exact choices the narrowest is the cheapest, and no less accurate.
+        let exact = allowed().filter(|(choice, _)| is_exact(choice)).min_by_key(|(choice, _)| width(choice));
+        exact.or_else(|| widest(allowed())).ok_or_else(|| missing(site, not_offered))
+    });
+    let chosen = chosen.collect::<Result<Vec<_>, _>>()?;
+    let choices: BTreeMap<NodeId, Choice> =
+        sites.iter().zip(&chosen).map(|(site, (choice, _))| (site.node, choice.clone())).collect();
+    let tried: Vec<&Site> = sites.iter().collect();
+    let errors = errors(prover, &choices, &tried).map_err(Error::Request)?;
+    let proved: Vec<Proved<'_>> =
+        chosen.into_iter().zip(errors).enumerate().map(|(index, (option, error))| (index, option, error)).collect();
+    let mut found = vec![Vec::new(); sites.len()];
+    add_groupings(prover, &choices, sites, &proved, &mut found)?;
+    Ok(found)
+}
+
+/// The choice with the widest windows; an exact centre, a late division and a coarse maximum need more bits of headroom.
+fn widest<'a>(options: impl Iterator<Item = &'a Pair>) -> Option<&'a Pair> {
+    options.max_by_key(|(choice, _)| {
+        let bold = matches!(
+            choice,
+            Choice::Normalisation { centre: Centre::Exact, .. } | Choice::Softmax { normalise_last: true, .. }
+        ) || coarse(choice) > 0;
+        (width(choice), !bold)
+    })
+}
+
+/// Whether a choice computes its function without an error.
+fn is_exact(choice: &Choice) -> bool {
+    match choice {
+        Choice::Unary { entry } => is_exact_relu(entry),
+        Choice::Maximum { .. } => true,
+        Choice::Softmax { .. } | Choice::Normalisation { .. } => false,
     }
 }
 
@@ -220,6 +269,11 @@ impl Seen {
             *hull = (hull.0.min(range.low), hull.1.max(range.high));
         }
         Ok(seen)
+    }
+
+    /// Whether the baseline could be proved, so that ranges are known.
+    fn is_proved(&self) -> bool {
+        !self.arguments.is_empty() || !self.compared.is_empty()
     }
 
     /// Bits to compare in a site's maxima: three above the largest value, so that what is masked can lie below it, and

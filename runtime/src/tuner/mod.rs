@@ -20,14 +20,19 @@ mod sensitivity;
 pub use gate::{Verdict, agreements, least_cosine};
 pub use sensitivity::{difference, leading};
 
-use crate::circuit::{self, lower::Choice};
+use crate::circuit::{
+    self,
+    lower::{Choice, Formats},
+};
 use crate::graph::{self, Axes, Graph, NodeId, Tensor};
 use crate::plan::{
-    self, FormatsRecord, Measured, ModelRecord, PartiesRecord, Plan, Predicted, Refusal, SiteRecord, structure_digest,
+    self, FormatsRecord, InputPromise, Measured, ModelRecord, PartiesRecord, Plan, Predicted, Refusal, SiteRecord,
+    structure_digest,
 };
 use crate::transport::Shaping;
 use admissible::Candidate;
 use catalogs::Catalog;
+use catalogs::protocol::rss3::{EXECUTED_BITS, serves};
 use prover::Prover;
 use std::collections::BTreeMap;
 
@@ -52,10 +57,8 @@ pub struct Request<'a> {
     pub batch: usize,
     /// Extents of the model's other dynamic axes, and its public inputs.
     pub axes: Axes,
-    /// Every input element lies in here.
-    pub input_box: (f64, f64),
-    /// The largest Euclidean norm of a row (last axis) of an input, where its owner promises one.
-    pub row_norm: Option<f64>,
+    /// What the input's owner promises; the headroom is proved for it.
+    pub promise: InputPromise,
     /// The network that is tuned for.
     pub network: Shaping,
     /// Its name.
@@ -64,6 +67,11 @@ pub struct Request<'a> {
     pub error_max: f64,
     /// The least allowed share of inputs whose arg-max is the plain model's.
     pub agreement_min: f64,
+    /// Ring and scales of the run. A narrow ring sends fewer bits; headroom is proved in it like in any other.
+    pub formats: Formats,
+    /// Takes the entries with the widest windows everywhere, with one proof and one simulation: a first plan of a
+    /// large model.
+    pub quick: bool,
     /// Who owns model, input and output.
     pub parties: PartiesRecord,
 }
@@ -146,13 +154,16 @@ pub struct Tuned {
 
 /// Chooses for every site.
 pub fn tune(request: &Request<'_>, progress: &mut dyn FnMut(Progress)) -> Result<Tuned, Error> {
-    check_request(request)?;
     let single = Graph::import_with(request.model, &request.axes.for_batch(1))?;
+    check_request(request, &single)?;
     let reference = gate::Reference::new(request)?;
     let prover = Prover::new(request, &single, reference.least_variances());
     let candidates = admissible::find(request, &prover, progress)?;
-    let sensitivities = sensitivity::measure(request, &single)?;
     let sites = single.sites();
+    let sensitivities = match request.quick {
+        true => vec![0.0; sites.len()],
+        false => sensitivity::measure(request, &single)?,
+    };
     let search = Search { request, prover: &prover, reference: &reference, candidates, sensitivities };
     search.run(&sites, progress)
 }
@@ -270,7 +281,7 @@ impl Search<'_> {
     }
 }
 
-fn check_request(request: &Request<'_>) -> Result<(), Error> {
+fn check_request(request: &Request<'_>, graph: &Graph) -> Result<(), Error> {
     let fail = |reason: String| Err(Error::Request(reason));
     if request.batch == 0 || request.batch > 1 << 16 {
         return fail(format!("a batch of {} is not between 1 and 65536", request.batch));
@@ -278,26 +289,19 @@ fn check_request(request: &Request<'_>) -> Result<(), Error> {
     if request.calibration.is_empty() || request.calibration.iter().any(|tensor| tensor.shape.first() == Some(&0)) {
         return fail("the calibration set is empty".into());
     }
-    let (low, high) = request.input_box;
-    if !(low.is_finite() && high.is_finite() && low <= high) {
-        return fail(format!("the input range [{low}, {high}] is empty or not finite"));
+    let Formats { ring, activations, weights } = request.formats;
+    if !serves(ring) || u16::from(activations.bits()) + u16::from(weights.bits()) + 3 > u16::from(ring.bits()) {
+        return fail(format!(
+            "a ring of {ring} bits cannot hold sums with {activations} + {weights} fraction bits; take 3 to \
+             {EXECUTED_BITS} bits, at least three more than the fraction bits of activations and weights together"
+        ));
     }
-    for tensor in &request.calibration {
-        if let Some(index) = tensor.data.iter().position(|x| !x.is_finite()) {
-            return fail(format!("calibration element {index} is not a finite number"));
-        }
-        if let Some(index) = tensor.data.iter().position(|x| *x < low || *x > high) {
-            return fail(format!("calibration element {index} lies outside the input range [{low}, {high}]"));
-        }
-    }
-    if let Some(norm) = request.row_norm {
-        if !(norm.is_finite() && norm > 0.0) {
-            return fail(format!("a row norm of {norm} is not a positive number"));
-        }
-        let largest = request.calibration.iter().map(plan::row_norm).fold(0.0, f64::max);
-        if largest > norm {
-            return fail(format!("a calibration row has norm {largest}, above the promised {norm}"));
-        }
+    request.promise.sensible(graph.inputs().iter().map(|(name, _)| name.as_str())).map_err(Error::Request)?;
+    for ((name, _), tensor) in graph.inputs().iter().zip(&request.calibration) {
+        request
+            .promise
+            .kept(name, tensor)
+            .map_err(|reason| Error::Request(format!("the calibration set: {reason}")))?;
     }
     let valid = request.error_max > 0.0 && (0.0..=1.0).contains(&request.agreement_min);
     if valid { Ok(()) } else { fail("the constraint needs a positive error and an agreement between 0 and 1".into()) }
@@ -347,7 +351,6 @@ fn draft(
         });
     }
     let seconds = assignment::seconds(f64::from(schedule.rounds), bytes as f64, request.network);
-    let (low, high) = request.input_box;
     let plan = Plan {
         version: 1,
         protocol: "rss3".into(),
@@ -355,8 +358,9 @@ fn draft(
             name: request.model_name.clone(),
             structure: structure_digest(&structure).to_string(),
             batch: request.batch,
-            input_box: [low, high],
-            row_norm: request.row_norm,
+            input_box: request.promise.range,
+            row_norm: request.promise.row_norm,
+            input_boxes: request.promise.named.clone(),
             axes: request.axes.named().clone(),
             public_inputs: request.axes.public().clone(),
         },

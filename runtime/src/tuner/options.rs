@@ -1,8 +1,8 @@
 //! Which choices exist for a site: the catalog's entries whose functions and formats fit, and ways to combine them.
 
 use super::{Error, maxima};
-use crate::circuit::lower::{Centre, Choice, Comparisons, Formats};
-use crate::graph::{Function, Site, SiteKind};
+use crate::circuit::lower::{Centre, Choice, Comparisons, Formats, catalog_function};
+use crate::graph::{Site, SiteKind};
 use crate::plan::{ChoiceRecord, EntryRecord};
 use catalogs::Format;
 use catalogs::protocol::rss3::Rss3;
@@ -24,16 +24,7 @@ pub(super) type Pair = (Choice, ChoiceRecord);
 fn function(kind: SiteKind) -> Option<catalogs::Function> {
     match kind {
         SiteKind::Rectifier => Some(catalogs::Function::Relu),
-        SiteKind::Activation(function) => match function {
-            Function::Gelu => Some(catalogs::Function::Gelu),
-            Function::Silu => Some(catalogs::Function::Silu),
-            Function::Sigmoid => Some(catalogs::Function::Sigmoid),
-            Function::Tanh => Some(catalogs::Function::Tanh),
-            Function::Erf => Some(catalogs::Function::Erf),
-            Function::Exp => Some(catalogs::Function::Exp),
-            Function::Reciprocal => Some(catalogs::Function::Reciprocal),
-            _ => None,
-        },
+        SiteKind::Activation(function) => catalog_function(function),
         _ => None,
     }
 }

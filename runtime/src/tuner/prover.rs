@@ -2,10 +2,11 @@
 
 use super::Request;
 use crate::circuit::accuracy::{certified_errors, least_variances};
-use crate::circuit::headroom::{Headroom, InputBound, Norms};
+use crate::circuit::headroom::{Headroom, Norms};
 use crate::circuit::lower::{Choice, Formats, Lowered, Ownership, lower};
 use crate::circuit::{Error, Party, headroom};
 use crate::graph::{Graph, NodeId};
+use crate::plan::InputPromise;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
@@ -18,7 +19,7 @@ pub struct Prover<'a> {
     pub formats: Formats,
     /// Who owns what.
     pub ownership: Ownership,
-    input: InputBound,
+    promise: &'a InputPromise,
     norms: RefCell<Norms>,
     least_variances: &'a BTreeMap<u32, f64>,
 }
@@ -39,19 +40,17 @@ pub struct Proved {
 
 impl<'a> Prover<'a> {
     /// For a request, its model and the least variances of the calibration set's rows, by node.
-    pub fn new(request: &Request<'_>, single: &'a Graph, least_variances: &'a BTreeMap<u32, f64>) -> Prover<'a> {
+    pub fn new(request: &'a Request<'_>, single: &'a Graph, least_variances: &'a BTreeMap<u32, f64>) -> Prover<'a> {
         let ownership = Ownership { input: Party(request.parties.input), output: Party(request.parties.output) };
-        let (low, high) = request.input_box;
-        let input = InputBound { low, high, row_norm: request.row_norm };
-        let (formats, norms) = (Formats::default(), RefCell::default());
-        Prover { single, formats, ownership, input, norms, least_variances }
+        let (formats, promise, norms) = (request.formats, &request.promise, RefCell::default());
+        Prover { single, formats, ownership, promise, norms, least_variances }
     }
 
     /// Lowers, proves the headroom and bounds every site's error.
     pub fn prove(&self, choices: &BTreeMap<NodeId, Choice>) -> Result<Proved, Error> {
         let lowered = lower(self.single, choices, self.formats, self.ownership)?;
         let weights = lowered.weights(self.single)?;
-        let inputs = vec![self.input; lowered.circuit.inputs().len()];
+        let inputs: Vec<_> = lowered.input_names().map(|name| self.promise.of(name)).collect();
         let headroom = headroom::prove_with(&lowered, &weights, &inputs, &mut self.norms.borrow_mut())?;
         let assumed = least_variances(&lowered, &headroom, self.least_variances)?;
         let certified = certified_errors(&lowered, Some(&headroom), &assumed)?;

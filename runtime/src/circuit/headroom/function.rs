@@ -3,7 +3,8 @@
 //! Floating point is used with a relative margin of 2^-40 on every bound, far above what a few operations can lose.
 
 use super::interval::Interval;
-use crate::circuit::lower::is_exact_relu;
+use crate::circuit::lower::{catalog_function, is_exact_relu};
+use crate::graph;
 use catalogs::Function;
 use dashu::rational::RBig;
 use verify::Certified;
@@ -30,6 +31,7 @@ pub(super) fn integers(low: f64, high: f64, bits: u8) -> Interval {
 pub(super) struct Bounds<'a> {
     certified: &'a Certified,
     exact_relu: bool,
+    function: Function,
     absolute: f64,
     relative: f64,
 }
@@ -39,7 +41,8 @@ impl<'a> Bounds<'a> {
     pub(super) fn new(certified: &'a Certified) -> Bounds<'a> {
         let claim = certified.claim();
         let (absolute, relative) = (upper(&claim.absolute_part()), upper(&claim.relative_part()));
-        Bounds { certified, exact_relu: is_exact_relu(certified), absolute, relative }
+        let function = bounded_like(&claim.function);
+        Bounds { certified, exact_relu: is_exact_relu(certified), function, absolute, relative }
     }
 
     /// Bounds of the output for arguments in `argument`, which lies in the claim's window.
@@ -50,12 +53,21 @@ impl<'a> Bounds<'a> {
         let (input, output) = (self.certified.program().input().1.bits(), self.certified.program().output().1.bits());
         let unit = (1u128 << input) as f64;
         let (low, high) = (argument.low as f64 / unit, argument.high as f64 / unit);
-        let Some((low, high)) = range(&self.certified.claim().function, low, high) else {
+        let Some((low, high)) = range(&self.function, low, high) else {
             let (low, high) = self.certified.output_range();
             return Interval { low, high };
         };
         let error = self.absolute + self.relative * low.abs().max(high.abs());
         integers(low - error, high + error, output)
+    }
+}
+
+/// The function whose bounds below serve for this one: the exact GELU's for its tanh form, which is an expression.
+pub(super) fn bounded_like(function: &Function) -> Function {
+    let tanh_form = || catalog_function(graph::Function::GeluTanh);
+    match function {
+        Function::Expression(_) if Some(function) == tanh_form().as_ref() => Function::Gelu,
+        _ => function.clone(),
     }
 }
 
@@ -68,8 +80,8 @@ fn range(function: &Function, low: f64, high: f64) -> Option<(f64, f64)> {
         Function::Rsqrt if low > 0.0 => wide(1.0 / high.sqrt(), 1.0 / low.sqrt()),
         Function::Sigmoid | Function::NormalCdf => (0.0, 1.0),
         Function::Tanh | Function::Erf => (-1.0, 1.0),
-        // x·Φ(x) ≥ −0.16998 and x/(1+e^−x) ≥ −0.27847, both at most max(x, 0) and not negative for x ≥ 0.
-        Function::Gelu => wide(if low < 0.0 { -0.17 } else { 0.0 }, high.max(0.0)),
+        // x·Φ(x) ≥ −0.1701 in both forms and x/(1+e^−x) ≥ −0.27847, at most max(x, 0) and not negative for x ≥ 0.
+        Function::Gelu => wide(if low < 0.0 { -0.1701 } else { 0.0 }, high.max(0.0)),
         Function::Silu => wide(if low < 0.0 { -0.2785 } else { 0.0 }, high.max(0.0)),
         Function::Relu => wide(low.max(0.0), high.max(0.0)),
         _ => return None,

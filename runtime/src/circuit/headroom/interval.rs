@@ -4,6 +4,7 @@ use super::super::ideal::Truncation;
 use super::super::layout;
 use super::super::node::{Convolution, Movement, ProductKind};
 use super::super::shape::Shape;
+use super::narrow;
 use catalogs::Ring;
 
 /// All integers v with low ≤ v ≤ high; never empty.
@@ -148,19 +149,30 @@ pub fn matrices(left: &Shape, right: &Shape, shape: &Shape) -> Vec<[usize; 2]> {
 
 fn multiply(left: &[Interval], right: &[Interval], result: &mut [Interval], inner: usize, columns: usize) {
     // Rows of a batch often have the same bounds: one product serves them all.
-    let mut last: Option<(&[Interval], Vec<Interval>)> = None;
-    for (result, left) in result.chunks_exact_mut(columns).zip(left.chunks_exact(inner)) {
-        if let Some((_, same)) = last.as_ref().filter(|(row, _)| *row == left) {
-            result.copy_from_slice(same);
-            continue;
+    let mut distinct: Vec<&[Interval]> = Vec::new();
+    let mut which = Vec::new();
+    for row in left.chunks_exact(inner) {
+        if distinct.last() != Some(&row) {
+            distinct.push(row);
         }
-        for (&a, right) in left.iter().zip(right.chunks_exact(columns)) {
+        which.push(distinct.len() - 1);
+    }
+    let products = narrow::product(&distinct, right, inner, columns).unwrap_or_else(|| wide(&distinct, right, columns));
+    for (result, which) in result.chunks_exact_mut(columns).zip(which) {
+        result.copy_from_slice(&products[which * columns..][..columns]);
+    }
+}
+
+fn wide(rows: &[&[Interval]], right: &[Interval], columns: usize) -> Vec<Interval> {
+    let mut products = vec![Interval::default(); rows.len() * columns];
+    for (result, row) in products.chunks_exact_mut(columns).zip(rows) {
+        for (&a, right) in row.iter().zip(right.chunks_exact(columns)) {
             for (result, &b) in result.iter_mut().zip(right) {
                 *result = result.plus(a.times(b));
             }
         }
-        last = Some((left, result.to_vec()));
     }
+    products
 }
 
 fn convolve(

@@ -9,6 +9,7 @@ mod ball;
 mod fact;
 mod function;
 mod interval;
+mod narrow;
 mod rows;
 mod spectral;
 

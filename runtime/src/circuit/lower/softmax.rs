@@ -66,15 +66,17 @@ impl Lowering<'_> {
             difference = self.replace("difference", replaced, 0, difference)?;
         }
         self.facts.insert(difference, Fact::NotPositive);
-        let mut exponential = self.program(node, "exp", &exp, difference)?;
-        if let Some(replaced) = &masked {
-            exponential = self.replace("exp", replaced, 0, exponential)?;
-        }
+        let evaluated = self.program(node, "exp", &exp, difference)?;
+        let exponential = match &masked {
+            Some(replaced) => self.replace("exp", replaced, 0, evaluated)?,
+            None => evaluated,
+        };
         let total = self.builder.movement("total", Movement::SumAxis { axis }, exponential)?;
         self.facts.insert(total, Fact::SumOfExponentials { exp: Arc::clone(&exp), row, least });
         let inverse = self.program(node, "reciprocal", &reciprocal, total)?;
+        // A masked lane is an exact zero, so that the bound of a whole row covers it.
         let describe =
-            |probabilities| Construction::Softmax { row, above, exp: exponential, reciprocal: inverse, probabilities };
+            |probabilities| Construction::Softmax { row, above, exp: evaluated, reciprocal: inverse, probabilities };
         if normalise_last {
             self.builder.describe(describe(None));
             let divisor = Divisor { inverse, exp, reciprocal, row, least };
