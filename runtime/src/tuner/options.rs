@@ -1,8 +1,8 @@
 //! Which choices exist for a site: the catalog's entries whose functions and formats fit, and ways to combine them.
 
 use super::{Error, maxima};
-use crate::circuit::lower::{Centre, Choice, Comparisons, Formats};
-use crate::graph::{Function, Site, SiteKind};
+use crate::circuit::lower::{Centre, Choice, Comparisons, Formats, catalog_function};
+use crate::graph::{Site, SiteKind};
 use crate::plan::{ChoiceRecord, EntryRecord};
 use catalogs::Format;
 use catalogs::protocol::rss3::Rss3;
@@ -24,16 +24,7 @@ pub(super) type Pair = (Choice, ChoiceRecord);
 fn function(kind: SiteKind) -> Option<catalogs::Function> {
     match kind {
         SiteKind::Rectifier => Some(catalogs::Function::Relu),
-        SiteKind::Activation(function) => match function {
-            Function::Gelu => Some(catalogs::Function::Gelu),
-            Function::Silu => Some(catalogs::Function::Silu),
-            Function::Sigmoid => Some(catalogs::Function::Sigmoid),
-            Function::Tanh => Some(catalogs::Function::Tanh),
-            Function::Erf => Some(catalogs::Function::Erf),
-            Function::Exp => Some(catalogs::Function::Exp),
-            Function::Reciprocal => Some(catalogs::Function::Reciprocal),
-            _ => None,
-        },
+        SiteKind::Activation(function) => catalog_function(function),
         _ => None,
     }
 }
@@ -55,7 +46,16 @@ pub(super) fn options(site: &Site, entries: &[Named], formats: Formats, width: u
                 kind: site.kind.name(),
                 reason: "the catalog's functions do not include it".into(),
             })?;
-            for named in of(function).filter(|named| takes(named, activation) && output(named) == activation) {
+            // What reaches from very small to very large has its own scales, to and from which the sites around round.
+            let rescaled = matches!(
+                function,
+                catalogs::Function::Log | catalogs::Function::Sqrt | catalogs::Function::Reciprocal
+            );
+            let fits = |named: &Named| match rescaled {
+                true => input(named).ring == activation.ring && output(named).ring == activation.ring,
+                false => takes(named, activation) && output(named) == activation,
+            };
+            for named in of(function).filter(|named| fits(named)) {
                 let choice = Choice::Unary { entry: named.certified.clone() };
                 options.push((choice, ChoiceRecord::Unary { entry: named.record.clone() }));
             }

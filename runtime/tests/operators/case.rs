@@ -118,7 +118,7 @@ impl Case {
 }
 
 fn hull(tensor: &Tensor) -> (f64, f64) {
-    tensor.data.iter().fold((0.0, 0.0), |(low, high): (f64, f64), &x| (low.min(x), high.max(x)))
+    tensor.data.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), &x| (low.min(x), high.max(x)))
 }
 
 /// The largest difference, or what differs.

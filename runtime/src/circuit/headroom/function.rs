@@ -71,6 +71,11 @@ fn range(function: &Function, low: f64, high: f64) -> Option<(f64, f64)> {
         // x·Φ(x) ≥ −0.16998 and x/(1+e^−x) ≥ −0.27847, both at most max(x, 0) and not negative for x ≥ 0.
         Function::Gelu => wide(if low < 0.0 { -0.17 } else { 0.0 }, high.max(0.0)),
         Function::Silu => wide(if low < 0.0 { -0.2785 } else { 0.0 }, high.max(0.0)),
+        Function::Mish => wide(if low < 0.0 { -0.3089 } else { 0.0 }, high.max(0.0)),
+        // log(1 + e^x) lies between max(x, 0) and max(x, 0) + log 2.
+        Function::Softplus => wide(low.max(0.0), high.max(0.0) + 0.6932),
+        Function::Log if low > 0.0 => wide(low.ln(), high.ln()),
+        Function::Sqrt if low >= 0.0 => wide(low.sqrt(), high.sqrt()),
         Function::Relu => wide(low.max(0.0), high.max(0.0)),
         _ => return None,
     };

@@ -376,6 +376,10 @@ pub fn catalog_function(function: graph::Function) -> Option<catalogs::Function>
         graph::Function::Erf => Some(catalogs::Function::Erf),
         graph::Function::Exp => Some(catalogs::Function::Exp),
         graph::Function::Reciprocal => Some(catalogs::Function::Reciprocal),
-        _ => None,
+        graph::Function::Logarithm => Some(catalogs::Function::Log),
+        graph::Function::Softplus => Some(catalogs::Function::Softplus),
+        graph::Function::Mish => Some(catalogs::Function::Mish),
+        graph::Function::SquareRoot => Some(catalogs::Function::Sqrt),
+        graph::Function::GeluTanh => Some(catalogs::Function::GeluTanh),
     }
 }

@@ -43,6 +43,7 @@ pub(super) fn activation(builder: &mut Builder, call: &Call) -> Result<Value, Re
         "Exp" => Function::Exp,
         "Log" => Function::Logarithm,
         "Softplus" => Function::Softplus,
+        "Mish" => Function::Mish,
         "Sqrt" => Function::SquareRoot,
         _ => Function::Reciprocal,
     };
@@ -156,10 +157,13 @@ fn whole_power(builder: &mut Builder, base: &Value, exponent: u32) -> Result<Val
     if exponent.is_multiple_of(2) { Ok(square) } else { multiply(builder, base, &square) }
 }
 
-/// `Where` with a constant condition and one constant branch: a mask, or a public selection.
+/// `Where` with a secret condition; with a constant condition and one constant branch: a mask, or a public selection.
 fn select(builder: &mut Builder, call: &Call) -> Result<Value, Refusal> {
-    let condition = call.literal(0, "condition")?;
     let (yes, no) = (call.input(1)?, call.input(2)?);
+    if let condition @ Value::Node(_) = call.input(0)? {
+        return super::comparisons::choose(builder, &condition, &yes, &no);
+    }
+    let condition = call.literal(0, "condition")?;
     let truth = |wanted: bool| condition.map(|x| f64::from(u8::from((x != 0.0) == wanted)));
     let (data, other, keep, replaced) = match (yes, no) {
         (data @ Value::Node(_), Value::Literal(other)) => (data, other, truth(true), truth(false)),
