@@ -41,7 +41,8 @@ pub fn run_all(commands: Vec<Command>, name: &str, show: impl Fn(u64, u64)) -> R
                 children.iter_mut().for_each(Watched::kill);
             }
         }
-        let told = children.iter().map(|child| (child.done.0.load(Ordering::Relaxed), child.done.1.load(Ordering::Relaxed)));
+        let told =
+            children.iter().map(|child| (child.done.0.load(Ordering::Relaxed), child.done.1.load(Ordering::Relaxed)));
         if let Some((done, total)) = told.min().filter(|&(_, total)| total > 0) {
             show(done, total);
         }

@@ -1,10 +1,10 @@
 //! `chebyshare run`: all parties as processes on this machine, over real connections.
 
 use crate::catalog_folder;
+use crate::commands::plan::counted;
 use crate::commands::{inspect, party, plan, tune};
 use crate::failure::Failure;
 use crate::interrupt::TemporaryFolder;
-use crate::commands::plan::counted;
 use crate::report::{Context, run_profile};
 use crate::{output, processes};
 use clap::Args;
@@ -158,10 +158,12 @@ impl Run {
         .map_err(Failure::input)?;
         let reports = run_parties(&configs, catalog)?;
         let profile = self.profile.as_ref().map(|picture| -> Result<_, Failure> {
-            let rows = run_profile::together(&reports.iter().map(|report| report.profile.as_slice()).collect::<Vec<_>>());
-            let runs = reports.first().map_or(0, |report| report.runs);
-            let title = format!("{}: where {} of {} inputs went", file.model.name, counted(runs, "run"), file.model.batch);
-            output::write_texts(&[(picture, &run_profile::picture(&title, &rows, runs))])?;
+            let rows =
+                run_profile::together(&reports.iter().map(|report| report.profile.as_slice()).collect::<Vec<_>>());
+            let runs = reports.first().map_or(0, |report| report.runs) as usize;
+            let title =
+                format!("{}: where {} of {} inputs went", file.model.name, counted(runs, "run"), file.model.batch);
+            output::write_texts(&[(picture, &run_profile::picture(&title, &rows, runs as u64))])?;
             Ok(rows)
         });
         let profile = profile.transpose()?;

@@ -30,12 +30,7 @@ pub fn together(parties: &[&[GroupRow]]) -> Vec<GroupRow> {
 
 /// What of a row is drawn: rounds, bytes, seconds of computing and of waiting; all of all runs.
 fn amounts(row: &GroupRow, runs: u64) -> [f64; 4] {
-    [
-        f64::from(row.rounds) * runs as f64,
-        row.bytes as f64 * runs as f64,
-        row.computing_seconds,
-        row.waiting_seconds,
-    ]
+    [f64::from(row.rounds) * runs as f64, row.bytes as f64 * runs as f64, row.computing_seconds, row.waiting_seconds]
 }
 
 fn totals(rows: &[GroupRow], runs: u64) -> [f64; 4] {
@@ -74,7 +69,8 @@ fn folded(rows: &[GroupRow], runs: u64) -> Vec<GroupRow> {
 /// The table.
 pub fn text(rows: &[GroupRow], runs: u64) -> String {
     let total = totals(rows, runs);
-    let share = |part: f64, total: f64| if total > 0.0 { format!("{:.1}", 100.0 * part / total) } else { String::new() };
+    let share =
+        |part: f64, total: f64| if total > 0.0 { format!("{:.1}", 100.0 * part / total) } else { String::new() };
     let cells = |name: &str, kind: &str, parts: [f64; 4]| {
         vec![
             name.to_owned(),

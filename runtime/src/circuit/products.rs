@@ -225,7 +225,9 @@ mod tests {
                 Shape::new(&[2, outputs, out[0], out[1]]).unwrap(),
             ];
             let fill = |shape: &Shape, seed: u64| -> Vec<u64> {
-                (0..shape.lanes() as u64).map(|i| (i + seed).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(23)).collect()
+                (0..shape.lanes() as u64)
+                    .map(|i| (i + seed).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(23))
+                    .collect()
             };
             let (image, weight) = (fill(&extents[0], 7), fill(&extents[1], 1 << 20));
             let expected = defined(&convolution, (&image, &extents[0]), (&weight, &extents[1]), &extents[2]);

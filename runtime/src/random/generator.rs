@@ -68,13 +68,7 @@ impl Generator {
     }
 
     /// Key stream to lanes, through a buffer that stays in the first-level cache; `None` beyond the stream's end.
-    fn write_portable<const WORD: usize>(
-        &self,
-        nonce: &[u8; 12],
-        first: u64,
-        bits: u8,
-        out: &mut [u64],
-    ) -> Option<()> {
+    fn write_portable<const WORD: usize>(&self, nonce: &[u8; 12], first: u64, bits: u8, out: &mut [u64]) -> Option<()> {
         const BUFFER_BYTES: usize = 4096;
         let mut cipher = ChaCha12::new(self.key.bytes().into(), nonce.into());
         cipher.try_seek(first).ok()?;
@@ -163,10 +157,22 @@ mod tests {
         let check = |first: u64, count: usize, bits: u8| {
             let [mut wide, mut portable] = [vec![1; count], vec![2; count]];
             let done = match label(bits).word_bytes() {
-                1 => [generator.write::<1>(&nonce, first, bits, &mut wide), generator.write_portable::<1>(&nonce, first, bits, &mut portable)],
-                2 => [generator.write::<2>(&nonce, first, bits, &mut wide), generator.write_portable::<2>(&nonce, first, bits, &mut portable)],
-                4 => [generator.write::<4>(&nonce, first, bits, &mut wide), generator.write_portable::<4>(&nonce, first, bits, &mut portable)],
-                _ => [generator.write::<8>(&nonce, first, bits, &mut wide), generator.write_portable::<8>(&nonce, first, bits, &mut portable)],
+                1 => [
+                    generator.write::<1>(&nonce, first, bits, &mut wide),
+                    generator.write_portable::<1>(&nonce, first, bits, &mut portable),
+                ],
+                2 => [
+                    generator.write::<2>(&nonce, first, bits, &mut wide),
+                    generator.write_portable::<2>(&nonce, first, bits, &mut portable),
+                ],
+                4 => [
+                    generator.write::<4>(&nonce, first, bits, &mut wide),
+                    generator.write_portable::<4>(&nonce, first, bits, &mut portable),
+                ],
+                _ => [
+                    generator.write::<8>(&nonce, first, bits, &mut wide),
+                    generator.write_portable::<8>(&nonce, first, bits, &mut portable),
+                ],
             };
             assert_eq!(done, [Some(()); 2]);
             assert_eq!(wide, portable, "{count} lanes of {bits} bits from byte {first}");

@@ -20,13 +20,7 @@ pub(super) fn available() -> bool {
 ///
 /// # Panics
 /// A processor without AVX-512.
-pub(super) fn fill<const WORD: usize>(
-    key: &[u8; 32],
-    nonce: &[u8; 12],
-    first_byte: u64,
-    bits: u8,
-    out: &mut [u64],
-) {
+pub(super) fn fill<const WORD: usize>(key: &[u8; 32], nonce: &[u8; 12], first_byte: u64, bits: u8, out: &mut [u64]) {
     assert!(available());
     // SAFETY: the features were just asked for.
     #[allow(unsafe_code)]

@@ -47,10 +47,8 @@ pub(super) fn options(site: &Site, entries: &[Named], formats: Formats, width: u
                 reason: "the catalog's functions do not include it".into(),
             })?;
             // What reaches from very small to very large has its own scales, to and from which the sites around round.
-            let rescaled = matches!(
-                function,
-                catalogs::Function::Log | catalogs::Function::Sqrt | catalogs::Function::Reciprocal
-            );
+            let rescaled =
+                matches!(function, catalogs::Function::Log | catalogs::Function::Sqrt | catalogs::Function::Reciprocal);
             let fits = |named: &Named| match rescaled {
                 true => input(named).ring == activation.ring && output(named).ring == activation.ring,
                 false => takes(named, activation) && output(named) == activation,

@@ -107,9 +107,8 @@ fn complement(builder: &mut Builder, value: &Value) -> Result<Value, Refusal> {
 
 /// `Where` with a secret condition c: c·(yes − no) + no.
 pub(super) fn choose(builder: &mut Builder, condition: &Value, yes: &Value, no: &Value) -> Result<Value, Refusal> {
-    let masks = |value: &Value| {
-        matches!(value, Value::Literal(l) if l.tensor.data.iter().any(|x| x.abs() >= -super::MASK_MAX))
-    };
+    let masks =
+        |value: &Value| matches!(value, Value::Literal(l) if l.tensor.data.iter().any(|x| x.abs() >= -super::MASK_MAX));
     if masks(yes) || masks(no) {
         return Err(Refusal::Unsupported("its condition is secret and it masks; masks are public".into()));
     }

@@ -125,7 +125,11 @@ pub(super) fn divide(builder: &mut Builder, left: &Value, right: &Value) -> Resu
 
 fn power(builder: &mut Builder, call: &Call) -> Result<Value, Refusal> {
     let base = call.input(0)?;
-    let exponent = call.literal(1, "exponent")?.scalar();
+    let exponents = call.literal(1, "exponent")?;
+    let exponent = exponents.scalar();
+    if exponent.is_none() {
+        return whole_powers(builder, &base, &exponents);
+    }
     let apply = |builder: &mut Builder, function, value: &Value| {
         builder.emit(Operator::Activation { function }, std::slice::from_ref(value))
     };
@@ -142,6 +146,27 @@ fn power(builder: &mut Builder, call: &Call) -> Result<Value, Refusal> {
         }
         _ => Err(Refusal::Unsupported("supported exponents are 1 to 16, 0.5, -0.5 and -1".into())),
     }
+}
+
+/// Each element with its own whole exponent: the powers that occur, each where it is wanted.
+fn whole_powers(builder: &mut Builder, base: &Value, exponents: &Literal) -> Result<Value, Refusal> {
+    let mut distinct = exponents.tensor.data.clone();
+    distinct.sort_by(f64::total_cmp);
+    distinct.dedup();
+    if distinct.iter().any(|power| power.fract() != 0.0 || !(1.0..=POWER_MAX).contains(power)) {
+        return Err(Refusal::Unsupported("supported exponents that differ are whole, 1 to 16".into()));
+    }
+    let mut sum: Option<Value> = None;
+    for power in distinct {
+        let wanted = Value::Literal(exponents.map(|own| f64::from(u8::from(own == power))));
+        let value = whole_power(builder, base, power as u32)?;
+        let part = multiply(builder, &value, &wanted)?;
+        sum = Some(match sum {
+            Some(sum) => add(builder, &sum, &part)?,
+            None => part,
+        });
+    }
+    sum.ok_or_else(|| Refusal::Invalid("it has no exponents".into()))
 }
 
 /// The largest exponent of a power that is a chain of products.

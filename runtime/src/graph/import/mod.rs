@@ -291,6 +291,13 @@ fn bind_inputs(
         return Err(Error::Malformed(format!("it has no input '{name}' that could be public")));
     }
     for input in true_inputs {
+        if axes.public().get(&input.name).is_some_and(Vec::is_empty) {
+            // No axes, for example.
+            let nothing = Tensor { shape: vec![0], data: Vec::new() };
+            let literal = Literal::new(&input.name, nothing, ElementKind::Integer, Visibility::Structural);
+            scope.insert(input.name.clone(), Some(Value::Literal(literal)));
+            continue;
+        }
         let shape = input_shape(input, axes, &batch_names)?;
         let kind = input.kind.as_ref().and_then(|kind| kind.tensor.as_ref()).map(|tensor| tensor.element);
         if let Some(values) = axes.public_values(&input.name, &shape) {
@@ -420,9 +427,10 @@ fn lower(builder: &mut Builder, call: &Call) -> Result<Vec<Value>, Refusal> {
         "Compress" | "CumSum" | "DepthToSpace" | "GatherElements" | "GatherND" | "SpaceToDepth" | "Trilu" => {
             blocks::lower(builder, call)?
         }
-        "ReduceMean" | "ReduceSum" | "ReduceMax" | "ReduceMin" | "ReduceL1" | "ReduceL2"
-        | "ReduceLogSum" | "ReduceLogSumExp" | "ReduceSumSquare"
-        | "GlobalAveragePool" | "GlobalMaxPool" | "AveragePool" | "MaxPool" => reductions::lower(builder, call)?,
+        "ReduceMean" | "ReduceSum" | "ReduceMax" | "ReduceMin" | "ReduceL1" | "ReduceL2" | "ReduceLogSum"
+        | "ReduceLogSumExp" | "ReduceSumSquare" | "GlobalAveragePool" | "GlobalMaxPool" | "AveragePool" | "MaxPool" => {
+            reductions::lower(builder, call)?
+        }
         "Softmax" | "LogSoftmax" => rows::lower(builder, call)?,
         "Equal" | "Greater" | "GreaterOrEqual" | "Less" | "LessOrEqual" | "And" | "Or" | "Xor" | "Not" | "Sign"
         | "ThresholdedRelu" | "Shrink" | "ArgMax" | "ArgMin" | "Hardmax" => comparisons::lower(builder, call)?,

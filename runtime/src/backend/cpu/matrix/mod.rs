@@ -15,7 +15,6 @@ pub use tile::{Instructions, ROWS as TILE_ROWS};
 use crate::protocol::Error;
 use std::ops::Range;
 
-
 /// Columns of a panel.
 pub const PANEL: usize = 16;
 /// Rows of the right factor that are used together: 32 KiB of a panel. Even, so that pairs stay together.
@@ -253,7 +252,8 @@ mod tests {
 
     #[test]
     fn every_path_and_odd_size_equals_the_definition() {
-        let mut sizes = vec![(3, 2 * DEPTH + 5, 17), (HEIGHT + 9, DEPTH + 2, 18), (1, 1, 1), (0, 4, 4), (8, 16, 32), (2, 3, 0)];
+        let mut sizes =
+            vec![(3, 2 * DEPTH + 5, 17), (HEIGHT + 9, DEPTH + 2, 18), (1, 1, 1), (0, 4, 4), (8, 16, 32), (2, 3, 0)];
         sizes.extend((1..=18).flat_map(|m| [(m, 7, 33), (m, 1, 16), (m, 40, 15)]));
         for (m, k, n) in sizes {
             let (left, right) = (words(m * k, 1), words(k * n, 2));
@@ -276,7 +276,8 @@ mod tests {
     fn patches_are_the_windows_of_an_image() {
         let (channels, input) = (3, [7, 19]);
         let image = words(channels * input[0] * input[1], 5);
-        let cases = [([3, 3], [1, 1], [1, 1], [1, 1]), ([1, 1], [2, 2], [1, 1], [0, 0]), ([2, 5], [2, 1], [3, 2], [2, 4])];
+        let cases =
+            [([3, 3], [1, 1], [1, 1], [1, 1]), ([1, 1], [2, 2], [1, 1], [0, 0]), ([2, 5], [2, 1], [3, 2], [2, 4])];
         for (kernel, strides, dilations, padding) in cases {
             let output: [usize; 2] = std::array::from_fn(|axis| {
                 (input[axis] + 2 * padding[axis] - (kernel[axis] - 1) * dilations[axis] - 1) / strides[axis] + 1
@@ -287,7 +288,8 @@ mod tests {
                 let (channel, tap) = (index / (kernel[0] * kernel[1]), index % (kernel[0] * kernel[1]));
                 let y = position / output[1] * strides[0] + tap / kernel[1] * dilations[0];
                 let x = position % output[1] * strides[1] + tap % kernel[1] * dilations[1];
-                let inside = y >= padding[0] && y - padding[0] < input[0] && x >= padding[1] && x - padding[1] < input[1];
+                let inside =
+                    y >= padding[0] && y - padding[0] < input[0] && x >= padding[1] && x - padding[1] < input[1];
                 if inside { image[(channel * input[0] + y - padding[0]) * input[1] + x - padding[1]] } else { 0 }
             };
             for first in (0..patches.count()).step_by(3) {
@@ -297,7 +299,11 @@ mod tests {
                     patches.fill(first, tall, begin, &mut tile);
                     for (step, words) in tile.iter().enumerate() {
                         for (row, &found) in words.iter().enumerate().take(tall) {
-                            assert_eq!(found, word(first + row, begin + step), "{kernel:?} {first} {begin} {row} {step}");
+                            assert_eq!(
+                                found,
+                                word(first + row, begin + step),
+                                "{kernel:?} {first} {begin} {row} {step}"
+                            );
                         }
                     }
                 }

@@ -94,11 +94,7 @@ fn portable(left: &[u64], tall: usize, panel: &[u64], sums: &mut Sums) {
 }
 
 /// totals[i] += Σ over steps k of words[2k][i] · words[2k + 1][i], for steps of `WIDTH` words.
-pub(super) fn pair_sums<const WIDTH: usize>(
-    instructions: Instructions,
-    words: &[u64],
-    totals: &mut [u64; WIDTH],
-) {
+pub(super) fn pair_sums<const WIDTH: usize>(instructions: Instructions, words: &[u64], totals: &mut [u64; WIDTH]) {
     match instructions {
         #[cfg(target_arch = "x86_64")]
         Instructions::Avx512 => simd::pair_sums_avx512(words, totals),
