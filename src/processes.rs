@@ -3,8 +3,10 @@
 //! Each child's standard input is a pipe that this program holds: it ends with this program, however that ends.
 
 use crate::failure::Failure;
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -12,8 +14,15 @@ use std::time::{Duration, Instant};
 const GRACE: Duration = Duration::from_secs(3);
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// Starts all commands and gives what each printed. `name` is what a child is called in messages.
-pub fn run_all(commands: Vec<Command>, name: &str) -> Result<Vec<String>, Failure> {
+/// What a line of progress on a child's standard error starts with: then what is done, and of how much.
+pub const PROGRESS: &str = "progress: ";
+
+/// What is done, and of how much.
+type Done = Arc<(AtomicU64, AtomicU64)>;
+
+/// Starts all commands and gives what each printed. `name` is what a child is called in messages. `show` learns how far
+/// the slowest child is, and of how much, whenever the children have told it.
+pub fn run_all(commands: Vec<Command>, name: &str, show: impl Fn(u64, u64)) -> Result<Vec<String>, Failure> {
     let started: Result<Vec<Watched>, Failure> = commands
         .into_iter()
         .map(|command| {
@@ -31,6 +40,11 @@ pub fn run_all(commands: Vec<Command>, name: &str) -> Result<Vec<String>, Failur
             if worst < Some(Cause::Other) || since.elapsed() > GRACE {
                 children.iter_mut().for_each(Watched::kill);
             }
+        }
+        let told =
+            children.iter().map(|child| (child.done.0.load(Ordering::Relaxed), child.done.1.load(Ordering::Relaxed)));
+        if let Some((done, total)) = told.min().filter(|&(_, total)| total > 0) {
+            show(done, total);
         }
         std::thread::sleep(PAUSE);
     }
@@ -61,6 +75,7 @@ struct Watched {
     output: Option<JoinHandle<String>>,
     errors: Option<JoinHandle<String>>,
     status: Option<ExitStatus>,
+    done: Done,
     killed: bool,
 }
 
@@ -68,8 +83,10 @@ impl Watched {
     fn start(mut command: Command) -> std::io::Result<Watched> {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
         let output = child.stdout.take().map(drain);
-        let errors = child.stderr.take().map(drain);
-        Ok(Watched { child, output, errors, status: None, killed: false })
+        let done = Done::default();
+        let told = Arc::clone(&done);
+        let errors = child.stderr.take().map(|stream| messages(stream, told));
+        Ok(Watched { child, output, errors, status: None, done, killed: false })
     }
 
     fn poll(&mut self) -> Option<ExitStatus> {
@@ -120,6 +137,30 @@ impl Drop for Watched {
         self.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Reads messages; lines of progress are not kept.
+fn messages(stream: impl Read + Send + 'static, done: Done) -> JoinHandle<String> {
+    std::thread::spawn(move || {
+        let (mut text, mut line) = (String::new(), Vec::new());
+        let mut stream = BufReader::new(stream);
+        while stream.read_until(b'\n', &mut line).is_ok_and(|count| count > 0) {
+            let read = String::from_utf8_lossy(&line);
+            let numbers = read.strip_prefix(PROGRESS).and_then(|rest| {
+                let (done, total) = rest.trim().split_once(' ')?;
+                Some((done.parse().ok()?, total.parse().ok()?))
+            });
+            match numbers {
+                Some((now, total)) => {
+                    done.0.store(now, Ordering::Relaxed);
+                    done.1.store(total, Ordering::Relaxed);
+                }
+                None => text.push_str(&read),
+            }
+            line.clear();
+        }
+        text
+    })
 }
 
 fn drain(mut stream: impl Read + Send + 'static) -> JoinHandle<String> {

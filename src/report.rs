@@ -10,6 +10,7 @@ mod markup;
 mod numbers;
 mod page;
 mod parts;
+pub mod run_profile;
 mod style;
 mod svg;
 mod tables;

@@ -1,11 +1,14 @@
-//! Nanoseconds per lane and role of compiled operations, and rates of products, beside what the hardware allows.
+//! What the CPU's kernels take, beside what the processor allows: products, convolutions, masks, and the local parts of
+//! compiled operations, and how their time grows with the batch.
 //!
-//! Every figure is taken after a check of the result against the definition.
+//! Every figure is taken after a check of the result against the definition. A bound is the rate of the same
+//! instructions on registers alone, measured in turns with the figure and the best of its turns, as the clock changes
+//! with the load of the machine; the counts of micro-operations behind it are in `matrix/tile.rs` and `random/wide.rs`.
 
 use catalogs::protocol::rss3::Rss3;
 use catalogs::protocol::{Role, cost};
 use catalogs::{Failure, Lemma, LemmaId, Op, Product, Program, Ring, Rounding, Scale, Sum, Term, ValueId};
-use runtime::backend::cpu::matrix::{Packed, multiply_add};
+use runtime::backend::cpu::matrix::{Instructions, Packed, Patches, multiply, multiply_add_by, product};
 use runtime::backend::cpu::{Frames, Prepared, Slots};
 use runtime::kernel::CheckedParty;
 use runtime::protocol::conformance::conform;
@@ -138,80 +141,282 @@ fn kernels() {
     row("truncate 16 into ring 32", compile_truncate(Ring::Z64, narrow, 16).expect("compiles"));
     row("sign 20 bits and injection", compile(&sign).expect("compiles"));
     row("GELU-like: 2 signs, 2 injections, 5", compile(&gelu).expect("compiles"));
+    for name in ["relu/k64-f16-w9", "gelu/k64-f16-w9-1e-3", "exp/k64-f16-w10-1e-4"] {
+        row(name, compile(shipped(name).program()).expect("compiles"));
+    }
     let predicted = cost(&gelu, &Rss3);
     println!("  predicted {} B, {} rounds; counted {} rounds", predicted.bytes(), predicted.rounds, report.rounds);
-    let mut words = vec![0u64; LANES];
-    let draw = runtime::kernel::Draw {
-        pair: runtime::kernel::Pair::new(Role(0), Role(1)).expect("two roles"),
-        operation: 0,
-        step: 0,
-        name: runtime::kernel::DrawName::Zero,
-        bits: 64,
-    };
-    let keys = LocalKeys::from_seed(2);
-    let start = seconds();
-    for tile in 0..512 {
-        let streams = keys.streams(9, tile);
-        for (block, words) in words.chunks_mut(256).enumerate() {
-            runtime::backend::DrawSource::fill(&streams, &draw, block as u64 * 256, words).expect("draws");
-        }
-        black_box(&words);
-    }
-    let rate = (512 * LANES * 8) as f64 / (seconds() - start) / 1e9;
-    println!("bound: masks of 64 bits in blocks of 256 lanes at {rate:.2} GB/s");
 }
 
-/// Cycles per second, from a chain of dependent additions, one cycle each.
-fn clock() -> f64 {
-    let start = seconds();
-    let mut value = 1u64;
-    let steps = 200_000_000u64;
-    for step in 0..steps / 8 {
-        for _ in 0..8 {
-            value = black_box_chain(value, step);
-        }
-    }
-    black_box(value);
-    steps as f64 / (seconds() - start)
+/// A published entry.
+fn shipped(name: &str) -> verify::Certified {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let catalog = catalogs::Catalog::open(&root.join("catalogs"), &root.join("proofs")).expect("the catalog opens");
+    let (_, published) = catalog.iter().find(|(own, _)| *own == name).expect("it is published");
+    verify::check_texts(&published.entry, &published.certificate).expect("it is proved")
 }
 
-#[inline(always)]
-fn black_box_chain(value: u64, step: u64) -> u64 {
-    // A rotation by one cannot be combined with its neighbours once the step is mixed in.
-    (value ^ step).rotate_left(1)
+/// The best rate of `work`, of whose units a call does `units`, in units a second.
+fn rate(units: f64, mut work: impl FnMut()) -> f64 {
+    // Calls of some milliseconds: the clock of a thread has steps.
+    let mut repeats = 1;
+    loop {
+        let start = seconds();
+        (0..repeats).for_each(|_| work());
+        if seconds() - start > 8e-3 || repeats > 1 << 24 {
+            break;
+        }
+        repeats *= 2;
+    }
+    let mut best = 0.0f64;
+    for _ in 0..7 {
+        let start = seconds();
+        (0..repeats).for_each(|_| work());
+        best = best.max(units * f64::from(repeats) / (seconds() - start).max(1e-9));
+    }
+    best
+}
+
+#[cfg(target_arch = "x86_64")]
+#[allow(unsafe_code)]
+mod registers {
+    //! The inner loop of a product without its memory: what the ports allow.
+
+    use runtime::backend::cpu::matrix::Instructions;
+    use std::arch::x86_64::*;
+    use std::hint::black_box;
+
+    /// Multiply-adds of one call of [`pairs`].
+    pub const STEPS: usize = 1 << 16;
+
+    #[target_feature(enable = "avx512f,avx512dq")]
+    fn avx512() {
+        let mut totals = [_mm512_set1_epi64(black_box(3)); 16];
+        let (a, b) = (_mm512_set1_epi64(black_box(5)), _mm512_set1_epi64(black_box(7)));
+        for _ in 0..STEPS / 256 {
+            for total in &mut totals {
+                let product = _mm512_mullo_epi64(_mm512_add_epi64(*total, a), _mm512_add_epi64(*total, b));
+                *total = _mm512_add_epi64(*total, product);
+            }
+        }
+        black_box(totals);
+    }
+
+    #[target_feature(enable = "avx2")]
+    fn avx2() {
+        let mut totals = [[_mm256_set1_epi64x(black_box(3)); 2]; 6];
+        let (a, b) = (_mm256_set1_epi64x(black_box(5)), _mm256_set1_epi64x(black_box(7)));
+        for _ in 0..STEPS / 48 {
+            for [low, cross] in &mut totals {
+                let (x, y) = (_mm256_add_epi64(*low, a), _mm256_add_epi64(*low, b));
+                let crossed = _mm256_mullo_epi32(x, _mm256_shuffle_epi32::<0b10_11_00_01>(y));
+                *low = _mm256_add_epi64(*low, _mm256_mul_epu32(x, y));
+                *cross = _mm256_add_epi32(*cross, crossed);
+            }
+        }
+        black_box(totals);
+    }
+
+    /// [`STEPS`] multiply-adds; `None` where the compiler decides about instructions.
+    pub fn pairs(instructions: Instructions) -> Option<fn()> {
+        // SAFETY: only instructions that the processor has are asked for.
+        match instructions {
+            Instructions::Avx512 => Some(|| unsafe { avx512() }),
+            Instructions::Avx2 => Some(|| unsafe { avx2() }),
+            Instructions::Portable => None,
+        }
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+mod registers {
+    //! Nothing is known of this processor.
+    pub const STEPS: usize = 1;
+
+    pub fn pairs(_: runtime::backend::cpu::matrix::Instructions) -> Option<fn()> {
+        None
+    }
+}
+
+/// Multiply-adds a second that the instructions allow, where that is known.
+fn ceiling(instructions: Instructions) -> Option<f64> {
+    registers::pairs(instructions).map(|pairs| rate(registers::STEPS as f64, pairs))
+}
+
+fn words(count: usize, factor: u64) -> Vec<u64> {
+    (0..count as u64).map(|index| index.wrapping_mul(factor)).collect()
+}
+
+fn of(bound: Option<f64>, figure: f64) -> String {
+    bound.map_or_else(
+        || "no bound known".into(),
+        |bound| format!("{:3.0} % of {:5.2}", 100.0 * figure / bound, bound / 1e9),
+    )
 }
 
 fn products() {
-    let cycles = clock() * 2.0;
-    println!("clock about {:.2} GHz (two dependent operations a step)", cycles / 1e9);
-    println!(
-        "bound: vpmullq is 3 and vpaddq 1 micro-operations on 2 ports: 4 multiply-adds a cycle, {:.1} GMAC/s",
-        4.0 * cycles / 1e9
-    );
-    for (m, k, n) in [(512, 512, 512), (256, 256, 256), (32, 384, 384), (32, 384, 1536), (128, 64, 128), (1, 384, 384)]
-    {
-        let left: Vec<u64> = (0..(m * k) as u64).map(|i| i.wrapping_mul(0x9e37_79b9_7f4a_7c15)).collect();
-        let right: Vec<u64> = (0..(k * n) as u64).map(|i| i.wrapping_mul(0xbf58_476d_1ce4_e5b9)).collect();
-        let packed = Packed::new(&right, k, n).expect("sizes agree");
-        let mut out = vec![0u64; m * n];
-        multiply_add(&left, &packed, &mut out).expect("sizes agree");
-        let last =
-            (0..k).fold(0u64, |sum, i| sum.wrapping_add(left[(m - 1) * k + i].wrapping_mul(right[i * n + n - 1])));
-        assert_eq!(out[m * n - 1], last, "the product is wrong");
-        let repeats = (200_000_000 / (m * k * n)).max(3);
-        let mut best = f64::INFINITY;
-        for _ in 0..3 {
-            let start = seconds();
-            for _ in 0..repeats {
-                multiply_add(black_box(&left), &packed, &mut out).expect("sizes agree");
+    println!("products of words of 64 bits, 10^9 multiply-adds a second on one core");
+    for instructions in Instructions::available() {
+        let mut square = 0.0;
+        for (m, k, n) in
+            [(1024, 1024, 1024), (32, 1024, 1024), (32, 384, 384), (32, 384, 1536), (128, 64, 128), (1, 384, 384)]
+        {
+            let (left, right) = (words(m * k, 0x9e37_79b9_7f4a_7c15), words(k * n, 0xbf58_476d_1ce4_e5b9));
+            let packed = Packed::new(&right, k, n).expect("sizes agree");
+            let mut out = vec![0u64; m * n];
+            multiply_add_by(instructions, &left, &packed, &mut out).expect("sizes agree");
+            let entry = |i: usize| left[(m - 1) * k + i].wrapping_mul(right[i * n + n - 1]);
+            assert_eq!(out[m * n - 1], (0..k).fold(0u64, |sum, i| sum.wrapping_add(entry(i))), "the product is wrong");
+            let before = ceiling(instructions);
+            let figure = rate((m * k * n) as f64, || {
+                multiply_add_by(instructions, black_box(&left), &packed, &mut out).expect("sizes agree");
+            });
+            let bound = before.zip(ceiling(instructions)).map(|(a, b)| a.max(b));
+            if m == 1024 {
+                square = figure;
             }
-            best = best.min((seconds() - start) / repeats as f64);
+            println!(
+                "  {instructions:?} {m:4} × {k:4} × {n:4}  {:6.2}  {}, {:3.0} % of the first",
+                figure / 1e9,
+                of(bound, figure),
+                100.0 * figure / square
+            );
         }
-        println!("{m:4} × {k:4} × {n:4}  {:6.2} GMAC/s", (m * k * n) as f64 / best / 1e9);
     }
 }
 
+/// Shapes of ResNet and VGG: channels, height and width, kernel, stride, outputs.
+const CONVOLUTIONS: [(usize, usize, usize, usize, usize); 7] = [
+    (3, 224, 7, 2, 64),
+    (64, 56, 3, 1, 64),
+    (64, 56, 1, 1, 256),
+    (128, 28, 3, 1, 128),
+    (256, 14, 3, 1, 256),
+    (512, 7, 3, 1, 512),
+    (64, 112, 3, 1, 128),
+];
+
+fn convolutions() {
+    println!("convolutions, 10^9 multiply-adds a second on one core: windows read in place, and stored as a matrix");
+    let best = Instructions::available()[0];
+    for (channels, extent, kernel, stride, outputs) in CONVOLUTIONS {
+        let padding = kernel / 2;
+        let output = (extent + 2 * padding - kernel) / stride + 1;
+        let (depth, positions) = (channels * kernel * kernel, output * output);
+        let image = words(channels * extent * extent, 0x9e37_79b9_7f4a_7c15);
+        let weight = words(outputs * depth, 0xbf58_476d_1ce4_e5b9);
+        let patches = Patches {
+            image: &image,
+            input: [extent; 2],
+            kernel: [kernel; 2],
+            output: [output; 2],
+            strides: [stride; 2],
+            dilations: [1; 2],
+            padding: [padding; 2],
+        };
+        let packed = Packed::transposed(&weight, depth, outputs).expect("sizes agree");
+        let mut in_place = vec![0u64; outputs * positions];
+        let mut run = |out: &mut Vec<u64>| {
+            out.fill(0);
+            product(&patches, &packed, 0..packed.panels(), |part| {
+                for column in 0..part.width {
+                    let goal = &mut out[(part.column + column) * positions + part.row..][..part.words.len()];
+                    goal.iter_mut().zip(part.words).for_each(|(goal, row)| *goal = goal.wrapping_add(row[column]));
+                }
+            });
+        };
+        let stored = || {
+            let mut columns = vec![0u64; depth * positions];
+            for (row, goal) in columns.chunks_exact_mut(positions).enumerate() {
+                let (channel, tap) = (row / (kernel * kernel), row % (kernel * kernel));
+                for (at, goal) in goal.iter_mut().enumerate() {
+                    let y = (at / output * stride + tap / kernel).checked_sub(padding).filter(|y| *y < extent);
+                    let x = (at % output * stride + tap % kernel).checked_sub(padding).filter(|x| *x < extent);
+                    if let (Some(y), Some(x)) = (y, x) {
+                        *goal = image[(channel * extent + y) * extent + x];
+                    }
+                }
+            }
+            multiply(&weight, &columns, outputs, depth, positions).expect("sizes agree")
+        };
+        run(&mut in_place);
+        assert_eq!(in_place, stored(), "the convolution is wrong");
+        let units = (outputs * depth * positions) as f64;
+        let (bound, figure) = (ceiling(best), rate(units, || run(&mut in_place)));
+        let other = rate(units, || {
+            black_box(stored());
+        });
+        println!(
+            "  {channels:3} × {extent:3}² by {kernel}²/{stride} to {outputs:3}  {:6.2} and {:6.2}  {}; {:.1} MB not stored",
+            figure / 1e9,
+            other / 1e9,
+            of(bound, figure),
+            (8 * depth * positions) as f64 / 1e6
+        );
+    }
+}
+
+fn masks() {
+    println!(
+        "ChaCha12, 10^9 bytes of key stream a second on one core, by the width of a word; blocks of 256 and 4096 lanes"
+    );
+    let keys = LocalKeys::from_seed(2);
+    for bits in [8u8, 16, 32, 64] {
+        let draw = runtime::kernel::Draw {
+            pair: runtime::kernel::Pair::new(Role(0), Role(1)).expect("two roles"),
+            operation: 0,
+            step: 0,
+            name: runtime::kernel::DrawName::Zero,
+            bits,
+        };
+        let figures = [256usize, 4096].map(|lanes| {
+            let mut words = vec![0u64; lanes];
+            let (streams, mut first) = (keys.streams(9, u32::from(bits)), 0u64);
+            rate((lanes * usize::from(bits) / 8) as f64, || {
+                first = (first + lanes as u64) % (1 << 24);
+                runtime::backend::DrawSource::fill(&streams, &draw, first, &mut words).expect("draws");
+                black_box(&words);
+            })
+        });
+        println!("  {bits:2} bits  {:6.2} {:6.2}", figures[0] / 1e9, figures[1] / 1e9);
+    }
+}
+
+/// Time is linear in lanes and rows: the unit's time, over four magnitudes.
+fn curves() {
+    println!("growth: nanoseconds a lane of the slowest role, by lanes");
+    let programs = [("sign 20 bits", sign_only()), ("GELU-like", gelu_like())];
+    for (name, program) in programs {
+        let parties = compile(&program).expect("compiles");
+        let times = [1usize << 8, 1 << 10, 1 << 12, 1 << 14, 1 << 16, 1 << 18];
+        let times = times.map(|lanes| format!("2^{} {:.1}", lanes.ilog2(), nanoseconds(&parties, lanes)));
+        println!("  {name:14} {}", times.join("  "));
+    }
+    println!("growth: picoseconds a multiply-add, rows × 384 × 384, by rows");
+    let (k, n) = (384, 384);
+    let packed = Packed::new(&words(k * n, 0xbf58_476d_1ce4_e5b9), k, n).expect("sizes agree");
+    let times = [8usize, 32, 128, 512, 2048].map(|m| {
+        let (left, mut out) = (words(m * k, 0x9e37_79b9_7f4a_7c15), vec![0u64; m * n]);
+        let best = Instructions::available()[0];
+        let figure = rate((m * k * n) as f64, || multiply_add_by(best, &left, &packed, &mut out).expect("sizes agree"));
+        format!("{m} {:.1}", 1e12 / figure)
+    });
+    println!("  {}", times.join("  "));
+}
+
 fn main() {
-    kernels();
-    products();
+    let parts: [(&str, fn()); 5] = [
+        ("products", products),
+        ("convolutions", convolutions),
+        ("masks", masks),
+        ("kernels", kernels),
+        ("curves", curves),
+    ];
+    // All parts, or those named after `--`.
+    let named: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    for (name, part) in parts {
+        if named.is_empty() || named.iter().any(|given| given == name) {
+            part();
+        }
+    }
 }

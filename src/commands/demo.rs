@@ -100,6 +100,7 @@ impl Demo {
                 local: true,
                 network: None,
                 policy: None,
+                profile: None,
                 no_reference: false,
             }
             .execute(&catalog_folder)?;

@@ -87,6 +87,8 @@ fn activation(kind: SiteKind, input: Interval) -> Result<Goal, String> {
         SiteKind::Activation(graph::Function::Sigmoid) => Function::Sigmoid,
         SiteKind::Activation(graph::Function::Tanh) => Function::Tanh,
         SiteKind::Activation(graph::Function::Erf) => Function::Erf,
+        SiteKind::Activation(graph::Function::Softplus) => Function::Softplus,
+        SiteKind::Activation(graph::Function::Mish) => Function::Mish,
         other => return Err(format!("no approximation of {} is known; see `chebyshare catalog list`", other.name())),
     };
     goal(function, symmetric(input), (ACTIVATIONS, ACTIVATIONS), Norm::ABSOLUTE, "5e-4")

@@ -4,19 +4,23 @@ use crate::catalog_folder;
 use crate::commands::{inspect, plan, tune};
 use crate::failure::Failure;
 use crate::report::Context;
-use crate::{interrupt, output};
+use crate::{interrupt, output, processes};
 use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
 use runtime::arrays::{Elements, Output, write_npz};
 use runtime::circuit;
 use runtime::deployment::PartyConfig;
 use runtime::graph::{Graph, Tensor};
 use runtime::plan::CheckedPlan;
-use runtime::session::{self, Runner};
+use runtime::session::{self, GroupShare, Runner};
 use runtime::transport::{self, AbortReason, Kind, Transport, tls};
 use runtime::tuner::leading;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::Instant;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 /// Runs one party from its configuration file.
 ///
@@ -60,6 +64,74 @@ pub struct Report {
     pub run_cpu_seconds: Option<f64>,
     /// The most memory that this process held, where the system tells.
     pub peak_memory_bytes: Option<u64>,
+    /// Where rounds, bytes and seconds went, in the order of the circuit.
+    pub profile: Vec<GroupRow>,
+}
+
+/// What one node of the model took.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GroupRow {
+    /// The model's node, or a word for what has none.
+    pub name: String,
+    /// What it computes.
+    pub kind: String,
+    /// Whether it is a site of a nonlinear function.
+    pub is_site: bool,
+    /// Rounds of a batch's longest chain of messages that are its own.
+    pub rounds: u32,
+    /// Payload bytes of all parties in a batch.
+    pub bytes: u64,
+    /// Seconds of local computing, all batches.
+    pub computing_seconds: f64,
+    /// Seconds of waiting for messages, all batches.
+    pub waiting_seconds: f64,
+}
+
+/// Shows the rounds that are done, on a terminal or to the program that started this one.
+struct Progress {
+    stop: Arc<AtomicBool>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Progress {
+    fn start(done: Arc<AtomicU64>, total: u64, attached: bool) -> Progress {
+        let stop = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&stop);
+        let thread = std::thread::spawn(move || {
+            let bar = (!attached).then(|| rounds_bar(total));
+            let mut told = 0;
+            while !seen.load(Ordering::Relaxed) {
+                let done = done.load(Ordering::Relaxed);
+                match &bar {
+                    Some(bar) => bar.set_position(done),
+                    None if done != told => eprintln!("{}{done} {total}", processes::PROGRESS),
+                    None => {}
+                }
+                told = done;
+                std::thread::park_timeout(Duration::from_millis(100));
+            }
+            if let Some(bar) = bar {
+                bar.finish_and_clear();
+            }
+        });
+        Progress { stop, thread: Some(thread) }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            thread.thread().unpark();
+            let _ = thread.join();
+        }
+    }
+}
+
+/// A bar over rounds; nothing is shown on a pipe.
+pub fn rounds_bar(total: u64) -> ProgressBar {
+    let style = ProgressStyle::with_template("{bar:32} {pos} of {len} rounds, {elapsed}, {eta} to go");
+    ProgressBar::new(total).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
 /// What this party owns.
@@ -97,7 +169,7 @@ impl Party {
         let digest = transport::Digest(*checked.digest().bytes());
         let shaping = config.shaping().map_err(Failure::input)?;
         let mut mesh = tls::connect(&endpoint, &config.terms(digest), config.limits(), shaping).map_err(peer)?;
-        let report = execute(&config, &checked, &owned, &mut mesh);
+        let report = execute(&config, &checked, &owned, &structure, &mut mesh, self.attached);
         if report.is_err() {
             mesh.abort(AbortReason::LocalFailure);
         }
@@ -162,7 +234,9 @@ fn execute(
     config: &PartyConfig,
     checked: &CheckedPlan,
     owned: &Owned,
+    structure: &Graph,
     transport: &mut dyn Transport,
+    attached: bool,
 ) -> Result<Report, Failure> {
     let started = Instant::now();
     let circuit = &checked.lowered().circuit;
@@ -176,7 +250,9 @@ fn execute(
     let runs = count.div_ceil(batch);
     let (runs_started, cpu_before) = (Instant::now(), cpu_seconds());
     let mut outputs: Vec<Tensor> = Vec::new();
-    let mut active_rounds = Vec::new();
+    let (mut active_rounds, mut profiles) = (Vec::new(), Vec::new());
+    let rounds = runs * u64::from(runner.schedule().rounds);
+    let progress = Progress::start(runner.rounds_done(), rounds, attached);
     for run in 0..runs {
         let first = (run * batch) as usize;
         let size = batch.min(count - run * batch) as usize;
@@ -190,12 +266,14 @@ fn execute(
         };
         let outcome = runner.run(&inputs, transport).map_err(failed)?;
         active_rounds.push(outcome.rounds.into_iter().collect());
+        profiles.push(outcome.profile);
         let known: Option<Vec<_>> = outcome.outputs.into_iter().collect();
         if let Some(known) = known {
             let decoded = checked.lowered().decode_outputs(&known).map_err(Failure::input)?;
             append(&mut outputs, decoded, size);
         }
     }
+    drop(progress);
     let run_seconds = runs_started.elapsed().as_secs_f64();
     let run_cpu_seconds = cpu_seconds().zip(cpu_before).map(|(after, before)| after - before);
     let traffic = transport.finish().map_err(peer)?;
@@ -221,7 +299,24 @@ fn execute(
         cpu_seconds: cpu_seconds(),
         run_cpu_seconds,
         peak_memory_bytes: peak_memory_bytes(),
+        profile: rows(session::by_group(runner.circuit(), runner.schedule(), &profiles), structure),
     })
+}
+
+/// The groups with the kinds of the model's nodes.
+fn rows(shares: Vec<GroupShare>, structure: &Graph) -> Vec<GroupRow> {
+    let kinds: BTreeMap<&str, &str> =
+        structure.nodes().iter().map(|node| (node.name.as_str(), node.operator.name())).collect();
+    let row = |share: GroupShare| GroupRow {
+        kind: kinds.get(share.name.as_str()).copied().unwrap_or_default().to_owned(),
+        name: share.name,
+        is_site: share.is_site,
+        rounds: share.rounds,
+        bytes: share.bytes,
+        computing_seconds: share.computing,
+        waiting_seconds: share.waiting,
+    };
+    shares.into_iter().map(row).collect()
 }
 
 /// Appends the first `size` examples of each tensor.

@@ -105,7 +105,7 @@ impl Profile {
             let runs = self.runs.to_string();
             ["profile".into(), "--runs".into(), runs.into(), "--party".into(), config.clone().into_os_string()]
         };
-        let outputs = run::processes_of(&configs, &context.catalog, arguments)?;
+        let outputs = run::processes_of(&configs, &context.catalog, arguments, |_, _| ())?;
         let medians = outputs.iter().map(|output| {
             serde_json::from_str::<Vec<f64>>(output)
                 .ok()

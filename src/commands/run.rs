@@ -1,10 +1,11 @@
 //! `chebyshare run`: all parties as processes on this machine, over real connections.
 
 use crate::catalog_folder;
+use crate::commands::plan::counted;
 use crate::commands::{inspect, party, plan, tune};
 use crate::failure::Failure;
 use crate::interrupt::TemporaryFolder;
-use crate::report::Context;
+use crate::report::{Context, run_profile};
 use crate::{output, processes};
 use clap::Args;
 use runtime::arrays::Arrays;
@@ -46,6 +47,9 @@ pub struct Run {
     /// Whose signatures the catalog must carry, and what is revoked; without one, no signature is asked for.
     #[arg(long, value_name = "POLICY.toml")]
     pub policy: Option<PathBuf>,
+    /// Show where rounds, bytes and seconds went, site by site: a table, and a picture in this file.
+    #[arg(long, value_name = "FILE.svg")]
+    pub profile: Option<PathBuf>,
     /// Do not compare with the plain model.
     #[arg(long)]
     pub no_reference: bool,
@@ -93,6 +97,9 @@ pub struct Report {
     pub agreement: Option<f64>,
     /// The least cosine of an input's first output and the plain model's.
     pub cosine: Option<f64>,
+    /// With --profile: where rounds, bytes and seconds went. Computing is of all parties together, waiting their mean.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub profile: Option<Vec<party::GroupRow>>,
 }
 
 /// What is done once a session.
@@ -130,6 +137,9 @@ impl Run {
             )));
         }
         output::check_file_place(&self.output)?;
+        if let Some(profile) = &self.profile {
+            output::check_file_place(profile)?;
+        }
         let folder = TemporaryFolder::new()?;
         let owners = Owners {
             model: Party(file.parties.model),
@@ -153,7 +163,17 @@ impl Run {
         )
         .map_err(Failure::input)?;
         let reports = run_parties(&configs, catalog)?;
-        self.compare(&file, reports)
+        let profile = self.profile.as_ref().map(|picture| -> Result<_, Failure> {
+            let rows =
+                run_profile::together(&reports.iter().map(|report| report.profile.as_slice()).collect::<Vec<_>>());
+            let runs = reports.first().map_or(0, |report| report.runs) as usize;
+            let title =
+                format!("{}: where {} of {} inputs went", file.model.name, counted(runs, "run"), file.model.batch);
+            output::write_texts(&[(picture, &run_profile::picture(&title, &rows, runs as u64))])?;
+            Ok(rows)
+        });
+        let profile = profile.transpose()?;
+        Ok(Report { profile, ..self.compare(&file, reports)? })
     }
 
     fn compare(&self, file: &Plan, reports: Vec<party::Report>) -> Result<Report, Failure> {
@@ -189,6 +209,7 @@ impl Run {
             max_abs_error,
             agreement,
             cosine,
+            profile: None,
         })
     }
 
@@ -210,18 +231,25 @@ impl Run {
 fn run_parties(configs: &[PathBuf], catalog: &Path) -> Result<Vec<party::Report>, Failure> {
     let arguments =
         |config: &PathBuf| ["party".into(), "--attached".into(), "--config".into(), config.clone().into_os_string()];
-    let outputs = processes_of(configs, catalog, arguments)?;
+    let bar = std::cell::OnceCell::new();
+    let show = |done, total| bar.get_or_init(|| party::rounds_bar(total)).set_position(done);
+    let outputs = processes_of(configs, catalog, arguments, show)?;
+    if let Some(bar) = bar.get() {
+        bar.finish_and_clear();
+    }
     let report = |output: &String| {
         serde_json::from_str(output).map_err(|error| Failure::Peer(format!("a party's report: {error}")))
     };
     outputs.iter().map(report).collect()
 }
 
-/// What this program printed, started once per configuration with `arguments` of it.
+/// What this program printed, started once per configuration with `arguments` of it; `show` as in
+/// [`processes::run_all`].
 pub fn processes_of<const N: usize>(
     configs: &[PathBuf],
     catalog: &Path,
     arguments: impl Fn(&PathBuf) -> [OsString; N],
+    show: impl Fn(u64, u64),
 ) -> Result<Vec<String>, Failure> {
     let program = std::env::current_exe().map_err(|error| Failure::Input(format!("this program: {error}")))?;
     let command = |config: &PathBuf| {
@@ -229,7 +257,7 @@ pub fn processes_of<const N: usize>(
         command.arg("--json").arg("--catalog").arg(catalog).args(arguments(config));
         command
     };
-    processes::run_all(configs.iter().map(command).collect(), "party")
+    processes::run_all(configs.iter().map(command).collect(), "party", show)
 }
 
 /// The run as a page.
@@ -258,6 +286,9 @@ pub fn text(report: &Report) -> String {
             100.0 * agreement,
             report.cosine.unwrap_or(f64::NAN)
         ));
+    }
+    if let Some(rows) = &report.profile {
+        out.push_str(&run_profile::text(rows, report.runs));
     }
     out
 }

@@ -105,6 +105,7 @@ pub const CHART: &str = "
 .chart .allowed { fill: none; stroke: var(--allowed); stroke-width: 1.5; stroke-dasharray: 7 4; }
 .chart .tail { fill: var(--grid); opacity: 0.6; }
 .chart .front { fill: none; stroke: var(--down); stroke-width: 1.5; opacity: 0.55; }
+.chart .load { fill: var(--down); } .chart .wait { fill: var(--up); } .chart text.site { fill: var(--ink); }
 .chart .point { fill: var(--down); stroke: var(--paper); stroke-width: 1.5; }
 .chart .point.beaten { fill: var(--paper); stroke: var(--soft); stroke-width: 1.5; }
 .chart .point.few { fill: var(--good); } .chart .point.some { fill: var(--down); } .chart .point.many { fill: var(--up); }

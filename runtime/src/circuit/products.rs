@@ -3,12 +3,15 @@
 use super::layout::{self, Factor};
 use super::node::{Convolution, ProductKind};
 use super::shape::Shape;
-use crate::backend::cpu::matrix::{Packed, TILE_ROWS, multiply_add};
+use crate::backend::cpu::matrix::{Matrix, PANEL, Packed, Part, Patches, TILE_ROWS, product};
 use rayon::prelude::*;
 use std::borrow::Cow;
 
 /// Multiply-adds that are worth a task of their own.
 const OPERATIONS_AT_ONCE: usize = 1 << 18;
+/// Outputs of a group from which its convolution reads windows in place; with fewer, most columns of a panel are empty
+/// and the windows are the right factor.
+const OUTPUTS_FOR_PATCHES: usize = 8;
 
 /// Adds coefficient · (left × right) to `total`, whose shape is `shape`.
 pub fn accumulate<'a, T: Factor>(
@@ -73,15 +76,23 @@ fn matrix<T: Factor>(coefficient: T, left: &[T], right: &[T], total: &mut [T], i
 /// Lengths that do not agree; a circuit's shapes do.
 pub fn add_product<T: Factor>(coefficient: T, left: &[T], right: &Packed, total: &mut [T]) {
     let (inner, columns) = (right.rows(), right.columns());
-    // Enough work for a thread, in whole tiles of the kernel.
-    let rows_at_once = (OPERATIONS_AT_ONCE / (inner * columns).max(1)).max(1).next_multiple_of(TILE_ROWS);
+    if inner == 0 || columns == 0 {
+        return;
+    }
+    // Enough work for a thread, in whole tiles of the kernel; every chunk reads all of the right factor again.
+    let rows = total.len() / columns;
+    let rows_at_once = (OPERATIONS_AT_ONCE / (inner * columns)).max(rows / (4 * rayon::current_num_threads()));
+    let rows_at_once = rows_at_once.max(1).next_multiple_of(TILE_ROWS);
     total.par_chunks_mut(columns * rows_at_once).zip(left.par_chunks(inner * rows_at_once)).for_each(
         |(total, left)| {
-            let mut product = vec![0; total.len()];
-            multiply_add(&T::words(left), right, &mut product).expect("the circuit's shapes agree");
-            for (total, word) in total.iter_mut().zip(product) {
-                *total = total.plus(T::of_word(word).times(coefficient));
-            }
+            product(&Matrix::new(&T::words(left), inner), right, 0..right.panels(), |part| {
+                for (index, words) in part.words.iter().enumerate() {
+                    let goal = &mut total[(part.row + index) * columns + part.column..][..part.width];
+                    for (total, &word) in goal.iter_mut().zip(words) {
+                        *total = total.plus(T::of_word(word).times(coefficient));
+                    }
+                }
+            });
         },
     );
 }
@@ -101,6 +112,10 @@ fn convolve<T: Factor>(
     let (group_outputs, positions) = (weight_extents[0] / convolution.groups, output[0] * output[1]);
     let taps = channels * kernel[0] * kernel[1];
     let pixels = channels * input[0] * input[1];
+    if group_outputs >= OUTPUTS_FOR_PATCHES {
+        let window = Window { convolution, input, kernel, output };
+        return convolve_patches(&window, coefficient, (image.0, channels), (weight.0, group_outputs), total);
+    }
     total.par_chunks_mut(group_outputs * positions).enumerate().for_each(|(at, total)| {
         let group = at % convolution.groups;
         let columns =
@@ -108,4 +123,119 @@ fn convolve<T: Factor>(
         let weight = &weight.0[group * group_outputs * taps..(group + 1) * group_outputs * taps];
         matrix(coefficient, weight, &columns, total, taps, positions);
     });
+}
+
+/// A convolution's window and what it slides over.
+struct Window<'a> {
+    convolution: &'a Convolution,
+    input: [usize; 2],
+    kernel: [usize; 2],
+    output: [usize; 2],
+}
+
+/// A convolution whose windows are read from the image as the product needs them: nothing of the size of
+/// channels · taps · positions is stored. A task computes some outputs of one image and group.
+fn convolve_patches<T: Factor>(
+    window: &Window<'_>,
+    coefficient: T,
+    (image, channels): (&[T], usize),
+    (weight, outputs): (&[T], usize),
+    total: &mut [T],
+) {
+    let Window { convolution, input, kernel, output } = *window;
+    let (taps, positions, pixels) =
+        (channels * kernel[0] * kernel[1], output[0] * output[1], channels * input[0] * input[1]);
+    let words = T::words(weight);
+    let pack = |group: usize| {
+        Packed::transposed(&words[group * outputs * taps..][..outputs * taps], taps, outputs)
+            .expect("the circuit's shapes agree")
+    };
+    let packed: Vec<Packed> = (0..convolution.groups).into_par_iter().map(pack).collect();
+    let images = T::words(image);
+    // As many tasks as threads, if there are fewer images and groups than those: each reads the windows again.
+    let slabs = total.len() / (outputs * positions).max(1);
+    let panels = outputs.div_ceil(PANEL).div_ceil(rayon::current_num_threads().div_ceil(slabs.max(1)));
+    total.par_chunks_mut(outputs * positions).enumerate().for_each(|(at, total)| {
+        let right = &packed[at % convolution.groups];
+        let patches = Patches {
+            image: &images[at * pixels..][..pixels],
+            input,
+            kernel,
+            output,
+            strides: convolution.strides,
+            dilations: convolution.dilations,
+            padding: convolution.pads_before,
+        };
+        total.par_chunks_mut(panels * PANEL * positions).enumerate().for_each(|(chunk, total)| {
+            let first = chunk * panels;
+            product(&patches, right, first..right.panels().min(first + panels), |part: Part<'_>| {
+                for column in 0..part.width {
+                    let output = part.column - first * PANEL + column;
+                    let goal = &mut total[output * positions + part.row..][..part.words.len()];
+                    for (total, words) in goal.iter_mut().zip(part.words) {
+                        *total = total.plus(T::of_word(words[column]).times(coefficient));
+                    }
+                }
+            });
+        });
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Σ by the definition, for one convolution.
+    fn defined(c: &Convolution, image: (&[u64], &Shape), weight: (&[u64], &Shape), shape: &Shape) -> Vec<u64> {
+        let (i, w, o) = (image.1.extents(), weight.1.extents(), shape.extents());
+        let mut total = vec![0u64; shape.lanes()];
+        for (at, total) in total.iter_mut().enumerate() {
+            let [x, y] = [at % o[3], at / o[3] % o[2]];
+            let (out, batch) = (at / (o[2] * o[3]) % o[1], at / (o[1] * o[2] * o[3]));
+            let group = out / (w[0] / c.groups);
+            for tap in 0..w[1] * w[2] * w[3] {
+                let (channel, down, right) = (tap / (w[2] * w[3]), tap / w[3] % w[2], tap % w[3]);
+                if let (Some(line), Some(column)) = (c.source(0, y, down, i[2]), c.source(1, x, right, i[3])) {
+                    let place = ((batch * i[1] + group * w[1] + channel) * i[2] + line) * i[3] + column;
+                    let weight = weight.0[out * w[1] * w[2] * w[3] + tap];
+                    *total = total.wrapping_add(image.0[place].wrapping_mul(weight));
+                }
+            }
+        }
+        total
+    }
+
+    #[test]
+    fn convolutions_equal_the_definition_with_and_without_patches() {
+        let cases = [
+            // outputs, channels of a group, groups, kernel, strides, dilations, padding
+            (8, 3, 1, [3, 3], [1, 1], [1, 1], [1, 1]),
+            (40, 2, 2, [3, 2], [2, 1], [1, 2], [2, 0]),
+            (33, 1, 1, [1, 1], [2, 2], [1, 1], [0, 0]),
+            (6, 1, 6, [3, 3], [1, 1], [1, 1], [1, 1]),
+            (OUTPUTS_FOR_PATCHES - 1, 5, 1, [2, 2], [1, 1], [2, 1], [0, 1]),
+        ];
+        for (outputs, channels, groups, kernel, strides, dilations, pads) in cases {
+            let convolution = Convolution { strides, dilations, pads_before: pads, pads_after: pads, groups };
+            let input = [9, 21];
+            let out = convolution.output(input, kernel).unwrap();
+            let extents = [
+                Shape::new(&[2, channels * groups, input[0], input[1]]).unwrap(),
+                Shape::new(&[outputs, channels, kernel[0], kernel[1]]).unwrap(),
+                Shape::new(&[2, outputs, out[0], out[1]]).unwrap(),
+            ];
+            let fill = |shape: &Shape, seed: u64| -> Vec<u64> {
+                (0..shape.lanes() as u64)
+                    .map(|i| (i + seed).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(23))
+                    .collect()
+            };
+            let (image, weight) = (fill(&extents[0], 7), fill(&extents[1], 1 << 20));
+            let expected = defined(&convolution, (&image, &extents[0]), (&weight, &extents[1]), &extents[2]);
+            let mut total = vec![5u64; extents[2].lanes()];
+            let (kind, shape) = (ProductKind::Conv(convolution), &extents[2]);
+            accumulate(&kind, 3, (&image, &extents[0]), (&weight, &extents[1]), &mut total, shape);
+            let agree = total.iter().zip(&expected).all(|(got, one)| *got == one.wrapping_mul(3).wrapping_add(5));
+            assert!(agree, "{outputs} outputs, {channels} channels, {groups} groups, {kernel:?}");
+        }
+    }
 }

@@ -98,6 +98,8 @@ pub enum Function {
     Logarithm,
     /// ln(1 + eˣ).
     Softplus,
+    /// x·tanh(ln(1 + eˣ)).
+    Mish,
     /// √x.
     SquareRoot,
     /// 1/x.
@@ -106,7 +108,7 @@ pub enum Function {
 
 impl Function {
     /// Every function, in declaration order.
-    pub const ALL: [Function; 12] = [
+    pub const ALL: [Function; 13] = [
         Function::Gelu,
         Function::GeluTanh,
         Function::Silu,
@@ -117,6 +119,7 @@ impl Function {
         Function::Exp,
         Function::Logarithm,
         Function::Softplus,
+        Function::Mish,
         Function::SquareRoot,
         Function::Reciprocal,
     ];
@@ -134,6 +137,7 @@ impl Function {
             Function::Exp => "exp",
             Function::Logarithm => "log",
             Function::Softplus => "softplus",
+            Function::Mish => "mish",
             Function::SquareRoot => "sqrt",
             Function::Reciprocal => "reciprocal",
         }

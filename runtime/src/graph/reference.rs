@@ -149,6 +149,7 @@ pub fn apply(function: Function, x: f64) -> f64 {
         Function::Exp => x.exp(),
         Function::Logarithm => x.ln(),
         Function::Softplus => x.max(0.0) + (-x.abs()).exp().ln_1p(),
+        Function::Mish => x * apply(Function::Softplus, x).tanh(),
         Function::SquareRoot => x.sqrt(),
         Function::Reciprocal => x.recip(),
     }

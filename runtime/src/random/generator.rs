@@ -42,40 +42,54 @@ impl Generator {
         let nonce = label.encode()?;
         let word_bytes = label.word_bytes();
         let limit = BLOCKS_MAX * BLOCK_BYTES / word_bytes as u64;
-        let exhausted = || Error::Exhausted { first: first_lane, count: out.len() as u64, limit };
-        let end = first_lane.checked_add(out.len() as u64);
+        let count = out.len() as u64;
+        let exhausted = || Error::Exhausted { first: first_lane, count, limit };
+        let end = first_lane.checked_add(count);
         if end.is_none_or(|end| end > limit) {
             return Err(exhausted());
         }
-        let mut cipher = ChaCha12::new(self.key.bytes().into(), (&nonce).into());
-        cipher.try_seek(first_lane * word_bytes as u64).map_err(|_| exhausted())?;
+        let first = first_lane * word_bytes as u64;
         match word_bytes {
-            1 => write_words(&mut cipher, label.bits, out, u8::from_le_bytes),
-            2 => write_words(&mut cipher, label.bits, out, u16::from_le_bytes),
-            4 => write_words(&mut cipher, label.bits, out, u32::from_le_bytes),
-            _ => write_words(&mut cipher, label.bits, out, u64::from_le_bytes),
+            1 => self.write::<1>(&nonce, first, label.bits, out),
+            2 => self.write::<2>(&nonce, first, label.bits, out),
+            4 => self.write::<4>(&nonce, first, label.bits, out),
+            _ => self.write::<8>(&nonce, first, label.bits, out),
         }
-        Ok(())
+        .ok_or_else(exhausted)
+    }
+
+    fn write<const WORD: usize>(&self, nonce: &[u8; 12], first: u64, bits: u8, out: &mut [u64]) -> Option<()> {
+        #[cfg(target_arch = "x86_64")]
+        if super::wide::available() {
+            super::wide::fill::<WORD>(self.key.bytes(), nonce, first, bits, out);
+            return Some(());
+        }
+        self.write_portable::<WORD>(nonce, first, bits, out)
+    }
+
+    /// Key stream to lanes, through a buffer that stays in the first-level cache; `None` beyond the stream's end.
+    fn write_portable<const WORD: usize>(&self, nonce: &[u8; 12], first: u64, bits: u8, out: &mut [u64]) -> Option<()> {
+        const BUFFER_BYTES: usize = 4096;
+        let mut cipher = ChaCha12::new(self.key.bytes().into(), nonce.into());
+        cipher.try_seek(first).ok()?;
+        let mut buffer = [0; BUFFER_BYTES];
+        for lanes in out.chunks_mut(BUFFER_BYTES / WORD) {
+            let stream = &mut buffer[..lanes.len() * WORD];
+            cipher.write_keystream(stream);
+            to_lanes::<WORD>(stream, bits, lanes);
+        }
+        Some(())
     }
 }
 
-/// Key stream to words to lanes, through a buffer that stays in the first-level cache.
-fn write_words<const BYTES: usize, Word: Into<u64>>(
-    cipher: &mut ChaCha12,
-    bits: u8,
-    out: &mut [u64],
-    word: impl Fn([u8; BYTES]) -> Word,
-) {
-    const BUFFER_BYTES: usize = 4096;
+/// Little-endian words of `WORD` bytes, at most eight, to lanes of `bits` bits.
+#[inline(always)]
+pub(super) fn to_lanes<const WORD: usize>(stream: &[u8], bits: u8, lanes: &mut [u64]) {
     let mask = u64::MAX >> (64 - u32::from(bits));
-    let mut buffer = [0; BUFFER_BYTES];
-    for lanes in out.chunks_mut(BUFFER_BYTES / BYTES) {
-        let stream = &mut buffer[..lanes.len() * BYTES];
-        cipher.write_keystream(stream);
-        let (words, _) = stream.as_chunks::<BYTES>();
-        for (lane, bytes) in lanes.iter_mut().zip(words) {
-            *lane = word(*bytes).into() & mask;
-        }
+    for (lane, bytes) in lanes.iter_mut().zip(stream.as_chunks::<WORD>().0) {
+        let mut wide = [0; 8];
+        wide[..WORD].copy_from_slice(bytes);
+        *lane = u64::from_le_bytes(wide) & mask;
     }
 }
 
@@ -132,6 +146,43 @@ mod tests {
             for (first, count) in [(0, 1), (1, 511), (511, 3), (513, 1487), (1999, 1)] {
                 let part = draw(&other, &label(bits), first, count);
                 assert_eq!(part, whole[first as usize..][..count], "{bits} bits from {first}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_wide_stream_equals_the_portable_one_at_every_offset_and_length() {
+        let generator = generator(3);
+        let nonce = label(64).encode().unwrap();
+        let check = |first: u64, count: usize, bits: u8| {
+            let [mut wide, mut portable] = [vec![1; count], vec![2; count]];
+            let done = match label(bits).word_bytes() {
+                1 => [
+                    generator.write::<1>(&nonce, first, bits, &mut wide),
+                    generator.write_portable::<1>(&nonce, first, bits, &mut portable),
+                ],
+                2 => [
+                    generator.write::<2>(&nonce, first, bits, &mut wide),
+                    generator.write_portable::<2>(&nonce, first, bits, &mut portable),
+                ],
+                4 => [
+                    generator.write::<4>(&nonce, first, bits, &mut wide),
+                    generator.write_portable::<4>(&nonce, first, bits, &mut portable),
+                ],
+                _ => [
+                    generator.write::<8>(&nonce, first, bits, &mut wide),
+                    generator.write_portable::<8>(&nonce, first, bits, &mut portable),
+                ],
+            };
+            assert_eq!(done, [Some(()); 2]);
+            assert_eq!(wide, portable, "{count} lanes of {bits} bits from byte {first}");
+        };
+        for bits in [1, 7, 8, 9, 16, 20, 32, 33, 64] {
+            let word = label(bits).word_bytes() as u64;
+            for count in [0, 1, 2, 3, 31, 32, 33, 63, 64, 65, 127, 128, 129, 255, 256, 257, 512, 1000] {
+                for first in [0, 1, 7, 8, 63, 64, 1 << 29] {
+                    check(first * word, count, bits);
+                }
             }
         }
     }

@@ -22,6 +22,8 @@
 mod generator;
 mod key;
 mod label;
+#[cfg(target_arch = "x86_64")]
+mod wide;
 
 pub use generator::Generator;
 pub use key::{Key, SessionId};

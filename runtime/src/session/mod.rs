@@ -9,6 +9,7 @@
 //! byte count that is reported. Local steps happen between rounds, in node order.
 
 mod local;
+mod profile;
 mod unit;
 pub mod work;
 
@@ -22,7 +23,12 @@ use crate::transport::{self, Expected, Frame, Kind, Length, Position, Transport}
 use catalogs::protocol::Role;
 use catalogs::protocol::rss3::Rss3;
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 use unit::{Active, Unit};
+
+pub use profile::{GroupShare, Profile, by_group};
 
 /// The nodes' labels leave the upper half of the numbers to weights.
 const FIRST_WEIGHT_NODE: u32 = 1 << 31;
@@ -63,6 +69,8 @@ pub struct BatchOutcome {
     pub outputs: Vec<Option<Integers>>,
     /// The rounds in which this party really sent or received a frame.
     pub rounds: BTreeSet<u32>,
+    /// Where the time went.
+    pub profile: Profile,
 }
 
 /// A circuit ready to be executed by one party.
@@ -75,6 +83,7 @@ pub struct Runner {
     /// Weights as right factors of products, for the weights that are.
     packed: Vec<Option<local::PackedWeight>>,
     next_run: u64,
+    rounds_done: Arc<AtomicU64>,
 }
 
 impl Runner {
@@ -90,7 +99,13 @@ impl Runner {
             weights: Vec::new(),
             packed: Vec::new(),
             next_run: PARAMETER_RUN + 1,
+            rounds_done: Arc::default(),
         })
+    }
+
+    /// The number of rounds that are done, of all batches, for whoever shows progress.
+    pub fn rounds_done(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.rounds_done)
     }
 
     /// The schedule: what is predicted of a batch.
@@ -192,7 +207,9 @@ impl Runner {
             active: (0..self.circuit.nodes().len()).map(|_| None).collect(),
             outputs: Vec::new(),
             pending_uses,
+            computing: vec![0.0; self.circuit.nodes().len()],
         };
+        let mut waiting = Vec::with_capacity(self.schedule.rounds as usize);
         let mut arrived: [Vec<Vec<u8>>; 3] = Default::default();
         let mut rounds = BTreeSet::new();
         for round in 0..=self.schedule.rounds {
@@ -200,6 +217,7 @@ impl Runner {
             if round == self.schedule.rounds {
                 break;
             }
+            let began = Instant::now();
             arrived = Default::default();
             let position = Position { run, round };
             for (class, payloads) in leaving.into_iter().enumerate() {
@@ -222,8 +240,11 @@ impl Runner {
                     arrived[usize::from(peer.0)] = transport.receive(transport::Party(peer.0), expected)?;
                 }
             }
+            waiting.push(began.elapsed().as_secs_f64());
+            self.rounds_done.fetch_add(1, Ordering::Relaxed);
         }
-        Ok(BatchOutcome { outputs: batch.outputs, rounds })
+        let profile = Profile { computing: batch.computing, waiting };
+        Ok(BatchOutcome { outputs: batch.outputs, rounds, profile })
     }
 }
 
@@ -320,6 +341,8 @@ struct Batch<'a> {
     outputs: Vec<Option<Integers>>,
     /// Per node, how many uses of its value have not started.
     pending_uses: Vec<usize>,
+    /// Per node, seconds of its local steps.
+    computing: Vec<f64>,
 }
 
 impl Batch<'_> {
@@ -339,6 +362,7 @@ impl Batch<'_> {
             if round < start || round > ready || self.is_done(id, round) {
                 continue;
             }
+            let began = Instant::now();
             let unit = &runner.units[index];
             if unit.is_local() {
                 let value = local::value(&runner.circuit, id, &self.values, &runner.weights, runner.me)?;
@@ -361,6 +385,7 @@ impl Batch<'_> {
             if round == start {
                 self.consume(id);
             }
+            self.computing[index] += began.elapsed().as_secs_f64();
         }
         Ok(leaving)
     }

@@ -46,7 +46,14 @@ pub(super) fn options(site: &Site, entries: &[Named], formats: Formats, width: u
                 kind: site.kind.name(),
                 reason: "the catalog's functions do not include it".into(),
             })?;
-            for named in of(function).filter(|named| takes(named, activation) && output(named) == activation) {
+            // What reaches from very small to very large has its own scales, to and from which the sites around round.
+            let rescaled =
+                matches!(function, catalogs::Function::Log | catalogs::Function::Sqrt | catalogs::Function::Reciprocal);
+            let fits = |named: &Named| match rescaled {
+                true => input(named).ring == activation.ring && output(named).ring == activation.ring,
+                false => takes(named, activation) && output(named) == activation,
+            };
+            for named in of(function).filter(|named| fits(named)) {
                 let choice = Choice::Unary { entry: named.certified.clone() };
                 options.push((choice, ChoiceRecord::Unary { entry: named.record.clone() }));
             }

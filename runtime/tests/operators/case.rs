@@ -1,7 +1,9 @@
 //! One backend test: import, reference, lowering with shipped entries, proof of headroom, simulation, comparison.
 
 use super::entries::Entries;
+use catalogs::protocol::rss3::Rss3;
 use prost::Message;
+use runtime::circuit;
 use runtime::circuit::ideal::{self, RoundingMode};
 use runtime::graph::onnx::{self, ElementKind, TensorMessage};
 use runtime::graph::{Axes, Error, Graph, Tensor, reference};
@@ -17,13 +19,23 @@ const HALF_PRECISION: [i32; 2] = [10, 16];
 /// What became of a case.
 pub enum Verdict {
     /// Right, with the largest difference of a private simulation.
-    Pass { private: f64, secrets: &'static str },
+    Pass { private: f64, secrets: &'static str, price: Price },
     /// Every input is an integer or a truth value: nothing in it is secret.
     Public,
     /// Refused with a reason.
     Refused(String),
     /// Wrong.
     Failed(String),
+}
+
+/// What a private run costs and promises.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Price {
+    pub rounds: u32,
+    /// Payload bytes of all parties, per element of the outputs.
+    pub bytes_per_element: f64,
+    /// The largest certified error of a site, if there is a site; zero is exact.
+    pub certified: Option<f64>,
 }
 
 pub struct Case {
@@ -99,7 +111,7 @@ impl Case {
             return Verdict::Failed(format!("reference: {reason}"));
         }
         let bounds: Vec<(f64, f64)> = inputs.iter().map(hull).collect();
-        let (lowered, weights) = match entries.choose(&graph, &bounds) {
+        let (lowered, weights, certified) = match entries.choose(&graph, &bounds) {
             Ok(chosen) => chosen,
             Err(reason) => return Verdict::Refused(reason),
         };
@@ -109,16 +121,23 @@ impl Case {
             let private = lowered.decode_outputs(&outcome.outputs).map_err(|error| error.to_string())?;
             compare(&private, &self.outputs, if self.coarse { COARSE } else { PRIVATE })
         };
+        let schedule = match circuit::schedule(&lowered.circuit, &Rss3) {
+            Ok(schedule) => schedule,
+            Err(error) => return Verdict::Refused(error.to_string()),
+        };
+        let elements = self.outputs.iter().map(|output| output.data.len()).sum::<usize>().max(1);
+        let bytes_per_element = schedule.payload_bytes() as f64 / elements as f64;
+        let price = Price { rounds: schedule.rounds, bytes_per_element, certified };
         let modes = [RoundingMode::Seed(1), RoundingMode::AllLow, RoundingMode::AllHigh];
         match modes.map(simulate).into_iter().collect::<Result<Vec<f64>, String>>() {
-            Ok(errors) => Verdict::Pass { private: errors.into_iter().fold(0.0, f64::max), secrets },
+            Ok(errors) => Verdict::Pass { private: errors.into_iter().fold(0.0, f64::max), secrets, price },
             Err(reason) => Verdict::Failed(format!("private: {reason}")),
         }
     }
 }
 
 fn hull(tensor: &Tensor) -> (f64, f64) {
-    tensor.data.iter().fold((0.0, 0.0), |(low, high): (f64, f64), &x| (low.min(x), high.max(x)))
+    tensor.data.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), &x| (low.min(x), high.max(x)))
 }
 
 /// The largest difference, or what differs.

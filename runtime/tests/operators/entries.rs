@@ -2,12 +2,15 @@
 
 use catalogs::{Catalog, Function};
 use runtime::circuit::lower::{Centre, Choice, Comparisons, Formats, Lowered, Ownership, catalog_function, lower};
-use runtime::circuit::{Error, Party, Weights, headroom};
+use runtime::circuit::{Error, Party, Weights, accuracy, headroom};
 use runtime::graph::{self, Graph, SiteKind};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use verify::Certified;
+
+/// A circuit that stays inside its windows, its weights, and the largest certified error of a site.
+pub type Proved = (Lowered, Weights, Option<f64>);
 
 pub struct Entries(Vec<Arc<Certified>>);
 
@@ -60,7 +63,7 @@ impl Entries {
     }
 
     /// Goes through the options of the site that a refusal names until none is refused.
-    pub fn choose(&self, graph: &Graph, bounds: &[(f64, f64)]) -> Result<(Lowered, Weights), String> {
+    pub fn choose(&self, graph: &Graph, bounds: &[(f64, f64)]) -> Result<Proved, String> {
         let sites = graph.sites();
         let options: Vec<Vec<Choice>> = sites.iter().map(|site| self.options(site.kind)).collect();
         if let Some(index) = options.iter().position(Vec::is_empty) {
@@ -85,15 +88,13 @@ impl Entries {
     }
 }
 
-fn attempt(
-    graph: &Graph,
-    choices: &BTreeMap<graph::NodeId, Choice>,
-    bounds: &[(f64, f64)],
-) -> Result<(Lowered, Weights), Error> {
+fn attempt(graph: &Graph, choices: &BTreeMap<graph::NodeId, Choice>, bounds: &[(f64, f64)]) -> Result<Proved, Error> {
     let lowered = lower(graph, choices, Formats::default(), Ownership { input: Party(1), output: Party(2) })?;
     let weights = lowered.weights(graph)?;
-    headroom::prove(&lowered, &weights, bounds)?;
-    Ok((lowered, weights))
+    let headroom = headroom::prove(&lowered, &weights, bounds)?;
+    // For rows of hardly any variance there may be no bound; a plan names the least variance, a case has no plan.
+    let errors = accuracy::certified_errors(&lowered, Some(&headroom), &BTreeMap::new()).unwrap_or_default();
+    Ok((lowered, weights, errors.into_values().reduce(f64::max)))
 }
 
 /// Wide enough for every case.

@@ -3,8 +3,7 @@
 //! Floating point is used with a relative margin of 2^-40 on every bound, far above what a few operations can lose.
 
 use super::interval::Interval;
-use crate::circuit::lower::{catalog_function, is_exact_relu};
-use crate::graph;
+use crate::circuit::lower::is_exact_relu;
 use catalogs::Function;
 use dashu::rational::RBig;
 use verify::Certified;
@@ -41,7 +40,7 @@ impl<'a> Bounds<'a> {
     pub(super) fn new(certified: &'a Certified) -> Bounds<'a> {
         let claim = certified.claim();
         let (absolute, relative) = (upper(&claim.absolute_part()), upper(&claim.relative_part()));
-        let function = bounded_like(&claim.function);
+        let function = claim.function.clone();
         Bounds { certified, exact_relu: is_exact_relu(certified), function, absolute, relative }
     }
 
@@ -62,15 +61,6 @@ impl<'a> Bounds<'a> {
     }
 }
 
-/// The function whose bounds below serve for this one: the exact GELU's for its tanh form, which is an expression.
-pub(super) fn bounded_like(function: &Function) -> Function {
-    let tanh_form = || catalog_function(graph::Function::GeluTanh);
-    match function {
-        Function::Expression(_) if Some(function) == tanh_form().as_ref() => Function::Gelu,
-        _ => function.clone(),
-    }
-}
-
 /// Bounds of a function on [low, high], or `None` outside of its domain.
 fn range(function: &Function, low: f64, high: f64) -> Option<(f64, f64)> {
     let wide = |low: f64, high: f64| (low - low.abs() * MARGIN, high + high.abs() * MARGIN);
@@ -81,8 +71,13 @@ fn range(function: &Function, low: f64, high: f64) -> Option<(f64, f64)> {
         Function::Sigmoid | Function::NormalCdf => (0.0, 1.0),
         Function::Tanh | Function::Erf => (-1.0, 1.0),
         // x·Φ(x) ≥ −0.1701 in both forms and x/(1+e^−x) ≥ −0.27847, at most max(x, 0) and not negative for x ≥ 0.
-        Function::Gelu => wide(if low < 0.0 { -0.1701 } else { 0.0 }, high.max(0.0)),
+        Function::Gelu | Function::GeluTanh => wide(if low < 0.0 { -0.1701 } else { 0.0 }, high.max(0.0)),
         Function::Silu => wide(if low < 0.0 { -0.2785 } else { 0.0 }, high.max(0.0)),
+        Function::Mish => wide(if low < 0.0 { -0.3089 } else { 0.0 }, high.max(0.0)),
+        // log(1 + e^x) lies between max(x, 0) and max(x, 0) + log 2.
+        Function::Softplus => wide(low.max(0.0), high.max(0.0) + 0.6932),
+        Function::Log if low > 0.0 => wide(low.ln(), high.ln()),
+        Function::Sqrt if low >= 0.0 => wide(low.sqrt(), high.sqrt()),
         Function::Relu => wide(low.max(0.0), high.max(0.0)),
         _ => return None,
     };

@@ -1,7 +1,7 @@
 //! How rows ([`Ball`]) travel through a circuit, and what they say of its lanes.
 
 use super::ball::Ball;
-use super::function::{MARGIN, bounded_like, upper};
+use super::function::{MARGIN, upper};
 use super::interval::{self, Interval};
 use super::{Known, Proof};
 use crate::circuit::Error;
@@ -143,8 +143,8 @@ impl Proof<'_> {
     pub(super) fn rows_of_program(&self, certified: &Certified, argument: NodeId) -> Result<Option<Ball>, Error> {
         let known = self.known(argument)?;
         let shrinks = matches!(
-            bounded_like(&certified.claim().function),
-            Function::Gelu | Function::Silu | Function::Relu | Function::Tanh
+            certified.claim().function,
+            Function::Gelu | Function::GeluTanh | Function::Silu | Function::Relu | Function::Tanh
         );
         let Some(ball) = known.ball.as_ref().filter(|_| shrinks) else { return Ok(None) };
         let (input, output) = (certified.program().input().1.bits(), certified.program().output().1.bits());

@@ -371,13 +371,6 @@ fn coefficient(name: &str, factor: f64, bits_min: u8) -> Result<Coefficient, Err
     Ok(Coefficient { value, scale: bits })
 }
 
-/// The tanh form of GELU, as `chebyshare synth "x*sigmoid(1.5957691216057308*(x+0.044715*x^3))"` states it.
-fn gelu_tanh() -> Option<catalogs::Function> {
-    let words = "expression mul x reciprocal add 1/1 exp mul -1/1 mul 3989422804014327/2500000000000000 add x mul \
-                 8943/200000 mul mul x x x";
-    catalogs::Function::read(&words.split_whitespace().collect::<Vec<_>>()).ok()
-}
-
 /// The catalog's name of a graph's function.
 pub fn catalog_function(function: graph::Function) -> Option<catalogs::Function> {
     match function {
@@ -389,7 +382,10 @@ pub fn catalog_function(function: graph::Function) -> Option<catalogs::Function>
         graph::Function::Erf => Some(catalogs::Function::Erf),
         graph::Function::Exp => Some(catalogs::Function::Exp),
         graph::Function::Reciprocal => Some(catalogs::Function::Reciprocal),
-        graph::Function::GeluTanh => gelu_tanh(),
-        _ => None,
+        graph::Function::Logarithm => Some(catalogs::Function::Log),
+        graph::Function::Softplus => Some(catalogs::Function::Softplus),
+        graph::Function::Mish => Some(catalogs::Function::Mish),
+        graph::Function::SquareRoot => Some(catalogs::Function::Sqrt),
+        graph::Function::GeluTanh => Some(catalogs::Function::GeluTanh),
     }
 }

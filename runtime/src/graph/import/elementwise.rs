@@ -43,6 +43,7 @@ pub(super) fn activation(builder: &mut Builder, call: &Call) -> Result<Value, Re
         "Exp" => Function::Exp,
         "Log" => Function::Logarithm,
         "Softplus" => Function::Softplus,
+        "Mish" => Function::Mish,
         "Sqrt" => Function::SquareRoot,
         _ => Function::Reciprocal,
     };
@@ -124,7 +125,11 @@ pub(super) fn divide(builder: &mut Builder, left: &Value, right: &Value) -> Resu
 
 fn power(builder: &mut Builder, call: &Call) -> Result<Value, Refusal> {
     let base = call.input(0)?;
-    let exponent = call.literal(1, "exponent")?.scalar();
+    let exponents = call.literal(1, "exponent")?;
+    let exponent = exponents.scalar();
+    if exponent.is_none() {
+        return whole_powers(builder, &base, &exponents);
+    }
     let apply = |builder: &mut Builder, function, value: &Value| {
         builder.emit(Operator::Activation { function }, std::slice::from_ref(value))
     };
@@ -143,6 +148,27 @@ fn power(builder: &mut Builder, call: &Call) -> Result<Value, Refusal> {
     }
 }
 
+/// Each element with its own whole exponent: the powers that occur, each where it is wanted.
+fn whole_powers(builder: &mut Builder, base: &Value, exponents: &Literal) -> Result<Value, Refusal> {
+    let mut distinct = exponents.tensor.data.clone();
+    distinct.sort_by(f64::total_cmp);
+    distinct.dedup();
+    if distinct.iter().any(|power| power.fract() != 0.0 || !(1.0..=POWER_MAX).contains(power)) {
+        return Err(Refusal::Unsupported("supported exponents that differ are whole, 1 to 16".into()));
+    }
+    let mut sum: Option<Value> = None;
+    for power in distinct {
+        let wanted = Value::Literal(exponents.map(|own| f64::from(u8::from(own == power))));
+        let value = whole_power(builder, base, power as u32)?;
+        let part = multiply(builder, &value, &wanted)?;
+        sum = Some(match sum {
+            Some(sum) => add(builder, &sum, &part)?,
+            None => part,
+        });
+    }
+    sum.ok_or_else(|| Refusal::Invalid("it has no exponents".into()))
+}
+
 /// The largest exponent of a power that is a chain of products.
 const POWER_MAX: f64 = 16.0;
 
@@ -156,10 +182,13 @@ fn whole_power(builder: &mut Builder, base: &Value, exponent: u32) -> Result<Val
     if exponent.is_multiple_of(2) { Ok(square) } else { multiply(builder, base, &square) }
 }
 
-/// `Where` with a constant condition and one constant branch: a mask, or a public selection.
+/// `Where` with a secret condition; with a constant condition and one constant branch: a mask, or a public selection.
 fn select(builder: &mut Builder, call: &Call) -> Result<Value, Refusal> {
-    let condition = call.literal(0, "condition")?;
     let (yes, no) = (call.input(1)?, call.input(2)?);
+    if let condition @ Value::Node(_) = call.input(0)? {
+        return super::comparisons::choose(builder, &condition, &yes, &no);
+    }
+    let condition = call.literal(0, "condition")?;
     let truth = |wanted: bool| condition.map(|x| f64::from(u8::from((x != 0.0) == wanted)));
     let (data, other, keep, replaced) = match (yes, no) {
         (data @ Value::Node(_), Value::Literal(other)) => (data, other, truth(true), truth(false)),

@@ -7,6 +7,7 @@ mod axes;
 mod blocks;
 mod builder;
 mod call;
+mod comparisons;
 mod constants;
 mod convolution;
 mod einsum;
@@ -38,6 +39,8 @@ pub const SUPPORTED: &[&str] = &[
     "Abs",
     "Add",
     "And",
+    "ArgMax",
+    "ArgMin",
     "AveragePool",
     "BatchNormalization",
     "Cast",
@@ -71,21 +74,26 @@ pub const SUPPORTED: &[&str] = &[
     "GlobalAveragePool",
     "GlobalMaxPool",
     "Greater",
+    "GreaterOrEqual",
     "GroupNormalization",
     "HardSigmoid",
     "HardSwish",
+    "Hardmax",
     "Identity",
     "InstanceNormalization",
     "LayerNormalization",
     "LeakyRelu",
     "Less",
+    "LessOrEqual",
     "Log",
+    "LogSoftmax",
     "MatMul",
     "Max",
     "MaxPool",
     "Mean",
     "MeanVarianceNormalization",
     "Min",
+    "Mish",
     "Mod",
     "Mul",
     "Neg",
@@ -98,6 +106,9 @@ pub const SUPPORTED: &[&str] = &[
     "Range",
     "Reciprocal",
     "ReduceL1",
+    "ReduceL2",
+    "ReduceLogSum",
+    "ReduceLogSumExp",
     "ReduceMax",
     "ReduceMean",
     "ReduceMin",
@@ -108,7 +119,9 @@ pub const SUPPORTED: &[&str] = &[
     "Reshape",
     "Selu",
     "Shape",
+    "Shrink",
     "Sigmoid",
+    "Sign",
     "Size",
     "Slice",
     "Softmax",
@@ -122,11 +135,14 @@ pub const SUPPORTED: &[&str] = &[
     "Sum",
     "Swish",
     "Tanh",
+    "ThresholdedRelu",
     "Tile",
+    "TopK",
     "Transpose",
     "Trilu",
     "Unsqueeze",
     "Where",
+    "Xor",
 ];
 
 /// What a file holds, as far as it can be told; made by [`inspect`].
@@ -227,7 +243,18 @@ fn lower_model(model: &ModelMessage, axes: &Axes) -> Result<Imported, Error> {
                 builder.begin(&output.name);
                 outputs.push((output.name.clone(), builder.materialise(value)));
             }
-            Some(None) if !unsupported.is_empty() => {}
+            Some(None) => {
+                // A further output of a supported node, such as the positions of a pooling.
+                if unsupported.is_empty()
+                    && let Some(node) = graph.nodes.iter().find(|node| node.outputs.contains(&output.name))
+                {
+                    unsupported.push(Unsupported {
+                        node: node.name.clone(),
+                        operator: node.operator.clone(),
+                        reason: format!("its further output '{}' is not computed", output.name),
+                    });
+                }
+            }
             _ => {
                 return Err(Error::Malformed(format!("no node computes the output '{}'", output.name)));
             }
@@ -264,6 +291,13 @@ fn bind_inputs(
         return Err(Error::Malformed(format!("it has no input '{name}' that could be public")));
     }
     for input in true_inputs {
+        if axes.public().get(&input.name).is_some_and(Vec::is_empty) {
+            // No axes, for example.
+            let nothing = Tensor { shape: vec![0], data: Vec::new() };
+            let literal = Literal::new(&input.name, nothing, ElementKind::Integer, Visibility::Structural);
+            scope.insert(input.name.clone(), Some(Value::Literal(literal)));
+            continue;
+        }
         let shape = input_shape(input, axes, &batch_names)?;
         let kind = input.kind.as_ref().and_then(|kind| kind.tensor.as_ref()).map(|tensor| tensor.element);
         if let Some(values) = axes.public_values(&input.name, &shape) {
@@ -381,7 +415,7 @@ fn lower(builder: &mut Builder, call: &Call) -> Result<Vec<Value>, Refusal> {
         "Einsum" => einsum::lower(builder, call)?,
         "BatchNormalization" => linear::batch_normalisation(builder, call)?,
         "Add" | "Sub" | "Mul" | "Div" | "Sum" | "Mean" | "Pow" | "Where" | "Neg" => elementwise::lower(builder, call)?,
-        "Gelu" | "Sigmoid" | "Tanh" | "Relu" | "Erf" | "Exp" | "Log" | "Softplus" | "Sqrt" | "Reciprocal" => {
+        "Gelu" | "Sigmoid" | "Tanh" | "Relu" | "Erf" | "Exp" | "Log" | "Mish" | "Softplus" | "Sqrt" | "Reciprocal" => {
             elementwise::activation(builder, call)?
         }
         "Abs" | "Celu" | "Clip" | "Elu" | "HardSigmoid" | "HardSwish" | "LeakyRelu" | "Max" | "Min" | "PRelu"
@@ -393,9 +427,14 @@ fn lower(builder: &mut Builder, call: &Call) -> Result<Vec<Value>, Refusal> {
         "Compress" | "CumSum" | "DepthToSpace" | "GatherElements" | "GatherND" | "SpaceToDepth" | "Trilu" => {
             blocks::lower(builder, call)?
         }
-        "ReduceMean" | "ReduceSum" | "ReduceMax" | "ReduceMin" | "ReduceL1" | "ReduceSumSquare"
-        | "GlobalAveragePool" | "GlobalMaxPool" | "AveragePool" | "MaxPool" => reductions::lower(builder, call)?,
-        "Softmax" => rows::softmax(builder, call)?,
+        "ReduceMean" | "ReduceSum" | "ReduceMax" | "ReduceMin" | "ReduceL1" | "ReduceL2" | "ReduceLogSum"
+        | "ReduceLogSumExp" | "ReduceSumSquare" | "GlobalAveragePool" | "GlobalMaxPool" | "AveragePool" | "MaxPool" => {
+            reductions::lower(builder, call)?
+        }
+        "Softmax" | "LogSoftmax" => rows::lower(builder, call)?,
+        "Equal" | "Greater" | "GreaterOrEqual" | "Less" | "LessOrEqual" | "And" | "Or" | "Xor" | "Not" | "Sign"
+        | "ThresholdedRelu" | "Shrink" | "ArgMax" | "ArgMin" | "Hardmax" => comparisons::lower(builder, call)?,
+        "TopK" => return comparisons::largest(builder, call),
         "LayerNormalization"
         | "RMSNormalization"
         | "InstanceNormalization"

@@ -70,7 +70,7 @@ pub(super) fn lower(builder: &mut Builder, call: &Call) -> Result<Value, Refusal
     }
 }
 
-fn number(builder: &Builder, value: f64) -> Value {
+pub(super) fn number(builder: &Builder, value: f64) -> Value {
     Value::Literal(Literal::structural(builder.name(), Tensor::scalar(value)))
 }
 
@@ -170,8 +170,9 @@ fn hard_sigmoid(builder: &mut Builder, x: &Value, alpha: f64, beta: f64) -> Resu
 /// r(x) + α·(exp(k·min(x, 0)) − 1).
 fn exponential(builder: &mut Builder, x: &Value, alpha: f64, k: f64) -> Result<Value, Refusal> {
     let positive = rectified(builder, x)?;
-    let negated = scale(builder, x, -1.0)?;
-    let below = rectified(builder, &negated).and_then(|value| scale(builder, &value, -k))?;
+    // A product with k after the rectifier would be rounded, and a rounded zero may be above zero.
+    let negated = scale(builder, x, -k)?;
+    let below = rectified(builder, &negated).and_then(|value| scale(builder, &value, -1.0))?;
     let power = builder.emit(Operator::Activation { function: Function::Exp }, &[below])?;
     let power = scale(builder, &power, alpha)?;
     let one = number(builder, -alpha);

@@ -6,7 +6,7 @@ use super::convolution::{lift, lower_line};
 use super::elementwise::{multiply, scale};
 use super::linear::window;
 use super::piecewise::rectified;
-use crate::graph::operator::{Operator, Window};
+use crate::graph::operator::{Function, Operator, Window};
 use crate::graph::tensor::Tensor;
 
 pub(super) fn lower(builder: &mut Builder, call: &Call) -> Result<Value, Refusal> {
@@ -53,6 +53,16 @@ fn reduce(builder: &mut Builder, call: &Call, input: Value, shape: &[usize]) -> 
             let size = super::elementwise::subtract(builder, &doubled, &input)?;
             sum(builder, size)?
         }
+        "ReduceL2" => {
+            let square = multiply(builder, &input, &input)?;
+            let total = sum(builder, square)?;
+            builder.emit(Operator::Activation { function: Function::SquareRoot }, &[total])?
+        }
+        "ReduceLogSum" => {
+            let total = sum(builder, input)?;
+            builder.emit(Operator::Activation { function: Function::Logarithm }, &[total])?
+        }
+        "ReduceLogSumExp" => super::rows::log_sum_exp(builder, &input, &over)?,
         "ReduceMax" => maximum(builder, input, &over)?,
         // ReduceMin
         _ => {
@@ -75,7 +85,7 @@ fn mean(builder: &mut Builder, input: Value, over: &[usize]) -> Result<Value, Re
 }
 
 /// The maximum over axes, which stay with extent one.
-fn maximum(builder: &mut Builder, input: Value, over: &[usize]) -> Result<Value, Refusal> {
+pub(super) fn maximum(builder: &mut Builder, input: Value, over: &[usize]) -> Result<Value, Refusal> {
     let shape = shape_of(builder, &input);
     let length: usize = over.iter().map(|&axis| shape[axis]).product();
     if length == 0 {

@@ -21,10 +21,11 @@ pub(super) fn rounding(terms: usize, magnitude: f64) -> f64 {
     (terms as f64 + 16.0) * f64::EPSILON * magnitude
 }
 
-/// Where the least value of GELU, its tanh form and SiLU lies, and a number just below that value.
+/// Where the least value of GELU, its tanh form, SiLU and Mish lies, and a number just below that value.
 const GELU_LEAST: (f64, f64) = (-0.751_791_524, -0.169_971_21);
 const GELU_TANH_LEAST: (f64, f64) = (-0.752_461_4, -0.170_040_8);
 const SILU_LEAST: (f64, f64) = (-1.278_464_542, -0.278_464_55);
+const MISH_LEAST: (f64, f64) = (-1.192_431_2, -0.308_843_45);
 /// How far the positions above may be from the true ones.
 const LEAST_AT_TOLERANCE: f64 = 1e-3;
 
@@ -102,6 +103,7 @@ impl Interval {
             Function::Gelu => valley(GELU_LEAST),
             Function::GeluTanh => valley(GELU_TANH_LEAST),
             Function::Silu => valley(SILU_LEAST),
+            Function::Mish => valley(MISH_LEAST),
             Function::Sigmoid | Function::Tanh | Function::Erf | Function::Exp | Function::Softplus => ends,
             Function::Relu => return ends,
             Function::Logarithm if self.lower <= 0.0 => Interval::new(f64::NEG_INFINITY, f64::INFINITY),
@@ -141,7 +143,12 @@ mod tests {
 
     #[test]
     fn the_least_values_are_just_below_the_true_ones() {
-        let all = [(Function::Gelu, GELU_LEAST), (Function::GeluTanh, GELU_TANH_LEAST), (Function::Silu, SILU_LEAST)];
+        let all = [
+            (Function::Gelu, GELU_LEAST),
+            (Function::GeluTanh, GELU_TANH_LEAST),
+            (Function::Silu, SILU_LEAST),
+            (Function::Mish, MISH_LEAST),
+        ];
         for (function, (at, least)) in all {
             let near = (-2000..=2000).map(|step| at + f64::from(step) * 1e-6);
             let seen = near.clone().map(|x| apply(function, x)).fold(f64::INFINITY, f64::min);

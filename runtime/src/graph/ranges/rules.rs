@@ -216,8 +216,10 @@ fn convolution_form(
 fn activation(x: &Bounds, function: Function) -> Bounds {
     let bounds = combine(x, |offset| x.interval(offset).image(function));
     // |f(x)| ≤ |x| element by element, so lengths do not grow.
-    let contracts =
-        matches!(function, Function::Gelu | Function::GeluTanh | Function::Silu | Function::Tanh | Function::Relu);
+    let contracts = matches!(
+        function,
+        Function::Gelu | Function::GeluTanh | Function::Silu | Function::Mish | Function::Tanh | Function::Relu
+    );
     let form = x.form.as_ref().filter(|_| contracts).and_then(|form| {
         let from_intervals = norms(&x.lower.zip(&x.upper, |a, b| a.abs().max(b.abs())), form.axis);
         let radius = from_intervals.data.into_iter().fold(0.0, f64::max).min(form.norm_max());

@@ -1,29 +1,36 @@
 //! Products of matrices modulo 2^64.
 //!
-//! A right factor is packed once (weights do not change) into panels of 16 columns, so that the inner loop reads
-//! it in order: `panel[16·k + column]`. A product walks over panels, blocks of at most 2048 rows of the right
-//! factor so that a block stays in the second-level cache, and tiles of a few rows of the left factor whose results
-//! stay in registers. The tile is written three times, for AVX-512, AVX2 and any processor, and chosen at run time;
-//! all are exact, so they agree bit for bit.
+//! A right factor is packed once (weights do not change) into panels of 16 columns, so that the inner loop reads it in
+//! order: `panel[16·k + column]`, with a row of zeros where the height is odd. A product takes blocks of [`DEPTH`] rows
+//! of the right factor and of [`HEIGHT`] rows of the left one, which it copies tile by tile into one buffer that stays
+//! in the second-level cache, and walks over the panels. Nothing is allocated in between. The tile is written three
+//! times, for AVX-512, AVX2 and any processor, and chosen at run time; all are exact, so they agree bit for bit.
 
+mod rows;
 mod tile;
 
-pub use tile::ROWS as TILE_ROWS;
+pub use rows::{Matrix, Patches, Rows};
+pub use tile::{Instructions, ROWS as TILE_ROWS};
 
 use crate::protocol::Error;
+use std::ops::Range;
 
 /// Columns of a panel.
-const PANEL: usize = 16;
-/// Rows of the right factor that are used together: 256 KiB of a panel.
-const DEPTH: usize = 2048;
+pub const PANEL: usize = 16;
+/// Rows of the right factor that are used together: 32 KiB of a panel. Even, so that pairs stay together.
+const DEPTH: usize = 256;
+/// Rows of the left factor that are copied together, whole tiles.
+const HEIGHT: usize = 128;
 
 /// A right factor of `rows` × `columns` words, packed.
 #[derive(Clone, Debug)]
 pub struct Packed {
     rows: usize,
     columns: usize,
-    /// Panel by panel, `rows`·[`PANEL`] words each; missing columns are zero.
+    /// Panel by panel, an even number of rows of [`PANEL`] words each; missing rows and columns are zero.
     words: Vec<u64>,
+    /// Of each column of each panel, Σ of the products of rows 2k and 2k + 1.
+    pair_sums: Vec<[u64; PANEL]>,
 }
 
 impl Packed {
@@ -33,17 +40,16 @@ impl Packed {
     /// A number of words other than `rows`·`columns`.
     pub fn new(words: &[u64], rows: usize, columns: usize) -> Result<Packed, Error> {
         require("the right factor", words.len(), rows, columns)?;
-        let panels = columns.div_ceil(PANEL);
-        let mut packed = vec![0; panels * rows * PANEL];
-        for panel in 0..panels {
+        let mut packed = Packed::zeros(rows, columns);
+        let length = packed.panel_words();
+        for (panel, goal) in packed.words.chunks_exact_mut(length).enumerate() {
             let first = panel * PANEL;
             let width = PANEL.min(columns - first);
-            let goal = &mut packed[panel * rows * PANEL..][..rows * PANEL];
-            for (row, goal) in goal.as_chunks_mut::<PANEL>().0.iter_mut().enumerate() {
+            for (row, goal) in goal.as_chunks_mut::<PANEL>().0.iter_mut().take(rows).enumerate() {
                 goal[..width].copy_from_slice(&words[row * columns + first..][..width]);
             }
         }
-        Ok(Packed { rows, columns, words: packed })
+        Ok(packed.with_pair_sums())
     }
 
     /// Packs the transpose of `words`, which has `columns` rows of `rows` words: weights stored by output.
@@ -52,16 +58,35 @@ impl Packed {
     /// A number of words other than `rows`·`columns`.
     pub fn transposed(words: &[u64], rows: usize, columns: usize) -> Result<Packed, Error> {
         require("the right factor", words.len(), rows, columns)?;
-        let panels = columns.div_ceil(PANEL);
-        let mut packed = vec![0; panels * rows * PANEL];
+        let mut packed = Packed::zeros(rows, columns);
+        let length = packed.panel_words();
         for column in 0..columns {
-            let goal = &mut packed[column / PANEL * rows * PANEL..][..rows * PANEL];
+            let goal = &mut packed.words[column / PANEL * length..][..length];
             let column_words = &words[column * rows..][..rows];
             for (goal, &word) in goal.as_chunks_mut::<PANEL>().0.iter_mut().zip(column_words) {
                 goal[column % PANEL] = word;
             }
         }
-        Ok(Packed { rows, columns, words: packed })
+        Ok(packed.with_pair_sums())
+    }
+
+    fn zeros(rows: usize, columns: usize) -> Packed {
+        // A factor without rows has no panels: a chunk of no words does not exist.
+        let panels = if rows == 0 { 0 } else { columns.div_ceil(PANEL) };
+        let words = vec![0; panels * rows.next_multiple_of(2) * PANEL];
+        Packed { rows, columns, words, pair_sums: vec![[0; PANEL]; panels] }
+    }
+
+    fn with_pair_sums(mut self) -> Packed {
+        let length = self.panel_words();
+        for (words, sums) in self.words.chunks_exact(length).zip(&mut self.pair_sums) {
+            tile::pair_sums(Instructions::best(), words, sums);
+        }
+        self
+    }
+
+    fn panel_words(&self) -> usize {
+        (self.rows.next_multiple_of(2) * PANEL).max(PANEL)
     }
 
     /// Rows.
@@ -73,6 +98,79 @@ impl Packed {
     pub fn columns(&self) -> usize {
         self.columns
     }
+
+    /// Panels of [`PANEL`] columns, the last one perhaps with fewer.
+    pub fn panels(&self) -> usize {
+        self.pair_sums.len()
+    }
+}
+
+/// A part of a product: `words[r][c]` belongs to row `row` + r and column `column` + c, for as many rows as there are and
+/// the first `width` columns. The same place may come several times; its parts are to be added up.
+#[derive(Clone, Copy, Debug)]
+pub struct Part<'a> {
+    /// First row.
+    pub row: usize,
+    /// First column.
+    pub column: usize,
+    /// Columns that exist.
+    pub width: usize,
+    /// The words.
+    pub words: &'a [[u64; PANEL]],
+}
+
+/// Gives the parts of `left` · `right` in the columns of `panels` to `add`.
+///
+/// # Panics
+/// Panels that `right` does not have, or rows of `left` that are shorter than `right` is high.
+pub fn product(left: &impl Rows, right: &Packed, panels: Range<usize>, add: impl FnMut(Part<'_>)) {
+    product_by(Instructions::best(), left, right, panels, add);
+}
+
+fn product_by(
+    instructions: Instructions,
+    left: &impl Rows,
+    right: &Packed,
+    panels: Range<usize>,
+    mut add: impl FnMut(Part<'_>),
+) {
+    let (rows, length) = (left.count(), right.panel_words());
+    let steps_at_once = DEPTH.min(right.rows.next_multiple_of(2));
+    let mut buffer = vec![[0u64; TILE_ROWS]; HEIGHT.min(rows).div_ceil(TILE_ROWS) * steps_at_once];
+    for begin in (0..right.rows).step_by(DEPTH) {
+        let steps = DEPTH.min(right.rows - begin);
+        let padded = steps.next_multiple_of(2);
+        for top in (0..rows).step_by(HEIGHT) {
+            let height = HEIGHT.min(rows - top);
+            let mut corrections = [[0u64; TILE_ROWS]; HEIGHT / TILE_ROWS];
+            for (index, goal) in buffer.chunks_exact_mut(padded).take(height.div_ceil(TILE_ROWS)).enumerate() {
+                let row = index * TILE_ROWS;
+                left.fill(top + row, TILE_ROWS.min(height - row), begin, &mut goal[..steps]);
+                goal[steps..].fill([0; TILE_ROWS]);
+                if instructions.by_pairs() {
+                    tile::pair_sums(instructions, goal.as_flattened(), &mut corrections[index]);
+                }
+            }
+            for panel in panels.clone() {
+                let block = &right.words[panel * length..][begin * PANEL..(begin + padded) * PANEL];
+                let column = panel * PANEL;
+                let width = PANEL.min(right.columns - column);
+                let tiles = buffer.chunks_exact(padded).zip(&corrections);
+                for (index, (tile, corrections)) in tiles.take(height.div_ceil(TILE_ROWS)).enumerate() {
+                    let tall = TILE_ROWS.min(height - index * TILE_ROWS);
+                    let mut sums = [[0u64; PANEL]; TILE_ROWS];
+                    if instructions.by_pairs() {
+                        let of_columns = if begin == 0 { right.pair_sums[panel] } else { [0; PANEL] };
+                        for (sums, &of_row) in sums.iter_mut().zip(corrections) {
+                            *sums = of_columns.map(|of_column| 0u64.wrapping_sub(of_row).wrapping_sub(of_column));
+                        }
+                    }
+                    tile::multiply(instructions, tile.as_flattened(), tall, block, &mut sums);
+                    add(Part { row: top + index * TILE_ROWS, column, width, words: &sums[..tall] });
+                }
+            }
+        }
+    }
 }
 
 /// `out` += `left` · `right`, with `left` of any number of rows by `right.rows()`, row by row.
@@ -80,7 +178,7 @@ impl Packed {
 /// # Errors
 /// Lengths that do not agree.
 pub fn multiply_add(left: &[u64], right: &Packed, out: &mut [u64]) -> Result<(), Error> {
-    multiply_add_by(tile::Instructions::best(), left, right, out)
+    multiply_add_by(Instructions::best(), left, right, out)
 }
 
 /// `left` [m × k] · `right` [k × n], row by row.
@@ -99,12 +197,14 @@ fn require(what: &'static str, found: usize, rows: usize, columns: usize) -> Res
     if found == expected { Ok(()) } else { Err(Error::Size { what, found, expected, unit: "words" }) }
 }
 
-fn multiply_add_by(
-    instructions: tile::Instructions,
-    left: &[u64],
-    right: &Packed,
-    out: &mut [u64],
-) -> Result<(), Error> {
+/// As [`multiply_add`] by chosen instructions, for tests and measurements.
+///
+/// # Errors
+/// Lengths that do not agree.
+///
+/// # Panics
+/// Instructions that the processor does not have.
+pub fn multiply_add_by(instructions: Instructions, left: &[u64], right: &Packed, out: &mut [u64]) -> Result<(), Error> {
     let (depth, columns) = (right.rows, right.columns);
     if depth == 0 || columns == 0 {
         return require("the product", out.len(), left.len().checked_div(depth).unwrap_or(0), columns);
@@ -112,34 +212,12 @@ fn multiply_add_by(
     let rows = left.len() / depth;
     require("the left factor", left.len(), rows, depth)?;
     require("the product", out.len(), rows, columns)?;
-    for (panel, words) in right.words.chunks(depth * PANEL).enumerate() {
-        let first = panel * PANEL;
-        let width = PANEL.min(columns - first);
-        for begin in (0..depth).step_by(DEPTH) {
-            let end = depth.min(begin + DEPTH);
-            let block = &words[begin * PANEL..end * PANEL];
-            let mut row = 0;
-            while row < rows {
-                let tall = tile::ROWS.min(rows - row);
-                let mut sums = [[0u64; PANEL]; tile::ROWS];
-                let left = |index: usize| &left[(row + index) * depth + begin..(row + index) * depth + end];
-                if tall > 2 {
-                    // A last tile that is not full repeats its last row, which is cheaper than row by row.
-                    let padded = |index: usize| left(index.min(tall - 1));
-                    tile::multiply(instructions, std::array::from_fn(padded), block, &mut sums);
-                } else {
-                    for (index, sums) in sums.iter_mut().enumerate().take(tall) {
-                        tile::multiply_row(instructions, left(index), block, sums);
-                    }
-                }
-                for (index, sums) in sums.iter().enumerate().take(tall) {
-                    let goal = &mut out[(row + index) * columns + first..][..width];
-                    goal.iter_mut().zip(sums).for_each(|(goal, sum)| *goal = goal.wrapping_add(*sum));
-                }
-                row += tall;
-            }
+    product_by(instructions, &Matrix::new(left, depth), right, 0..right.panels(), |part| {
+        for (index, words) in part.words.iter().enumerate() {
+            let goal = &mut out[(part.row + index) * columns + part.column..][..part.width];
+            goal.iter_mut().zip(words).for_each(|(goal, word)| *goal = goal.wrapping_add(*word));
         }
-    }
+    });
     Ok(())
 }
 
@@ -174,7 +252,8 @@ mod tests {
 
     #[test]
     fn every_path_and_odd_size_equals_the_definition() {
-        let mut sizes = vec![(3, 2 * DEPTH + 5, 17), (1, 1, 1), (0, 4, 4), (8, 16, 32), (2, 3, 0)];
+        let mut sizes =
+            vec![(3, 2 * DEPTH + 5, 17), (HEIGHT + 9, DEPTH + 2, 18), (1, 1, 1), (0, 4, 4), (8, 16, 32), (2, 3, 0)];
         sizes.extend((1..=18).flat_map(|m| [(m, 7, 33), (m, 1, 16), (m, 40, 15)]));
         for (m, k, n) in sizes {
             let (left, right) = (words(m * k, 1), words(k * n, 2));
@@ -190,6 +269,45 @@ mod tests {
                 }
             }
             assert_eq!(multiply(&left, &right, m, k, n).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn patches_are_the_windows_of_an_image() {
+        let (channels, input) = (3, [7, 19]);
+        let image = words(channels * input[0] * input[1], 5);
+        let cases =
+            [([3, 3], [1, 1], [1, 1], [1, 1]), ([1, 1], [2, 2], [1, 1], [0, 0]), ([2, 5], [2, 1], [3, 2], [2, 4])];
+        for (kernel, strides, dilations, padding) in cases {
+            let output: [usize; 2] = std::array::from_fn(|axis| {
+                (input[axis] + 2 * padding[axis] - (kernel[axis] - 1) * dilations[axis] - 1) / strides[axis] + 1
+            });
+            let patches = Patches { image: &image, input, kernel, output, strides, dilations, padding };
+            let depth = channels * kernel[0] * kernel[1];
+            let word = |position: usize, index: usize| {
+                let (channel, tap) = (index / (kernel[0] * kernel[1]), index % (kernel[0] * kernel[1]));
+                let y = position / output[1] * strides[0] + tap / kernel[1] * dilations[0];
+                let x = position % output[1] * strides[1] + tap % kernel[1] * dilations[1];
+                let inside =
+                    y >= padding[0] && y - padding[0] < input[0] && x >= padding[1] && x - padding[1] < input[1];
+                if inside { image[(channel * input[0] + y - padding[0]) * input[1] + x - padding[1]] } else { 0 }
+            };
+            for first in (0..patches.count()).step_by(3) {
+                for begin in [0, depth / 2, depth - 1] {
+                    let tall = TILE_ROWS.min(patches.count() - first);
+                    let mut tile = vec![[1; TILE_ROWS]; depth - begin];
+                    patches.fill(first, tall, begin, &mut tile);
+                    for (step, words) in tile.iter().enumerate() {
+                        for (row, &found) in words.iter().enumerate().take(tall) {
+                            assert_eq!(
+                                found,
+                                word(first + row, begin + step),
+                                "{kernel:?} {first} {begin} {row} {step}"
+                            );
+                        }
+                    }
+                }
+            }
         }
     }
 }

@@ -1,0 +1,125 @@
+//! Inputs a hundred times as large as those that a plan was calibrated on: refused before anything runs, or, where the
+//! plan was made for such a range, computed as certified. Its windows and widths are proved for the whole range, so no
+//! argument leaves a window and no truncation is outside its lemma, at any site and for any choice of roundings.
+
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use runtime::arrays::{Arrays, Elements, Output, write_npz};
+use runtime::circuit::ideal::{self, RoundingMode};
+use runtime::circuit::{Integers, NodeId, NodeKind};
+use runtime::graph::{Function, Graph, Operator, Tensor, reference};
+use runtime::plan::Plan;
+use runtime::tuner::{difference, leading};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+const BATCH: usize = 6;
+const FACTOR: f64 = 100.0;
+
+fn example(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(name)
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+/// A few test images, as bright as given.
+fn images(factor: f64) -> Tensor {
+    let all = Arrays::read(&example("models/digits_test.npz")).unwrap().reals("image").unwrap();
+    leading(&all, 20, BATCH).map(|value| value * factor)
+}
+
+fn write(path: &Path, tensor: &Tensor) {
+    let elements = Elements::Double(&tensor.data);
+    write_npz(path, &[Output { name: "image", shape: &tensor.shape, elements }]).unwrap();
+}
+
+#[test]
+fn what_a_plan_was_not_made_for_is_refused_before_anything_runs() {
+    let shop = support::Workshop::new();
+    let (input, output) = (shop.path("bright.npz"), shop.path("scores.npz"));
+    write(&input, &images(FACTOR));
+    for model in ["digits_cnn", "digits_vit"] {
+        let (file, plan) = (example(&format!("models/{model}.onnx")), example(&format!("plans/{model}.plan.toml")));
+        let catalog = example("../catalogs");
+        let [file, plan, catalog] = [&file, &plan, &catalog].map(|path| text(path));
+        let request = ["run", file, "--plan", plan, "--input", text(&input), "--output", text(&output), "--local"];
+        let outcome = shop.run(&[&request[..], &["--catalog", catalog]].concat());
+        outcome.failed(2, &["is not in the plan's input range [0, 1]", "tune with a wider --input-range"]);
+        assert!(!output.exists());
+    }
+}
+
+/// Every scalar site's output against its function at the argument that the circuit computed.
+fn sites_hold(plan: &runtime::plan::CheckedPlan, graph: &Graph, values: &BTreeMap<NodeId, Integers>) -> usize {
+    let circuit = &plan.lowered().circuit;
+    let mut checked = 0;
+    for (id, node) in circuit.iter() {
+        let NodeKind::Program { certified, argument } = &node.kind else { continue };
+        let group = &circuit.groups()[node.group.index()];
+        let Some(site) = group.site else { continue };
+        let Operator::Activation { function } = &graph.nodes()[site as usize].operator else { continue };
+        let bound = plan.plan().site.iter().find(|record| record.node == site).unwrap().certified_error;
+        let scale = |bits: u8| f64::from(bits).exp2();
+        let (input, output) = (certified.program().input().1.bits(), certified.program().output().1.bits());
+        for (&x, &y) in values[argument].values().iter().zip(values[&id].values()) {
+            let (x, y) = (x as f64 / scale(input), y as f64 / scale(output));
+            let error = (reference::apply(*function, x) - y).abs();
+            assert!(error <= bound + 1e-9 * (1.0 + y.abs()), "{}: {error:e} at {x}, certified {bound:e}", group.name);
+            checked += 1;
+            if *function == Function::Relu {
+                assert_eq!(y, x.max(0.0));
+            }
+        }
+    }
+    checked
+}
+
+#[test]
+fn a_plan_for_a_hundredfold_range_computes_as_certified() {
+    for model in ["digits_cnn", "digits_vit"] {
+        let shop = support::Workshop::new();
+        let (out, input, output) = (shop.path("bright.plan.toml"), shop.path("bright.npz"), shop.path("scores.npz"));
+        let (file, calibration) = (example(&format!("models/{model}.onnx")), example("models/digits_calibration.npz"));
+        let catalog = example("../catalogs");
+        let [model_file, calibration, catalog] = [&file, &calibration, &catalog].map(|path| text(path));
+        let request = ["tune", model_file, "--calibration", calibration, "--input-range", "0,100", "--batch", "6"];
+        let rest = ["--simulate", "12", "--out", text(&out), "--catalog", catalog];
+        shop.run(&[&request[..], &rest].concat()).succeeded();
+
+        let plan = Plan::parse(&std::fs::read_to_string(&out).unwrap()).unwrap();
+        let structure = std::fs::read_to_string(out.with_extension("structure.json")).unwrap();
+        let checked = plan.check(&Graph::from_json(&structure).unwrap(), &support::shipped()).unwrap();
+        let graph = Graph::import(&std::fs::read(&file).unwrap(), BATCH).unwrap();
+        let weights = checked.prove_headroom(&graph).unwrap();
+        let bright = images(FACTOR);
+        let encoded = checked.lowered().encode_inputs(std::slice::from_ref(&bright)).unwrap();
+        let plain = reference::run(&graph, std::slice::from_ref(&bright), &mut |_, _| {}).unwrap();
+        let size = plain[0].data.iter().fold(1.0f64, |size, value| size.max(value.abs()));
+        let close = |outputs: &[Tensor]| difference(&plain, outputs) / size;
+        for mode in [RoundingMode::Seed(3), RoundingMode::AllLow, RoundingMode::AllHigh] {
+            let mut values = BTreeMap::new();
+            let circuit = &checked.lowered().circuit;
+            let outcome = ideal::observe(circuit, &weights, &encoded, mode, &mut |id, value| {
+                values.insert(id, value.clone());
+            })
+            .unwrap();
+            assert_eq!(outcome.report.violations(circuit), [], "{model}, {mode:?}");
+            assert!(sites_hold(&checked, &graph, &values) > 0, "{model} has no scalar site");
+            let outputs = checked.lowered().decode_outputs(&outcome.outputs).unwrap();
+            println!("{model}, ideal, {mode:?}: {:.1e} of the largest score", close(&outputs));
+            assert!(close(&outputs) <= 0.01, "{model}, {mode:?}: {:e}", close(&outputs));
+        }
+
+        write(&input, &bright);
+        let request = ["run", model_file, "--plan", text(&out), "--input", text(&input), "--output", text(&output)];
+        shop.run(&[&request[..], &["--local", "--catalog", catalog]].concat()).succeeded();
+        let arrays = Arrays::read(&output).unwrap();
+        let private: Vec<Tensor> = graph.outputs().iter().map(|(name, _)| arrays.reals(name).unwrap()).collect();
+        println!("{model}, three parties: {:.1e} of the largest score", close(&private));
+        assert!(close(&private) <= 0.01, "{model}, three parties: {:e}", close(&private));
+    }
+}
