@@ -78,6 +78,17 @@ fn recheck_confirms_an_export_against_its_record_and_notices_a_contradiction() {
     for word in ["CONTRADICTS", "FAILED", "DIFFERS from the record, or is missing: piece-001-case-0-claim"] {
         assert!(said.contains(word), "{said}");
     }
+    std::fs::write(&path, text).unwrap();
+    // Something else is taken for the record; a query that the record does not know; a lemma without its twin.
+    let (code, said) = recheck(&out, &["--record", path.to_str().unwrap()]).unwrap();
+    assert!(code == 2 && said.contains("no record of obligations"), "{said}");
+    std::fs::rename(out.join("sign-and.twin.smt2"), folder.path().join("elsewhere")).unwrap();
+    std::fs::copy(&path, out.join("piece-009-case-0-claim.smt2")).unwrap();
+    let (code, said) = recheck(&out, &["--quiet", "--record", record]).unwrap();
+    assert_eq!(code, 1, "{said}");
+    for word in ["NO TWIN", "sign-and.smt2", "NOT IN THE RECORD: piece-009-case-0-claim", "FAILED"] {
+        assert!(said.contains(word), "{said}");
+    }
     std::fs::write(&path, "(check-sat)\n").unwrap();
     let (code, said) = recheck(&out, &[]).unwrap();
     assert!(code == 2 && said.contains("Expected answer"), "{said}");

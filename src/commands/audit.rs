@@ -1,7 +1,7 @@
 //! `chebyshare audit`: what an entry claims and what stands behind it, as pages for a browser and for print.
 
 use crate::catalog_folder;
-use crate::commands::verify::chosen;
+use crate::commands::verify::{chosen, points};
 use crate::failure::Failure;
 use crate::lanes::{Effort, Findings, Lane, examine_all};
 use crate::output;
@@ -33,8 +33,8 @@ pub struct Audit {
     /// Evidence beside the checker; what is not named here is shown as not run.
     #[arg(long, value_enum, value_delimiter = ',', value_name = "LANES")]
     with: Vec<Lane>,
-    /// The most inputs of the fitted interval that are executed, and of the window that are exhausted.
-    #[arg(long, value_name = "N", default_value_t = 1 << 20, value_parser = clap::value_parser!(u64).range(1..=1 << 24))]
+    /// The most inputs of the fitted interval that are executed, and of the window that are exhausted: at most 2^24.
+    #[arg(long, value_name = "N", default_value = "2^20", value_parser = points)]
     points: u64,
 }
 

@@ -87,7 +87,12 @@ impl Export {
         };
         context.print(&report, |report| {
             let what = if report.files.len() == 1 { "file" } else { "files" };
-            format!("{}: {} {} {what} in {}\n", report.entry, report.files.len(), report.format, self.out.display())
+            let nothing = match report.files.is_empty() {
+                true => ": no truncation reaches its output, so that there is nothing to show in this format",
+                false => "",
+            };
+            let (count, out) = (report.files.len(), self.out.display());
+            format!("{}: {count} {} {what} in {out}{nothing}\n", report.entry, report.format)
         })
     }
 }

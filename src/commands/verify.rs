@@ -3,10 +3,12 @@
 use crate::catalog_folder;
 use crate::failure::Failure;
 use crate::lanes::{self, Effort, Findings, Lane};
+use crate::output::check_folder_place;
 use crate::report::{Context, table};
+use ::verify::Certified;
 use catalogs::digest::Tag;
 use catalogs::protocol::{cost, rss3::Rss3};
-use catalogs::{Catalog, Digest, Published};
+use catalogs::{Catalog, Decimal, Digest, Published};
 use clap::Args;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -31,7 +33,8 @@ pub struct Verify {
     /// The most inputs of the fitted interval that are executed, and of the window that are exhausted: at most 2^24.
     #[arg(long, value_name = "N", default_value = "2^20", value_parser = points)]
     points: u64,
-    /// A folder that keeps what an exhaustion found so far: one that was cut goes on from there.
+    /// A folder that keeps what an exhaustion found so far: one that was cut goes on from there. What lies in it is
+    /// believed, so let nobody else write there.
     #[arg(long, value_name = "DIR")]
     resume: Option<PathBuf>,
     /// A file with one name per line: only these entries get the evidence of --with, the others say `not run`.
@@ -40,7 +43,7 @@ pub struct Verify {
 }
 
 /// A number of inputs, also as a power of two.
-fn points(text: &str) -> Result<u64, String> {
+pub fn points(text: &str) -> Result<u64, String> {
     const MOST: u64 = 1 << 24;
     let number = match text.split_once('^') {
         Some(("2", exponent)) => exponent.parse().ok().and_then(|exponent| 1u64.checked_shl(exponent)),
@@ -66,6 +69,9 @@ struct Row {
     pieces: Option<usize>,
     rounds: Option<u16>,
     bytes_per_element: Option<u64>,
+    /// The union bound of the failure probabilities per element, where the claim holds but for them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure_probability: Option<String>,
     reason: Option<String>,
     seconds: f64,
     /// Beside the verdict; `null` for each lane that was not asked for.
@@ -84,6 +90,9 @@ impl Verify {
         }
         if self.evidence_for.is_some() && self.with.is_empty() {
             return Err(Failure::input("--evidence-for says which entries get evidence: name it with --with"));
+        }
+        if let Some(folder) = &self.resume {
+            check_folder_place(folder)?;
         }
         let started = Instant::now();
         let catalog = catalog_folder::open(&context.catalog)?;
@@ -161,6 +170,7 @@ fn examine(name: &str, published: &Published) -> Row {
                 ),
                 rounds: Some(cost.rounds),
                 bytes_per_element: Some(cost.bytes()),
+                failure_probability: failure(&certified),
                 reason: None,
                 seconds,
                 findings: Findings::default(),
@@ -175,11 +185,17 @@ fn examine(name: &str, published: &Published) -> Row {
             pieces: None,
             rounds: None,
             bytes_per_element: None,
+            failure_probability: None,
             reason: Some(rejection.to_string()),
             seconds,
             findings: Findings::default(),
         },
     }
+}
+
+/// The failure probability to three digits, rounded up; nothing if it cannot fail.
+fn failure(certified: &Certified) -> Option<String> {
+    Decimal::round_up(&certified.failure(), 3).filter(|most| *most != Decimal::ZERO).map(|most| most.to_string())
 }
 
 /// Rejected entries first, then the first thing that a lane found.
@@ -207,6 +223,7 @@ fn text(report: &Report) -> String {
         .map(|row| {
             let show = |value: &Option<String>| value.clone().unwrap_or_else(|| "-".to_owned());
             let [exhaustive, smt, conformance, second] = row.findings.cells();
+            let may_fail = row.failure_probability.as_ref().map(|most| format!("may fail: at most {most} per element"));
             vec![
                 row.entry.clone(),
                 if row.ok { "ok".into() } else { "REJECTED".into() },
@@ -221,7 +238,7 @@ fn text(report: &Report) -> String {
                 smt,
                 conformance,
                 second,
-                row.reason.clone().unwrap_or_default(),
+                row.reason.clone().or(may_fail).unwrap_or_default(),
             ]
         })
         .collect();

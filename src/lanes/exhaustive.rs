@@ -52,6 +52,8 @@ fn finding(entry: &Entry, certificate: &Certificate, sandwich: &Sandwich) -> Fin
         (false, 0) => "samples".to_owned(),
         (_, capped) => format!("samples, {capped} capped"),
     };
+    let last_bits = found.capped.count == 0 && sandwich.within_bound.is_none();
+    let extent = extent + if last_bits { ", the bound not decided in its last bits" } else { "" };
     let figures = json!({
         "extent": if sandwich.exhaustive && found.capped.count == 0 { "all" } else { "samples" },
         "inputs": found.inputs,
@@ -60,6 +62,7 @@ fn finding(entry: &Entry, certificate: &Certificate, sandwich: &Sandwich) -> Fin
         "worst_error_at": worst.argument,
         "upper_bound": found.worst_error.as_ref().map(|error| format!("{:.11e}", error.upper().to_f64())),
         "capped": found.capped.count,
+        "within_bound": sandwich.within_bound,
     });
     Finding::new(format!("{error:.4e} ({} {extent})", found.inputs), violation, figures)
 }

@@ -32,12 +32,16 @@ class Finding:
 
     def failure(self):
         """At most this, over all truncations that may fail."""
-        total = Fraction(0)
-        for one in self.entry.operations:
-            if one.kind == "sum" and one.lemma is not None:
-                bits = self.entry.lemmas[one.lemma].failure
-                total += Fraction(0) if bits is None else Fraction(1, 1 << bits)
-        return total
+        return _failure(self.entry)
+
+
+def _failure(entry):
+    total = Fraction(0)
+    for one in entry.operations:
+        if one.kind == "sum" and one.lemma is not None:
+            bits = entry.lemmas[one.lemma].failure
+            total += Fraction(0) if bits is None else Fraction(1, 1 << bits)
+    return total
 
 
 def examine(entry_bytes, certificate_bytes):
@@ -80,6 +84,8 @@ def _claim(entry):
         raise Rejection("claim", "a norm or a bound is negative")
     if not absolute and not relative:
         raise Rejection("claim", "the norm is zero")
+    if _failure(entry) >= 1:
+        raise Rejection("claim", "the failure probabilities add up to %s: nothing would be claimed" % _failure(entry))
 
 
 def _tiling(entry, pieces):

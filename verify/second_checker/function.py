@@ -194,5 +194,5 @@ def bounded(enclosure, bits):
 
 def work(node, degree):
     """What the nodes of an expression cost, whatever the piece."""
-    own = 2 * (degree + 2) ** 2 + (64 if node[0] in CHEAP else 1024)
+    own = 2 * (degree + 2) ** 2 + (64 if node[0] in CHEAP else 16384 if node[0] == "gaussian" else 1024)
     return own + sum(work(one, degree) for one in node[1:] if isinstance(one, tuple))

@@ -44,17 +44,7 @@ impl Certified {
     /// The union bound of the probabilities, per element, that an operation returns what its lemma does not allow.
     /// The claim holds but for these failures.
     pub fn failure(&self) -> RBig {
-        let lemmas = self.program().ops().iter().filter_map(|op| match op {
-            Op::Sum(sum) => sum.truncation.map(|lemma| self.program().lemma(lemma)),
-            _ => None,
-        });
-        let failure = |lemma: &Lemma| match lemma {
-            Lemma::Truncation { failure: Failure::AtMost(bits), .. } => {
-                RBig::from(IBig::ONE) / RBig::from(IBig::ONE << usize::from(*bits))
-            }
-            _ => RBig::ZERO,
-        };
-        lemmas.map(failure).fold(RBig::ZERO, |sum, probability| sum + probability)
+        failure(self.program())
     }
 
     /// Proved bounds of the output integer (signed residue at the program's output scale) over the whole window.
@@ -71,4 +61,19 @@ impl Certified {
     pub fn rounding_part(&self) -> &RBig {
         &self.rounding
     }
+}
+
+/// The sum of the failure probabilities of all truncations of `program`.
+pub(crate) fn failure(program: &Program) -> RBig {
+    let lemmas = program.ops().iter().filter_map(|op| match op {
+        Op::Sum(sum) => sum.truncation.map(|lemma| program.lemma(lemma)),
+        _ => None,
+    });
+    let failure = |lemma: &Lemma| match lemma {
+        Lemma::Truncation { failure: Failure::AtMost(bits), .. } => {
+            RBig::from(IBig::ONE) / RBig::from(IBig::ONE << usize::from(*bits))
+        }
+        _ => RBig::ZERO,
+    };
+    lemmas.map(failure).fold(RBig::ZERO, |sum, probability| sum + probability)
 }

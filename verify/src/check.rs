@@ -4,7 +4,7 @@
 //! and nothing is repaired: a certificate with a gap is rejected.
 
 use crate::certificate::{Certificate, PieceProof};
-use crate::certified::Certified;
+use crate::certified::{Certified, failure};
 use crate::examine::{Examination, Parts, enclosure, scaled_floor};
 use crate::integer::{IBig, absolute, is_negative, larger};
 use crate::model::FRACTION;
@@ -93,6 +93,9 @@ fn check_claim(entry: &Entry) -> Result<(), Rejection> {
     }
     if claim.bound.to_rational() < zero {
         return fail("the bound is negative");
+    }
+    if failure(&entry.program) >= RBig::ONE {
+        return fail("the failure probabilities of its truncations add up to one or more: nothing would be claimed");
     }
     Ok(())
 }

@@ -19,7 +19,7 @@ pub use softmax::{SoftmaxBound, SoftmaxErrors, SoftmaxLowering, coarse_softmax, 
 
 use crate::Certified;
 use crate::integer::{IBig, square_root_floor};
-use catalogs::{Function, Lemma, Ring};
+use catalogs::{Failure, Function, Lemma, Ring};
 use dashu::rational::RBig;
 
 /// Why a composite has no bound: the condition that fails, and what it is about.
@@ -86,6 +86,9 @@ pub enum SideCondition {
         /// The lemma.
         lemma: String,
     },
+    /// An entry or a truncation that may fail: these bounds have no room for a probability.
+    #[error("{0} may fail with a positive probability")]
+    MayFail(String),
     /// A value may leave its lemma's window or its ring.
     #[error("{value} may exceed 2^{bits} units")]
     Overflow {
@@ -119,6 +122,13 @@ fn root_below(value: &RBig) -> RBig {
     RBig::from(square_root_floor(&scaled)) / RBig::from(IBig::ONE << ROOT_BITS)
 }
 
+/// The same where it divides: positive, or a side condition that fails.
+fn divisor_below(value: &RBig) -> Result<RBig, SideCondition> {
+    let root = root_below(value);
+    let small = SideCondition::Parameter("a variance, a gain, or what is left of one is below 2^-256");
+    if root > RBig::ZERO { Ok(root) } else { Err(small) }
+}
+
 /// A rational that is at least √value and at most 2^−127 above it.
 fn root_above(value: &RBig) -> RBig {
     if *value == RBig::ZERO { RBig::ZERO } else { root_below(value) + power_of_two(1 - ROOT_BITS as i32) }
@@ -136,6 +146,9 @@ impl Truncated<'_> {
     /// The largest error of the rounding, in real units: δ minus what the floor drops is in [low − 1 + 2^−shift, high].
     fn error(&self) -> Result<RBig, SideCondition> {
         match *self.lemma {
+            Lemma::Truncation { failure: Failure::AtMost(_), .. } => {
+                Err(SideCondition::MayFail(format!("{} by '{}'", self.value, self.lemma)))
+            }
             Lemma::Truncation { shift, rounding, .. } if i32::from(shift) == self.from - self.to => {
                 let lowest = RBig::from(i32::from(rounding.low) - 1) + power_of_two(-i32::from(shift));
                 let highest = RBig::from(i32::from(rounding.high));
@@ -180,8 +193,8 @@ fn target(lemma: &Lemma) -> Option<Ring> {
     if let Lemma::Truncation { target, .. } = lemma { Some(*target) } else { None }
 }
 
-/// Checks that `entry` is about `function`, takes integers at `scale`, and is certified for all real inputs from
-/// `least` to `greatest` that are such integers.
+/// Checks that `entry` is about `function`, never fails, takes integers at `scale`, and is certified for all real inputs
+/// from `least` to `greatest` that are such integers.
 fn covers(entry: &Certified, wanted: Function, scale: u8, least: &RBig, greatest: &RBig) -> Result<(), SideCondition> {
     let (claim, input) = (entry.claim(), entry.program().input().1.bits());
     if claim.function != wanted {
@@ -189,6 +202,9 @@ fn covers(entry: &Certified, wanted: Function, scale: u8, least: &RBig, greatest
     }
     if input != scale {
         return Err(SideCondition::Scale { function: wanted, found: input, wanted: scale });
+    }
+    if entry.failure() > RBig::ZERO {
+        return Err(SideCondition::MayFail(format!("the {wanted} entry")));
     }
     let unit = power_of_two(i32::from(scale));
     let (least, greatest) = ((least * &unit).ceil(), (greatest * &unit).floor());

@@ -76,7 +76,7 @@ pub(crate) fn bounded(reference: Reference, piece: &Piece) -> Result<Reference, 
 }
 
 /// About how many multiplications of coefficients the nodes of `expression` cost at degree `degree`: the same number
-/// for everybody. A series or a division costs 1024 whatever the degree.
+/// for everybody. A series or a division costs 1024 whatever the degree, a Gaussian integral's long one sixteen times that.
 pub fn work(expression: &Expression, degree: usize) -> u64 {
     let square = 2 * (degree as u64 + 2).pow(2);
     let own = match expression {
@@ -85,8 +85,8 @@ pub fn work(expression: &Expression, degree: usize) -> u64 {
         | Expression::Add(..)
         | Expression::Multiply(..)
         | Expression::PositivePart(_) => 64 + square,
+        Expression::GaussianIntegral(..) => 16384 + square,
         Expression::Pi
-        | Expression::GaussianIntegral(..)
         | Expression::Exp(_)
         | Expression::Log(_)
         | Expression::Sine(_)

@@ -6,7 +6,7 @@
 mod support;
 
 use catalogs::evaluate::Constant;
-use catalogs::{Catalog, Format, Function, Lemma, Norm, Ring, Scale, evaluate};
+use catalogs::{Catalog, Failure, Format, Function, Lemma, Norm, Ring, Scale, evaluate};
 use dashu::rational::RBig;
 use std::path::Path;
 use support::bases::{claim, exponential, reciprocal_wide};
@@ -14,9 +14,9 @@ use support::build::{OpDraft, program, sum64, truncation};
 use support::prove::{Cut, prove};
 use verify::Certified;
 use verify::compose::{
-    AttentionErrors, AttentionLowering, Average, Centre, Division, LayerNormLowering, LogSoftmaxErrors,
-    LogSoftmaxLowering, SideCondition, SoftmaxLowering, attention, attention_bound, layer_norm, log_softmax,
-    log_softmax_bound, softmax,
+    AttentionErrors, AttentionLowering, Average, Centre, Division, LayerNormErrors, LayerNormLowering,
+    LogSoftmaxErrors, LogSoftmaxLowering, SideCondition, SoftmaxLowering, attention, attention_bound, layer_norm,
+    layer_norm_bound, log_softmax, log_softmax_bound, softmax,
 };
 
 fn exact(value: f64) -> RBig {
@@ -102,6 +102,58 @@ fn log_softmax_of_certified_entries() {
     assert!(matches!(reciprocal, SideCondition::Function { wanted: Function::Log, .. }), "{reciprocal}");
     let unrounded = log_softmax(&LogSoftmaxLowering { last: None, ..lowering }, &exp, &log).unwrap();
     assert_eq!(&bound.element - &unrounded.element, exact(f64::exp2(-16.0)));
+}
+
+/// A bound of a composite has no room for probabilities: neither a truncation nor an entry may fail.
+#[test]
+fn what_may_fail_is_refused() {
+    let may_fail = |lemma: Lemma| {
+        let Lemma::Truncation { ring, target, shift, window, rounding, .. } = lemma else { panic!() };
+        Lemma::Truncation { ring, target, shift, window, rounding, failure: Failure::AtMost(200) }
+    };
+    let (exp, reciprocal) = (certified(exponential()), certified(reciprocal_wide()));
+    let last = |lemma| SoftmaxLowering { n: 4, spread: 200 << 16, last: Some((lemma, scale(16))) };
+    let by = truncation(Ring::Z64, 32);
+    assert!(softmax(&last(by), &exp, &reciprocal).is_ok());
+    let refused = softmax(&last(may_fail(by)), &exp, &reciprocal).unwrap_err();
+    assert!(matches!(&refused, SideCondition::MayFail(what) if what.contains("failure 200")), "{refused}");
+    // The same exponential by truncations that may fail: a true claim, with a probability.
+    let (entry, _) = exponential();
+    let text = entry.to_text().replace("failure never", "failure 40");
+    let drafts = catalogs::Entry::parse(&text).unwrap();
+    let low = drafts.claim.window.low;
+    let mut cuts = vec![Cut(low, 10, true), Cut(-(128 << 16), 12, true), Cut(-(64 << 16), 12, true)];
+    cuts.extend((-32..0i64).map(|i| Cut(i << 16, 12, false)));
+    let exp = certified(prove(&drafts, &cuts).unwrap());
+    assert_eq!(exp.failure(), RBig::from(8) / RBig::from(1u64 << 40));
+    let refused = softmax(&last(by), &exp, &reciprocal).unwrap_err();
+    assert_eq!(refused, SideCondition::MayFail("the exp entry".into()));
+}
+
+/// Parameters without end: a refusal, never a division by a root that vanishes.
+#[test]
+fn vanishing_and_huge_parameters_are_refused() {
+    let tiny = RBig::ONE / RBig::from(dashu::integer::IBig::ONE << 600usize);
+    let usual = rms_norm(16, 1, 8, (0.5, 4.0));
+    let entry = shipped(RSQRT);
+    let gain = LayerNormLowering { gain: tiny.clone(), ..usual.clone() };
+    assert!(layer_norm(&gain, &entry).is_err());
+    let errors = LayerNormErrors {
+        n: 1 << 20,
+        centred: true,
+        mean: RBig::ZERO,
+        weight: RBig::ZERO,
+        variance: RBig::ZERO,
+        epsilon: tiny.clone(),
+        variances: (RBig::ZERO, RBig::ZERO),
+        root_absolute: RBig::ZERO,
+        root_relative: RBig::ZERO,
+        rounding: RBig::ZERO,
+    };
+    assert!(matches!(layer_norm_bound(&errors), Err(SideCondition::Parameter(_))));
+    // τ is one but for 2^−600.
+    let close = LayerNormErrors { variance: RBig::ONE - &tiny, epsilon: RBig::ONE, ..errors };
+    assert!(matches!(layer_norm_bound(&close), Err(SideCondition::Parameter(_))));
 }
 
 /// An empty row, a negative part, and a sum that may vanish.

@@ -299,6 +299,17 @@ fn other_scales_and_narrower_rings_are_refused() {
         scale: Scale::new(16).unwrap(),
     };
     let format = Format { ring: Ring::Z64, scale: Scale::new(20).unwrap() };
+    // Sizes have no sign: a negative one would make the bound smaller.
+    let minus = -RBig::ONE;
+    let wrong = [
+        Affine { gamma: minus.clone(), ..affine(0.0) },
+        affine(-0.25),
+        Affine { beta: minus.clone(), ..affine(0.0) },
+        Affine { beta_error: minus, ..affine(0.0) },
+    ];
+    for affine in wrong {
+        assert!(matches!(bound.affine(&affine, format), Err(SideCondition::Parameter(_))), "{affine:?}");
+    }
     let of = |gamma_error| bound.affine(&affine(gamma_error), format).unwrap();
     assert_eq!(of(0.25) - of(0.0), exact(0.25) * &bound.largest);
 }

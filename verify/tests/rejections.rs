@@ -136,6 +136,11 @@ fn sigmoid_cases() -> Vec<Case> {
         entry.claim.norm = Norm { absolute: catalogs::Decimal::ZERO, relative: catalogs::Decimal::ZERO }
     });
     cases.entry("bound-negative", "claim", "bound ", "bound -");
+    // The first truncation's lemma is used once; both together may always fail.
+    cases.entry("failure-of-one-half", "accepted", "failure never", "failure 1");
+    cases.entry("failure-of-one", "claim", "failure never", "failure 0");
+    let halves = text.replace("failure never", "failure 1");
+    cases.push("failures-of-two-halves", "claim", halves.clone(), rebound(&halves, &cases.certificate));
     cases.proof("gap", "tiling", |proof| proof.pieces[3].low += 1);
     cases.proof("overlap", "tiling", |proof| proof.pieces[3].low -= 1);
     cases.proof("missing-end-point", "tiling", |proof| proof.pieces.last_mut().unwrap().high -= 1);

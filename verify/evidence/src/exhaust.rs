@@ -181,8 +181,21 @@ fn survey<W: Word, const LANES: usize>(
     let measure = Measure::new(entry);
     let blocks: Vec<&[(i64, usize)]> = chunks.chunks(BLOCK).collect();
     let (first, mut found) = match checkpoint.map(Checkpoint::read).transpose()?.flatten() {
-        Some((blocks_done, found)) if blocks_done <= blocks.len() => (blocks_done, found),
-        _ => (0, Survey::default()),
+        Some((blocks_done, found)) => {
+            let visited = &chunks[..chunks.len().min(blocks_done.saturating_mul(BLOCK))];
+            let of_visited = |argument: i64| {
+                let offset = |first: i64| i128::from(argument) - i128::from(first);
+                visited.iter().any(|&(first, length)| (0..length as i128).contains(&offset(first)))
+            };
+            let possible = (1..=blocks.len()).contains(&blocks_done)
+                && !found.candidates.is_empty()
+                && found.candidates.iter().all(|candidate| of_visited(candidate.argument));
+            if let (false, Some(checkpoint)) = (possible, checkpoint) {
+                return Err(checkpoint.refused());
+            }
+            (blocks_done, found)
+        }
+        None => (0, Survey::default()),
     };
     let done = AtomicU64::new(length(&chunks[..chunks.len().min(first * BLOCK)]));
     for (index, block) in blocks.iter().enumerate().skip(first) {
@@ -197,7 +210,7 @@ fn survey<W: Word, const LANES: usize>(
             |(propagation, buffer), &(first, length)| {
                 measure.target.fill(first, &mut buffer[..length])?;
                 let mut survey = Survey { best, ..Survey::default() };
-                for (argument, bounds) in (first..).zip(&buffer[..length]) {
+                for (argument, bounds) in (first..=i64::MAX).zip(&buffer[..length]) {
                     survey.visit(entry, &measure, propagation, argument, *bounds);
                 }
                 let total = done.fetch_add(length as u64, Ordering::Relaxed) + length as u64;

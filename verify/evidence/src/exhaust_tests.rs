@@ -396,3 +396,66 @@ fn a_wide_ring_is_exhausted_like_a_narrow_one() {
         assert!(lower <= expected && expected <= upper && upper - lower < 1e-9 * expected, "2^{bits}: {lower} {upper}");
     }
 }
+
+/// The rectifier on a whole ring: the last input has no successor.
+#[test]
+fn the_last_integer_is_exhausted() {
+    let lemmas = vec![Lemma::Sign { width: 64, dropped: 0, operands: 1 }, Lemma::Injection { ring: Ring::Z64 }];
+    let ops = vec![
+        Op::Input,
+        Op::Sign { operand: ValueId(0), lemma: LemmaId(0) },
+        Op::Inject { bit: ValueId(1), lemma: LemmaId(1) },
+        sum(64, &[(-1, 0, 2)], &[(1, 0)], 0, None, 16),
+    ];
+    let program = Program::new(Ring::Z64, scale(16), lemmas, ops).unwrap();
+    let whole = entry(Function::Relu, program.clone(), i64::MIN, i64::MAX, Norm::ABSOLUTE);
+    for window in [(i64::MIN, i64::MIN + 9), (i64::MAX - 3000, i64::MAX), (i64::MAX, i64::MAX)] {
+        let found = exhaust(&whole, Window { low: window.0, high: window.1 }, &Options::default()).unwrap();
+        assert!(found.is_within(Decimal::ZERO), "{window:?}: {:?}", found.worst_error);
+    }
+    // Where the function is enclosed by intervals, not by integers.
+    let softplus = entry(Function::Softplus, program, i64::MIN, i64::MAX, Norm::ABSOLUTE);
+    let last = Window { low: i64::MAX - 40, high: i64::MAX };
+    assert!(exhaust(&softplus, last, &Options::default()).is_ok_and(|found| found.inputs == 41));
+}
+
+/// Every input has an error of exactly the bound: nothing exceeds it, and no refutation may be claimed.
+#[test]
+fn ties_at_the_bound_are_no_violation() {
+    let lemmas = vec![truncation(64, 64, 4, Some(62), Rounding::FLOOR_OR_NEXT)];
+    let ops = vec![Op::Input, sum(64, &[], &[(16, 0)], 0, Some(0), 0)];
+    let program = Program::new(Ring::Z64, scale(0), lemmas, ops).unwrap();
+    let tied = entry(Function::Relu, program, 0, (1 << 16) - 1, Norm::ABSOLUTE);
+    let found = crate::sandwich::sandwich(&tied, (0, Decimal::ONE), 1 << 16, &Options::default()).unwrap();
+    assert!(found.exhaustive && found.reaches_witness && !found.is_violated(), "{:?}", found.within_bound);
+    // A bound that is too small is refuted as before.
+    let claim = Claim { bound: Decimal::new(999, -3).unwrap(), ..tied.claim.clone() };
+    let small = Entry { claim, ..tied };
+    let found = crate::sandwich::sandwich(&small, (0, Decimal::ZERO), 1 << 16, &Options::default()).unwrap();
+    assert_eq!(found.within_bound, Some(false));
+}
+
+/// A checkpoint with a true digest that no run can have written.
+#[test]
+fn impossible_checkpoints_are_refused() {
+    use crate::resume::Checkpoint;
+    use crate::survey::{Candidate, Survey};
+    let entry = Entry::parse(include_str!("../../../catalogs/relu/k40-f13-w9.entry")).unwrap();
+    let window = Window { low: -5000, high: 300_000 };
+    let folder = tempfile::tempdir().unwrap();
+    let options = Options { resume: Some(folder.path()), ..Options::default() };
+    let inputs = exhaust(&entry, window, &options).unwrap().inputs;
+    assert_eq!(exhaust(&entry, window, &options).unwrap().inputs, inputs);
+    let checkpoint = Checkpoint::open(folder.path(), &entry, &[window], options.state_cap).unwrap();
+    let (blocks, true_survey) = checkpoint.read().unwrap().unwrap();
+    let candidate = |argument| Candidate { upper: 0.0, argument, output: 0 };
+    let of = |argument| Survey { candidates: vec![candidate(argument)], ..Survey::default() };
+    let forged = [(blocks, Survey::default()), (blocks + 1, of(0)), (0, of(0)), (1, of(299_000)), (blocks, of(-5001))];
+    for (blocks, survey) in forged {
+        checkpoint.write(blocks, &survey).unwrap();
+        let refused = exhaust(&entry, window, &options);
+        assert!(matches!(refused, Err(EvidenceError::Checkpoint { .. })), "{blocks} blocks, {survey:?}");
+    }
+    checkpoint.write(blocks, &true_survey).unwrap();
+    assert!(exhaust(&entry, window, &options).is_ok());
+}

@@ -50,7 +50,7 @@ impl Target {
     /// Encloses f at `first`, `first` + 1, …: one result per place of `results`.
     pub fn fill(&self, first: i64, results: &mut [Bounds]) -> Result<(), EvidenceError> {
         if let Some(shift) = self.exact_shift() {
-            for (argument, bounds) in (first..).zip(results) {
+            for (argument, bounds) in (first..=i64::MAX).zip(results) {
                 let value = i128::from(argument.max(0)) << shift;
                 *bounds = Bounds { lower: value, upper: value };
             }
@@ -70,7 +70,7 @@ impl Target {
             self.fill(first, head)?;
             return self.fill(first + head.len() as i64, tail);
         }
-        for (argument, bounds) in (first..).zip(results) {
+        for (argument, bounds) in (first..=i64::MAX).zip(results) {
             *bounds = self.point(argument)?;
         }
         Ok(())

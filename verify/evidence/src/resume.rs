@@ -1,7 +1,8 @@
 //! Checkpoints of an exhaustion: a file per entry and settings, replaced as a whole after every block.
 //!
 //! Establishes: what [`Checkpoint::read`] returns is what [`Checkpoint::write`] was given for the same entry, inputs and
-//! settings; a damaged or foreign file is refused, never used in part. One run at a time may use a file.
+//! settings; a damaged or foreign file is refused, never used in part. One run at a time may use a file. A file that
+//! somebody else wrote on purpose, with its digest, is not recognised: the folder must be as trusted as the program.
 //!
 //! The file is text: a header, the number of blocks that are done, the [`Survey`] with its floats as bits, and the
 //! digest of all that.
@@ -53,7 +54,12 @@ impl Checkpoint {
             Err(source) => return Err(EvidenceError::File { path: self.path.clone(), source }),
         };
         let found = std::str::from_utf8(&bytes).ok().and_then(|text| self.parse(text));
-        found.map(Some).ok_or_else(|| EvidenceError::Checkpoint { path: self.path.clone() })
+        found.map(Some).ok_or_else(|| self.refused())
+    }
+
+    /// The refusal of a file that no run of this exhaustion can have written.
+    pub(crate) fn refused(&self) -> EvidenceError {
+        EvidenceError::Checkpoint { path: self.path.clone() }
     }
 
     /// Replaces the file by a finished one.

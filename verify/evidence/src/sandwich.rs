@@ -26,7 +26,8 @@ pub struct Sandwich {
     pub exhaustive: bool,
     /// Whether some visited run is proved to be at least as wrong as the witness states.
     pub reaches_witness: bool,
-    /// Whether every visited run is proved to keep the bound; `None` if inputs were [capped](Exhaustion::capped).
+    /// Whether every visited run is proved to keep the bound, or one to exceed it; `None` if inputs were
+    /// [capped](Exhaustion::capped), or if so many runs come within 2^−48 of the bound that not all were refined.
     pub within_bound: Option<bool>,
 }
 
@@ -53,10 +54,10 @@ pub fn sandwich(
     let bound = entry.claim.bound;
     let within_bound = if found.escaped.count > 0 || found.exceeds(bound) {
         Some(false)
-    } else if found.capped.count > 0 {
-        None
+    } else if found.is_within(bound) {
+        Some(true)
     } else {
-        Some(found.is_within(bound))
+        None
     };
     Ok(Sandwich {
         exhaustive: u128::from(found.inputs) == entry.claim.window.size(),

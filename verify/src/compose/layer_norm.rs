@@ -24,7 +24,7 @@
 //! RMS norm: z_i = x_i/√(v + ε) with v = Σx²/n the mean square. c_i = x_i is exact: steps 2 to 7 hold with μ = e = 0,
 //! γ_c = 1 and η = 0, and d_i = x_i. Only |z_i| ≤ √(n·v/W): from x_i² ≤ nv, as Σ x_j = 0 is not given.
 
-use super::{SideCondition, Truncated, absolute, covers, larger, power_of_two, root_above, root_below, target};
+use super::{SideCondition, Truncated, absolute, covers, divisor_below, larger, power_of_two, root_above, target};
 use crate::Certified;
 use catalogs::{Format, Function, Lemma, Ring, Scale};
 use dashu::rational::RBig;
@@ -130,9 +130,9 @@ impl LayerNormErrors {
         if rho >= one {
             return Err(SideCondition::Parameter("the rsqrt entry's relative error reaches one"));
         }
-        let stretch = (&one + rho) / root_below(&(&one - tau));
+        let stretch = (&one + rho) / divisor_below(&(&one - tau))?;
         let relative = &stretch - &one;
-        let absolute = &self.mean * stretch / root_below(&low) + &self.rounding;
+        let absolute = &self.mean * stretch / divisor_below(&low)? + &self.rounding;
         let count = RBig::from(if self.centred { self.n - 1 } else { self.n });
         let largest = root_above(&(count * greatest / high));
         Ok(Part { relative, absolute, largest, radicand })
@@ -268,7 +268,7 @@ pub fn layer_norm(lowering: &LayerNormLowering, rsqrt: &Certified) -> Result<Lay
     let scale = lowering.variance_scale.bits();
     covers(rsqrt, Function::Rsqrt, scale, &(&bound.radicand.0 * kappa), &(&bound.radicand.1 * kappa))?;
     if let Some(third) = &third {
-        third.holds(&((&bound.largest + &bound.element) * centred.gain / root_below(kappa)))?;
+        third.holds(&((&bound.largest + &bound.element) * centred.gain / divisor_below(kappa)?))?;
     }
     let wanted = rsqrt.program().input().0;
     match target(&variance.lemma) {
@@ -317,6 +317,10 @@ fn shift(lemma: &Lemma) -> i32 {
 impl LayerNormBound {
     /// The bound of |y_i − (γ_i·z_i + β_i)|, for ẑ in `normalised`.
     pub fn affine(&self, affine: &Affine, normalised: Format) -> Result<RBig, SideCondition> {
+        let parts = [&affine.gamma, &affine.gamma_error, &affine.beta, &affine.beta_error];
+        if parts.into_iter().any(|part| *part < RBig::ZERO) {
+            return Err(SideCondition::Parameter("the largest |gain|, |shift| and their errors are not negative"));
+        }
         let last = Truncated {
             value: "the scaled and shifted value",
             lemma: &affine.lemma,

@@ -160,7 +160,8 @@ impl Generator<'_> {
         };
         let rounding = Rounding { low, high };
         let failure = match self.random.between(0, 5) {
-            0 => Failure::AtMost(self.random.between(0, 60) as u8),
+            // Small enough that no program's sum reaches one.
+            0 => Failure::AtMost(self.random.between(11, 60) as u8),
             _ => Failure::Never,
         };
         Lemma::Truncation { ring, target, shift, window, rounding, failure }
