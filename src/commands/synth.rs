@@ -106,7 +106,7 @@ impl Synth {
                 certified_error: found.entry.claim.bound.to_string(),
                 witness_error: found.certificate.witness.error.to_string(),
                 rounds: found.rounds,
-                bytes_per_element: found.bits.div_ceil(8),
+                bytes_per_element: found.bytes(),
                 headroom_bits: found.headroom_bits,
                 failure_probability: 0,
                 mean_error: mean_error.map(|mean_error| format!("{mean_error:.11e}")),

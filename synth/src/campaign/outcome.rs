@@ -69,8 +69,8 @@ impl Job {
 
     /// The name says where on the front a program is: rounds, bytes of all parties, headroom bits.
     fn place_on_front(&self, found: &Found) -> String {
-        let Found { rounds, bits, headroom_bits, .. } = found;
-        format!("{}-r{rounds}-b{}-h{headroom_bits}", self.name(), bits.div_ceil(8))
+        let Found { rounds, headroom_bits, .. } = found;
+        format!("{}-r{rounds}-b{}-h{headroom_bits}", self.name(), found.bytes())
     }
 
     /// What the cheapest program for one accuracy is called: an exact function has no accuracy to be called after.

@@ -97,11 +97,16 @@ impl Found {
         bound <= 1.02 * witness + 0.25 * self.rounding && (!is_guarded || bound <= GUARDED_TIGHTNESS * witness)
     }
 
-    /// Whether nothing about it is worse.
+    /// Payload bytes of all parties per element, as people count.
+    pub fn bytes(&self) -> u64 {
+        self.bits.div_ceil(8)
+    }
+
+    /// Whether nothing about it is worse: bits that make no byte do not put a program on a front.
     fn covers(&self, other: &Found) -> bool {
         self.bound() <= other.bound()
             && self.rounds <= other.rounds
-            && self.bits <= other.bits
+            && self.bytes() <= other.bytes()
             && self.headroom_bits >= other.headroom_bits
     }
 }
@@ -425,7 +430,8 @@ fn headroom(proved: &Proved) -> u8 {
 pub fn undominated(mut found: Vec<Found>) -> Vec<Found> {
     let mut keep = Vec::new();
     for (index, a) in found.iter().enumerate() {
-        let beats = |(other, b): (usize, &Found)| other != index && b.covers(a) && (!a.covers(b) || other < index);
+        let earlier = |other: usize, b: &Found| (b.bits, other) < (a.bits, index);
+        let beats = |(other, b): (usize, &Found)| other != index && b.covers(a) && (!a.covers(b) || earlier(other, b));
         keep.push(!found.iter().enumerate().any(beats));
     }
     let mut keep = keep.into_iter();
