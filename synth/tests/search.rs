@@ -19,6 +19,7 @@ fn goal(function: Function, (low, high): (i64, i64), accuracy: &str) -> Goal {
         output_scale: Scale::new(16).unwrap(),
         norm,
         accuracy: Decimal::parse(accuracy).unwrap(),
+        density: None,
     }
 }
 

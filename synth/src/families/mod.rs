@@ -28,6 +28,23 @@ pub use goal::Goal;
 
 use catalogs::{Program, Window};
 
+/// The names of all families.
+pub const NAMES: [&str; 13] = [
+    "middle",
+    "power",
+    "split exponent",
+    "piecewise",
+    "local piecewise",
+    "normalised newton",
+    "normalised polynomial",
+    "selected newton",
+    "normalised logarithm",
+    "turns",
+    "fraction",
+    "table",
+    "rectifier",
+];
+
 /// A program that may serve a goal.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Design {

@@ -1,0 +1,39 @@
+//! One program by its name: a family and its parameters, as a search prints them.
+//!
+//! A campaign that names its designs is rebuilt in seconds, and a better search does not change what it gives.
+
+use super::{Candidate, Found, SearchError, distinct_shapes, prove};
+use crate::families::{Design, Goal, Shape};
+use catalogs::Program;
+use catalogs::protocol::{Model, cost};
+use rayon::prelude::*;
+
+/// The certified program of this family with these parameters.
+///
+/// # Errors
+/// Where no family has such a program for the goal, or the program does not reach the accuracy.
+pub fn pinned(goal: &Goal, model: &dyn Model, family: &str, parameters: &str) -> Result<Found, SearchError> {
+    let is_it = |shape: &dyn Shape| {
+        let rest = parameters.strip_prefix(&shape.describe());
+        shape.family() == family && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
+    };
+    let shapes = distinct_shapes(goal);
+    let designs = shapes.iter().filter(|shape| is_it(shape.as_ref())).flat_map(|shape| {
+        let designs = shape.designs(goal, goal.accuracy());
+        designs.into_iter().filter(|design| design.parameters == parameters)
+    });
+    let unknown = || SearchError::NoDesign { family: family.to_owned(), parameters: parameters.to_owned() };
+    let design = designs.into_iter().next().ok_or_else(unknown)?;
+    let estimate = design.fit_error;
+    let cost = cost(&design.program, model);
+    prove(goal, &Candidate { design, estimate, cost })
+        .map_err(|(reached, how)| SearchError::OutOfReach { wanted: goal.accuracy(), reached, how })
+}
+
+/// The design whose program this is, if any family of today makes it for the goal.
+pub fn design_of(goal: &Goal, program: &Program) -> Option<Design> {
+    let designs = |shape: &Box<dyn Shape>| {
+        shape.designs(goal, goal.accuracy()).into_iter().find(|design| design.program == *program)
+    };
+    distinct_shapes(goal).par_iter().find_map_any(designs)
+}
