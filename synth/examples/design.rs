@@ -1,13 +1,14 @@
 //! Prints the family and the design of published entries, for a campaign that is to make just them: CATALOG ACCURACY
-//! NAME …; an entry that no family of today makes is named as such.
+//! NAME …. For an entry that no family of today makes, the programs of today that are worse in nothing are printed.
 //!
 //! The goal is the entry's claim, with ACCURACY or, if that is `-`, what follows the last `-` of its name that begins with a
 //! digit (`1e-3` of `gelu/k64-f16-w9-1e-3`).
 
+use catalogs::protocol::{cost, rss3::Rss3};
 use catalogs::{Catalog, Decimal, Entry, Format};
 use std::path::Path;
 use synth::families::Goal;
-use synth::search::design_of;
+use synth::search::{Wanted, design_of, front_of};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -33,8 +34,28 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         };
         match design_of(&goal, &entry.program) {
             Some(design) => println!("{name}: family = \"{}\", design = \"{}\"", design.family, design.parameters),
-            None => println!("{name}: no family makes this program"),
+            None => println!("{name}: no family makes this program{}", instead(&goal, &entry)),
         }
     }
     Ok(())
+}
+
+/// What a search finds that is worse in nothing, or else all that it finds.
+fn instead(goal: &Goal, entry: &Entry) -> String {
+    let (price, bound) = (cost(&entry.program, &Rss3), entry.claim.bound.to_f64_lossy());
+    let mut out = format!(" ({bound:e}, {} rounds, {} bytes)", price.rounds, price.bytes());
+    let found = match front_of(goal, &Rss3, Wanted { tight: true, ..Wanted::ALL }, &mut |_| {}) {
+        Ok(found) => found,
+        Err(error) => return out + &format!("; {error}"),
+    };
+    let is_worse = |other: &synth::search::Found| {
+        other.bound() > bound || other.rounds > price.rounds || other.bytes() > price.bytes()
+    };
+    for other in &found {
+        let word = if is_worse(other) { "but" } else { "instead" };
+        let (bytes, error) = (other.bytes(), other.bound());
+        let how = format!("family = \"{}\", design = \"{}\"", other.family, other.parameters);
+        out += &format!("\n  {word} {error:e}, {} rounds, {bytes} bytes: {how}", other.rounds);
+    }
+    out
 }

@@ -3,7 +3,7 @@
 //! A campaign that names its designs is rebuilt in seconds, and a better search does not change what it gives.
 
 use super::{Candidate, Found, SearchError, distinct_shapes, prove};
-use crate::families::{Design, Goal, Shape};
+use crate::families::{Design, Goal, Shape, of_program, stated};
 use catalogs::Program;
 use catalogs::protocol::{Model, cost};
 use rayon::prelude::*;
@@ -17,7 +17,11 @@ pub fn pinned(goal: &Goal, model: &dyn Model, family: &str, parameters: &str) ->
         let rest = parameters.strip_prefix(&shape.describe());
         shape.family() == family && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
     };
-    let shapes = distinct_shapes(goal);
+    // Pieces are stated whole, so that another way to place them changes nothing.
+    let shapes: Vec<Box<dyn Shape>> = match stated(goal, family, parameters) {
+        Some(shape) => vec![shape],
+        None => distinct_shapes(goal),
+    };
     let designs = shapes.iter().filter(|shape| is_it(shape.as_ref())).flat_map(|shape| {
         let designs = shape.designs(goal, goal.accuracy());
         designs.into_iter().filter(|design| design.parameters == parameters)
@@ -35,5 +39,6 @@ pub fn design_of(goal: &Goal, program: &Program) -> Option<Design> {
     let designs = |shape: &Box<dyn Shape>| {
         shape.designs(goal, goal.accuracy()).into_iter().find(|design| design.program == *program)
     };
-    distinct_shapes(goal).par_iter().find_map_any(designs)
+    let likely = of_program(goal, program);
+    likely.par_iter().find_map_any(designs).or_else(|| distinct_shapes(goal).par_iter().find_map_any(designs))
 }

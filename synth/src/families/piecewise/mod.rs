@@ -7,6 +7,7 @@
 //! its power may overflow.
 
 mod place;
+mod stated;
 
 use super::builder::{BuildError, Builder, Terms, Wire, band_width};
 use super::fitting::{self, Lean};
