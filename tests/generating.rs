@@ -51,7 +51,7 @@ fn wrong_steps_are_refused() {
     };
     refuses(&["--step", "0.3"], &["'0.3' is no power of two", "2^-16"]);
     refuses(&["--step", "2^-1000"], &["2^-256"]);
-    refuses(&["--step", "-1"], &["--step"]);
+    refuses(&["--step", "-1"], &["'-1'"]);
     refuses(&["--step", "2^-16", "--coefficient-bits", "16"], &["--coefficient-bits"]);
     refuses(&["--coefficient-bits", "a,2"], &["'a,2' is no number of bits"]);
     refuses(&["--coefficient-width", "1"], &["2 to 256 bits"]);
@@ -91,7 +91,8 @@ fn a_search_out_of_budget_gives_the_best_so_far_and_says_so() {
     let fit = ["fit", "sin", "--domain", "-1,1.5", "--degree", "9", "--step", "2^-16", "--variable", "unit"];
     let outcome = shop.run(&[&fit[..], &["--nodes", "3"]].concat());
     outcome.succeeded();
-    for part in ["stopped at its limit of 3 programs", "the best so far", "--nodes raises the limit", "times the binding bound"]
+    for part in
+        ["stopped at its limit of 3 programs", "the best so far", "--nodes raises the limit", "times the binding bound"]
     {
         assert!(outcome.stdout.contains(part), "{part}: {}", outcome.stdout);
     }
@@ -121,7 +122,11 @@ fn bad_campaigns_are_refused() {
     refuses(&CAMPAIGN.replace("relu", "rleu"), 2, &["function number 1 (rleu)", "did you mean relu?"]);
     refuses(&CAMPAIGN.replace("\"8\"", "\"-9\""), 2, &["the domain [-8, -9] is empty"]);
     refuses(&CAMPAIGN.replace("64,16", "64;16"), 2, &["'64;16' is no format"]);
-    refuses(&format!("{CAMPAIGN}family = \"rectifer\"\n"), 2, &["no family is called 'rectifer'", "did you mean rectifier?"]);
+    refuses(
+        &format!("{CAMPAIGN}family = \"rectifer\"\n"),
+        2,
+        &["no family is called 'rectifer'", "did you mean rectifier?"],
+    );
     refuses(&format!("{CAMPAIGN}design = \"whole\"\n"), 2, &["a design needs a family"]);
     refuses(&[CAMPAIGN, CAMPAIGN].concat(), 2, &["two jobs are called relu/k64-f16"]);
 

@@ -158,9 +158,10 @@ fn watched(
     let found = best_reporting(target, low, high, shape, &mut |progress| {
         if seen {
             let _ = match progress {
-                Progress::Correcting { programs, error } => {
-                    std::io::Write::write_fmt(&mut errors, format_args!("\r\x1b[Kprogram {programs}: error {error:.6e}"))
-                }
+                Progress::Correcting { programs, error } => std::io::Write::write_fmt(
+                    &mut errors,
+                    format_args!("\r\x1b[Kprogram {programs}: error {error:.6e}"),
+                ),
                 Progress::Proving { error } => {
                     std::io::Write::write_fmt(&mut errors, format_args!("\r\x1b[Kproving error {error:.6e}"))
                 }

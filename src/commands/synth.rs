@@ -105,7 +105,8 @@ impl Synth {
                 let _ = writeln!(errors, "{progress}");
             }
         };
-        let found = search::front_for(&goal, &Rss3, self.batches, &mut report).map_err(|error| refused(error, &goal))?;
+        let found =
+            search::front_for(&goal, &Rss3, self.batches, &mut report).map_err(|error| refused(error, &goal))?;
         let mut found: Vec<(Option<f64>, Found)> = found.into_iter().map(|found| (found.mean_error, found)).collect();
         // Without a density all are equal, and the order stays.
         found.sort_by(|a, b| a.0.unwrap_or(0.0).total_cmp(&b.0.unwrap_or(0.0)));

@@ -12,7 +12,9 @@ use synth::search::{Wanted, design_of, front_of};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [folder, accuracy, names @ ..] = &arguments[..] else { return Err("CATALOG ACCURACY NAME … expected".into()) };
+    let [folder, accuracy, names @ ..] = &arguments[..] else {
+        return Err("CATALOG ACCURACY NAME … expected".into());
+    };
     let folder = Path::new(folder);
     let catalog = Catalog::open(folder, &folder.with_file_name("proofs"))?;
     for name in names {

@@ -216,8 +216,7 @@ fn fraction(
     (above, below): (u32, u32),
     report: &mut dyn FnMut(Progress),
 ) -> Result<Found, BestError> {
-    let mut corrected =
-        |programs: u32, error: &Float| report(Progress::Correcting { programs, error: error.to_f64() });
+    let mut corrected = |programs: u32, error: &Float| report(Progress::Correcting { programs, error: error.to_f64() });
     let (domain, scaling) = domain_of(low, high)?;
     let mut problem = RationalProblem {
         target: function,

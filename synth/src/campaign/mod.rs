@@ -14,7 +14,7 @@ pub use store::{Store, StoreError, Summary};
 
 use crate::families::Goal;
 use catalogs::protocol::rss3::Rss3;
-use catalogs::{Decimal, Window};
+use catalogs::{Decimal, Entry, Window};
 
 /// Part of every job's hash: to be changed whenever the search finds other programs, so that old results are not taken
 /// for new ones.
@@ -44,6 +44,8 @@ pub struct Job {
     pub family: Option<String>,
     /// The parameters of the one program that is wanted; searched for if `None`.
     pub design: Option<String>,
+    /// An entry whose program is taken as it is and proved anew.
+    pub given: Option<Entry>,
     /// What is published.
     pub keep: Keep,
 }
@@ -110,7 +112,11 @@ impl Job {
             Keep::Cheapest => "cheapest",
         };
         let Window { low, high } = window;
-        let design = self.design.as_ref().map(|design| format!("; design {design}")).unwrap_or_default();
+        let design = match (&self.design, &self.given) {
+            (Some(design), _) => format!("; design {design}"),
+            (None, Some(entry)) => format!("; entry {}", entry.digest()),
+            (None, None) => String::new(),
+        };
         format!(
             "{ENGINE}; {}/{}; function {}; window {low} {high}; ring {} scale {} output {output_scale}; norm {} {}; \
              errors {}; family {}{design}; keep {keep}; protocol {}",

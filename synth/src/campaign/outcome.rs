@@ -63,6 +63,10 @@ impl Job {
             let found = search::pinned(goal, &Rss3, family, design).map_err(|error| error.to_string())?;
             return Ok(vec![found]);
         }
+        if let Some(entry) = &self.given {
+            let found = search::given(goal, &Rss3, entry).map_err(|error| error.to_string())?;
+            return Ok(vec![found]);
+        }
         let shape = |shape: &dyn Shape| self.family.as_ref().is_none_or(|family| shape.family() == family);
         let wanted = Wanted { shape: &shape, tight: self.keep == Keep::Cheapest };
         search::front_of(goal, &Rss3, wanted, progress).map_err(|error| error.to_string())

@@ -88,6 +88,8 @@ fn what_is_no_campaign_is_refused() {
         (format!("{line}domain = [\"1\", \"8\"]\n{line}domain = [\"2\", \"8\"]"), "two jobs are called relu/k64-f16"),
         (format!("{line}domain = [\"1\", \"8\"]\nfamily = \"midle\""), "did you mean middle"),
         (format!("{line}domain = [\"1\", \"8\"]\ndesign = \"degree 3\""), "a design needs a family"),
+        (format!("{line}domain = [\"1\", \"8\"]\nentry = \"chebyshare\""), "the entry is none"),
+        (format!("{line}domain = [\"1\", \"8\"]\nentry = \"\"\nfamily = \"rectifier\""), "without family and design"),
     ] {
         let error = Campaign::parse(&text).unwrap_err().to_string();
         assert!(error.contains(part), "{text}: {error}");
@@ -153,6 +155,19 @@ fn designs_are_made_again() {
         let Outcome::Published(again) = pinned(&made.family, &made.design) else { panic!("{} is lost", made.name) };
         assert_eq!(again[0].published.entry, made.published.entry, "{}", made.design);
     }
+    // An entry's text gives its program, whatever it claims; one that claims something else is refused.
+    let line = "[[function]]\nfunction = \"x*x/4 + 1/3\"\nfolder = \"line\"\ndomain = [\"-2\", \"2\"]\n";
+    let goal = "formats = [\"64,16\"]\nerrors = [\"1e-3\"]\nkeep = \"cheapest\"\n";
+    let entry = &found[0].published.entry;
+    let bound = entry.lines().find(|line| line.starts_with("bound ")).unwrap();
+    let text = format!("{line}{goal}entry = '''\n{}'''\n", entry.replace(bound, "bound 1"));
+    let Outcome::Published(again) = Campaign::parse(&text).unwrap().jobs[0].run(&mut |_| {}).outcome else {
+        panic!("not made")
+    };
+    assert_eq!(again[0].published, found[0].published);
+    let error = Campaign::parse(&text.replace("\"-2\"", "\"-1\"")).unwrap_err().to_string();
+    assert!(error.contains("another window"), "{error}");
+
     let Outcome::Unreached(reason) = pinned("middle", "degree 77") else { panic!("made of nothing") };
     assert!(reason.contains("no family makes"), "{reason}");
 }

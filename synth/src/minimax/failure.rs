@@ -62,7 +62,9 @@ pub enum MinimaxError {
         excess: String,
     },
     /// The high-precision simplex did not finish.
-    #[error("the linear program over {rows} rows did not finish in {pivots} pivots: lower a degree by one, or cut the domain")]
+    #[error(
+        "the linear program over {rows} rows did not finish in {pivots} pivots: lower a degree by one, or cut the domain"
+    )]
     PivotLimit {
         /// Rows of the program.
         rows: usize,

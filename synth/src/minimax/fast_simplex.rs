@@ -9,7 +9,7 @@ const TOLERANCE: f64 = 1e-9;
 /// Pivots per program; the level so far is a bound, too.
 const PIVOTS: usize = 400;
 /// A share of a coordinate without bound that is rounding.
-const NO_SHARE: f64 = 1e-7;
+const NO_SHARE: f64 = 1e-6;
 /// Half the width of the box that the search starts from.
 const FAR: f64 = 1e7;
 

@@ -323,9 +323,8 @@ impl<'a> Hunt<'a> {
             }
         }
         // Coordinates are linear in d, and d is the vectors' sum over the unit.
-        let inverse_forms = (0..count)
-            .map(|row| self.vectors.iter().map(|vector| short(&vector[row])).collect())
-            .collect();
+        let inverse_forms =
+            (0..count).map(|row| self.vectors.iter().map(|vector| short(&vector[row])).collect()).collect();
         Program {
             unknowns: count,
             rows: rows.map(|entry| entry.to_f64()).collect(),

@@ -9,7 +9,7 @@ mod estimate;
 mod pinned;
 
 pub use density::{Density, front_for};
-pub use pinned::{design_of, pinned};
+pub use pinned::{design_of, given, pinned};
 
 use crate::certify::{self, Effort, Proved, Request};
 use crate::families::{Design, Goal, Shape, shapes};

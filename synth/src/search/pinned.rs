@@ -4,8 +4,8 @@
 
 use super::{Candidate, Found, SearchError, distinct_shapes, prove};
 use crate::families::{Design, Goal, Shape, of_program, stated};
-use catalogs::Program;
 use catalogs::protocol::{Model, cost};
+use catalogs::{Entry, Program};
 use rayon::prelude::*;
 
 /// The certified program of this family with these parameters.
@@ -30,7 +30,23 @@ pub fn pinned(goal: &Goal, model: &dyn Model, family: &str, parameters: &str) ->
     let design = designs.into_iter().next().ok_or_else(unknown)?;
     let estimate = design.fit_error;
     let cost = cost(&design.program, model);
-    prove(goal, &Candidate { design, estimate, cost })
+    prove(goal, &Candidate { design, estimate, cost }).map_err(|(reached, how)| SearchError::OutOfReach {
+        wanted: goal.accuracy(),
+        reached,
+        how,
+    })
+}
+
+/// The program of an entry, proved anew; what the entry claims of its error is not looked at.
+///
+/// # Errors
+/// Where the program does not reach the accuracy.
+pub fn given(goal: &Goal, model: &dyn Model, entry: &Entry) -> Result<Found, SearchError> {
+    let (program, fitted) = (entry.program.clone(), entry.claim.fitted);
+    let cost = cost(&program, model);
+    let design = Design { family: "given", parameters: "its entry".into(), program, fit_error: 0.0, fitted };
+    let goal = Goal { fitted: Some(fitted), ..goal.clone() };
+    prove(&goal, &Candidate { design, estimate: goal.accuracy(), cost })
         .map_err(|(reached, how)| SearchError::OutOfReach { wanted: goal.accuracy(), reached, how })
 }
 
