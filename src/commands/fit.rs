@@ -5,13 +5,14 @@ mod quantised;
 use crate::failure::Failure;
 use crate::report::Context;
 use ::synth::best::quantised::Steps;
-use ::synth::best::{Best, Coefficient, Shape, best};
+use ::synth::best::{Best, Coefficient, Progress, Shape, best_reporting};
 use ::synth::expression::{Expression, parse_rational};
 use clap::{ArgGroup, Args};
 use rug::Float;
 use rug::float::Round;
 use serde::Serialize;
 use std::fmt::Write;
+use std::io::IsTerminal;
 use std::time::Instant;
 
 /// Significant digits of errors and places.
@@ -86,7 +87,7 @@ impl Fit {
         let shape = self.shape()?;
         let steps = self.steps()?;
         let variable = quantised::variable(&self.variable, &low, &high)?;
-        let found = best(&target, &low, &high, shape).map_err(Failure::input)?;
+        let found = watched(&target, (&low, &high), shape).map_err(Failure::input)?;
         let quantised = match (steps, shape) {
             (Some(steps), Shape::Polynomial(degree)) => {
                 let wish = ::synth::best::quantised::Wish {
@@ -144,6 +145,33 @@ impl Fit {
         }
         Ok(self.coefficient_width.map(Steps::Width))
     }
+}
+
+/// The fit, with a line of progress on a terminal.
+fn watched(
+    target: &Expression,
+    (low, high): (&rug::Rational, &rug::Rational),
+    shape: Shape,
+) -> Result<Best, ::synth::best::BestError> {
+    let mut errors = std::io::stderr();
+    let seen = errors.is_terminal();
+    let found = best_reporting(target, low, high, shape, &mut |progress| {
+        if seen {
+            let _ = match progress {
+                Progress::Correcting { programs, error } => std::io::Write::write_fmt(
+                    &mut errors,
+                    format_args!("\r\x1b[Kprogram {programs}: error {error:.6e}"),
+                ),
+                Progress::Proving { error } => {
+                    std::io::Write::write_fmt(&mut errors, format_args!("\r\x1b[Kproving error {error:.6e}"))
+                }
+            };
+        }
+    });
+    if seen {
+        let _ = std::io::Write::write_all(&mut std::io::stderr(), b"\r\x1b[K");
+    }
+    found
 }
 
 /// The exponent of `2^-16`, `1/65536`, `0.5`.

@@ -69,6 +69,7 @@ fn goal(function: Function, window: Window, scales: (u8, u8), norm: Norm, accura
         output_scale,
         norm,
         accuracy: decimal(accuracy)?,
+        density: None,
     })
 }
 

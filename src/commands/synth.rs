@@ -13,7 +13,7 @@ use catalogs::protocol::rss3::Rss3;
 use catalogs::{Catalog, Decimal, Format, Function, Norm, Ring, Scale, Window};
 use clap::Args;
 use serde::Serialize;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 
 /// Searches for programs, proves them, and publishes the Pareto front over error, rounds and bytes.
@@ -44,19 +44,30 @@ pub struct Synth {
     /// Weights of the norm |error| / (ABSOLUTE + RELATIVE·|f|).
     #[arg(long, value_name = "ABSOLUTE,RELATIVE", default_value = "1,0")]
     norm: String,
-    /// A density of inputs, normal:MEAN,DEVIATION or uniform:LOW,HIGH: the front is listed by its mean error there. The
-    /// certified error remains the largest on the whole domain.
+    /// A density of inputs, normal:MEAN,DEVIATION or uniform:LOW,HIGH: polynomials lean towards likely inputs as far as
+    /// --max-error allows, the mean error joins the front, and the front is listed by it. The certified error remains the
+    /// largest on the whole domain.
     #[arg(long, value_name = "NAME:A,B", allow_hyphen_values = true)]
     density: Option<String>,
+    /// Batches of six programs that are certified, the cheapest first; then the best front so far is given.
+    #[arg(long, value_name = "N", default_value_t = search::BATCHES, value_parser = batches)]
+    batches: usize,
     /// The catalog folder to publish into; its proofs go into the folder `proofs` beside it, so give it a parent of its
     /// own, such as my/catalogs.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 }
 
+/// A search without a batch finds nothing.
+fn batches(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|batches| *batches > 0).ok_or_else(|| "write a number of at least 1".into())
+}
+
 #[derive(Serialize)]
 struct Report {
     entries: Vec<Row>,
+    /// Promising programs that the search had no batch left for.
+    untried: usize,
 }
 
 #[derive(Serialize)]
@@ -82,18 +93,21 @@ impl Synth {
             check_folder_place(folder)?;
             check_folder_place(&proofs_beside(folder))?;
         }
+        let density = self.density()?;
+        let goal = Goal { density, ..goal };
+        let (mut errors, mut untried) = (std::io::stderr(), 0);
+        let seen = errors.is_terminal();
         let mut report = |progress: Progress| {
-            let _ = writeln!(std::io::stderr(), "{progress}");
+            if let Progress::Stopped { untried: left, .. } = progress {
+                untried += left;
+            }
+            if seen {
+                let _ = writeln!(errors, "{progress}");
+            }
         };
-        let density = self.density.as_ref().map(|text| {
-            Density::parse(text).ok_or_else(|| {
-                Failure::Input(format!("'{text}' is no density; write normal:MEAN,DEVIATION or uniform:LOW,HIGH"))
-            })
-        });
-        let density = density.transpose()?;
-        let found = search::front(&goal, &Rss3, &mut report).map_err(|error| refused(error, &goal))?;
-        let mean_error = |found: &Found| density.and_then(|density| density.mean_error(found, &goal));
-        let mut found: Vec<(Option<f64>, Found)> = found.into_iter().map(|found| (mean_error(&found), found)).collect();
+        let found =
+            search::front_for(&goal, &Rss3, self.batches, &mut report).map_err(|error| refused(error, &goal))?;
+        let mut found: Vec<(Option<f64>, Found)> = found.into_iter().map(|found| (found.mean_error, found)).collect();
         // Without a density all are equal, and the order stays.
         found.sort_by(|a, b| a.0.unwrap_or(0.0).total_cmp(&b.0.unwrap_or(0.0)));
         let mut rows = Vec::new();
@@ -106,7 +120,7 @@ impl Synth {
                 certified_error: found.entry.claim.bound.to_string(),
                 witness_error: found.certificate.witness.error.to_string(),
                 rounds: found.rounds,
-                bytes_per_element: found.bits.div_ceil(8),
+                bytes_per_element: found.bytes(),
                 headroom_bits: found.headroom_bits,
                 failure_probability: 0,
                 mean_error: mean_error.map(|mean_error| format!("{mean_error:.11e}")),
@@ -124,7 +138,16 @@ impl Synth {
             }
             undivided(|| catalog.write(folder, &proofs))?;
         }
-        context.print(&Report { entries: rows }, text)
+        context.print(&Report { entries: rows, untried }, text)
+    }
+
+    fn density(&self) -> Result<Option<Density>, Failure> {
+        let read = |text: &String| {
+            Density::parse(text).ok_or_else(|| {
+                Failure::Input(format!("'{text}' is no density; write normal:MEAN,DEVIATION or uniform:LOW,HIGH"))
+            })
+        };
+        self.density.as_ref().map(read).transpose()
     }
 
     fn goal(&self) -> Result<Goal, Failure> {
@@ -166,7 +189,8 @@ impl Synth {
         })?;
         let norm = Norm { absolute: number(absolute)?, relative: number(relative)? };
         let output_scale = scale(self.output_bits.unwrap_or(self.fraction_bits))?;
-        Ok(Goal { function, window, fitted: None, input, output_scale, norm, accuracy: number(&self.max_error)? })
+        let accuracy = number(&self.max_error)?;
+        Ok(Goal { function, window, fitted: None, input, output_scale, norm, accuracy, density: None })
     }
 }
 
@@ -209,5 +233,14 @@ fn text(report: &Report) -> String {
             ]
         })
         .collect();
-    table(&["entry", ">certified", ">witness", ">rounds", ">bytes", ">headroom", ">mean error", "family"], &rows)
+    let mut out =
+        table(&["entry", ">certified", ">witness", ">rounds", ">bytes", ">headroom", ">mean error", "family"], &rows);
+    if report.untried > 0 {
+        out += &format!(
+            "the search stopped at its limit with {} promising programs untried: this is the best front so far; --batches \
+             raises the limit\n",
+            report.untried
+        );
+    }
+    out
 }

@@ -2,6 +2,7 @@
 //!
 //! The golden functions on their wide domains and the same and others on narrow ones, where the step and not the degree
 //! limits the error; once in the variable on [−1, 1] and, for some degrees, in whatever variable the search chooses.
+//! `-- FIRST LAST` runs only the cases of these numbers, from 1, and says so.
 
 use std::time::Instant;
 use synth::best::Shape;
@@ -48,10 +49,20 @@ fn main() {
         "function    domain       degree  variable  rounded     certified   minimax     bound       by       ratio   nodes  seconds"
     );
     let started = Instant::now();
-    let (mut cases, mut worst, mut missed) = (0, 1f64, 0);
+    let (mut cases, mut worst, mut missed, mut all) = (0, 1f64, 0, 0);
+    // Cargo passes --bench.
+    let numbers: Vec<u32> = std::env::args().skip(1).filter_map(|argument| argument.parse().ok()).collect();
+    let (first, last) = match numbers[..] {
+        [first, last] => (first, last),
+        _ => (1, u32::MAX),
+    };
     for (function, low, high) in &domains {
         for degree in DEGREES {
             for search in [false, true].into_iter().filter(|search| !search || SEARCHED.contains(&degree)) {
+                all += 1;
+                if !(first..=last).contains(&all) {
+                    continue;
+                }
                 cases += 1;
                 match measure(function, low, high, degree, search) {
                     Ok(found) => {
@@ -70,6 +81,9 @@ fn main() {
         "{cases} cases in {:.1} s: certified error at most {worst:.4} times the binding bound (limit {LIMIT}), {missed} missed",
         started.elapsed().as_secs_f64()
     );
+    if cases < all {
+        println!("NOT RUN: {} of {all} cases", all - cases);
+    }
 }
 
 fn measure(

@@ -33,6 +33,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             relative: Decimal::parse(relative).ok_or("relative")?,
         },
         accuracy: Decimal::parse(accuracy).ok_or("accuracy")?,
+        density: None,
     };
     let start = Instant::now();
     let family = std::env::var("FAMILY").unwrap_or_default();

@@ -99,9 +99,37 @@ fn instead(served: &[String]) -> String {
     }
 }
 
+/// What a fit is doing, for whoever waits.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Progress {
+    /// A fraction is being corrected.
+    Correcting {
+        /// Linear programs solved.
+        programs: u32,
+        /// The error of the best fraction so far.
+        error: f64,
+    },
+    /// The decimals are being proved.
+    Proving {
+        /// The error that was found.
+        error: f64,
+    },
+}
+
 /// Fits `function` on [`low`, `high`] for the least absolute error, and proves what came out.
 pub fn best(function: &Expression, low: &Rational, high: &Rational, shape: Shape) -> Result<Best, BestError> {
-    fitted(function, low, high, shape).map_err(|error| match error {
+    best_reporting(function, low, high, shape, &mut |_| {})
+}
+
+/// As [`best`], with reports of what takes long.
+pub fn best_reporting(
+    function: &Expression,
+    low: &Rational,
+    high: &Rational,
+    shape: Shape,
+    report: &mut dyn FnMut(Progress),
+) -> Result<Best, BestError> {
+    fitted(function, low, high, shape, report).map_err(|error| match error {
         BestError::Fit(MinimaxError::TargetNotFinite { .. }) | BestError::Proof(SupremumError::Undefined { .. }) => {
             BestError::Unserved { reason: error.to_string(), served: advice::served(function, low, high) }
         }
@@ -109,7 +137,13 @@ pub fn best(function: &Expression, low: &Rational, high: &Rational, shape: Shape
     })
 }
 
-fn fitted(function: &Expression, low: &Rational, high: &Rational, shape: Shape) -> Result<Best, BestError> {
+fn fitted(
+    function: &Expression,
+    low: &Rational,
+    high: &Rational,
+    shape: Shape,
+    report: &mut dyn FnMut(Progress),
+) -> Result<Best, BestError> {
     if low >= high {
         return Err(BestError::Domain { low: low.to_string(), high: high.to_string() });
     }
@@ -124,8 +158,9 @@ fn fitted(function: &Expression, low: &Rational, high: &Rational, shape: Shape) 
     let found = if below == 0 {
         polynomial(function, low, high, above)?
     } else {
-        fraction(function, low, high, (above, below))?
+        fraction(function, low, high, (above, below), report)?
     };
+    report(Progress::Proving { error: found.error.to_f64() });
     let radius = low.clone().abs().max(high.clone().abs());
     let terms = found.numerator.len() + found.denominator.len();
     // A change of the denominator by ε changes the fraction by |P/Q|·ε/|Q|: the error's share, that much smaller.
@@ -179,7 +214,9 @@ fn fraction(
     low: &Rational,
     high: &Rational,
     (above, below): (u32, u32),
+    report: &mut dyn FnMut(Progress),
 ) -> Result<Found, BestError> {
+    let mut corrected = |programs: u32, error: &Float| report(Progress::Correcting { programs, error: error.to_f64() });
     let (domain, scaling) = domain_of(low, high)?;
     let mut problem = RationalProblem {
         target: function,
@@ -190,13 +227,13 @@ fn fraction(
         low: Rational::from(1),
         high: Rational::from(RANGES[0]),
     };
-    let mut fit = minimax::fit_rational(&problem, &Options::default())?;
+    let mut fit = minimax::fit_rational_reporting(&problem, &Options::default(), &mut corrected)?;
     for range in &RANGES[1..] {
         if fit.denominator_range.1 < &problem.high * Rational::from((99, 100)) {
             break;
         }
         problem.high = Rational::from(*range);
-        fit = minimax::fit_rational(&problem, &Options::default())?;
+        fit = minimax::fit_rational_reporting(&problem, &Options::default(), &mut corrected)?;
     }
     let (numerator, denominator) = fit.coefficients_in_x(&problem);
     let extrema = unfolded(fit.extrema, fit.folded);

@@ -306,8 +306,16 @@ pub fn parse_rational(text: &str) -> Option<Rational> {
     decimal.to_rational().to_string().parse().ok()
 }
 
-/// ` (did you mean …?)` for a name close to a known one.
+/// `; did you mean …?` for a name close to a known one, else the known ones.
 fn suggestion(name: &str) -> String {
+    match near(name, CALLS.iter().map(|(known, _)| *known)) {
+        Some(known) => format!("; did you mean {known}?"),
+        None => format!("; known are x, pi, e, {}", CALLS.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")),
+    }
+}
+
+/// The known name that differs from `name` least, if by at most two letters and half of them.
+pub fn near<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let distance = |a: &str, b: &str| {
         let b: Vec<char> = b.chars().collect();
         let mut row: Vec<usize> = (0..=b.len()).collect();
@@ -321,11 +329,8 @@ fn suggestion(name: &str) -> String {
         }
         row[b.len()]
     };
-    let nearest = CALLS.iter().map(|(known, _)| (distance(name, known), *known)).min();
-    match nearest {
-        Some((distance, known)) if distance <= 2 && 2 * distance <= name.len() => format!("; did you mean {known}?"),
-        _ => format!("; known are x, pi, e, {}", CALLS.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")),
-    }
+    let (distance, known) = known.into_iter().map(|known| (distance(name, known), known)).min()?;
+    (distance <= 2 && 2 * distance <= name.len()).then_some(known)
 }
 
 #[cfg(test)]

@@ -85,6 +85,7 @@ impl Line {
             output_scale: scale,
             norm: Norm::ABSOLUTE,
             accuracy: Decimal::parse(ACCURACY).ok_or("no such accuracy")?,
+            density: None,
         })
     }
 }

@@ -35,6 +35,7 @@ fn goal(case: &Case) -> Goal {
         output_scale: Scale::new(output).unwrap(),
         norm: if case.relative { Norm::RELATIVE } else { Norm::ABSOLUTE },
         accuracy: Decimal::parse(case.accuracy).unwrap(),
+        density: None,
     }
 }
 

@@ -4,7 +4,7 @@
 use crate::failure::Failure;
 use crate::report::{Context, table};
 use ::synth::best::{Shape, best};
-use ::synth::expression::Expression;
+use ::synth::expression::{Expression, near};
 use ::synth::families::Goal;
 use ::synth::golden::{Answer, Golden, ask_sollya, ask_sollya_for_proofs, polynomials};
 use ::synth::search::{self, Progress};
@@ -72,7 +72,11 @@ impl Synth {
             polynomials().into_iter().filter(|golden| golden.shape == Shape::Polynomial(DEGREE)).collect();
         let known: Vec<&str> = cases.iter().map(|golden| golden.function.as_str()).collect();
         if let Some(name) = self.functions.iter().find(|name| !known.contains(&name.as_str())) {
-            return Err(Failure::Input(format!("no function '{name}' in this bench; there are {}", known.join(", "))));
+            let hint = match near(name, known.iter().copied()) {
+                Some(known) => format!("did you mean {known}?"),
+                None => format!("there are {}", known.join(", ")),
+            };
+            return Err(Failure::Input(format!("no function '{name}' in this bench; {hint}")));
         }
         let chosen = |golden: &Golden| {
             golden.shape == Shape::Polynomial(DEGREE)
@@ -106,7 +110,7 @@ impl Synth {
             |text: &str| Decimal::parse(text).ok_or_else(|| Failure::Input(format!("'{text}' is not a decimal")));
         let norm = Norm { absolute: decimal("1")?, relative: decimal("0")? };
         let accuracy = decimal(&self.max_error)?;
-        Ok(Goal { function, window, fitted: None, input, output_scale: scale, norm, accuracy })
+        Ok(Goal { function, window, fitted: None, input, output_scale: scale, norm, accuracy, density: None })
     }
 
     fn measure(&self, golden: &Golden, fits: Option<&[Answer]>, proofs: Option<&[Answer]>) -> Result<Row, Failure> {

@@ -156,7 +156,7 @@ pub fn text(report: &Report) -> String {
     if !report.complete {
         let _ = writeln!(
             out,
-            "  the search stopped at its limit of {} programs: this is the best so far; --nodes raises the limit",
+            "  the search stopped at its limit, after {} programs: this is the best so far; --nodes raises the limit",
             report.nodes
         );
     }

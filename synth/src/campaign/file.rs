@@ -11,13 +11,15 @@
 //! norm = ["1", "0"]                 # |error| / (ABSOLUTE + RELATIVE·|f|)
 //! label = "w9"                      # part of the names
 //! family = "middle"                 # only this family
+//! design = "edge 197379 degree 4 …" # only this program of it, as a result names it: nothing is searched
+//! entry = '''…'''                   # or an entry's text, whose program is taken as it is and proved anew
 //! keep = "front"                    # or "cheapest": the cheapest tight program of every error
 //! ```
 
 use super::{Campaign, Job, Keep, Refused};
-use crate::expression::{Expression, parse_rational};
-use crate::families::Goal;
-use catalogs::{Decimal, Format, Function, Norm, Ring, Scale, Window};
+use crate::expression::{Expression, near, parse_rational};
+use crate::families::{self, Goal};
+use catalogs::{Decimal, Entry, Format, Function, Norm, Ring, Scale, Window};
 use rug::{Integer, Rational};
 use serde::Deserialize;
 
@@ -65,6 +67,8 @@ struct Line {
     norm: Option<[String; 2]>,
     label: Option<String>,
     family: Option<String>,
+    design: Option<String>,
+    entry: Option<String>,
     #[serde(default)]
     keep: Kept,
 }
@@ -87,7 +91,7 @@ pub(super) fn parse(text: &str) -> Result<Campaign, Unreadable> {
     if campaign.jobs.is_empty() && campaign.refused.is_empty() {
         return Err(Unreadable::Empty);
     }
-    let mut names: Vec<String> = campaign.jobs.iter().map(Job::name).collect();
+    let mut names: Vec<String> = campaign.jobs.iter().flat_map(Job::names).collect();
     names.sort_unstable();
     match names.windows(2).find(|pair| pair[0] == pair[1]) {
         Some(pair) => Err(Unreadable::Twice(pair[0].clone())),
@@ -116,6 +120,16 @@ impl Line {
         if accuracies.is_empty() || self.formats.is_empty() {
             return Err("errors and formats name at least one each".into());
         }
+        if let Some(family) = self.family.as_deref().filter(|family| !families::NAMES.contains(family)) {
+            return Err(match near(family, families::NAMES) {
+                Some(known) => format!("no family is called '{family}'; did you mean {known}?"),
+                None => format!("no family is called '{family}'; there are {}", families::NAMES.join(", ")),
+            });
+        }
+        if self.design.is_some() && (self.family.is_none() || accuracies.len() != 1 || self.formats.len() != 1) {
+            return Err("a design needs a family, one format and one error".into());
+        }
+        let given = self.given(accuracies.len())?;
         let keep = match self.keep {
             Kept::Front => Keep::Front,
             Kept::Cheapest => Keep::Cheapest,
@@ -139,12 +153,25 @@ impl Line {
             };
             let accuracy = accuracies[0];
             let function = function.clone();
-            let goal = Goal { function, window, fitted: None, input, output_scale, norm, accuracy };
+            let goal = Goal { function, window, fitted: None, input, output_scale, norm, accuracy, density: None };
             let stem = self.stem(&goal);
-            let (folder, family) = (folder.clone(), self.family.clone());
-            campaign.jobs.push(Job { folder, stem, goal, accuracies: accuracies.clone(), family, keep });
+            if let Some(entry) = &given {
+                fits(entry, &goal)?;
+            }
+            let given = given.clone();
+            let (folder, family, design) = (folder.clone(), self.family.clone(), self.design.clone());
+            campaign.jobs.push(Job { folder, stem, goal, accuracies: accuracies.clone(), family, design, given, keep });
         }
         Ok(())
+    }
+
+    /// The entry whose program is to be proved anew.
+    fn given(&self, accuracies: usize) -> Result<Option<Entry>, String> {
+        let Some(text) = &self.entry else { return Ok(None) };
+        if accuracies != 1 || self.formats.len() != 1 || self.family.is_some() || self.design.is_some() {
+            return Err("an entry goes with one format and one error, and without family and design".into());
+        }
+        Entry::parse(text).map(Some).map_err(|error| format!("the entry is none: {error}"))
     }
 
     /// The domain as input integers; `None` if the ring is too small.
@@ -174,6 +201,24 @@ impl Line {
         let label = self.label.as_ref().map(|label| format!("-{label}")).unwrap_or_default();
         format!("k{ring}-f{scale}{output}{label}")
     }
+}
+
+/// That the entry claims what the job is about; its bound does not matter.
+fn fits(entry: &Entry, goal: &Goal) -> Result<(), String> {
+    let (claim, program) = (&entry.claim, &entry.program);
+    let input = (goal.input.ring, goal.input.scale);
+    for (part, is_same) in [
+        ("function", claim.function == goal.function),
+        ("window", claim.window == goal.window),
+        ("norm", claim.norm == goal.norm),
+        ("input", program.input() == input),
+        ("output", program.output() == (input.0, goal.output_scale)),
+    ] {
+        if !is_same {
+            return Err(format!("the entry has another {part} than its job"));
+        }
+    }
+    Ok(())
 }
 
 /// `RING,INPUT` or `RING,INPUT,OUTPUT`.

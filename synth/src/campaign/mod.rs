@@ -9,16 +9,16 @@ mod outcome;
 mod store;
 
 pub use file::Unreadable;
-pub use outcome::{Outcome, Result as JobResult, Unusable};
+pub use outcome::{Made, Outcome, Result as JobResult, Unusable};
 pub use store::{Store, StoreError, Summary};
 
 use crate::families::Goal;
 use catalogs::protocol::rss3::Rss3;
-use catalogs::{Decimal, Window};
+use catalogs::{Decimal, Entry, Window};
 
 /// Part of every job's hash: to be changed whenever the search finds other programs, so that old results are not taken
 /// for new ones.
-const ENGINE: &str = "search 2";
+const ENGINE: &str = "search 3";
 
 /// What a job publishes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -42,6 +42,10 @@ pub struct Job {
     pub accuracies: Vec<Decimal>,
     /// The family that has to serve it; any if `None`.
     pub family: Option<String>,
+    /// The parameters of the one program that is wanted; searched for if `None`.
+    pub design: Option<String>,
+    /// An entry whose program is taken as it is and proved anew.
+    pub given: Option<Entry>,
     /// What is published.
     pub keep: Keep,
 }
@@ -108,9 +112,14 @@ impl Job {
             Keep::Cheapest => "cheapest",
         };
         let Window { low, high } = window;
+        let design = match (&self.design, &self.given) {
+            (Some(design), _) => format!("; design {design}"),
+            (None, Some(entry)) => format!("; entry {}", entry.digest()),
+            (None, None) => String::new(),
+        };
         format!(
             "{ENGINE}; {}/{}; function {}; window {low} {high}; ring {} scale {} output {output_scale}; norm {} {}; \
-             errors {}; family {}; keep {keep}; protocol {}",
+             errors {}; family {}{design}; keep {keep}; protocol {}",
             self.folder,
             self.stem,
             function.words(),
@@ -129,6 +138,14 @@ impl Job {
         let mut hasher = blake3::Hasher::new_derive_key("chebyshare 2026 campaign job 1");
         hasher.update(self.description().as_bytes());
         hasher.finalize().to_hex().to_string()
+    }
+
+    /// The names it may publish under, or how those of a front begin.
+    fn names(&self) -> Vec<String> {
+        match self.keep {
+            Keep::Front => vec![self.name()],
+            Keep::Cheapest => self.accuracies.iter().map(|accuracy| self.name_for(accuracy)).collect(),
+        }
     }
 
     /// For people: folder and stem.

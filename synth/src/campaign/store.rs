@@ -1,10 +1,10 @@
 //! A campaign's folder: results by the hash of their job under `jobs`, the catalog they make under `catalogs` and
-//! `proofs`, and the campaign file itself.
+//! `proofs`, what made each entry in `designs.txt`, and the campaign file itself.
 //!
 //! A result is written whole or not at all, so that an interrupted campaign goes on where it stopped. The catalog is a
 //! function of the results: whoever has them all gets the same bytes.
 
-use super::outcome::{Outcome, Result as JobResult, Unusable};
+use super::outcome::{Made, Outcome, Result as JobResult, Unusable};
 use super::{Campaign, Job, Unreadable};
 use catalogs::{Catalog, CatalogError, Digest, digest::Tag};
 use std::collections::BTreeSet;
@@ -13,6 +13,8 @@ use std::{fs, io};
 
 const CAMPAIGN: &str = "campaign.toml";
 const JOBS: &str = "jobs";
+/// A line for every entry: the family and the design with which a campaign asks for just this program.
+const DESIGNS: &str = "designs.txt";
 const EXTENSION: &str = "result";
 
 /// Why a campaign's folder cannot be used.
@@ -124,6 +126,7 @@ impl Store {
     /// Writes the catalog of all results that there are: entries in the order of their jobs, each digest once.
     pub fn publish(&self) -> Result<Summary, StoreError> {
         let (mut catalog, mut digests) = (Catalog::new(), BTreeSet::new());
+        let mut designs = Vec::new();
         let mut summary = Summary { jobs: self.campaign.jobs.len(), ..Summary::default() };
         for job in &self.campaign.jobs {
             let Some(result) = self.result(job)? else { continue };
@@ -131,8 +134,9 @@ impl Store {
             match result.outcome {
                 Outcome::Unreached(reason) => summary.unreached.push((job.name(), reason)),
                 Outcome::Published(entries) => {
-                    for (name, published) in entries {
+                    for Made { name, family, design, published } in entries {
                         if digests.insert(Digest::of(Tag::Entry, published.entry.as_bytes())) {
+                            designs.push(format!("{name}: family = \"{family}\", design = \"{design}\"\n"));
                             catalog.insert(&name, published)?;
                         }
                     }
@@ -140,6 +144,8 @@ impl Store {
             }
         }
         catalog.write(&self.folder.join("catalogs"), &self.folder.join("proofs"))?;
+        designs.sort_unstable();
+        write(&self.folder.join(DESIGNS), &designs.concat())?;
         summary.entries = catalog.len();
         summary.root = catalog.root().to_string();
         Ok(summary)

@@ -86,6 +86,10 @@ fn what_is_no_campaign_is_refused() {
         (format!("{line}domain = [\"1\", \"8\"]\n").replace("relu", "x*x"), "folder"),
         (format!("{line}domain = [\"1\", \"8\"]\n").replace("64,16", "64"), "'64' is no format"),
         (format!("{line}domain = [\"1\", \"8\"]\n{line}domain = [\"2\", \"8\"]"), "two jobs are called relu/k64-f16"),
+        (format!("{line}domain = [\"1\", \"8\"]\nfamily = \"midle\""), "did you mean middle"),
+        (format!("{line}domain = [\"1\", \"8\"]\ndesign = \"degree 3\""), "a design needs a family"),
+        (format!("{line}domain = [\"1\", \"8\"]\nentry = \"chebyshare\""), "the entry is none"),
+        (format!("{line}domain = [\"1\", \"8\"]\nentry = \"\"\nfamily = \"rectifier\""), "without family and design"),
     ] {
         let error = Campaign::parse(&text).unwrap_err().to_string();
         assert!(error.contains(part), "{text}: {error}");
@@ -135,10 +139,49 @@ fn parts_merge_to_the_whole_byte_for_byte() {
     assert!(matches!(all.absorb(&one), Err(StoreError::Differ { .. })));
 }
 
+/// A job with a design gives just the program that a search found, and one that nobody makes is said to be none.
+#[test]
+fn designs_are_made_again() {
+    let campaign = Campaign::parse(TINY).unwrap();
+    let job = campaign.jobs.iter().find(|job| job.folder == "line").unwrap();
+    let Outcome::Published(found) = job.run(&mut |_| {}).outcome else { panic!("nothing found") };
+    let pinned = |family: &str, design: &str| {
+        let line = "[[function]]\nfunction = \"x*x/4 + 1/3\"\nfolder = \"line\"\ndomain = [\"-2\", \"2\"]\n";
+        let goal = "formats = [\"64,16\"]\nerrors = [\"1e-3\"]\nkeep = \"cheapest\"\n";
+        let text = format!("{line}{goal}family = \"{family}\"\ndesign = \"{design}\"\n");
+        Campaign::parse(&text).unwrap().jobs[0].run(&mut |_| {}).outcome
+    };
+    for made in &found {
+        let Outcome::Published(again) = pinned(&made.family, &made.design) else { panic!("{} is lost", made.name) };
+        assert_eq!(again[0].published.entry, made.published.entry, "{}", made.design);
+    }
+    // An entry's text gives its program, whatever it claims; one that claims something else is refused.
+    let line = "[[function]]\nfunction = \"x*x/4 + 1/3\"\nfolder = \"line\"\ndomain = [\"-2\", \"2\"]\n";
+    let goal = "formats = [\"64,16\"]\nerrors = [\"1e-3\"]\nkeep = \"cheapest\"\n";
+    let entry = &found[0].published.entry;
+    let bound = entry.lines().find(|line| line.starts_with("bound ")).unwrap();
+    let text = format!("{line}{goal}entry = '''\n{}'''\n", entry.replace(bound, "bound 1"));
+    let Outcome::Published(again) = Campaign::parse(&text).unwrap().jobs[0].run(&mut |_| {}).outcome else {
+        panic!("not made")
+    };
+    assert_eq!(again[0].published, found[0].published);
+    let error = Campaign::parse(&text.replace("\"-2\"", "\"-1\"")).unwrap_err().to_string();
+    assert!(error.contains("another window"), "{error}");
+
+    let Outcome::Unreached(reason) = pinned("middle", "degree 77") else { panic!("made of nothing") };
+    assert!(reason.contains("no family makes"), "{reason}");
+}
+
 #[test]
 fn results_read_back_and_damage_is_noticed() {
     let published = catalogs::Published { entry: "a\n".into(), certificate: "bc\n".into() };
-    let entries = vec![("f/a".to_owned(), published.clone()), ("f/b".to_owned(), published)];
+    let made = |name: &str| Made {
+        name: name.to_owned(),
+        family: "middle".into(),
+        design: "degree 3".into(),
+        published: published.clone(),
+    };
+    let entries = vec![made("f/a"), made("f/b")];
     for outcome in [Outcome::Published(entries), Outcome::Published(vec![]), Outcome::Unreached("no".into())] {
         let result = JobResult { description: "a job".into(), outcome };
         let text = result.to_text();

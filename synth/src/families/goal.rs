@@ -2,11 +2,12 @@
 
 use super::target;
 use crate::minimax;
+use crate::search::Density;
 use catalogs::{Decimal, Format, Function, Norm, Scale, Window};
 use rug::{Float, Rational};
 
 /// A request for programs.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct Goal {
     /// f.
     pub function: Function,
@@ -22,6 +23,8 @@ pub struct Goal {
     pub norm: Norm,
     /// The largest certified bound in that norm that is wanted.
     pub accuracy: Decimal,
+    /// Which inputs are likely: polynomials then serve these as well as the accuracy, which holds everywhere, allows.
+    pub density: Option<Density>,
 }
 
 /// The function constant + slope·x.

@@ -5,7 +5,7 @@
 //! middle the powers may overflow, for they are multiplied by an exact zero.
 
 use super::builder::{BuildError, Builder, Terms, band_width};
-use super::fitting::{self, Fitted};
+use super::fitting::{self, Fitted, Lean};
 use super::goal::{Goal, Symmetry};
 use super::outside::Outside;
 use super::polynomial::{dot_with_powers, odd_dot_with_powers, powers, powers_needed};
@@ -97,6 +97,7 @@ impl Middle {
         let function = &goal.function;
         let h = self.reach_bits(goal);
         let top = goal.real(self.edge + band_width(self.outside.dropped) as i64);
+        let (reach, absolute) = (top.to_f64(), goal.weights().0);
         let fitted = match &self.symmetry {
             Symmetry::Even(slope) => {
                 let part = |u: &Float, precision: u32| {
@@ -105,14 +106,17 @@ impl Middle {
                 };
                 let square = Rational::from(top.square_ref()) >> (2 * h);
                 let domain = (Rational::new(), square);
-                fitting::best(&part, minimax::Norm::Absolute, domain, Basis::full(self.degree as u32))
+                let place = |x: f64| (x * x) / 4f64.powi(h);
+                let lean = Lean::of(goal, absolute, &place, (-reach, reach));
+                fitting::leaning(&part, minimax::Norm::Absolute, domain, Basis::full(self.degree as u32), lean)
             }
             Symmetry::Odd(centre) => {
                 let part = |x: &Float, precision: u32| target::odd_part(function, centre, x, precision);
                 let scaling = Scaling::new(Rational::new(), Rational::from(1) << h).ok()?;
                 let basis = Basis::odd(2 * self.degree as u32 + 1).with_scaling(scaling);
                 let low = Rational::from(-&top);
-                let mut fitted = fitting::best(&part, minimax::Norm::Absolute, (low, top), basis)?;
+                let lean = Lean::of(goal, absolute, &|x| x, (-reach, reach));
+                let mut fitted = fitting::leaning(&part, minimax::Norm::Absolute, (low, top), basis, lean)?;
                 // The program multiplies by x, not by t = x/2^h.
                 fitted.coefficients.iter_mut().for_each(|c| *c >>= h);
                 Some(fitted)

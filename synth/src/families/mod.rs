@@ -29,6 +29,23 @@ pub use goal::Goal;
 
 use catalogs::{Program, Window};
 
+/// The names of all families.
+pub const NAMES: [&str; 13] = [
+    "middle",
+    "power",
+    "split exponent",
+    "piecewise",
+    "local piecewise",
+    "normalised newton",
+    "normalised polynomial",
+    "selected newton",
+    "normalised logarithm",
+    "turns",
+    "fraction",
+    "table",
+    "rectifier",
+];
+
 /// A program that may serve a goal.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Design {
@@ -91,4 +108,16 @@ pub fn shapes(goal: &Goal, accuracy: f64) -> Vec<Box<dyn Shape>> {
         .chain(boxed(table::shapes(goal, accuracy)))
         .chain(boxed(rectifier::shapes(goal)))
         .collect()
+}
+
+/// The shape of a family that a design's parameters begin with, where all that makes it is in their text.
+pub fn stated(goal: &Goal, family: &str, parameters: &str) -> Option<Box<dyn Shape>> {
+    let shape = piecewise::Piecewise::stated(goal, family, parameters)?;
+    Some(Box::new(shape))
+}
+
+/// Shapes that may have made the program, found from the program alone.
+pub fn of_program(goal: &Goal, program: &Program) -> Vec<Box<dyn Shape>> {
+    let shapes = piecewise::Piecewise::of_program(goal, program).into_iter();
+    shapes.map(|shape| Box::new(shape) as Box<dyn Shape>).collect()
 }

@@ -110,7 +110,8 @@ impl<'a> Correction<'a> {
     }
 
     /// Corrects until the gap is closed and a scan twice as fine finds nothing new.
-    pub fn run(mut self) -> Result<RationalFit, MinimaxError> {
+    /// `report` hears of the error so far before every linear program.
+    pub fn run(mut self, report: &mut dyn FnMut(u32, &Float)) -> Result<RationalFit, MinimaxError> {
         let precision = self.sampler.precision;
         let anchor = self.anchor()?;
         let mut best = self.measure(anchor.scaled(&self.low))?;
@@ -118,6 +119,7 @@ impl<'a> Correction<'a> {
         let mut confirmed = false;
         let negligible = Float::with_val(precision, &self.scale >> (precision - 64));
         for iteration in 1..=self.options.exchanges {
+            report(iteration, &best.error);
             if best.error <= negligible {
                 return Ok(self.finish(best, Float::new(precision), iteration));
             }

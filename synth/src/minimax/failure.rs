@@ -53,7 +53,7 @@ pub enum MinimaxError {
     },
     /// The exchange hit its limit; the figure says how close it came.
     #[error(
-        "no convergence after {exchanges} exchanges: largest error over levelled error is 1 + {excess}; raise the limit or the precision"
+        "no convergence after {exchanges} exchanges: largest error over levelled error is 1 + {excess}; lower the degree, or cut the domain"
     )]
     Stalled {
         /// Exchanges done.
@@ -62,7 +62,9 @@ pub enum MinimaxError {
         excess: String,
     },
     /// The high-precision simplex did not finish.
-    #[error("the linear program over {rows} rows did not finish in {pivots} pivots: raise the precision")]
+    #[error(
+        "the linear program over {rows} rows did not finish in {pivots} pivots: lower a degree by one, or cut the domain"
+    )]
     PivotLimit {
         /// Rows of the program.
         rows: usize,

@@ -3,7 +3,8 @@
 //! Given a function, a union of closed intervals, a norm `|f - p| / unit` and a set of monomials in
 //! a scaled variable, [`fit`] finds the best polynomial to twenty digits of its error,
 //! [`fit_rational`] the best fraction with a denominator of prescribed range, [`certify`] a proved
-//! lower bound of the best error, and [`quantise`] integer coefficients close to the best there are.
+//! lower bound of the best error, [`lean`] a polynomial that serves likely inputs better at a largest error that is allowed, and
+//! [`quantise`] integer coefficients close to the best there are.
 //!
 //! How the pages hang together: `target`, `domain` and `basis` are the vocabulary; `sampling`
 //! evaluates a problem at points; `frame` gives well-conditioned coordinates; `linear_program` is
@@ -43,6 +44,7 @@ mod failure;
 mod fast_simplex;
 mod frame;
 mod lattice;
+mod lean;
 mod linear_program;
 mod parity;
 mod poles;
@@ -62,9 +64,10 @@ pub use certify::{Certification, certify};
 pub use domain::{Domain, Interval};
 pub use extrema::Extremum;
 pub use failure::MinimaxError;
+pub use lean::lean;
 pub use parity::{Parity, detect_parity};
 pub use polynomial::{Fit, Options, Problem, fit};
 pub use quantise::{QuantiseOptions, Quantised, Search, quantise};
 pub use quantise_tree::Branch;
-pub use rational::{RationalFit, RationalProblem, fit_rational};
+pub use rational::{RationalFit, RationalProblem, fit_rational, fit_rational_reporting};
 pub use target::{Norm, Target};

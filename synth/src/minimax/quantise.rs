@@ -322,12 +322,16 @@ impl<'a> Hunt<'a> {
                 form[column] = entry.to_f64();
             }
         }
+        // Coordinates are linear in d, and d is the vectors' sum over the unit.
+        let inverse_forms =
+            (0..count).map(|row| self.vectors.iter().map(|vector| short(&vector[row])).collect()).collect();
         Program {
             unknowns: count,
             rows: rows.map(|entry| entry.to_f64()).collect(),
             errors: errors.collect(),
             forms,
             origins,
+            inverse_forms,
         }
     }
 }

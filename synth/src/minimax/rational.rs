@@ -68,11 +68,24 @@ impl RationalFit {
     }
 }
 
+/// Bits beyond which more of them do not help a linear program that does not end.
+const PRECISION_ENOUGH: u32 = 384;
+
 /// The minimax fraction of the problem.
 ///
 /// The denominator found may leave its range between points by a relative `1e-12`;
 /// [`RationalFit::denominator_range`] says by how much.
 pub fn fit_rational(problem: &RationalProblem, options: &Options) -> Result<RationalFit, MinimaxError> {
+    fit_rational_reporting(problem, options, &mut |_, _| {})
+}
+
+/// As [`fit_rational`], for whoever waits: `report` hears, before every linear program, how many there were and the error
+/// of the best fraction so far.
+pub fn fit_rational_reporting(
+    problem: &RationalProblem,
+    options: &Options,
+    report: &mut dyn FnMut(u32, &Float),
+) -> Result<RationalFit, MinimaxError> {
     check(problem)?;
     let reduced = reduce(&Problem {
         target: problem.target,
@@ -89,7 +102,14 @@ pub fn fit_rational(problem: &RationalProblem, options: &Options) -> Result<Rati
         let sampler = Sampler { target: problem.target, norm: &problem.norm, basis: &reduced.basis, precision };
         let correction = Correction::new(problem, sampler, &denominator, &reduced.domain, options)?;
         let largest = correction.scale().clone();
-        let fit = correction.run()?;
+        let fit = match correction.run(report) {
+            // Degenerate programs cycle by rounding.
+            Err(MinimaxError::PivotLimit { .. }) if precision < PRECISION_ENOUGH => {
+                precision *= 2;
+                continue;
+            }
+            other => other?,
+        };
         if !starved(&fit.minimax_error, &largest, precision) {
             break fit;
         }

@@ -1,9 +1,11 @@
 //! How much a program errs on inputs that are likely: an objective beside the certified supremum, and never a claim.
 
-use super::Found;
 use super::estimate::Uniform;
+use super::{Found, Progress, SearchError, front_within, undominated};
 use crate::families::{Goal, target};
+use catalogs::Program;
 use catalogs::evaluate::evaluate_into;
+use catalogs::protocol::Model;
 use rug::Float;
 
 /// Inputs at which a mean is taken: the middles of so many equally likely parts.
@@ -58,13 +60,18 @@ impl Density {
         }
     }
 
+    /// The middles of `count` equally likely parts, as far as they lie in [low, high].
+    pub(crate) fn places(self, count: usize, low: f64, high: f64) -> Vec<f64> {
+        let middle = |part: usize| self.quantile((part as f64 + 0.5) / count as f64);
+        (0..count).map(middle).filter(|x| (low..=high).contains(x)).collect()
+    }
+
     /// The mean of |program − f| in the goal's norm, over the density as far as it lies in the window, with all
     /// roundings low and all high alike. `None` if nothing of it lies there.
-    pub fn mean_error(self, found: &Found, goal: &Goal) -> Option<f64> {
+    pub fn mean_error(self, program: &Program, goal: &Goal) -> Option<f64> {
         let unit = 2f64.powi(i32::from(goal.output_scale.bits()));
         let (mut sum, mut count, mut values) = (0.0, 0usize, Vec::new());
-        for part in 0..PARTS {
-            let x = self.quantile((part as f64 + 0.5) / PARTS as f64);
+        for x in self.places(PARTS, f64::NEG_INFINITY, f64::INFINITY) {
             let input = (x * 2f64.powi(i32::from(goal.input.scale.bits()))).round() as i64;
             if !goal.window.contains(i128::from(input)) {
                 continue;
@@ -73,7 +80,7 @@ impl Density {
             let exact = target::value(&goal.function, &argument, 96).to_f64();
             for high in [false, true] {
                 let mut adversary = Uniform::new(high, false);
-                evaluate_into(&found.entry.program, i128::from(input), &mut adversary, &mut values);
+                evaluate_into(program, i128::from(input), &mut adversary, &mut values);
                 let value = values.last().copied().unwrap_or(0) as f64 / unit;
                 sum += (value - exact).abs() / goal.unit(exact);
                 count += 1;
@@ -81,6 +88,28 @@ impl Density {
         }
         (count > 0).then(|| sum / count as f64)
     }
+}
+
+/// The front over certified error, rounds, bytes, headroom and mean error over the goal's density: the programs that a
+/// search without a density finds, and those whose fits [lean](crate::minimax::lean) towards it.
+///
+/// # Errors
+/// As [`super::front`].
+pub fn front_for(
+    goal: &Goal,
+    model: &dyn Model,
+    waves: usize,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Vec<Found>, SearchError> {
+    let Some(density) = goal.density else { return front_within(goal, model, waves, progress) };
+    let plain = Goal { density: None, ..goal.clone() };
+    let mut found = front_within(&plain, model, waves, progress)?;
+    for found in &mut found {
+        found.mean_error = density.mean_error(&found.entry.program, goal);
+    }
+    // A lean towards likely inputs may take what roundings need: then the plain ones are all there are.
+    found.extend(front_within(goal, model, waves, progress).unwrap_or_default());
+    Ok(undominated(found))
 }
 
 #[cfg(test)]

@@ -6,8 +6,10 @@
 
 mod density;
 mod estimate;
+mod pinned;
 
-pub use density::Density;
+pub use density::{Density, front_for};
+pub use pinned::{design_of, given, pinned};
 
 use crate::certify::{self, Effort, Proved, Request};
 use crate::families::{Design, Goal, Shape, shapes};
@@ -20,6 +22,8 @@ use verify::{Certificate, Certified};
 
 /// The most programs of a front.
 pub const FRONT_MAX: usize = 8;
+/// Batches of programs that a search certifies, unless it is told otherwise.
+pub const BATCHES: usize = WAVES;
 /// Fractions of the accuracy for which tails are cut: more accurate programs need wider middles.
 const LEVELS: [f64; 3] = [1.0, 0.3, 0.1];
 /// Shapes that are fitted between two reports of progress.
@@ -80,6 +84,8 @@ pub struct Found {
     pub headroom_bits: u8,
     /// The influence of the roundings in the claim's norm, where they decide the bound.
     pub rounding: f64,
+    /// The mean error over the goal's density, measured and not proved; `None` without a density.
+    pub mean_error: Option<f64>,
 }
 
 impl Found {
@@ -97,12 +103,22 @@ impl Found {
         bound <= 1.02 * witness + 0.25 * self.rounding && (!is_guarded || bound <= GUARDED_TIGHTNESS * witness)
     }
 
-    /// Whether nothing about it is worse.
+    fn cost(&self) -> Cost {
+        Cost { rounds: self.rounds, bits: self.bits }
+    }
+
+    /// Payload bytes of all parties per element, as people count.
+    pub fn bytes(&self) -> u64 {
+        self.bits.div_ceil(8)
+    }
+
+    /// Whether nothing about it is worse: bits that make no byte do not put a program on a front.
     fn covers(&self, other: &Found) -> bool {
         self.bound() <= other.bound()
             && self.rounds <= other.rounds
-            && self.bits <= other.bits
+            && self.bytes() <= other.bytes()
             && self.headroom_bits >= other.headroom_bits
+            && self.mean_error.unwrap_or(0.0) <= other.mean_error.unwrap_or(0.0)
     }
 }
 
@@ -125,6 +141,13 @@ pub enum Progress {
         /// Programs that are tried now.
         trying: usize,
     },
+    /// The search ended at its limit of batches.
+    Stopped {
+        /// Programs certified.
+        certified: usize,
+        /// Promising programs that were not tried.
+        untried: usize,
+    },
 }
 
 impl std::fmt::Display for Progress {
@@ -134,6 +157,9 @@ impl std::fmt::Display for Progress {
                 write!(f, "{done} of {total} shapes fitted, {promising} promising programs")
             }
             Progress::Certifying { certified, trying } => write!(f, "{certified} certified, {trying} being tried"),
+            Progress::Stopped { certified, untried } => {
+                write!(f, "stopped: {certified} certified, {untried} promising programs untried")
+            }
         }
     }
 }
@@ -153,6 +179,16 @@ pub enum SearchError {
         /// Fraction bits of the output.
         output_scale: u8,
     },
+    /// A design that is asked for by name.
+    #[error(
+        "no family makes the program '{family}' with '{parameters}' for this goal; leave the design out to search for one"
+    )]
+    NoDesign {
+        /// The family.
+        family: String,
+        /// The parameters.
+        parameters: String,
+    },
     /// Nothing reached the accuracy.
     #[error("no program reaches {wanted:e}; the best one found has an error of {reached:.3e} ({how})")]
     OutOfReach {
@@ -170,6 +206,13 @@ struct Candidate {
     design: Design,
     estimate: f64,
     cost: Cost,
+}
+
+impl Candidate {
+    /// Whether a program with this error and cost leaves nothing to be gained by this one.
+    fn is_beaten(&self, bound: f64, cost: Cost) -> bool {
+        bound <= self.estimate * INDIFFERENCE && cost.rounds <= self.cost.rounds && cost.bits <= self.cost.bits
+    }
 }
 
 /// The Pareto front over (certified error, rounds, bits), at most [`FRONT_MAX`] programs, cheapest in bits first.
@@ -323,7 +366,7 @@ fn certify_waves(
     nearest: &mut Option<(f64, String)>,
 ) -> Vec<Found> {
     let mut found: Vec<Found> = Vec::new();
-    for wave_number in 0..WAVES_MAX {
+    for wave_number in 0..WAVES_MAX.max(waves) {
         // Cheap programs are often a little less accurate than expected: go on until one is proved.
         if wave_number >= waves && !found.is_empty() {
             break;
@@ -331,19 +374,14 @@ fn certify_waves(
         let mut wave: Vec<Candidate> = Vec::new();
         let mut later = Vec::new();
         for candidate in candidates {
-            let beaten = |bound: f64, cost: &Cost| {
-                bound <= candidate.estimate * INDIFFERENCE
-                    && cost.rounds <= candidate.cost.rounds
-                    && cost.bits <= candidate.cost.bits
-            };
-            if found.iter().any(|f| beaten(f.bound(), &Cost { rounds: f.rounds, bits: f.bits })) {
+            if found.iter().any(|found| candidate.is_beaten(found.bound(), found.cost())) {
                 continue;
             }
             // Half of a wave are programs that need no luck.
             let lucky = candidate.estimate > SAFE * goal.accuracy();
             let hopes = wave.iter().filter(|other| other.estimate > SAFE * goal.accuracy()).count();
             let full = wave.len() == WAVE || lucky && hopes == WAVE / 2;
-            let waits = full || wave.iter().any(|other| beaten(other.estimate, &other.cost));
+            let waits = full || wave.iter().any(|other| candidate.is_beaten(other.estimate, other.cost));
             if waits { later.push(candidate) } else { wave.push(candidate) }
         }
         candidates = later;
@@ -363,6 +401,10 @@ fn certify_waves(
                 Err(_) => {}
             }
         }
+    }
+    candidates.retain(|candidate| !found.iter().any(|found| candidate.is_beaten(found.bound(), found.cost())));
+    if !candidates.is_empty() {
+        progress(Progress::Stopped { certified: found.len(), untried: candidates.len() });
     }
     found
 }
@@ -389,6 +431,7 @@ fn prove(goal: &Goal, candidate: &Candidate) -> Result<Found, (f64, String)> {
         return Err((bound.to_f64_lossy(), how(&"certified")));
     }
     let headroom_bits = headroom(&proved);
+    let mean_error = goal.density.and_then(|density| density.mean_error(&proved.entry.program, goal));
     let Proved { entry, certificate, certified, rounding } = proved;
     Ok(Found {
         entry,
@@ -400,6 +443,7 @@ fn prove(goal: &Goal, candidate: &Candidate) -> Result<Found, (f64, String)> {
         bits: candidate.cost.bits,
         headroom_bits,
         rounding,
+        mean_error,
     })
 }
 
@@ -425,14 +469,19 @@ fn headroom(proved: &Proved) -> u8 {
 pub fn undominated(mut found: Vec<Found>) -> Vec<Found> {
     let mut keep = Vec::new();
     for (index, a) in found.iter().enumerate() {
-        let beats = |(other, b): (usize, &Found)| other != index && b.covers(a) && (!a.covers(b) || other < index);
+        let earlier = |other: usize, b: &Found| (b.bits, other) < (a.bits, index);
+        let beats = |(other, b): (usize, &Found)| other != index && b.covers(a) && (!a.covers(b) || earlier(other, b));
         keep.push(!found.iter().enumerate().any(beats));
     }
     let mut keep = keep.into_iter();
     found.retain(|_| keep.next().unwrap_or(false));
     found.sort_by(|a, b| (a.bits, a.rounds).cmp(&(b.bits, b.rounds)).then(a.bound().total_cmp(&b.bound())));
     while found.len() > FRONT_MAX {
-        let gain = |index: usize| found[index].bound() / found[index - 1].bound();
+        let gain = |index: usize| {
+            let (this, before) = (&found[index], &found[index - 1]);
+            let means = this.mean_error.zip(before.mean_error).map_or(1.0, |(this, before)| this / before);
+            (this.bound() / before.bound()).min(means)
+        };
         let Some(weakest) = (1..found.len()).max_by(|a, b| gain(*a).total_cmp(&gain(*b))) else { break };
         found.remove(weakest);
     }

@@ -7,9 +7,10 @@
 //! its power may overflow.
 
 mod place;
+mod stated;
 
 use super::builder::{BuildError, Builder, Terms, Wire, band_width};
-use super::fitting;
+use super::fitting::{self, Lean};
 use super::goal::{Affine, Goal, input_integer};
 use super::polynomial::powers_into;
 use super::{Design, Shape, target};
@@ -197,7 +198,9 @@ impl Piecewise {
             let scaling = Scaling::new(goal.real(middle), width).ok()?;
             let basis = Basis::full(self.degree as u32).with_scaling(scaling);
             let ends = (goal.real(window.low), goal.real(window.high));
-            let fitted = fitting::best(&f, goal.fit_norm(), ends, basis)?;
+            let served = (goal.real_f64(window.low), goal.real_f64(window.high));
+            let lean = Lean::of(goal, 1.0, &|x| x, served);
+            let fitted = fitting::leaning(&f, goal.fit_norm(), ends, basis, lean)?;
             worst = worst.max(fitted.error);
             pieces.push(Piece { middle, reach, coefficients: fitted.coefficients });
         }

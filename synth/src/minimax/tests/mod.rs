@@ -1,6 +1,7 @@
 //! Tests of the engine as a whole: refusals, golden figures, quantisation against enumeration.
 
 mod golden;
+mod lean;
 mod quantised;
 mod refusals;
 
