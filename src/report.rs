@@ -10,6 +10,8 @@ mod markup;
 mod numbers;
 mod page;
 mod parts;
+#[cfg(feature = "generate")]
+pub mod peer_curves;
 mod style;
 mod svg;
 mod tables;

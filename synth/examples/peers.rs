@@ -1,9 +1,9 @@
-//! Proves peers' recipes and searches for our answers: FOLDER (prove|answer|measure) [PART OF A NAME].
+//! Proves peers' recipes and searches for our answers: FOLDER (prove|answer|measure|page) [PART OF A NAME].
 //!
 //! FOLDER holds `recipes`, and gets `entries` with `proofs` (theirs) and `ours/entries` with `ours/proofs`.
 
 use catalogs::protocol::{cost, rss3::Rss3};
-use catalogs::{Catalog, Entry, Published};
+use catalogs::{Catalog, Published};
 use std::path::Path;
 use std::time::Instant;
 use synth::peers::{Meter, answer, claim, name, prove, read_folder};
@@ -16,6 +16,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [folder, what, part @ ..] = &arguments[..] else { return Err("FOLDER (prove|answer|measure) [PART]".into()) };
     let folder = Path::new(folder);
+    if what == "page" {
+        let theirs = open(&folder.join("entries"), &folder.join("proofs"))?;
+        let answers = open(&folder.join("ours/entries"), &folder.join("ours/proofs"))?;
+        let shipped = open(&folder.join(".."), &folder.join("../../proofs"))?;
+        let catalogs = synth::peers::Catalogs { theirs, answers, shipped };
+        print!("{}", synth::peers::page(&read_folder(&folder.join("recipes"))?, &catalogs)?);
+        return Ok(());
+    }
     let wanted = |name: &str| part.is_empty() || part.iter().any(|part| name.contains(part.as_str()));
     for recipe in read_folder(&folder.join("recipes"))? {
         for audited in &recipe.windows {
@@ -53,10 +61,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 },
                 "answer" => {
                     let catalog = open(&entries, &proofs)?;
-                    let entry = match catalog.find(&name) {
-                        Ok((_, published)) => Entry::parse(&published.entry)?,
-                        Err(_) => continue,
-                    };
+                    let entry = synth::peers::asked(&catalog, &recipe, audited)?;
                     match answer(&entry, &Rss3) {
                         Ok(found) => {
                             println!(

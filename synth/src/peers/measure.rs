@@ -9,7 +9,7 @@ use catalogs::{Adversary, Entry, Lemma, Op, Program, Ring, Rounding, ValueId, ev
 use evidence::enclosure::enclose_dyadic;
 
 /// Bits of the function's enclosure.
-const PRECISION: u32 = 160;
+const PRECISION: u32 = 96;
 
 /// How a run rounds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -113,11 +113,14 @@ impl<'a> Meter<'a> {
         Some((error(Rounds::Down)?.max(error(Rounds::Up)?).max(drawn), drawn))
     }
 
-    /// `count` inputs of the claim's window, even and with both ends.
+    /// `count` inputs of the claim's window, even and with both ends, and as many of its part within [−8, 8].
     pub fn measure(&self, count: u64) -> Measured {
         let window = self.entry.claim.window;
         let mut found = Measured { worst: 0.0, input: window.low, drawn: 0.0, inputs: 0 };
-        for input in even(window.low, window.high, count) {
+        let near = 8i64 << self.entry.program.input().1.bits().min(56);
+        let near = (window.low.max(-near), window.high.min(near));
+        let near = (near.0 <= near.1).then(|| even(near.0, near.1, count)).into_iter().flatten();
+        for input in even(window.low, window.high, count).chain(near) {
             let Some((worst, drawn)) = self.worst(input) else { continue };
             found.inputs += 1;
             found.drawn = found.drawn.max(drawn);

@@ -1,18 +1,22 @@
 //! Peers' approximations, audited: what is published elsewhere, as programs of this project.
 //!
-//! A [`Recipe`] holds a published approximation in the words of its source; [`elaborate`] makes the program of it, with the
-//! rounding set of the peer's own truncation; [`prove`] finds what can be certified of it, [`measure`] what it does where
+//! A [`Recipe`] holds a published approximation in the words of its source; [`mod@elaborate`] makes the program of it, with the
+//! rounding set of the peer's own truncation; [`mod@prove`] finds what can be certified of it, [`measure`] what it does where
 //! nothing can. Peers' entries are a catalog of their own (`catalogs/peers`), never part of the shipped one.
 
 pub mod answer;
+pub mod audit;
 pub mod elaborate;
 pub mod measure;
+pub mod page;
 pub mod prove;
 pub mod recipe;
 
 pub use answer::answer;
+pub use audit::{Catalogs, asked};
 pub use elaborate::{ElaborationError, elaborate, window};
 pub use measure::{Measured, Meter};
+pub use page::page;
 pub use prove::{PeerError, claim, name, prove};
 pub use recipe::{Audited, Failing, Recipe, RecipeError};
 

@@ -7,11 +7,16 @@
 //! certificate proves of the operand, so that the failure is known only after a first proof; the second has the same pieces.
 
 use super::elaborate::{ElaborationError, elaborate, operand_bits, window, with_lemmas};
+use super::audit::INPUTS;
+use super::measure::Meter;
 use super::recipe::{Audited, Failing, Recipe, RecipeError};
 use crate::certify::{self, Effort, Proved, Request};
 use catalogs::{Claim, Decimal, Entry, Failure, Function, Lemma, Norm, Op, Program};
 use std::path::PathBuf;
 use verify::{Certificate, Certified};
+
+/// A bound of more than this many times the largest error seen says more about the proof than about the program.
+const USEFUL: f64 = 4.0;
 
 /// Why a recipe has no entry.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +52,16 @@ pub enum PeerError {
         stem: String,
         /// What is wrong.
         reason: String,
+    },
+    /// The checker accepts only a bound that says nothing.
+    #[error("{stem}: the least bound that the checker accepts is {bound}, with errors of {seen:.3e} seen")]
+    Useless {
+        /// Which recipe.
+        stem: String,
+        /// The bound.
+        bound: Decimal,
+        /// What was seen.
+        seen: f64,
     },
     /// The checker accepts no bound.
     #[error("{stem}: {reason}")]
@@ -85,6 +100,10 @@ pub fn prove(recipe: &Recipe, audited: &Audited) -> Result<(Entry, Certificate, 
     let effort = Effort { pieces_max: 3000, tightness: 1.02, samples: 500, ..Effort::default() };
     let uncertified = |reason: certify::Failure| PeerError::Uncertified { stem: recipe.stem.clone(), reason };
     let Proved { entry, certificate, certified, .. } = certify::certify(&request, &effort).map_err(uncertified)?;
+    let seen = Meter::new(&entry).measure(INPUTS).worst.max(certificate.witness.error.to_f64_lossy());
+    if entry.claim.bound.to_f64_lossy() > USEFUL * seen {
+        return Err(PeerError::Useless { stem: recipe.stem.clone(), bound: entry.claim.bound, seen });
+    }
     let loss = match recipe.failing {
         Failing::Never => return Ok((entry, certificate, certified)),
         Failing::TwoShares => 1,

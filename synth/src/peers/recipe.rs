@@ -64,7 +64,9 @@ pub struct Recipe {
     pub truncation: String,
     /// What a reader should know beside.
     pub notes: Vec<String>,
-    /// Rounds and bytes as its authors count them, if they do.
+    /// Why no program of ours beats it, where none does.
+    pub why: Option<String>,
+    /// What its own system was measured to send, or what its authors state.
     pub published: Option<String>,
     /// Bits of the ring.
     pub ring: u8,
@@ -190,7 +192,7 @@ fn missing(what: &str) -> RecipeError {
 
 fn head(lines: &[(usize, &str)]) -> Result<Recipe, RecipeError> {
     let known = [
-        "peer", "stem", "function", "title", "source", "truncation", "note", "published", "format", "encoding", "rounding",
+        "peer", "stem", "function", "title", "source", "truncation", "note", "why", "published", "format", "encoding", "rounding",
         "failure", "norm", "window", "probe",
     ];
     let all = |key: &'static str| {
@@ -248,6 +250,7 @@ fn head(lines: &[(usize, &str)]) -> Result<Recipe, RecipeError> {
         source: one("source").map(|_| texts("source"))?,
         truncation: one("truncation")?.1.to_owned(),
         notes: texts("note"),
+        why: all("why").next().map(|(_, text)| text.to_owned()),
         published: all("published").next().map(|(_, text)| text.to_owned()),
         ring,
         scale,
