@@ -190,7 +190,9 @@ fn the_page_is_what_is_generated() {
     let path = folder().join("../../docs/peers.md");
     let committed = std::fs::read_to_string(path).unwrap();
     if let Some((old, new)) = committed.lines().zip(generated.lines()).find(|(old, new)| old != new) {
-        panic!("docs/peers.md is not what is generated; run `chebyshare bench peers --out docs/peers.md`\n- {old}\n+ {new}");
+        panic!(
+            "docs/peers.md is not what is generated; run `chebyshare bench peers --out docs/peers.md`\n- {old}\n+ {new}"
+        );
     }
     assert_eq!(committed.len(), generated.len());
 }

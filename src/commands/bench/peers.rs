@@ -235,8 +235,7 @@ fn curves(recipes: &[Recipe], catalogs: &Catalogs) -> Result<String, Failure> {
             .collect::<Result<_, Failure>>()?;
         let (_, published) = catalogs.shipped.find(ours)?;
         let own = Entry::parse(&published.entry).map_err(Failure::claim)?;
-        let peers: Vec<Curve> =
-            entries.iter().map(|(label, entry)| Curve { name: label.clone(), entry }).collect();
+        let peers: Vec<Curve> = entries.iter().map(|(label, entry)| Curve { name: label.clone(), entry }).collect();
         let own = Curve { name: format!("ours ({ours})"), entry: &own };
         charts.push((peer_curves::chart(title, range, &peers, &own), peer_curves::HEIGHT));
     }

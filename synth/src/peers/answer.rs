@@ -7,6 +7,8 @@ use catalogs::{Entry, Format, Scale};
 
 /// Batches of programs that the search may certify.
 const WAVES: usize = 2;
+/// More fraction bits of the output, where there is no program without them.
+const GUARD: u8 = 6;
 
 /// The claim of `entry` as a goal: its function, window, input format and norm, to its bound or better.
 pub fn goal(entry: &Entry, output_scale: Scale) -> Goal {
@@ -26,7 +28,15 @@ pub fn goal(entry: &Entry, output_scale: Scale) -> Goal {
 /// fewest rounds. Found programs are at least as accurate.
 pub fn answer(entry: &Entry, model: &dyn Model) -> Result<Found, SearchError> {
     let rounds = cost(&entry.program, model).rounds;
-    let found = front_within(&goal(entry, entry.program.output().1), model, WAVES, &mut |_| {})?;
+    let scale = entry.program.output().1;
+    let found = match front_within(&goal(entry, scale), model, WAVES, &mut |_| {}) {
+        // A peer may have come close to what its output's last bit allows.
+        Err(reason) => match Scale::new(scale.bits() + GUARD) {
+            Some(finer) => front_within(&goal(entry, finer), model, WAVES, &mut |_| {})?,
+            None => return Err(reason),
+        },
+        Ok(found) => found,
+    };
     let within = found.iter().filter(|found| found.rounds <= rounds).min_by_key(|found| found.bits).cloned();
     let fastest = || found.iter().min_by_key(|found| (found.rounds, found.bits)).cloned();
     Ok(within.or_else(fastest).expect("a search that succeeds found a program"))

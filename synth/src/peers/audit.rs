@@ -6,7 +6,7 @@ use super::recipe::{Audited, Failing, Recipe};
 use super::{elaborate, window};
 use crate::peers::recipe::Right;
 use catalogs::protocol::{Cost, cost, rss3::Rss3};
-use catalogs::{Catalog, Decimal, Entry, Failure, Lemma, Op};
+use catalogs::{Catalog, Decimal, Entry, Failure, Function, Lemma, Op};
 use rug::Rational;
 use verify::Certified;
 
@@ -108,14 +108,16 @@ impl Catalogs {
     fn ours(&self, name: &str, entry: &Entry, bound: f64, peer: Cost) -> Result<Option<Ours>, String> {
         let mut found: Vec<Ours> = Vec::new();
         let answer = Self::certified(&self.answers, name).transpose()?;
-        found.extend(answer.map(|certified| offered(&format!("ours/{name}"), certified.entry(), bound, peer)));
+        if let Some(certified) = &answer {
+            found.extend(offered(&format!("ours/{name}"), certified.entry(), entry, (bound, peer)));
+        }
         let folder = format!("{}/", entry.claim.function.name());
         for (known, published) in self.shipped.iter().filter(|(known, _)| known.starts_with(&folder)) {
             let shipped = Entry::parse(&published.entry).map_err(|reason| reason.to_string())?;
-            if covers(&shipped, entry) && shipped.claim.bound.to_f64_lossy() <= bound {
+            if covers(&shipped, entry) && in_norm_of(&shipped, entry).is_some_and(|own| own <= bound) {
                 let certified = verify::check_texts(&published.entry, &published.certificate);
                 let certified = certified.map_err(|reason| reason.to_string())?;
-                found.push(offered(known, certified.entry(), bound, peer));
+                found.extend(offered(known, certified.entry(), entry, (bound, peer)));
             }
         }
         found.sort_by_key(|ours| (!ours.beats, if ours.beats { 0 } else { ours.cost.rounds }, ours.cost.bits));
@@ -123,14 +125,34 @@ impl Catalogs {
     }
 }
 
-fn offered(name: &str, entry: &Entry, bound: f64, peer: Cost) -> Ours {
+/// An entry of ours beside `theirs`, whose error and cost are given; none if it is less accurate.
+fn offered(name: &str, entry: &Entry, theirs: &Entry, (bound, peer): (f64, Cost)) -> Option<Ours> {
+    let own = in_norm_of(entry, theirs).filter(|own| *own <= bound)?;
     let cost = cost(&entry.program, &Rss3);
-    let is_accurate = entry.claim.bound.to_f64_lossy() <= bound;
-    let beats = is_accurate && cost.bits < peer.bits && cost.rounds <= peer.rounds;
-    Ours { name: name.to_owned(), bound: entry.claim.bound.to_string(), cost, beats }
+    let beats = cost.bits < peer.bits && cost.rounds <= peer.rounds;
+    let text = match entry.claim.norm == theirs.claim.norm {
+        true => entry.claim.bound.to_string(),
+        false => format!("{own:.5e}"),
+    };
+    Some(Ours { name: name.to_owned(), bound: text, cost, beats })
 }
 
-/// Whether `ours` serves wherever `theirs` does, in the same norm.
+/// The certified bound of `ours` in the norm of `theirs`: its own, or for an exponential of arguments up to zero, whose value
+/// is at most one, the sum of its norm's weights times it.
+fn in_norm_of(ours: &Entry, theirs: &Entry) -> Option<f64> {
+    let (norm, bound) = (&ours.claim.norm, ours.claim.bound.to_f64_lossy());
+    if *norm == theirs.claim.norm {
+        return Some(bound);
+    }
+    let wanted = &theirs.claim.norm;
+    let is_absolute = wanted.absolute == Decimal::ONE && wanted.relative == Decimal::ZERO;
+    let is_bounded = ours.claim.function == Function::Exp && theirs.claim.window.high <= 0;
+    // A little more than double precision can lose.
+    let weight = norm.absolute.to_f64_lossy() + norm.relative.to_f64_lossy();
+    (is_absolute && is_bounded).then_some(bound * weight * (1.0 + 1e-12))
+}
+
+/// Whether `ours` serves wherever `theirs` does.
 fn covers(ours: &Entry, theirs: &Entry) -> bool {
     let real = |entry: &Entry| {
         let scale = u32::from(entry.program.input().1.bits());
@@ -139,7 +161,7 @@ fn covers(ours: &Entry, theirs: &Entry) -> bool {
     let ([a, b], [c, d]) = (real(ours), real(theirs));
     // A window ends between two inputs of a coarser format: what lies there has no input.
     let step = Rational::from((1, 1)) >> u32::from(ours.program.input().1.bits());
-    ours.claim.norm == theirs.claim.norm && a <= Rational::from(&c + &step) && Rational::from(&d - &step) <= b
+    a <= Rational::from(&c + &step) && Rational::from(&d - &step) <= b
 }
 
 /// The programs are equal but for windows and failures of truncations.
@@ -211,9 +233,7 @@ pub fn beyond(recipe: &Recipe) -> Result<Beyond, PeerError> {
     let wide = window(&Rational::from(-&reach), &reach, recipe.scale);
     let program = wide.map(|wide| elaborate(recipe, wide));
     let program = match program {
-        Some(program) => {
-            program.map_err(|reason| PeerError::Elaboration { stem: recipe.stem.clone(), reason })?
-        }
+        Some(program) => program.map_err(|reason| PeerError::Elaboration { stem: recipe.stem.clone(), reason })?,
         None => inner.program.clone(),
     };
     let followed = Entry { claim: inner.claim.clone(), program };

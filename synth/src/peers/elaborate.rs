@@ -50,12 +50,14 @@ pub fn window(low: &Rational, high: &Rational, scale: u8) -> Option<Window> {
 
 /// The recipe's program for arguments inside `window`.
 pub fn elaborate(recipe: &Recipe, window: Window) -> Result<Program, ElaborationError> {
-    let ring = Ring::new(recipe.ring).ok_or_else(|| ElaborationError::Format(format!("no ring of {} bits", recipe.ring)))?;
+    let ring =
+        Ring::new(recipe.ring).ok_or_else(|| ElaborationError::Format(format!("no ring of {} bits", recipe.ring)))?;
     let scale =
         Scale::new(recipe.scale).ok_or_else(|| ElaborationError::Format(format!("no scale {}", recipe.scale)))?;
     let builder = Builder::new(ring, scale);
     let x = Known { wire: builder.input(), range: Some((window.low.into(), window.high.into())) };
-    let mut elaboration = Elaboration { recipe, builder, known: BTreeMap::from([("x".to_owned(), x)]), compared: Vec::new() };
+    let mut elaboration =
+        Elaboration { recipe, builder, known: BTreeMap::from([("x".to_owned(), x)]), compared: Vec::new() };
     for statement in &recipe.statements {
         elaboration.statement(statement)?;
     }
@@ -128,13 +130,7 @@ impl Elaboration<'_> {
         Ok(self.value(name, &operand.name)?.wire.divided_by_power(operand.divided))
     }
 
-    fn sum(
-        &mut self,
-        name: &str,
-        terms: &[Term],
-        scale: i32,
-        shift: Option<i32>,
-    ) -> Result<Known, ElaborationError> {
+    fn sum(&mut self, name: &str, terms: &[Term], scale: i32, shift: Option<i32>) -> Result<Known, ElaborationError> {
         let computed = scale + shift.unwrap_or(0);
         let mut sum = Terms::new();
         for term in terms {
@@ -239,7 +235,10 @@ pub(super) fn operand_bits((low, high): (i128, i128), rounding: Rounding, shift:
 }
 
 /// The program with lemmas given per operation; the table is sorted again and holds each once.
-pub(super) fn with_lemmas(program: &Program, lemma_of: &dyn Fn(usize) -> Option<Lemma>) -> Result<Program, catalogs::Invalid> {
+pub(super) fn with_lemmas(
+    program: &Program,
+    lemma_of: &dyn Fn(usize) -> Option<Lemma>,
+) -> Result<Program, catalogs::Invalid> {
     let ops = program.ops();
     let mut wanted: Vec<Option<Lemma>> = Vec::new();
     for (index, op) in ops.iter().enumerate() {
@@ -257,9 +256,7 @@ pub(super) fn with_lemmas(program: &Program, lemma_of: &dyn Fn(usize) -> Option<
         catalogs::LemmaId(u8::try_from(index).unwrap_or(u8::MAX))
     };
     let ops = ops.iter().zip(&wanted).map(|(op, lemma)| match (op, lemma) {
-        (Op::Sum(sum), Some(lemma)) => {
-            Op::Sum(catalogs::Sum { truncation: Some(place(lemma)), ..sum.clone() })
-        }
+        (Op::Sum(sum), Some(lemma)) => Op::Sum(catalogs::Sum { truncation: Some(place(lemma)), ..sum.clone() }),
         (Op::Sign { operand, .. }, Some(lemma)) => Op::Sign { operand: *operand, lemma: place(lemma) },
         (Op::Inject { bit, .. }, Some(lemma)) => Op::Inject { bit: *bit, lemma: place(lemma) },
         (op, _) => op.clone(),

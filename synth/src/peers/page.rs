@@ -32,13 +32,7 @@ entries, `catalogs/peers/proofs` the certificates. They are a catalog of their o
 pub fn line(recipe: &Recipe, audited: &Audited, row: &Row) -> String {
     let ours = match &row.ours {
         None => "none found | | | |".to_owned(),
-        Some(ours) => format!(
-            "`{}` | {} | {} | {} |",
-            ours.name,
-            ours.bound,
-            ours.cost.rounds,
-            ours.cost.bytes(),
-        ),
+        Some(ours) => format!("`{}` | {} | {} | {} |", ours.name, ours.bound, ours.cost.rounds, ours.cost.bytes(),),
     };
     let certified = match (&row.certified, &row.failure) {
         (None, _) => "*only measured* | |".to_owned(),
@@ -197,6 +191,6 @@ fn short(value: f64) -> String {
 }
 
 fn real(value: &rug::Rational) -> String {
-    let value = value.to_f64();
-    format!("{value}")
+    // Decimals such as 0.01 are shown as they were written.
+    format!("{}", (value.to_f64() * 1e9).round() / 1e9)
 }

@@ -6,8 +6,8 @@
 //! most 2^(W+1) of 2^k. So the lemma holds with failure 2^(W+1−k), which a test enumerates at k = 8. W is what the
 //! certificate proves of the operand, so that the failure is known only after a first proof; the second has the same pieces.
 
-use super::elaborate::{ElaborationError, elaborate, operand_bits, window, with_lemmas};
 use super::audit::INPUTS;
+use super::elaborate::{ElaborationError, elaborate, operand_bits, window, with_lemmas};
 use super::measure::Meter;
 use super::recipe::{Audited, Failing, Recipe, RecipeError};
 use crate::certify::{self, Effort, Proved, Request};
@@ -82,8 +82,8 @@ pub fn claim(recipe: &Recipe, audited: &Audited) -> Result<Entry, PeerError> {
         .ok_or_else(|| wrong(format!("the window '{}' holds no input", audited.name)))?;
     let weight = |text: &str| Decimal::parse(text).ok_or_else(|| wrong(format!("'{text}' is no decimal")));
     let norm = Norm { absolute: weight(&recipe.norm.0)?, relative: weight(&recipe.norm.1)? };
-    let program = elaborate(recipe, window)
-        .map_err(|reason| PeerError::Elaboration { stem: recipe.stem.clone(), reason })?;
+    let program =
+        elaborate(recipe, window).map_err(|reason| PeerError::Elaboration { stem: recipe.stem.clone(), reason })?;
     Ok(Entry { claim: Claim { function, fitted: window, window, norm, bound: Decimal::ONE }, program })
 }
 
@@ -121,7 +121,9 @@ pub fn prove(recipe: &Recipe, audited: &Audited) -> Result<(Entry, Certificate, 
 fn with_failures(program: &Program, certificate: &Certificate, loss: u8) -> Result<Program, catalogs::Invalid> {
     with_lemmas(program, &|index| {
         let Op::Sum(sum) = &program.ops()[index] else { return None };
-        let Lemma::Truncation { ring, target, shift, rounding, .. } = *program.lemma(sum.truncation?) else { return None };
+        let Lemma::Truncation { ring, target, shift, rounding, .. } = *program.lemma(sum.truncation?) else {
+            return None;
+        };
         let range = certificate.ranges.get(index).copied().flatten()?;
         let bits = operand_bits(range, rounding, shift).min(ring.bits() - 2);
         let failure = Failure::AtMost(ring.bits().saturating_sub(bits + loss));

@@ -172,7 +172,8 @@ const MAX_STATEMENTS: usize = 1000;
 impl Recipe {
     /// Reads a recipe. Empty lines and lines that begin with `#` are skipped.
     pub fn parse(text: &str) -> Result<Recipe, RecipeError> {
-        let lines: Vec<(usize, &str)> = text.lines().enumerate().map(|(index, line)| (index + 1, line.trim())).collect();
+        let lines: Vec<(usize, &str)> =
+            text.lines().enumerate().map(|(index, line)| (index + 1, line.trim())).collect();
         let lines: Vec<(usize, &str)> =
             lines.into_iter().filter(|(_, line)| !line.is_empty() && !line.starts_with('#')).collect();
         let split = lines.iter().position(|(_, line)| *line == "program");
@@ -192,8 +193,22 @@ fn missing(what: &str) -> RecipeError {
 
 fn head(lines: &[(usize, &str)]) -> Result<Recipe, RecipeError> {
     let known = [
-        "peer", "stem", "function", "title", "source", "truncation", "note", "why", "published", "format", "encoding", "rounding",
-        "failure", "norm", "window", "probe",
+        "peer",
+        "stem",
+        "function",
+        "title",
+        "source",
+        "truncation",
+        "note",
+        "why",
+        "published",
+        "format",
+        "encoding",
+        "rounding",
+        "failure",
+        "norm",
+        "window",
+        "probe",
     ];
     let all = |key: &'static str| {
         lines.iter().filter_map(move |(line, text)| {
@@ -308,8 +323,7 @@ fn statement(line: usize, text: &str) -> Result<Statement, RecipeError> {
         };
         Right::Less { value: value.trim().to_owned(), threshold: number(line, threshold.trim())?, range }
     } else if let Some(arguments) = inside("bit(") {
-        let (value, position) =
-            arguments.split_once(',').ok_or_else(|| fail("'bit(VALUE, N)' expected".into()))?;
+        let (value, position) = arguments.split_once(',').ok_or_else(|| fail("'bit(VALUE, N)' expected".into()))?;
         Right::Bit { value: value.trim().to_owned(), position: small(line, position.trim())? }
     } else if let Some(rest) = right.strip_prefix("steps(") {
         let (value, list) = rest.split_once(')').ok_or_else(|| fail("'steps(VALUE) …' expected".into()))?;
@@ -320,7 +334,8 @@ fn statement(line: usize, text: &str) -> Result<Statement, RecipeError> {
         let mut parts = list.split(',').map(str::trim);
         let first = number(line, parts.next().unwrap_or_default())?;
         let rest = parts.map(|part| {
-            let (threshold, level) = part.split_once(':').ok_or_else(|| fail(format!("'{}': 'T: V' expected", clip(part))))?;
+            let (threshold, level) =
+                part.split_once(':').ok_or_else(|| fail(format!("'{}': 'T: V' expected", clip(part))))?;
             Ok((number(line, threshold.trim())?, number(line, level.trim())?))
         });
         Right::Steps { value: value.trim().to_owned(), range, first, rest: rest.collect::<Result<_, RecipeError>>()? }
