@@ -10,6 +10,8 @@ mod markup;
 mod numbers;
 mod page;
 mod parts;
+#[cfg(feature = "generate")]
+pub mod peer_curves;
 pub mod run_profile;
 mod style;
 mod svg;

@@ -1,5 +1,6 @@
 //! `chebyshare bench`: what things take on this machine, beside what other tools take.
 
+mod peers;
 mod synth;
 
 use crate::failure::Failure;
@@ -18,6 +19,7 @@ pub struct Bench {
 #[derive(Subcommand)]
 enum What {
     Synth(synth::Synth),
+    Peers(peers::Peers),
 }
 
 impl Bench {
@@ -25,6 +27,7 @@ impl Bench {
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
         match &self.what {
             What::Synth(bench) => bench.run(context),
+            What::Peers(bench) => bench.run(context),
         }
     }
 }

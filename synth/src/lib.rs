@@ -11,6 +11,7 @@ pub mod families;
 pub mod golden;
 pub mod minimax;
 pub mod nfgen;
+pub mod peers;
 pub mod search;
 pub mod standard;
 pub mod supremum;
