@@ -21,6 +21,7 @@ pub fn goal(entry: &Entry, output_scale: Scale) -> Goal {
         output_scale,
         norm: entry.claim.norm,
         accuracy: entry.claim.bound,
+        density: None,
     }
 }
 

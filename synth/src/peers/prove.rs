@@ -133,7 +133,6 @@ fn with_failures(program: &Program, certificate: &Certificate, loss: u8) -> Resu
 
 #[cfg(test)]
 mod tests {
-    use super::*;
 
     /// Every first share of every value of a ring of eight bits.
     #[test]
