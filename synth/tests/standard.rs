@@ -135,6 +135,13 @@ fn figures_are_reached() {
     reaches("reciprocal/k64-f24-o26-n64-1e-4", 1e-4, 350, 12);
     reaches("rsqrt/k64-f24-o22-e-17-4-2e-4", 2e-4, 500, 15);
     reaches("rsqrt/k64-f24-o22-e-20-10-2e-4", 2e-4, 750, 16);
+    // Entries of few rounds.
+    reaches("exp/k64-f16-o24-w10-fast-4e-5", 4e-5, 310, 8);
+    reaches("exp/k64-f16-o24-w15-fast-4e-5", 4e-5, 320, 9);
+    let reciprocal = reaches("reciprocal/k64-f24-o26-n64-fast-2e-4", 2e-4, 910, 8);
+    // Down to e^-1, where coarse maxima leave a softmax's sum.
+    assert!(reciprocal.claim().window.low <= (36 << 24) / 100);
+    reaches("rsqrt/k64-f24-o22-e-10-14-fast-5e-4", 5e-4, 6800, 9);
     for name in ["relu/k64-f16-w9", "relu/k64-f16-w14", "relu/k64-f16-w20", "relu/k40-f13-w9"] {
         let relu = reaches(name, 0.0, 100, 12);
         assert_eq!(relu.claim().function, Function::Relu);
