@@ -10,7 +10,7 @@
 | resnet18, resnet50 | 224 × 224, batch norms, basic or bottleneck blocks, mean pooling |
 | vgg16-cifar, vgg16 | 32 × 32 with one dense layer of 512, or 224 × 224 with two of 4,096; max pooling |
 
-`--tokens` and `--side` make smaller ones. Weights are drawn so that headroom can be proved as it would be for a trained
+`--tokens` and `--side` make smaller ones, `--padding` masks other tokens. Weights are drawn so that headroom can be proved as it would be for a trained
 model with clamps: dense layers of transformers with a deviation of 0.02, kernels scaled so that no channel can grow by
 more than half. What is drawn decides no cost but the widths of comparisons.
 """
@@ -112,7 +112,7 @@ def transformer(options, layers, width, heads, decoder):
     if decoder:
         mask = np.where(np.tri(tokens, dtype=bool), 0, -np.inf).astype(np.float32)[None, None]
     else:
-        mask = np.where(np.arange(tokens) < tokens - tokens // 8, 0, -1e4).astype(np.float32)[None, None, None]
+        mask = np.where(np.arange(tokens) < tokens - options.padding, 0, -1e4).astype(np.float32)[None, None, None]
     mask, x = graph.constant("mask", mask), "embeddings"
     for layer in range(layers):
         name = f"layer{layer}."
@@ -205,8 +205,10 @@ def main():
     parser.add_argument("shape", choices=SHAPES)
     parser.add_argument("out", type=pathlib.Path)
     parser.add_argument("--tokens", type=int, default=128)
+    parser.add_argument("--padding", type=int, help="tokens that BERT's mask leaves out; by default an eighth of them")
     parser.add_argument("--side", type=int)
     options = parser.parse_args()
+    options.padding = options.tokens // 8 if options.padding is None else options.padding
     options.side = options.side or (32 if options.shape == "vgg16-cifar" else 224)
     options.out.mkdir(parents=True, exist_ok=True)
     made, inputs = SHAPES[options.shape](options)

@@ -335,10 +335,12 @@ fn add_groupings(
     Ok(())
 }
 
-/// The value that movements brought here.
+/// The value that movements and maxima of earlier levels brought here: what fills the places of a mask or a padding
+/// follows the width that is looked for, and must not decide it.
 fn moved_from(circuit: &Circuit, id: circuit::NodeId) -> circuit::NodeId {
     match &circuit.node(id).kind {
         NodeKind::Movement { operands, .. } => moved_from(circuit, operands[0]),
+        NodeKind::Maximum(maximum) => moved_from(circuit, maximum.candidates[0]),
         _ => id,
     }
 }
