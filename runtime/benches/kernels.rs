@@ -316,7 +316,7 @@ fn convolutions() {
         };
         let packed = Packed::transposed(&weight, depth, outputs).expect("sizes agree");
         let mut in_place = vec![0u64; outputs * positions];
-        let mut run = |out: &mut Vec<u64>| {
+        let run = |out: &mut Vec<u64>| {
             out.fill(0);
             product(&patches, &packed, 0..packed.panels(), |part| {
                 for column in 0..part.width {
