@@ -97,7 +97,7 @@ pub struct Report {
     pub agreement: Option<f64>,
     /// The least cosine of an input's first output and the plain model's.
     pub cosine: Option<f64>,
-    /// With --profile: where rounds, bytes and seconds went. Computing is of all parties together, waiting their mean.
+    /// With --profile: where rounds, bytes and seconds went; seconds are those of a party on average.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub profile: Option<Vec<party::GroupRow>>,
 }

@@ -220,9 +220,9 @@ mod tests {
             let input = [9, 21];
             let out = convolution.output(input, kernel).unwrap();
             let extents = [
-                Shape::new(&[2, channels * groups, input[0], input[1]]).unwrap(),
-                Shape::new(&[outputs, channels, kernel[0], kernel[1]]).unwrap(),
-                Shape::new(&[2, outputs, out[0], out[1]]).unwrap(),
+                Shape::new([2, channels * groups, input[0], input[1]]).unwrap(),
+                Shape::new([outputs, channels, kernel[0], kernel[1]]).unwrap(),
+                Shape::new([2, outputs, out[0], out[1]]).unwrap(),
             ];
             let fill = |shape: &Shape, seed: u64| -> Vec<u64> {
                 (0..shape.lanes() as u64)

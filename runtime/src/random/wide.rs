@@ -51,9 +51,9 @@ fn wide<const WORD: usize>(key: &[u8; 32], nonce: &[u8; 12], first_byte: u64, bi
     let (mut counter, mut skip) = ((first_byte / 64) as u32, (first_byte % 64) as usize);
     let mut buffer = Buffer([0; 4 * GROUP_BYTES]);
     while !out.is_empty() {
-        let groups = match skip + out.len() * WORD {
-            ..=GROUP_BYTES => blocks::<1>(rows, counter, &mut buffer),
-            ..=512 => blocks::<2>(rows, counter, &mut buffer),
+        let groups = match (skip + out.len() * WORD).div_ceil(GROUP_BYTES) {
+            1 => blocks::<1>(rows, counter, &mut buffer),
+            2 => blocks::<2>(rows, counter, &mut buffer),
             _ => blocks::<4>(rows, counter, &mut buffer),
         };
         let stream = &buffer.0[skip..groups * GROUP_BYTES];
