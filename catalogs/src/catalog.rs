@@ -5,7 +5,9 @@
 //! That is integrity, not proof: an entry is used only after `verify::check`.
 
 use crate::digest::{Digest, Tag};
+use crate::text::MAX_ENTRY_BYTES;
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
@@ -13,6 +15,9 @@ use std::{fs, io};
 pub const INDEX: &str = "INDEX";
 const ENTRY_EXTENSION: &str = "entry";
 const CERTIFICATE_EXTENSION: &str = "certificate";
+/// The largest certificate and the largest index that are read, in bytes.
+const MAX_CERTIFICATE_BYTES: usize = 16 << 20;
+const MAX_INDEX_BYTES: usize = 64 << 20;
 
 /// Why a catalog cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -117,7 +122,7 @@ impl Catalog {
     /// Reads the catalog under `entries` with its certificates under `proofs`, and checks it against its index.
     pub fn open(entries: &Path, proofs: &Path) -> Result<Catalog, CatalogError> {
         let index_path = entries.join(INDEX);
-        let index = read(&index_path)?;
+        let index = read(&index_path, MAX_INDEX_BYTES)?;
         let mut catalog = Catalog::new();
         let mut expected = BTreeSet::new();
         for line in index.lines() {
@@ -126,7 +131,10 @@ impl Catalog {
             };
             check_name(name).map_err(|error| damaged(&index_path, &error.to_string()))?;
             let paths = file_paths(entries, proofs, name);
-            let published = Published { entry: read_indexed(&paths.0)?, certificate: read_indexed(&paths.1)? };
+            let published = Published {
+                entry: read_indexed(&paths.0, MAX_ENTRY_BYTES)?,
+                certificate: read_indexed(&paths.1, MAX_CERTIFICATE_BYTES)?,
+            };
             let found = [
                 (&paths.0, Digest::of(Tag::Entry, published.entry.as_bytes()), entry_digest),
                 (&paths.1, Digest::of(Tag::Certificate, published.certificate.as_bytes()), certificate_digest),
@@ -196,14 +204,24 @@ fn file_paths(entries: &Path, proofs: &Path, name: &str) -> (PathBuf, PathBuf) {
     (entries.join(format!("{name}.{ENTRY_EXTENSION}")), proofs.join(format!("{name}.{CERTIFICATE_EXTENSION}")))
 }
 
-fn read(path: &Path) -> Result<String, CatalogError> {
-    let bytes = fs::read(path).map_err(|source| CatalogError::File { path: path.to_owned(), source })?;
+/// A regular file of at most `limit` bytes: a pipe or a device in its place might never end.
+fn read(path: &Path, limit: usize) -> Result<String, CatalogError> {
+    let error = |source| CatalogError::File { path: path.to_owned(), source };
+    let kind = fs::metadata(path).map_err(error)?.file_type();
+    if !kind.is_file() && !kind.is_dir() {
+        return Err(damaged(path, "not a regular file"));
+    }
+    let mut bytes = Vec::new();
+    fs::File::open(path).map_err(error)?.take(limit as u64 + 1).read_to_end(&mut bytes).map_err(error)?;
+    if bytes.len() > limit {
+        return Err(damaged(path, &format!("the file exceeds {limit} bytes")));
+    }
     String::from_utf8(bytes).map_err(|_| damaged(path, "not UTF-8 text"))
 }
 
 /// Reads a file that the index names: without it the catalog is damaged.
-fn read_indexed(path: &Path) -> Result<String, CatalogError> {
-    match read(path) {
+fn read_indexed(path: &Path, limit: usize) -> Result<String, CatalogError> {
+    match read(path, limit) {
         Err(CatalogError::File { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
             Err(damaged(path, "the index names it, but it is missing; take it from where it was published"))
         }

@@ -7,7 +7,7 @@ use catalogs::{Decimal, Format, Function, Norm, Op, Program, Ring, Scale, Window
 use rug::Rational;
 use synth::certify::{Effort, Failure, Request, certify};
 use synth::families::{BuildError, Builder, Goal, Terms};
-use synth::search::{BATCHES, Density, SearchError, front, front_for, publish};
+use synth::search::{BATCHES, Density, SearchError, Wanted, front, front_for, front_of, publish};
 
 fn goal(function: Function, (low, high): (i64, i64), accuracy: &str) -> Goal {
     let norm = if function == Function::Reciprocal { Norm::RELATIVE } else { Norm::ABSOLUTE };
@@ -72,6 +72,37 @@ fn likely_inputs_are_served_better() {
     println!("{cheapest} bytes: mean error {least:e} of the minimax fit, {better:e} of one that leans");
     assert!(better < 0.7 * least, "{better:e} {least:e}");
     assert!(leaning.iter().all(|found| found.bound() <= 2e-3));
+}
+
+/// Formats at both ends of what is asked for: 8 fraction bits, where the last truncation takes half of the accuracy, and 40,
+/// where the input alone is wider than a usual sum, in a ring that can square it and in one that cannot.
+#[test]
+fn coarse_and_fine_formats_are_served() {
+    let fixed = |function, ring: u8, scale: u8, end: f64, accuracy: &str| {
+        let end = (end * f64::from(scale).exp2()) as i64;
+        let (ring, scale) = (Ring::new(ring).unwrap(), Scale::new(scale).unwrap());
+        let (input, output_scale) = (Format { ring, scale }, scale);
+        Goal { input, output_scale, ..goal(function, (-end, end - 1), accuracy) }
+    };
+    let piecewise = Wanted { shape: &|shape| shape.family().ends_with("piecewise"), tight: false };
+    let goals = [
+        fixed(Function::Tanh, 32, 8, 8.0, "1e-2"),
+        fixed(Function::Sigmoid, 64, 40, 8.0, "1e-3"),
+        fixed(Function::Sigmoid, 128, 40, 8.0, "1e-4"),
+    ];
+    for goal in goals {
+        let found = front_of(&goal, &Rss3, piecewise, &mut |_| {}).unwrap();
+        assert!(found.iter().all(|found| found.bound() <= goal.accuracy()));
+        println!("{} in {}: {}", goal.function.name(), goal.input, found[0].entry.claim.bound);
+    }
+    // What is proved by nothing says so: two units of the last place are not seen to be exceeded, and not proved.
+    let strict = fixed(Function::Tanh, 32, 8, 8.0, "4e-3");
+    let error = front_of(&strict, &Rss3, piecewise, &mut |_| {}).unwrap_err();
+    match error {
+        SearchError::Unproved { wanted, reached, .. } => assert!(reached <= wanted, "{error}"),
+        SearchError::OutOfReach { wanted, reached, .. } => assert!(reached > wanted, "{error}"),
+        SearchError::NoFamily { .. } => {}
+    }
 }
 
 /// x/2 computed as it should be, or with a wrong coefficient.

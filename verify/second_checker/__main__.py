@@ -6,7 +6,10 @@ import sys
 import time
 
 import index
+from canonical import bytes_of
+from certificate import MAX_CERTIFICATE_BYTES
 from corpus import read_case
+from entry import MAX_ENTRY_BYTES
 from examine import examine
 from rejection import Rejection
 
@@ -73,7 +76,7 @@ def _catalog(options):
         if not proof.is_file():
             yield ROW % (name, "rejected", "-", _seconds(begun), "certificate: there is no file %s" % proof), False
             continue
-        finding, _, note = _judge(path.read_bytes(), proof.read_bytes())
+        finding, _, note = _judge(bytes_of(path, MAX_ENTRY_BYTES), bytes_of(proof, MAX_CERTIFICATE_BYTES))
         if finding and name.split("/")[0] != finding.entry.function:
             finding, note = None, "entry: it is of %s and lies in another function's folder" % finding.entry.function
         if finding:

@@ -23,6 +23,14 @@ class Misspelling(Exception):
     """Text is not what the format asks for at this place."""
 
 
+def bytes_of(path, limit):
+    """The bytes of a regular file, no more than tell that it is too long: a pipe or a device might never end."""
+    if not path.is_file():
+        raise ValueError("%s is not a file" % path)
+    with open(path, "rb") as file:
+        return file.read(limit + 1)
+
+
 def lines_of(data, limit):
     """The lines of a file's bytes, without their line feeds."""
     if len(data) > limit:

@@ -2,7 +2,9 @@
 
 import re
 
-from canonical import CERTIFICATE_CONTEXT, ENTRY_CONTEXT, digest
+from canonical import CERTIFICATE_CONTEXT, ENTRY_CONTEXT, bytes_of, digest
+from certificate import MAX_CERTIFICATE_BYTES
+from entry import MAX_ENTRY_BYTES
 
 CATALOG_CONTEXT = "chebyshare 2026 catalog 1"
 NAME = re.compile(r"[a-z0-9_-][a-z0-9._-]{0,99}/[a-z0-9_-][a-z0-9._-]{0,99}\Z", re.ASCII)
@@ -20,8 +22,9 @@ def root_of(catalog, proofs):
     for name in sorted(names, key=str.encode):
         if not NAME.match(name):
             raise ValueError("%s is no name of an entry" % name)
-        lines.append("%s %s %s\n" % (digest(ENTRY_CONTEXT, (catalog / (name + ".entry")).read_bytes()),
-                                     digest(CERTIFICATE_CONTEXT, (proofs / (name + ".certificate")).read_bytes()), name))
+        entry = bytes_of(catalog / (name + ".entry"), MAX_ENTRY_BYTES)
+        certificate = bytes_of(proofs / (name + ".certificate"), MAX_CERTIFICATE_BYTES)
+        lines.append("%s %s %s\n" % (digest(ENTRY_CONTEXT, entry), digest(CERTIFICATE_CONTEXT, certificate), name))
     found = "".join(lines).encode()
     if found != path.read_bytes():
         raise ValueError("%s does not say what the files are" % path)

@@ -470,4 +470,23 @@ fn a_file_that_is_not_text_is_named() {
         CatalogError::Damaged { path: named, .. } => assert_eq!(named, path),
         other => panic!("{other}"),
     }
+    // Files without end, in place of each: a device, and a hole of many gigabytes.
+    std::fs::write(&path, certificate.to_text()).unwrap();
+    for path in [path, entries.join("relu/whole.entry"), entries.join(catalogs::catalog::INDEX)] {
+        let text = std::fs::read(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        std::fs::File::create(&path).unwrap().set_len(1 << 40).unwrap();
+        let refused = Catalog::open(&entries, &proofs).unwrap_err().to_string();
+        assert!(refused.contains("exceeds"), "{refused}");
+        #[cfg(unix)]
+        {
+            std::fs::remove_file(&path).unwrap();
+            std::os::unix::fs::symlink("/dev/zero", &path).unwrap();
+            let refused = Catalog::open(&entries, &proofs).unwrap_err().to_string();
+            assert!(refused.contains("not a regular file"), "{refused}");
+        }
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(&path, text).unwrap();
+    }
+    assert!(Catalog::open(&entries, &proofs).is_ok());
 }

@@ -87,6 +87,11 @@ impl Goal {
         input_integer(x, self.input.scale).clamp(self.window.low, self.window.high)
     }
 
+    /// The finest scale of inner values that is tried: their products have to fit the format's ring.
+    pub fn finest_scale(&self) -> i32 {
+        if self.input.ring.bits() > 64 { 46 } else { 30 }
+    }
+
     /// f in double precision.
     pub fn value(&self, x: f64) -> f64 {
         target::value(&self.function, &Float::with_val(64, x), 64).to_f64()

@@ -170,7 +170,7 @@ fn scales(goal: &Goal) -> Vec<Scales> {
     // Bits of the largest output.
     let values = output + ends[0].max(ends[1]).max(goal.value(0.0).abs()).max(1.0).log2().floor() as i32 + 1;
     let mut scales = Vec::new();
-    for internal in (10..=30).step_by(2) {
+    for internal in (10..=goal.finest_scale()).step_by(2) {
         scales.extend([4, 8, 12, 16].map(|guard| Scales {
             internal,
             computed: 2 * internal + guard,

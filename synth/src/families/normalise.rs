@@ -315,9 +315,11 @@ impl Shape for Normalised {
         let Some(fitted) = fit else { return Vec::new() };
         let output = i32::from(goal.output_scale.bits());
         let mut scales = Vec::new();
-        for internal in (14..=30).step_by(2) {
-            let guard = 6.min(58 - 2 * internal);
-            scales.extend([2, 6].map(|spare| Scales { internal, guard, scaled: (output + spare).min(34) }));
+        let room = if goal.input.ring.bits() > 64 { 122 } else { 58 };
+        let scaled_max = goal.finest_scale() + 4;
+        for internal in (14..=goal.finest_scale()).step_by(2) {
+            let guard = 6.min(room - 2 * internal);
+            scales.extend([2, 6].map(|spare| Scales { internal, guard, scaled: (output + spare).min(scaled_max) }));
         }
         let named = |scales: &Scales| format!("internal {} scaled {}", scales.internal, scales.scaled);
         let program = |scales: &Scales| self.program(goal, &fitted.coefficients, *scales);

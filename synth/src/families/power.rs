@@ -157,7 +157,7 @@ fn scales(goal: &Goal) -> Vec<Scales> {
     let full = goal.input.ring;
     let output = i32::from(goal.output_scale.bits());
     let mut scales = Vec::new();
-    for internal in (12..=30).step_by(2) {
+    for internal in (12..=goal.finest_scale()).step_by(2) {
         for guard in [2, 6, 10, 14] {
             let computed = 2 * internal + guard;
             let [powers, squares] = [internal; 2];

@@ -133,7 +133,7 @@ impl Shape for Split {
         };
         let window = Window { low: self.cut.lowest(goal), high: goal.window.high };
         let mut scales = Vec::new();
-        for internal in (14..=30).step_by(2) {
+        for internal in (14..=goal.finest_scale()).step_by(2) {
             scales.extend([8, 12].map(|guard| Scales { internal, guard }));
         }
         let named = |scales: &Scales| format!("internal {} guard {}", scales.internal, scales.guard);

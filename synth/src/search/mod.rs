@@ -189,6 +189,18 @@ pub enum SearchError {
         /// The parameters.
         parameters: String,
     },
+    /// Some program seemed to reach the accuracy, and none was proved to.
+    #[error(
+        "no program is proved to reach {wanted:e}; the best one found errs by {reached:.3e} at the inputs that were tried, but not by so little at all inputs and roundings ({how})"
+    )]
+    Unproved {
+        /// The accuracy asked for.
+        wanted: f64,
+        /// The error that was seen.
+        reached: f64,
+        /// Family and parameters of that program.
+        how: String,
+    },
     /// Nothing reached the accuracy.
     #[error("no program reaches {wanted:e}; the best one found has an error of {reached:.3e} ({how})")]
     OutOfReach {
@@ -247,31 +259,23 @@ fn search(
     waves: usize,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Vec<Found>, SearchError> {
-    let mut shapes = distinct_shapes(goal);
-    shapes.retain(|shape| (wanted.shape)(shape.as_ref()));
-    let samples = Samples::new(goal);
-    let mut candidates: Vec<Candidate> = Vec::new();
     let mut nearest: Option<(f64, String)> = None;
-    let mut done = 0;
-    for chunk in shapes.chunks(CHUNK) {
-        let measured: Vec<Measured> =
-            chunk.par_iter().map(|shape| measure(goal, model, shape.as_ref(), &samples)).collect();
-        for Measured { promising, best } in measured {
-            candidates.extend(promising);
-            if best.as_ref().is_some_and(|best| nearest.as_ref().is_none_or(|known| best.0 < known.0)) {
-                nearest = best;
-            }
+    let mut known = BTreeSet::new();
+    let mut found = Vec::new();
+    for levels in [LEVELS.map(|level| level * goal.accuracy()).to_vec(), coarse_levels(goal)] {
+        let mut shapes = distinct_shapes(goal, &levels, &mut known);
+        shapes.retain(|shape| (wanted.shape)(shape.as_ref()));
+        let candidates = measure_all(goal, model, &shapes, progress, &mut nearest);
+        found = certify_waves(goal, candidates, (waves, wanted.tight), progress, &mut nearest);
+        if !found.is_empty() {
+            break;
         }
-        done += chunk.len();
-        progress(Progress::Fitting { done, total: shapes.len(), promising: candidates.len() });
     }
-    candidates.sort_by(|a, b| {
-        (a.cost.bits, a.cost.rounds).cmp(&(b.cost.bits, b.cost.rounds)).then(a.estimate.total_cmp(&b.estimate))
-    });
-    let found = certify_waves(goal, candidates, (waves, wanted.tight), progress, &mut nearest);
     if found.is_empty() {
+        let wanted = goal.accuracy();
         return Err(match nearest {
-            Some((reached, how)) => SearchError::OutOfReach { wanted: goal.accuracy(), reached, how },
+            Some((reached, how)) if reached <= wanted => SearchError::Unproved { wanted, reached, how },
+            Some((reached, how)) => SearchError::OutOfReach { wanted, reached, how },
             None => SearchError::NoFamily {
                 function: goal.function.name(),
                 input_scale: goal.input.scale.bits(),
@@ -282,15 +286,51 @@ fn search(
     Ok(undominated(found))
 }
 
+/// Accuracies of tails and fits of a goal that is a few units of the output's last place, tried where the usual ones give
+/// nothing: parts of what the last truncation's unit leaves.
+fn coarse_levels(goal: &Goal) -> Vec<f64> {
+    let unit = 1.2 * 2f64.powi(-i32::from(goal.output_scale.bits())) / goal.unit(0.0).max(f64::MIN_POSITIVE);
+    let left = goal.accuracy() - unit;
+    if left > 0.0 && left < 16.0 * unit { LEVELS.map(|level| unit + level * left).to_vec() } else { Vec::new() }
+}
+
+/// The candidates of all shapes, cheapest first.
+fn measure_all(
+    goal: &Goal,
+    model: &dyn Model,
+    shapes: &[Box<dyn Shape>],
+    progress: &mut dyn FnMut(Progress),
+    nearest: &mut Option<(f64, String)>,
+) -> Vec<Candidate> {
+    let samples = Samples::new(goal);
+    let mut candidates: Vec<Candidate> = Vec::new();
+    let mut done = 0;
+    for chunk in shapes.chunks(CHUNK) {
+        let measured: Vec<Measured> =
+            chunk.par_iter().map(|shape| measure(goal, model, shape.as_ref(), &samples)).collect();
+        for Measured { promising, best } in measured {
+            candidates.extend(promising);
+            if best.as_ref().is_some_and(|best| nearest.as_ref().is_none_or(|known| best.0 < known.0)) {
+                *nearest = best;
+            }
+        }
+        done += chunk.len();
+        progress(Progress::Fitting { done, total: shapes.len(), promising: candidates.len() });
+    }
+    candidates.sort_by(|a, b| {
+        (a.cost.bits, a.cost.rounds).cmp(&(b.cost.bits, b.cost.rounds)).then(a.estimate.total_cmp(&b.estimate))
+    });
+    candidates
+}
+
 /// The texts of an entry and its certificate, ready for a catalog.
 pub fn publish(found: &Found) -> Published {
     Published { entry: found.entry.to_text(), certificate: found.certificate.to_text() }
 }
 
-fn distinct_shapes(goal: &Goal) -> Vec<Box<dyn Shape>> {
-    let mut known = BTreeSet::new();
-    let levels: Vec<Vec<Box<dyn Shape>>> =
-        LEVELS.par_iter().map(|level| shapes(goal, level * goal.accuracy())).collect();
+/// The shapes for these accuracies that are not `known` yet.
+fn distinct_shapes(goal: &Goal, levels: &[f64], known: &mut BTreeSet<(&'static str, String)>) -> Vec<Box<dyn Shape>> {
+    let levels: Vec<Vec<Box<dyn Shape>>> = levels.par_iter().map(|level| shapes(goal, *level)).collect();
     let all = levels.into_iter().flatten();
     all.filter(|shape| known.insert((shape.family(), shape.describe()))).collect()
 }

@@ -57,6 +57,9 @@ pub struct Piecewise {
     pub tails: (Option<Affine>, Option<Affine>),
 }
 
+/// Shared variables of more fraction bits than this get scales of their own.
+const FINE: i32 = 30;
+
 /// A fitted piece: its variable's middle m and reach h, and coefficients of t⁰ ….
 #[derive(Clone, PartialEq, Debug)]
 struct Piece {
@@ -310,6 +313,22 @@ impl Piecewise {
         }
     }
 
+    /// For inputs of so many fraction bits that a sum at a usual scale would leave the coefficient of t too few: scales
+    /// from what the accuracy needs. In a ring that cannot square t, t is shortened first.
+    fn fine_scales(&self, goal: &Goal) -> Vec<Scales> {
+        let (full, t) = (goal.input.ring, i32::from(goal.input.scale.bits()) + self.shared_reach(goal));
+        if t <= FINE {
+            return Vec::new();
+        }
+        let needed = -(goal.accuracy() * goal.unit(0.0).max(f64::MIN_POSITIVE)).log2().floor() as i32;
+        let is_long = 2 * t + 3 > i32::from(full.bits());
+        let of = |(powers, sum): (i32, i32)| {
+            let internal = needed + powers;
+            Scales { argument: is_long.then_some(internal), internal, computed: t + needed + sum, ring: full }
+        };
+        [(3, 2), (5, 4), (8, 2), (8, 4), (8, 6), (12, 6), (12, 9)].map(of).into()
+    }
+
     /// The scales that are tried, in the format's ring and in narrower ones.
     fn scales(&self, goal: &Goal) -> Vec<Scales> {
         let full = goal.input.ring;
@@ -334,6 +353,7 @@ impl Piecewise {
             return scales;
         }
         let argument = None;
+        scales.extend(self.fine_scales(goal));
         for internal in (14..=30).step_by(4) {
             for guard in [12, 24] {
                 scales.push(Scales { argument, internal, computed: internal + guard, ring: full });
