@@ -51,7 +51,7 @@ pub fn chart(title: &str, (low, high): (f64, f64), peers: &[Curve], ours: &Curve
     for (index, (curve, points)) in peers.iter().chain([ours]).zip(&drawn).enumerate() {
         let class = if index == peers.len() { "allowed" } else { CLASSES[index % CLASSES.len()] };
         svg = svg.with(stroke(&x, &y, points).class(class));
-        let place = FRAME.left + 200.0 * index as f64;
+        let place = FRAME.left + 165.0 * index as f64;
         svg = svg.with(line(place, 29.0, place + 18.0, 29.0).class(class));
         svg = svg.with(label(place + 24.0, 33.0, &curve.name));
     }
