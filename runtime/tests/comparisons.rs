@@ -13,6 +13,9 @@ use runtime::circuit::ideal::{self, RoundingMode};
 use runtime::graph::onnx::AttributeMessage;
 use runtime::graph::{Graph, Tensor, reference};
 
+/// Whether a comparison holds.
+type Definition = fn(f64, f64) -> bool;
+
 const RESOLUTION: f64 = 1.0 / 1024.0;
 
 /// Differences whose comparisons are certain: none, the resolution, more.
@@ -48,7 +51,7 @@ fn value(graph: &Graph, inputs: &[Vec<f64>], entries: &Entries) -> Vec<f64> {
 #[test]
 fn comparisons_are_exact_at_ties_and_from_the_resolution_on() {
     let entries = Entries::shipped();
-    let definitions: [(&str, fn(f64, f64) -> bool); 5] = [
+    let definitions: [(&str, Definition); 5] = [
         ("Greater", |a, b| a > b),
         ("GreaterOrEqual", |a, b| a >= b),
         ("Less", |a, b| a < b),

@@ -129,7 +129,7 @@ pub fn picture(title: &str, rows: &[GroupRow], runs: u64) -> String {
     let keys =
         [("load", "rounds, bytes of all parties, local steps of one"), ("wait", "waiting for messages, one party")];
     for (index, (class, text)) in keys.into_iter().enumerate() {
-        let x = frame.left + 290.0 * index as f64;
+        let x = frame.left + 320.0 * index as f64;
         svg = svg.with(rectangle(x, bottom - 9.0, 12.0, 10.0).class(class)).with(label(x + 18.0, bottom, text));
     }
     standalone(title, vec![(svg, height)])
