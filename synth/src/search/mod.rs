@@ -189,6 +189,20 @@ pub enum SearchError {
         /// The parameters.
         parameters: String,
     },
+    /// Fits reach the accuracy, and no program with such a fit can be built.
+    #[error(
+        "no program reaches {wanted:e}: {how} would fit with an error of {fitted:.3e}, but no scales keep its values and their products inside a ring of {ring} bits; take a wider ring, fewer fraction bits or a narrower domain"
+    )]
+    Unbuilt {
+        /// The accuracy asked for.
+        wanted: f64,
+        /// The error of the best fit.
+        fitted: f64,
+        /// Family and parameters of that fit.
+        how: String,
+        /// Bits of the ring.
+        ring: u8,
+    },
     /// Nothing reached the accuracy.
     #[error("no program reaches {wanted:e}; the best one found has an error of {reached:.3e} ({how})")]
     OutOfReach {
@@ -251,16 +265,20 @@ fn search(
     shapes.retain(|shape| (wanted.shape)(shape.as_ref()));
     let samples = Samples::new(goal);
     let mut candidates: Vec<Candidate> = Vec::new();
-    let mut nearest: Option<(f64, String)> = None;
+    let (mut nearest, mut fitted): (Nearest, Nearest) = (None, None);
+    let nearer = |known: &mut Nearest, found: Nearest| {
+        if found.as_ref().is_some_and(|found| known.as_ref().is_none_or(|known| found.0 < known.0)) {
+            *known = found;
+        }
+    };
     let mut done = 0;
     for chunk in shapes.chunks(CHUNK) {
         let measured: Vec<Measured> =
             chunk.par_iter().map(|shape| measure(goal, model, shape.as_ref(), &samples)).collect();
-        for Measured { promising, best } in measured {
+        for Measured { promising, best, unbuilt } in measured {
             candidates.extend(promising);
-            if best.as_ref().is_some_and(|best| nearest.as_ref().is_none_or(|known| best.0 < known.0)) {
-                nearest = best;
-            }
+            nearer(&mut nearest, best);
+            nearer(&mut fitted, unbuilt);
         }
         done += chunk.len();
         progress(Progress::Fitting { done, total: shapes.len(), promising: candidates.len() });
@@ -270,9 +288,14 @@ fn search(
     });
     let found = certify_waves(goal, candidates, (waves, wanted.tight), progress, &mut nearest);
     if found.is_empty() {
-        return Err(match nearest {
-            Some((reached, how)) => SearchError::OutOfReach { wanted: goal.accuracy(), reached, how },
-            None => SearchError::NoFamily {
+        let wanted = goal.accuracy();
+        return Err(match (nearest, fitted) {
+            (Some((reached, how)), _) => SearchError::OutOfReach { wanted, reached, how },
+            (None, Some((fitted, how))) if fitted <= wanted => {
+                SearchError::Unbuilt { wanted, fitted, how, ring: goal.input.ring.bits() }
+            }
+            (None, Some((reached, how))) => SearchError::OutOfReach { wanted, reached, how },
+            (None, None) => SearchError::NoFamily {
                 function: goal.function.name(),
                 input_scale: goal.input.scale.bits(),
                 output_scale: goal.output_scale.bits(),
@@ -295,10 +318,16 @@ fn distinct_shapes(goal: &Goal) -> Vec<Box<dyn Shape>> {
     all.filter(|shape| known.insert((shape.family(), shape.describe()))).collect()
 }
 
+/// The least error that was seen, and of what.
+type Nearest = Option<(f64, String)>;
+
 /// What one shape gave.
 struct Measured {
     promising: Vec<Candidate>,
-    best: Option<(f64, String)>,
+    /// The least error of a program, and which.
+    best: Nearest,
+    /// The error of the fit, where no program could be built with it.
+    unbuilt: Nearest,
 }
 
 fn measure(goal: &Goal, model: &dyn Model, shape: &dyn Shape, samples: &Samples) -> Measured {
@@ -337,9 +366,10 @@ fn measure(goal: &Goal, model: &dyn Model, shape: &dyn Shape, samples: &Samples)
             }
         }
     }
-    if best.is_none() {
-        best = shape.fit_error(goal).map(|error| (error, name(&shape.describe())));
-    }
+    let unbuilt = match best {
+        Some(_) => None,
+        None => shape.fit_error(goal).map(|error| (error, name(&shape.describe()))),
+    };
     // Within a shape only scales differ: keep what is not dominated.
     let dominated = |a: &Candidate| {
         promising.iter().any(|b| {
@@ -355,7 +385,7 @@ fn measure(goal: &Goal, model: &dyn Model, shape: &dyn Shape, samples: &Samples)
         candidate.estimate = candidate.estimate.max(certify::survey(&request(goal, &candidate.design)));
     }
     promising.retain(|candidate| candidate.estimate <= accuracy * OPTIMISM);
-    Measured { promising, best }
+    Measured { promising, best, unbuilt }
 }
 
 fn certify_waves(
@@ -363,7 +393,7 @@ fn certify_waves(
     mut candidates: Vec<Candidate>,
     (waves, tight): (usize, bool),
     progress: &mut dyn FnMut(Progress),
-    nearest: &mut Option<(f64, String)>,
+    nearest: &mut Nearest,
 ) -> Vec<Found> {
     let mut found: Vec<Found> = Vec::new();
     for wave_number in 0..WAVES_MAX.max(waves) {

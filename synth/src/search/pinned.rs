@@ -52,9 +52,10 @@ pub fn given(goal: &Goal, model: &dyn Model, entry: &Entry) -> Result<Found, Sea
 
 /// The design whose program this is, if any family of today makes it for the goal.
 pub fn design_of(goal: &Goal, program: &Program) -> Option<Design> {
-    let designs = |shape: &Box<dyn Shape>| {
-        shape.designs(goal, goal.accuracy()).into_iter().find(|design| design.program == *program)
+    let among = |shapes: Vec<Box<dyn Shape>>| {
+        shapes.par_iter().find_map_any(|shape| {
+            shape.designs(goal, goal.accuracy()).into_iter().find(|design| design.program == *program)
+        })
     };
-    let likely = of_program(goal, program);
-    likely.par_iter().find_map_any(designs).or_else(|| distinct_shapes(goal).par_iter().find_map_any(designs))
+    among(of_program(goal, program)).or_else(|| among(distinct_shapes(goal)))
 }
