@@ -202,5 +202,9 @@ fn the_page_is_what_is_generated() {
             }
         }
     }
-    assert!(page.contains(&format!("{} programs on {rows} windows: {} certified", recipes.len(), catalogs.theirs.len())));
+    assert!(page.contains(&format!(
+        "{} programs on {rows} windows: {} certified",
+        recipes.len(),
+        catalogs.theirs.len()
+    )));
 }

@@ -201,6 +201,20 @@ pub enum SearchError {
         /// Family and parameters of that program.
         how: String,
     },
+    /// Fits reach the accuracy, and no program with such a fit can be built.
+    #[error(
+        "no program reaches {wanted:e}: {how} would fit with an error of {fitted:.3e}, but no scales keep its values and their products inside a ring of {ring} bits; take a wider ring, fewer fraction bits or a narrower domain"
+    )]
+    Unbuilt {
+        /// The accuracy asked for.
+        wanted: f64,
+        /// The error of the best fit.
+        fitted: f64,
+        /// Family and parameters of that fit.
+        how: String,
+        /// Bits of the ring.
+        ring: u8,
+    },
     /// Nothing reached the accuracy.
     #[error("no program reaches {wanted:e}; the best one found has an error of {reached:.3e} ({how})")]
     OutOfReach {
@@ -259,13 +273,13 @@ fn search(
     waves: usize,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Vec<Found>, SearchError> {
-    let mut nearest: Option<(f64, String)> = None;
+    let (mut nearest, mut fitted): (Nearest, Nearest) = (None, None);
     let mut known = BTreeSet::new();
     let mut found = Vec::new();
-    for levels in [LEVELS.map(|level| level * goal.accuracy()).to_vec(), coarse_levels(goal)] {
+    for levels in all_levels(goal) {
         let mut shapes = distinct_shapes(goal, &levels, &mut known);
         shapes.retain(|shape| (wanted.shape)(shape.as_ref()));
-        let candidates = measure_all(goal, model, &shapes, progress, &mut nearest);
+        let candidates = measure_all(goal, model, &shapes, progress, (&mut nearest, &mut fitted));
         found = certify_waves(goal, candidates, (waves, wanted.tight), progress, &mut nearest);
         if !found.is_empty() {
             break;
@@ -273,10 +287,14 @@ fn search(
     }
     if found.is_empty() {
         let wanted = goal.accuracy();
-        return Err(match nearest {
-            Some((reached, how)) if reached <= wanted => SearchError::Unproved { wanted, reached, how },
-            Some((reached, how)) => SearchError::OutOfReach { wanted, reached, how },
-            None => SearchError::NoFamily {
+        return Err(match (nearest, fitted) {
+            (Some((reached, how)), _) if reached <= wanted => SearchError::Unproved { wanted, reached, how },
+            (Some((reached, how)), _) => SearchError::OutOfReach { wanted, reached, how },
+            (None, Some((fitted, how))) if fitted <= wanted => {
+                SearchError::Unbuilt { wanted, fitted, how, ring: goal.input.ring.bits() }
+            }
+            (None, Some((reached, how))) => SearchError::OutOfReach { wanted, reached, how },
+            (None, None) => SearchError::NoFamily {
                 function: goal.function.name(),
                 input_scale: goal.input.scale.bits(),
                 output_scale: goal.output_scale.bits(),
@@ -300,19 +318,23 @@ fn measure_all(
     model: &dyn Model,
     shapes: &[Box<dyn Shape>],
     progress: &mut dyn FnMut(Progress),
-    nearest: &mut Option<(f64, String)>,
+    (nearest, fitted): (&mut Nearest, &mut Nearest),
 ) -> Vec<Candidate> {
+    let nearer = |known: &mut Nearest, found: Nearest| {
+        if found.as_ref().is_some_and(|found| known.as_ref().is_none_or(|known| found.0 < known.0)) {
+            *known = found;
+        }
+    };
     let samples = Samples::new(goal);
     let mut candidates: Vec<Candidate> = Vec::new();
     let mut done = 0;
     for chunk in shapes.chunks(CHUNK) {
         let measured: Vec<Measured> =
             chunk.par_iter().map(|shape| measure(goal, model, shape.as_ref(), &samples)).collect();
-        for Measured { promising, best } in measured {
+        for Measured { promising, best, unbuilt } in measured {
             candidates.extend(promising);
-            if best.as_ref().is_some_and(|best| nearest.as_ref().is_none_or(|known| best.0 < known.0)) {
-                *nearest = best;
-            }
+            nearer(nearest, best);
+            nearer(fitted, unbuilt);
         }
         done += chunk.len();
         progress(Progress::Fitting { done, total: shapes.len(), promising: candidates.len() });
@@ -328,6 +350,17 @@ pub fn publish(found: &Found) -> Published {
     Published { entry: found.entry.to_text(), certificate: found.certificate.to_text() }
 }
 
+/// Accuracies for which shapes are made: the usual ones, and those that only serve where they give nothing.
+fn all_levels(goal: &Goal) -> [Vec<f64>; 2] {
+    [LEVELS.map(|level| level * goal.accuracy()).to_vec(), coarse_levels(goal)]
+}
+
+/// Every shape that a search may look at.
+fn all_shapes(goal: &Goal) -> Vec<Box<dyn Shape>> {
+    let mut known = BTreeSet::new();
+    all_levels(goal).iter().flat_map(|levels| distinct_shapes(goal, levels, &mut known)).collect()
+}
+
 /// The shapes for these accuracies that are not `known` yet.
 fn distinct_shapes(goal: &Goal, levels: &[f64], known: &mut BTreeSet<(&'static str, String)>) -> Vec<Box<dyn Shape>> {
     let levels: Vec<Vec<Box<dyn Shape>>> = levels.par_iter().map(|level| shapes(goal, *level)).collect();
@@ -335,10 +368,16 @@ fn distinct_shapes(goal: &Goal, levels: &[f64], known: &mut BTreeSet<(&'static s
     all.filter(|shape| known.insert((shape.family(), shape.describe()))).collect()
 }
 
+/// The least error that was seen, and of what.
+type Nearest = Option<(f64, String)>;
+
 /// What one shape gave.
 struct Measured {
     promising: Vec<Candidate>,
-    best: Option<(f64, String)>,
+    /// The least error of a program, and which.
+    best: Nearest,
+    /// The error of the fit, where no program could be built with it.
+    unbuilt: Nearest,
 }
 
 fn measure(goal: &Goal, model: &dyn Model, shape: &dyn Shape, samples: &Samples) -> Measured {
@@ -377,9 +416,10 @@ fn measure(goal: &Goal, model: &dyn Model, shape: &dyn Shape, samples: &Samples)
             }
         }
     }
-    if best.is_none() {
-        best = shape.fit_error(goal).map(|error| (error, name(&shape.describe())));
-    }
+    let unbuilt = match best {
+        Some(_) => None,
+        None => shape.fit_error(goal).map(|error| (error, name(&shape.describe()))),
+    };
     // Within a shape only scales differ: keep what is not dominated.
     let dominated = |a: &Candidate| {
         promising.iter().any(|b| {
@@ -395,7 +435,7 @@ fn measure(goal: &Goal, model: &dyn Model, shape: &dyn Shape, samples: &Samples)
         candidate.estimate = candidate.estimate.max(certify::survey(&request(goal, &candidate.design)));
     }
     promising.retain(|candidate| candidate.estimate <= accuracy * OPTIMISM);
-    Measured { promising, best }
+    Measured { promising, best, unbuilt }
 }
 
 fn certify_waves(
@@ -403,7 +443,7 @@ fn certify_waves(
     mut candidates: Vec<Candidate>,
     (waves, tight): (usize, bool),
     progress: &mut dyn FnMut(Progress),
-    nearest: &mut Option<(f64, String)>,
+    nearest: &mut Nearest,
 ) -> Vec<Found> {
     let mut found: Vec<Found> = Vec::new();
     for wave_number in 0..WAVES_MAX.max(waves) {

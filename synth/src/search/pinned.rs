@@ -2,7 +2,7 @@
 //!
 //! A campaign that names its designs is rebuilt in seconds, and a better search does not change what it gives.
 
-use super::{Candidate, Found, SearchError, distinct_shapes, prove};
+use super::{Candidate, Found, SearchError, all_shapes, prove};
 use crate::families::{Design, Goal, Shape, of_program, stated};
 use catalogs::protocol::{Model, cost};
 use catalogs::{Entry, Program};
@@ -20,7 +20,7 @@ pub fn pinned(goal: &Goal, model: &dyn Model, family: &str, parameters: &str) ->
     // Pieces are stated whole, so that another way to place them changes nothing.
     let shapes: Vec<Box<dyn Shape>> = match stated(goal, family, parameters) {
         Some(shape) => vec![shape],
-        None => distinct_shapes(goal),
+        None => all_shapes(goal),
     };
     let designs = shapes.iter().filter(|shape| is_it(shape.as_ref())).flat_map(|shape| {
         let designs = shape.designs(goal, goal.accuracy());
@@ -52,9 +52,10 @@ pub fn given(goal: &Goal, model: &dyn Model, entry: &Entry) -> Result<Found, Sea
 
 /// The design whose program this is, if any family of today makes it for the goal.
 pub fn design_of(goal: &Goal, program: &Program) -> Option<Design> {
-    let designs = |shape: &Box<dyn Shape>| {
-        shape.designs(goal, goal.accuracy()).into_iter().find(|design| design.program == *program)
+    let among = |shapes: Vec<Box<dyn Shape>>| {
+        shapes.par_iter().find_map_any(|shape| {
+            shape.designs(goal, goal.accuracy()).into_iter().find(|design| design.program == *program)
+        })
     };
-    let likely = of_program(goal, program);
-    likely.par_iter().find_map_any(designs).or_else(|| distinct_shapes(goal).par_iter().find_map_any(designs))
+    among(of_program(goal, program)).or_else(|| among(all_shapes(goal)))
 }
