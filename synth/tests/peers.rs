@@ -159,7 +159,7 @@ fn published_programs_are_the_recipes_certified_and_served_by_our_protocol() {
         }
     }
     for (name, published) in open("ours/entries", "ours/proofs").iter() {
-        assert!(theirs.find(name).is_ok(), "{name} answers nothing");
+        assert!(names.iter().any(|known| known == name), "{name} answers no recipe");
         verify::check_texts(&published.entry, &published.certificate).unwrap();
     }
 }
