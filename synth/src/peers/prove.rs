@@ -133,7 +133,6 @@ fn with_failures(program: &Program, certificate: &Certificate, loss: u8) -> Resu
 
 #[cfg(test)]
 mod tests {
-
     /// Every first share of every value of a ring of eight bits.
     #[test]
     fn two_shares_divided_one_by_one_fail_as_seldom_as_stated() {

@@ -280,10 +280,7 @@ fn head(lines: &[(usize, &str)]) -> Result<Recipe, RecipeError> {
 }
 
 /// Statements up to the end, or up to the `end` of the repetition that they are `inside` of.
-fn statements<'a>(
-    lines: &mut dyn Iterator<Item = (usize, &'a str)>,
-    inside: bool,
-) -> Result<Vec<Statement>, RecipeError> {
+fn statements(lines: &mut dyn Iterator<Item = (usize, &str)>, inside: bool) -> Result<Vec<Statement>, RecipeError> {
     let mut found = Vec::new();
     while let Some((line, text)) = lines.next() {
         if text == "end" && inside {
