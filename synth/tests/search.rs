@@ -118,7 +118,9 @@ fn coarse_and_fine_formats_are_served() {
     match error {
         SearchError::Unproved { wanted, reached, .. } => assert!(reached <= wanted, "{error}"),
         SearchError::OutOfReach { wanted, reached, .. } => assert!(reached > wanted, "{error}"),
+        SearchError::Unbuilt { wanted, fitted, .. } => assert!(fitted <= wanted, "{error}"),
         SearchError::NoFamily { .. } => {}
+        SearchError::NoDesign { .. } => panic!("no design was asked for: {error}"),
     }
 }
 

@@ -284,8 +284,9 @@ fn other_scales_and_narrower_rings_are_refused() {
     // The variance is below 2^25 units, ẑ' reaches 2^20: neither fits.
     let overflows = of(&|l| l.variance.lemma = targeted(l.variance.lemma, Ring::new(24).unwrap()));
     assert!(matches!(overflows, SideCondition::Overflow { bits: 23, .. }), "{overflows}");
-    let overflows =
-        of(&|l| l.normalised = Some((targeted(truncation(Ring::Z64, 21), Ring::new(20).unwrap()), bits(20))));
+    let overflows = of(&|l| {
+        l.normalised = Some((targeted(truncation(Ring::Z64, 21), Ring::new(20).unwrap()), Scale::new(20).unwrap()))
+    });
     assert!(matches!(overflows, SideCondition::Overflow { bits: 19, .. }), "{overflows}");
 
     // An error of γ counts once for the largest |z|.
