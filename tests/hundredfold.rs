@@ -48,7 +48,7 @@ fn what_a_plan_was_not_made_for_is_refused_before_anything_runs() {
         let [file, plan, catalog] = [&file, &plan, &catalog].map(|path| text(path));
         let request = ["run", file, "--plan", plan, "--input", text(&input), "--output", text(&output), "--local"];
         let outcome = shop.run(&[&request[..], &["--catalog", catalog]].concat());
-        outcome.failed(2, &["is not in the plan's input range [0, 1]", "tune with a wider --input-range"]);
+        outcome.failed(2, &["lies outside the input range [0, 1]", "tune with a wider --input-range"]);
         assert!(!output.exists());
     }
 }

@@ -30,7 +30,7 @@ pub use goal::Goal;
 use catalogs::{Program, Window};
 
 /// The names of all families.
-pub const NAMES: [&str; 13] = [
+pub const NAMES: [&str; 14] = [
     "middle",
     "power",
     "split exponent",
@@ -39,6 +39,7 @@ pub const NAMES: [&str; 13] = [
     "normalised newton",
     "normalised polynomial",
     "selected newton",
+    "graded pieces",
     "normalised logarithm",
     "turns",
     "fraction",

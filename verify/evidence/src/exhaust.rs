@@ -135,7 +135,8 @@ fn exhaust_words<W: Word>(entry: &Entry, parts: &[Window], options: &Options) ->
         5..=6 => survey::<W, 6>,
         7..=8 => survey::<W, 8>,
         9..=16 => survey::<W, 16>,
-        _ => survey::<W, 32>,
+        17..=32 => survey::<W, 32>,
+        _ => survey::<W, { crate::prepare::MAX_LANES }>,
     };
     let survey = run(entry, &chunks, &prepared, options, checkpoint.as_ref())?;
     let (worst, worst_error) = conclude(entry, &prepared, options.state_cap, &survey)?;

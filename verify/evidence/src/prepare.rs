@@ -130,7 +130,7 @@ pub struct Prepared<W> {
 }
 
 /// The most values that may be undetermined and alive at a time.
-pub const MAX_LANES: usize = 32;
+pub const MAX_LANES: usize = 256;
 
 impl<W: Word> Prepared<W> {
     /// Analyses which values are needed, which can vary, and how long each lives.

@@ -55,17 +55,29 @@ fn sample_words<W: Word>(
     options: &Options,
 ) -> Result<Sampling, EvidenceError> {
     let prepared = Prepared::<W>::new(&entry.program)?;
+    match prepared.lanes() {
+        0..=32 => sample_lanes::<W, 32>(entry, &prepared, window, strata, options),
+        _ => sample_lanes::<W, { crate::prepare::MAX_LANES }>(entry, &prepared, window, strata, options),
+    }
+}
+
+fn sample_lanes<W: Word, const LANES: usize>(
+    entry: &Entry,
+    prepared: &Prepared<W>,
+    window: Window,
+    strata: Strata,
+    options: &Options,
+) -> Result<Sampling, EvidenceError> {
     let measure = Measure::new(entry);
     let arguments = arguments(entry, window, strata);
     let mut survey = Survey::default();
-    let mut propagation =
-        Propagation::<W, { crate::prepare::MAX_LANES }, Forget>::new(&prepared, options.state_cap, Forget);
+    let mut propagation = Propagation::<W, LANES, Forget>::new(prepared, options.state_cap, Forget);
     for (index, argument) in arguments.iter().enumerate() {
         let bounds = measure.target.point(*argument)?;
         survey.visit(entry, &measure, &mut propagation, *argument, bounds);
         (options.progress)(index as u64 + 1, arguments.len() as u64);
     }
-    let (worst, _) = conclude(entry, &prepared, options.state_cap, &survey)?;
+    let (worst, _) = conclude(entry, prepared, options.state_cap, &survey)?;
     Ok(Sampling { window, samples: arguments.len() as u64, worst, capped: survey.capped, escaped: survey.escaped })
 }
 

@@ -27,10 +27,25 @@ pub(crate) enum Value<W> {
     Varies,
 }
 
+/// Which lanes hold poison: a bit for each of [`MAX_LANES`](crate::prepare::MAX_LANES).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+struct Poison([u64; crate::prepare::MAX_LANES / 64]);
+
+impl Poison {
+    fn holds(self, lane: usize) -> bool {
+        self.0[lane / 64] >> (lane % 64) & 1 == 1
+    }
+
+    fn set(&mut self, lane: usize, poisoned: bool) {
+        let word = &mut self.0[lane / 64];
+        *word = *word & !(1 << (lane % 64)) | u64::from(poisoned) << (lane % 64);
+    }
+}
+
 #[derive(Clone, Copy)]
 struct State<W, const LANES: usize, Tag> {
     lanes: [W; LANES],
-    poison: u32,
+    poison: Poison,
     tag: Tag,
 }
 
@@ -95,7 +110,7 @@ impl<'a, W: Word, const LANES: usize, H: History> Propagation<'a, W, LANES, H> {
     pub fn run(&mut self, argument: i64) -> Result<Outputs<H::Tag>, Capped> {
         let prepared = self.prepared;
         self.states.clear();
-        self.states.push(State { lanes: [W::default(); LANES], poison: 0, tag: H::Tag::default() });
+        self.states.push(State { lanes: [W::default(); LANES], poison: Poison::default(), tag: H::Tag::default() });
         self.poisoned = false;
         for (index, step) in prepared.steps.iter().enumerate() {
             if prepared.deterministic[index] {
@@ -149,7 +164,7 @@ impl<'a, W: Word, const LANES: usize, H: History> Propagation<'a, W, LANES, H> {
             Value::Known(value) => value,
             Value::Poison => W::default(),
             Value::Varies => {
-                escaped |= state.poison >> lane & 1 == 1;
+                escaped |= state.poison.holds(lane);
                 state.lanes[lane]
             }
         };
@@ -323,7 +338,7 @@ impl<'a, W: Word, const LANES: usize, H: History> Propagation<'a, W, LANES, H> {
             }
         }
         self.values[index] = Value::Varies;
-        self.poisoned |= next.iter().any(|state| state.poison != 0);
+        self.poisoned |= next.iter().any(|state| state.poison != Poison::default());
         self.next = std::mem::replace(&mut self.states, next);
         true
     }
@@ -332,7 +347,7 @@ impl<'a, W: Word, const LANES: usize, H: History> Propagation<'a, W, LANES, H> {
         match (self.values[index], state) {
             (Value::Varies, Some(state)) => {
                 let lane = self.prepared.steps[index].lane;
-                if state.poison >> lane & 1 == 1 { Value::Poison } else { Value::Known(state.lanes[lane]) }
+                if state.poison.holds(lane) { Value::Poison } else { Value::Known(state.lanes[lane]) }
             }
             (value, _) => value,
         }
@@ -408,7 +423,7 @@ impl<'a, W: Word, const LANES: usize, H: History> Propagation<'a, W, LANES, H> {
         }
         let lane = self.prepared.steps[bit].lane;
         for state in &mut self.states {
-            let value = if state.poison >> lane & 1 == 1 { Value::Poison } else { Value::Known(state.lanes[lane]) };
+            let value = if state.poison.holds(lane) { Value::Poison } else { Value::Known(state.lanes[lane]) };
             *state = with(state, step, value);
         }
         self.values[index] = Value::Varies;
@@ -432,16 +447,16 @@ fn with<W: Word, const LANES: usize, Tag: Copy>(
     let mut result = *state;
     for &lane in &step.released {
         result.lanes[lane] = W::default();
-        result.poison &= !(1 << lane);
+        result.poison.set(lane, false);
     }
     match value {
         Value::Known(value) => {
             result.lanes[step.lane] = value;
-            result.poison &= !(1 << step.lane);
+            result.poison.set(step.lane, false);
         }
         _ => {
             result.lanes[step.lane] = W::default();
-            result.poison |= 1 << step.lane;
+            result.poison.set(step.lane, true);
         }
     }
     result
