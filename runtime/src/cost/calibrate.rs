@@ -23,7 +23,9 @@ pub struct Measurement {
 /// # Errors
 /// A phrase: no measurement, or one without time.
 pub fn fit(measurements: &[Measurement]) -> Result<([f64; Resource::ALL.len()], f64), String> {
-    if let Some(none) = measurements.iter().find(|measurement| !(measurement.seconds > 0.0)) {
+    if let Some(none) =
+        measurements.iter().find(|measurement| measurement.seconds.is_nan() || measurement.seconds <= 0.0)
+    {
         return Err(format!("probe {} took {} s", none.name, none.seconds));
     }
     if measurements.is_empty() {

@@ -38,6 +38,9 @@ struct Scales {
     computed: i32,
 }
 
+/// A piece's middle m, and the coefficients of (x − m)^k.
+type Centred = (Rational, Vec<Rational>);
+
 /// The shapes that may reach `accuracy`: the least number of pieces, and some more.
 pub fn shapes(goal: &Goal, accuracy: f64) -> Vec<Graded> {
     let (absolute, relative) = goal.weights();
@@ -95,7 +98,7 @@ impl Graded {
     }
 
     /// Per piece, its middle and the coefficients of (x − middle)^k; and the largest relative error.
-    fn fit(&self, goal: &Goal) -> Option<(Vec<(Rational, Vec<Rational>)>, f64)> {
+    fn fit(&self, goal: &Goal) -> Option<(Vec<Centred>, f64)> {
         let function = &goal.function;
         let f = |x: &Float, precision: u32| target::value(function, x, precision);
         let (mut pieces, mut worst) = (Vec::new(), 0.0f64);
@@ -105,7 +108,7 @@ impl Graded {
             if low >= high {
                 return None;
             }
-            let middle = Rational::from(Rational::from(&low + &high) / 2);
+            let middle: Rational = Rational::from(&low + &high) / 2;
             let fitted = fitting::best(&f, goal.fit_norm(), (low, high), Basis::full(self.degree as u32))?;
             worst = worst.max(fitted.error);
             pieces.push((middle.clone(), moved(&fitted.coefficients, &middle)));

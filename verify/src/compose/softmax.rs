@@ -84,7 +84,7 @@ fn exponential_below(delta: &RBig) -> RBig {
     let (mut term, mut sum) = (RBig::ONE, RBig::ONE);
     for k in 1..=5 {
         term = -term * delta / RBig::from(k);
-        sum = sum + &term;
+        sum += &term;
     }
     sum
 }
