@@ -2,7 +2,7 @@
 //!
 //! A recipe is text, so that coefficients have a source beside them and no number hides in code. Head lines
 //! (`function`, `title`, `source`, …) say what it is, `window` lines on what intervals it is audited, and after
-//! `program` there is a statement per line; the last one is the result. [`super::elaborate`] says what they mean.
+//! `program` there is a statement per line; the last one is the result. [`fn@super::elaborate`] says what they mean.
 //!
 //! ```text
 //! NAME [@ SCALE] = TERM [+ TERM …] [>> BITS]   a sum, truncated once if >> is there; TERM is C, C*a, a*b, C*a*b

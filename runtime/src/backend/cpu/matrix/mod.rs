@@ -1,8 +1,8 @@
 //! Products of matrices modulo 2^64.
 //!
 //! A right factor is packed once (weights do not change) into panels of 16 columns, so that the inner loop reads it in
-//! order: `panel[16·k + column]`, with a row of zeros where the height is odd. A product takes blocks of [`DEPTH`] rows
-//! of the right factor and of [`HEIGHT`] rows of the left one, which it copies tile by tile into one buffer that stays
+//! order: `panel[16·k + column]`, with a row of zeros where the height is odd. A product takes blocks of `DEPTH` rows
+//! of the right factor and of `HEIGHT` rows of the left one, which it copies tile by tile into one buffer that stays
 //! in the second-level cache, and walks over the panels. Nothing is allocated in between. The tile is written three
 //! times, for AVX-512, AVX2 and any processor, and chosen at run time; all are exact, so they agree bit for bit.
 
