@@ -19,6 +19,14 @@ fn a_profile_is_written_once_it_is_whole() {
     assert!(Resource::ALL.iter().any(|&resource| machine.rate(resource) > 0.0));
     let report: serde_json::Value = serde_json::from_str(&outcome.stdout).unwrap();
     let probes = report["probes"].as_array().unwrap();
+    shop.tune("model.onnx", "plan.toml").succeeded();
+    let time = shop.run(&["--json", "plan", "time", "plan.toml", "--machine", "machine.toml", "--network", "wan"]);
+    time.succeeded();
+    let time: serde_json::Value = serde_json::from_str(&time.stdout).unwrap();
+    let own: f64 = time["work"].as_array().unwrap().iter().map(|row| row["seconds"].as_f64().unwrap()).sum();
+    let (network, all) = (time["network_seconds"].as_f64().unwrap(), time["seconds"].as_f64().unwrap());
+    assert!(network > 0.02 && (own + network - all).abs() < 1e-9, "{own} {network} {all}");
+    shop.refuses(&["plan", "time", "plan.toml", "--machine", "plan.toml"], 2, &["plan.toml", "chebyshare profile"]);
     // Two sizes of the one program of this catalog, and the circuits without one.
     assert_eq!(probes.iter().filter(|probe| probe["name"].as_str().unwrap().starts_with(RELU)).count(), 2);
     assert!(probes.len() > 8 && probes.iter().all(|probe| probe["seconds"].as_f64().unwrap() > 0.0));

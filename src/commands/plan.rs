@@ -1,6 +1,7 @@
 //! `chebyshare plan`: why each choice was made.
 
 mod diff;
+mod time;
 
 use crate::commands::inspect;
 use crate::failure::Failure;
@@ -33,6 +34,17 @@ enum Action {
         /// The plan whose lines are marked with +.
         second: PathBuf,
     },
+    /// Predicted seconds of a run on a machine that `chebyshare profile` measured.
+    Time {
+        /// The plan; the catalog that it names is read too.
+        plan: PathBuf,
+        /// The machine's rates.
+        #[arg(long, value_name = "MACHINE.toml")]
+        machine: PathBuf,
+        /// A network: lan, wan or a TOML file; without one, loopback.
+        #[arg(long)]
+        network: Option<String>,
+    },
 }
 
 impl PlanCommand {
@@ -40,6 +52,9 @@ impl PlanCommand {
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
         match &self.action {
             Action::Show { plan } => context.print(&read(plan)?, text),
+            Action::Time { plan, machine, network } => {
+                context.print(&time::of(&context.catalog, plan, machine, network.as_deref())?, time::text)
+            }
             Action::Diff { first, second } => context.print(&diff::of([&read(first)?, &read(second)?])?, diff::text),
         }
     }

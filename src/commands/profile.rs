@@ -1,4 +1,4 @@
-//! `chebyshare profile`: seconds per unit of work on this machine, for the tuner.
+//! `chebyshare profile`: seconds per unit of work on this machine.
 
 use crate::commands::run;
 use crate::failure::Failure;
@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Measures what rounds, bytes and local steps take on this machine, and writes a file of rates for `tune --machine`.
+/// Measures what rounds, bytes and local steps take on this machine, and writes a file of rates for `plan time`.
 ///
 /// Three processes run small circuits over mutual TLS on loopback; a linear program fits the rates to what those took.
 /// Let nothing else run meanwhile.

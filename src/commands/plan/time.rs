@@ -1,0 +1,78 @@
+//! Seconds that a plan's run is predicted to take on a machine that was profiled.
+
+use super::{read, structure_file};
+use crate::catalog_folder;
+use crate::commands::inspect;
+use crate::failure::Failure;
+use crate::report::table;
+use runtime::cost::{Machine, Resource, Work};
+use runtime::graph::Graph;
+use runtime::session::work;
+use runtime::transport::Shaping;
+use serde::Serialize;
+use std::path::Path;
+
+/// One kind of work.
+#[derive(Serialize)]
+pub struct Row {
+    /// Its name.
+    pub resource: &'static str,
+    /// How much of it a run asks of a party.
+    pub amount: f64,
+    /// Seconds on the machine.
+    pub seconds: f64,
+}
+
+/// Where a run's seconds go.
+#[derive(Serialize)]
+pub struct Time {
+    /// The machine's name.
+    pub machine: String,
+    /// The network, or none for loopback.
+    pub network: Option<String>,
+    /// By kind of work.
+    pub work: Vec<Row>,
+    /// Seconds that messages are on their way.
+    pub network_seconds: f64,
+    /// Predicted seconds of one run.
+    pub seconds: f64,
+}
+
+/// Predicts.
+pub fn of(catalog: &Path, plan: &Path, machine: &Path, network: Option<&str>) -> Result<Time, Failure> {
+    let machine = Machine::read(machine).map_err(Failure::input)?;
+    let shaping = network.map(Shaping::named).transpose().map_err(Failure::input)?;
+    let structure = structure_file(plan);
+    let named = |reason: String| Failure::Input(format!("{}: {reason}", structure.display()));
+    let text = String::from_utf8(inspect::read(&structure)?).map_err(|_| named("not text".into()))?;
+    let graph = Graph::from_json(&text).map_err(|error| named(error.to_string()))?;
+    let checked = read(plan)?.check(&graph, &catalog_folder::open(catalog)?).map_err(Failure::input)?;
+    let run: Work = work::of_circuit(&checked.lowered().circuit).map_err(Failure::input)?;
+    let (own, seconds) = (machine.seconds(&run, None), machine.seconds(&run, shaping));
+    let row = |resource: Resource| Row {
+        resource: resource.name(),
+        amount: run[resource],
+        seconds: run[resource] * machine.rate(resource),
+    };
+    Ok(Time {
+        machine: machine.name.clone(),
+        network: network.map(str::to_owned),
+        work: Resource::ALL.into_iter().map(row).collect(),
+        network_seconds: seconds - own,
+        seconds,
+    })
+}
+
+/// As a page.
+pub fn text(time: &Time) -> String {
+    let rows = time
+        .work
+        .iter()
+        .map(|row| vec![row.resource.to_owned(), format!("{:.3e}", row.amount), format!("{:.4}", row.seconds)]);
+    let mut rows: Vec<Vec<String>> = rows.collect();
+    let network = time.network.as_deref().unwrap_or("loopback");
+    rows.push(vec![format!("on their way ({network})"), String::new(), format!("{:.4}", time.network_seconds)]);
+    let mut out = table(&["work of one party in one run", ">amount", ">seconds"], &rows);
+    out.push_str(&format!("predicted: {:.3} s a run on {}\n", time.seconds, time.machine));
+    out
+}
