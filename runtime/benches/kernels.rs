@@ -15,19 +15,14 @@ use runtime::protocol::conformance::conform;
 use runtime::protocol::local::LocalKeys;
 use runtime::protocol::rss3::{compile, compile_reshare, compile_truncate};
 use std::hint::black_box;
-use std::time::Instant;
 
 const LANES: usize = 1 << 14;
 
-/// Seconds that this thread has run, where the system tells; a loaded machine does not disturb them much.
+/// Seconds that this thread has run: a loaded machine does not disturb them much. The scheduler's own record of them
+/// moves by whole ticks, too coarse to divide by; the thread's clock is exact.
 fn seconds() -> f64 {
-    let told = std::fs::read_to_string("/proc/thread-self/schedstat").ok();
-    let told = told.and_then(|text| text.split(' ').next().and_then(|word| word.parse::<u64>().ok()));
-    static START: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
-    told.map_or_else(
-        || START.get_or_init(Instant::now).elapsed().as_secs_f64(),
-        |nanoseconds| nanoseconds as f64 * 1e-9,
-    )
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    time.tv_sec as f64 + time.tv_nsec as f64 * 1e-9
 }
 
 /// The slowest of the three roles, in nanoseconds a lane, masks included. Every stage is repeated on its own until the
@@ -158,7 +153,7 @@ fn shipped(name: &str) -> verify::Certified {
 
 /// The best rate of `work`, of whose units a call does `units`, in units a second.
 fn rate(units: f64, mut work: impl FnMut()) -> f64 {
-    // Calls of some milliseconds: the clock of a thread has steps.
+    // Calls of some milliseconds, so that a change of threads in one of them is a small part of it.
     let mut repeats = 1;
     loop {
         let start = seconds();
