@@ -18,7 +18,7 @@ use std::ops::Range;
 /// Columns of a panel.
 pub const PANEL: usize = 16;
 /// Rows of the right factor that are used together: 32 KiB of a panel. Even, so that pairs stay together.
-const DEPTH: usize = 256;
+const DEPTH: usize = 128;
 /// Rows of the left factor that are copied together, whole tiles.
 const HEIGHT: usize = 128;
 
