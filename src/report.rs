@@ -16,6 +16,7 @@ pub mod run_profile;
 mod style;
 mod svg;
 mod tables;
+pub mod tuning;
 mod verdicts;
 
 use crate::failure::Failure;

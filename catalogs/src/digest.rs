@@ -17,6 +17,8 @@ pub enum Tag {
     Model,
     /// The settings, and the checkpoints, of an exhaustion.
     Exhaustion,
+    /// What a simulation of a plan depends on.
+    Simulation,
 }
 
 impl Tag {
@@ -28,6 +30,7 @@ impl Tag {
             Tag::Plan => "chebyshare 2026 plan 1",
             Tag::Model => "chebyshare 2026 model 1",
             Tag::Exhaustion => "chebyshare 2026 exhaustion 1",
+            Tag::Simulation => "chebyshare 2026 simulation 1",
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod peers;
 mod synth;
+mod tuner;
 
 use crate::failure::Failure;
 use crate::report::Context;
@@ -20,6 +21,7 @@ pub struct Bench {
 enum What {
     Synth(synth::Synth),
     Peers(peers::Peers),
+    Tuner(tuner::Tuner),
 }
 
 impl Bench {
@@ -28,6 +30,7 @@ impl Bench {
         match &self.what {
             What::Synth(bench) => bench.run(context),
             What::Peers(bench) => bench.run(context),
+            What::Tuner(bench) => bench.run(context),
         }
     }
 }

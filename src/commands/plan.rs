@@ -1,6 +1,7 @@
 //! `chebyshare plan`: why each choice was made.
 
 mod diff;
+pub mod front;
 mod time;
 
 use crate::commands::inspect;
@@ -8,7 +9,7 @@ use crate::failure::Failure;
 use crate::report::{Context, table};
 use clap::{Args, Subcommand};
 use runtime::circuit::lower::Comparisons;
-use runtime::plan::{ChoiceRecord, FormatsRecord, ModelRecord, Plan};
+use runtime::plan::{ChoiceRecord, FormatsRecord, Measured, ModelRecord, Plan};
 use std::path::{Path, PathBuf};
 
 /// Shows plans.
@@ -116,6 +117,13 @@ pub fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
+/// What else was measured.
+fn measures(measured: &Measured) -> String {
+    let cosine = measured.cosine.map(|cosine| format!(", least cosine {cosine:.8}"));
+    let metric = measured.metric.map(|(plain, private)| format!(", metric {private:.4} beside the plain {plain:.4}"));
+    [cosine, metric].into_iter().flatten().collect()
+}
+
 /// The plan as a page.
 pub fn text(plan: &Plan) -> String {
     let rows: Vec<Vec<String>> = plan
@@ -140,8 +148,8 @@ pub fn text(plan: &Plan) -> String {
     let (predicted, measured) = (&plan.predicted, &plan.measured);
     format!(
         "{} under {}, {} inputs a run, inputs in {}{}, digest {}\n{}\
-         predicted: {} rounds and {:.2} MB a run (exact), {:.3} s under {}, error {:.2e}\n\
-         measured on {} calibration inputs, roundings {}: error {:.2e}, agreement {:.4} ({} simulated)\n",
+         predicted: {} rounds and {:.2} MB a run (exact), {:.3} s under {}{}, error {:.2e}\n\
+         measured on {} calibration inputs, roundings {}: error {:.2e}, agreement {:.4}{} ({} simulated)\n",
         plan.model.name,
         plan.protocol,
         plan.model.batch,
@@ -153,11 +161,15 @@ pub fn text(plan: &Plan) -> String {
         predicted.bytes_per_run as f64 / 1e6,
         predicted.seconds_per_run,
         predicted.network,
+        predicted
+            .memory_bytes
+            .map_or(String::new(), |bytes| format!(", {:.0} MB of memory a party", bytes as f64 / 1e6)),
         predicted.error,
         measured.inputs,
         measured.roundings.join(", "),
         measured.error,
         measured.agreement,
+        measures(measured),
         counted(measured.candidates_tried, "plan"),
     )
 }

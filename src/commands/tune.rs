@@ -1,18 +1,22 @@
 //! `chebyshare tune`: a plan for a model.
 
+mod demands;
+
 use crate::catalog_folder;
 use crate::commands::{inspect, plan};
 use crate::failure::Failure;
 use crate::output;
-use crate::report::Context;
+use crate::report::{Context, tuning};
 use catalogs::{Catalog, Ring, Scale};
 use clap::Args;
 use runtime::arrays::{self, Arrays};
 use runtime::circuit::lower::Formats;
+use runtime::cost::Machine;
 use runtime::graph::{Graph, Tensor};
-use runtime::plan::{InputPromise, PartiesRecord};
+use runtime::plan::{InputPromise, PartiesRecord, Plan};
 use runtime::transport::Shaping;
-use runtime::tuner::{self, Progress, Request, Tuned};
+use runtime::tuner::{self, Front, Memory, Progress, Request, Tuned};
+use serde::Serialize;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -23,20 +27,32 @@ use std::path::{Path, PathBuf};
 /// --network lan --max-error 0.01 --out digits.plan.toml
 #[derive(Args)]
 pub struct Tune {
+    #[command(flatten)]
+    options: RequestOptions,
+    /// A picture of the front: seconds and errors of the plans that nothing beats.
+    #[arg(long, value_name = "FRONT.svg")]
+    front: Option<PathBuf>,
+    /// The plan's file. The model's public structure is written beside it.
+    #[arg(long, value_name = "PLAN.toml")]
+    out: PathBuf,
+}
+
+/// What is to be tuned.
+#[derive(Args)]
+pub struct RequestOptions {
     /// The ONNX file.
-    model: PathBuf,
+    pub model: PathBuf,
     /// Inputs to calibrate on: an .npz with an array for each input of the model.
     #[arg(long, value_name = "X.npz")]
     calibration: PathBuf,
     /// The network to tune for: lan, wan or a TOML file.
     #[arg(long, default_value = "lan")]
     network: String,
-    /// The largest allowed difference of an output from the plain model.
-    #[arg(long, default_value_t = 0.01, allow_negative_numbers = true)]
-    max_error: f64,
-    /// The least allowed share of inputs whose arg-max is the plain model's.
-    #[arg(long, default_value_t = 0.995, allow_negative_numbers = true)]
-    min_agreement: f64,
+    /// The machine on which the parties run, as `chebyshare profile` measured it; by default the project's own.
+    #[arg(long, value_name = "MACHINE.toml")]
+    machine: Option<PathBuf>,
+    #[command(flatten)]
+    demands: demands::Demands,
     /// Inputs of one run.
     #[arg(long, default_value_t = 60, allow_negative_numbers = true)]
     batch: usize,
@@ -58,63 +74,135 @@ pub struct Tune {
     /// Take the entries with the widest windows everywhere: one proof and one simulation, a first plan of a large model.
     #[arg(long)]
     quick: bool,
+    /// A plan of the same model to start from: only faster ones are looked for, if it meets the constraint.
+    #[arg(long, value_name = "PLAN.toml")]
+    start: Option<PathBuf>,
+    /// A folder that keeps what simulations showed: a tuner that was cut goes on from there.
+    #[arg(long, value_name = "DIR")]
+    resume: Option<PathBuf>,
     /// Whose signatures the catalog must carry; entries that are revoked are not chosen.
     #[arg(long, value_name = "POLICY.toml")]
     policy: Option<PathBuf>,
-    /// The plan's file. The model's public structure is written beside it.
-    #[arg(long, value_name = "PLAN.toml")]
-    out: PathBuf,
+}
+
+/// A plan with what else there was.
+#[derive(Serialize)]
+struct Report<'a> {
+    #[serde(flatten)]
+    plan: &'a Plan,
+    front: &'a Front,
 }
 
 impl Tune {
     /// Tunes, writes the plan, prints it.
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
-        let mut catalog = catalog_folder::open(&context.catalog)?;
-        if let Some(policy) = &self.policy {
-            let admission = catalog_folder::admit(&context.catalog, &catalog, policy)?;
-            catalog = catalog_folder::without_revoked(&catalog, &admission)?;
-        }
-        let tuned = self.tune(&catalog, &mut |progress| {
-            let line = match progress {
-                Progress::Site { name, admissible } => format!("{name}: {admissible} admissible choices"),
-                Progress::Simulation { candidate } => format!("simulating plan {candidate}"),
-            };
-            let _ = writeln!(std::io::stderr(), "{line}");
-        })?;
-        context.print(&tuned.plan, plan::text)
+        let catalog = self.options.catalog(&context.catalog)?;
+        let tuned = self.tune(&catalog, &mut say)?;
+        let report = Report { plan: &tuned.plan, front: &tuned.front };
+        context.print(&report, |report| plan::text(report.plan) + &plan::front::text(report.front))
     }
 
     /// Tunes and writes the plan and the structure.
     pub fn tune(&self, catalog: &Catalog, progress: &mut dyn FnMut(Progress)) -> Result<Tuned, Failure> {
-        output::check_file_place(&self.out)?;
-        let model = inspect::read(&self.model)?;
-        let graph = inspect::import(&self.model, &model, &self.open.axes(1)?)?;
+        for file in [Some(&self.out), self.front.as_ref()].into_iter().flatten() {
+            output::check_file_place(file)?;
+        }
+        let model = inspect::read(&self.options.model)?;
+        let request = self.options.request(&model, catalog)?;
+        let tuned = tuner::tune(&request, progress).map_err(failure)?;
+        let structure_file = plan::structure_file(&self.out);
+        let (structure, text) = (tuned.structure.to_json(), tuned.plan.to_text());
+        let mut files: Vec<(&Path, &str)> = vec![(&structure_file, &structure), (&self.out, &text)];
+        let picture = tuning::picture(&tuned.plan, &tuned.front);
+        files.extend(self.front.as_deref().map(|file| (file, picture.as_str())));
+        output::write_texts(&files)?;
+        Ok(tuned)
+    }
+
+    /// A request with defaults, for the demo.
+    #[cfg(feature = "generate")]
+    pub fn with_defaults(model: &Path, calibration: &Path, out: &Path) -> Tune {
+        let options = RequestOptions {
+            model: model.to_owned(),
+            calibration: calibration.to_owned(),
+            network: "lan".into(),
+            machine: None,
+            demands: demands::Demands::default(),
+            batch: 60,
+            formats: FormatOptions::default(),
+            open: inspect::Open::default(),
+            input_range: Vec::new(),
+            row_norm: None,
+            simulate: 240,
+            quick: false,
+            start: None,
+            resume: None,
+            policy: None,
+        };
+        Tune { options, front: None, out: out.to_owned() }
+    }
+}
+
+/// Says what the tuner does on standard error.
+pub fn say(progress: Progress) {
+    let line = match progress {
+        Progress::Site { name, admissible } => format!("{name}: {admissible} admissible choices"),
+        Progress::Simulation { candidate, seconds, error } => {
+            format!("simulating plan {candidate}: predicted {seconds:.4} s, error {error:.2e}")
+        }
+    };
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+/// Whose fault an error is.
+pub fn failure(error: tuner::Error) -> Failure {
+    match error {
+        tuner::Error::Rejected { .. } => Failure::claim(error),
+        other => Failure::input(other),
+    }
+}
+
+impl RequestOptions {
+    /// The catalog in `folder`, as far as the policy allows.
+    pub fn catalog(&self, folder: &Path) -> Result<Catalog, Failure> {
+        let catalog = catalog_folder::open(folder)?;
+        let Some(policy) = &self.policy else { return Ok(catalog) };
+        let admission = catalog_folder::admit(folder, &catalog, policy)?;
+        catalog_folder::without_revoked(&catalog, &admission)
+    }
+
+    /// The request for the bytes of the model's file.
+    pub fn request<'a>(&self, model: &'a [u8], catalog: &'a Catalog) -> Result<Request<'a>, Failure> {
+        let graph = inspect::import(&self.model, model, &self.open.axes(1)?)?;
         let calibration = model_inputs(&graph, &self.calibration)?;
         let promise = self.promise(&graph, &calibration)?;
-        let request = Request {
-            model: &model,
+        let machine = self.machine.as_deref().map_or_else(|| Ok(Machine::reference()), Machine::read);
+        Ok(Request {
+            model,
             model_name: self.model.file_name().map_or(String::new(), |name| name.to_string_lossy().into_owned()),
             catalog,
             calibration,
+            labels: self.demands.labels()?,
             simulated_max: self.simulate,
             batch: self.batch,
             axes: self.open.axes(self.batch)?,
             promise,
             network: Shaping::named(&self.network).map_err(Failure::input)?,
             network_name: self.network.clone(),
+            machine: machine.map_err(Failure::input)?,
+            constraint: self.demands.constraint(),
+            budget: self.demands.budget()?,
+            start: self.start.as_deref().map(plan::read).transpose()?,
+            memory: self.memory()?,
             formats: self.formats.formats()?,
             quick: self.quick,
-            error_max: self.max_error,
-            agreement_min: self.min_agreement,
             parties: PartiesRecord { model: 0, input: 1, output: 1 },
-        };
-        let tuned = tuner::tune(&request, progress).map_err(|error| match error {
-            tuner::Error::Rejected { .. } => Failure::claim(error),
-            other => Failure::input(other),
-        })?;
-        let structure_file = plan::structure_file(&self.out);
-        output::write_texts(&[(&structure_file, &tuned.structure.to_json()), (&self.out, &tuned.plan.to_text())])?;
-        Ok(tuned)
+        })
+    }
+
+    fn memory(&self) -> Result<Memory, Failure> {
+        let Some(folder) = &self.resume else { return Ok(Memory::default()) };
+        Memory::in_folder(folder).map_err(|error| Failure::Input(format!("{}: {error}", folder.display())))
     }
 
     /// What is promised of the inputs: as the options say, and otherwise as the calibration set shows.
@@ -137,27 +225,6 @@ impl Tune {
         let others = graph.inputs().iter().zip(calibration).filter(|((name, _), _)| !named.contains_key(name));
         let range = range.unwrap_or_else(|| hull(others.map(|(_, tensor)| tensor)));
         Ok(InputPromise { range, row_norm: self.row_norm, named })
-    }
-
-    /// A request with defaults, for the demo.
-    #[cfg(feature = "generate")]
-    pub fn with_defaults(model: &Path, calibration: &Path, out: &Path) -> Tune {
-        Tune {
-            model: model.to_owned(),
-            calibration: calibration.to_owned(),
-            network: "lan".into(),
-            max_error: 0.01,
-            min_agreement: 0.995,
-            batch: 60,
-            formats: FormatOptions::default(),
-            open: inspect::Open::default(),
-            input_range: Vec::new(),
-            row_norm: None,
-            simulate: 240,
-            quick: false,
-            policy: None,
-            out: out.to_owned(),
-        }
     }
 }
 

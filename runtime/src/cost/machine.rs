@@ -38,6 +38,11 @@ impl Machine {
         Machine { version: Self::VERSION, name, worst_probe, seconds_per: seconds_per.collect() }
     }
 
+    /// The machine on which the project is measured, for who has not profiled one.
+    pub fn reference() -> Machine {
+        toml::from_str(include_str!("reference.toml")).expect("the file in the source was written by `profile`")
+    }
+
     /// Reads and checks a file.
     pub fn read(path: &Path) -> Result<Machine, Error> {
         let fail = |reason: String| Error { file: path.display().to_string(), reason };
@@ -113,6 +118,11 @@ mod tests {
             let message = Machine::read(&path).unwrap_err().to_string();
             assert!(message.contains(named) && message.contains("machine.toml"), "{message}");
         }
+    }
+
+    #[test]
+    fn the_reference_is_a_machine() {
+        assert!(Machine::reference().check().is_ok());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What a party is asked to do, by kind.
 
-use std::ops::{Add, AddAssign, Index};
+use std::ops::{Add, AddAssign, Index, Sub};
 
 /// A kind of work that takes time in proportion to its amount.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -98,6 +98,16 @@ impl Add for Work {
 
     fn add(mut self, other: Work) -> Work {
         self += other;
+        self
+    }
+}
+
+/// What is left when a part is taken away; negative where the part had more, as rounds that sites share.
+impl Sub for Work {
+    type Output = Work;
+
+    fn sub(mut self, other: Work) -> Work {
+        self.0.iter_mut().zip(other.0).for_each(|(amount, less)| *amount -= less);
         self
     }
 }

@@ -4,6 +4,7 @@ use super::{InputPromise, Refusal};
 use crate::circuit::lower::Comparisons;
 use crate::graph::Axes;
 use crate::trust::{self, Admission};
+use crate::tuner::Verdict;
 use catalogs::Digest;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -105,14 +106,20 @@ pub struct Predicted {
     pub weight_bytes: u64,
     /// The network profile that was tuned for.
     pub network: String,
+    /// The machine whose profile gives the seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine: Option<String>,
     /// Predicted seconds of one run under that profile.
     pub seconds_per_run: f64,
+    /// Predicted bytes of one party's memory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_bytes: Option<u64>,
     /// Predicted output error: Σ sensitivity · calibrated error.
     pub error: f64,
 }
 
 /// What the calibration set showed, in bit-exact simulation of this plan.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Measured {
     /// Inputs that were simulated.
@@ -123,8 +130,22 @@ pub struct Measured {
     pub error: f64,
     /// Share of inputs with the plain model's arg-max.
     pub agreement: f64,
+    /// The least cosine of an input's first output with the plain model's; none where one is zero.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cosine: Option<f64>,
+    /// The metric of the plain model, and the worst one of the simulations.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metric: Option<(f64, f64)>,
     /// Plans that were simulated before this one was accepted, this one included.
     pub candidates_tried: usize,
+}
+
+impl Measured {
+    /// What a simulation showed, after `candidates_tried` of them.
+    pub fn of(verdict: &Verdict, candidates_tried: usize) -> Measured {
+        let Verdict { inputs, roundings, error, agreement, cosine, metric } = verdict.clone();
+        Measured { inputs, roundings, error, agreement, cosine, metric, candidates_tried }
+    }
 }
 
 fn is_zero(value: &f64) -> bool {

@@ -90,7 +90,7 @@ impl Runner {
     /// Compiles every node of `circuit`, for the party `me`.
     pub fn new(circuit: Circuit, me: Party) -> Result<Runner, Error> {
         let schedule = circuit::schedule(&circuit, &Rss3)?;
-        let units = unit::compile(&circuit, me)?;
+        let units = unit::Kernels::default().compile(&circuit, me)?;
         Ok(Runner {
             circuit,
             schedule,

@@ -10,6 +10,7 @@ use crate::protocol::rss3;
 use catalogs::protocol::{Operation, Role};
 use catalogs::{Digest, Ring};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 /// The kernels of one operation, for one role.
@@ -17,6 +18,8 @@ use std::sync::Arc;
 struct Code {
     parties: Vec<CheckedParty>,
     stages: Vec<Vec<Prepared>>,
+    /// Steps and draws of all roles.
+    instructions: [usize; 2],
 }
 
 /// A node's kernels and who plays which role.
@@ -58,10 +61,14 @@ impl Unit {
         self.party().map_or(0, |party| party.stages().len())
     }
 
-    /// The instructions of all roles and stages.
-    pub fn instructions(&self) -> impl Iterator<Item = &Instruction> {
-        let parties = self.code.iter().flat_map(|code| &code.parties);
-        parties.flat_map(CheckedParty::stages).flat_map(|kernel| kernel.instructions())
+    /// Words per lane that live between its rounds.
+    pub fn slots(&self) -> u16 {
+        self.party().map_or(0, CheckedParty::slots)
+    }
+
+    /// Steps and draws of all roles and stages.
+    pub fn instructions_per_lane(&self) -> [usize; 2] {
+        self.code.as_ref().map_or([0; 2], |code| code.instructions)
     }
 
     fn party(&self) -> Option<&CheckedParty> {
@@ -69,30 +76,35 @@ impl Unit {
     }
 }
 
-/// Units of all nodes. Equal operations and equal entries are compiled once.
-pub fn compile(circuit: &Circuit, me: Party) -> Result<Vec<Unit>, Error> {
-    let mut operations: BTreeMap<Operation, Arc<Code>> = BTreeMap::new();
-    let mut programs: BTreeMap<Digest, Arc<Code>> = BTreeMap::new();
-    let mut units = Vec::new();
-    for (id, node) in circuit.iter() {
-        let code = if let NodeKind::Program { certified, .. } = &node.kind {
-            let digest = certified.digest();
-            if let std::collections::btree_map::Entry::Vacant(vacant) = programs.entry(digest) {
-                vacant.insert(Arc::new(Code::new(rss3::compile(certified.program())?)));
-            }
-            programs.get(&digest).cloned()
-        } else if let Some(operation) = crate::circuit::schedule::operation(&node.kind, node.format.ring) {
-            if let std::collections::btree_map::Entry::Vacant(vacant) = operations.entry(operation) {
-                vacant.insert(Arc::new(Code::new(compile_operation(operation)?)));
-            }
-            operations.get(&operation).cloned()
-        } else {
-            None
-        };
-        let first = circuit.party(id, Role(0), 3);
-        units.push(Unit { code, first, me });
+/// What was compiled, by operation and by entry: equal ones are compiled once.
+#[derive(Debug, Default)]
+pub struct Kernels {
+    operations: BTreeMap<Operation, Arc<Code>>,
+    programs: BTreeMap<Digest, Arc<Code>>,
+}
+
+impl Kernels {
+    /// Units of all nodes, for the party `me`.
+    pub fn compile(&mut self, circuit: &Circuit, me: Party) -> Result<Vec<Unit>, Error> {
+        let mut units = Vec::new();
+        for (id, node) in circuit.iter() {
+            let code = if let NodeKind::Program { certified, .. } = &node.kind {
+                Some(match self.programs.entry(certified.digest()) {
+                    Entry::Occupied(known) => known.get().clone(),
+                    Entry::Vacant(new) => new.insert(Arc::new(Code::new(rss3::compile(certified.program())?))).clone(),
+                })
+            } else if let Some(operation) = crate::circuit::schedule::operation(&node.kind, node.format.ring) {
+                Some(match self.operations.entry(operation) {
+                    Entry::Occupied(known) => known.get().clone(),
+                    Entry::Vacant(new) => new.insert(Arc::new(Code::new(compile_operation(operation)?))).clone(),
+                })
+            } else {
+                None
+            };
+            units.push(Unit { code, first: circuit.party(id, Role(0), 3), me });
+        }
+        Ok(units)
     }
-    Ok(units)
 }
 
 /// The unit by which `owner` shares a value.
@@ -118,7 +130,16 @@ fn compile_operation(operation: Operation) -> Result<Vec<CheckedParty>, Error> {
 impl Code {
     fn new(parties: Vec<CheckedParty>) -> Code {
         let stages = parties.iter().map(|party| party.stages().iter().map(Prepared::new).collect()).collect();
-        Code { parties, stages }
+        let kernels = parties.iter().flat_map(CheckedParty::stages);
+        let all = kernels.flat_map(|kernel| kernel.instructions());
+        let (mut steps, mut draws) = (0, 0);
+        for instruction in all {
+            match instruction {
+                Instruction::Draw(_) => draws += 1,
+                _ => steps += 1,
+            }
+        }
+        Code { parties, stages, instructions: [steps, draws] }
     }
 }
 

@@ -8,10 +8,11 @@ use super::prover::Prover;
 use super::{Error, Progress, Request};
 use crate::circuit::lower::{Centre, Choice, Formats, is_exact_relu, lower};
 use crate::circuit::{self, Circuit, NodeKind, schedule};
+use crate::cost::{Resource, Work};
 use crate::graph::{NodeId, Site};
 use crate::plan::{ChoiceRecord, EntryRecord, node_number, site_cost};
-use catalogs::Digest;
 use catalogs::digest::Tag;
+use catalogs::{Digest, Failure, Lemma, Op};
 use catalogs::protocol::rss3::{EXECUTED_BITS, Rss3};
 use catalogs::protocol::{self, Model};
 use std::collections::BTreeMap;
@@ -28,10 +29,10 @@ pub struct Candidate {
     /// Certified error at the site's output, in real units, for rows of at least the variances that the calibration
     /// set shows; of a layer norm before γ and β.
     pub error: f64,
-    /// Rounds of the site on the critical path.
-    pub rounds: f64,
-    /// Payload bytes of the site for one input of the model.
-    pub bytes: f64,
+    /// What the site asks of a party for one input of the model; its rounds are those on the critical path.
+    pub work: Work,
+    /// Probability that one of its truncations fails for one input.
+    pub failure: f64,
 }
 
 /// Candidates per site, in the order of [`crate::graph::Graph::sites`]; none is empty.
@@ -326,13 +327,32 @@ fn add_groupings(
         }
         let lowered = lower(prover.single, &choices, prover.formats, prover.ownership)?;
         let schedule = schedule(&lowered.circuit, &Rss3)?;
+        let works = prover.counter.borrow_mut().of_sites(&lowered.circuit, &schedule).map_err(Box::new)?;
         for (&(index, _, error), groupings) in proved.iter().zip(&groupings) {
             let Some((choice, record)) = groupings.get(grouping).cloned() else { continue };
-            let (rounds, bytes) = site_cost(&lowered, &schedule, node_number(sites[index].node));
-            found[index].push(Candidate { choice, record, error, rounds: rounds as f64, bytes: bytes as f64 });
+            let number = node_number(sites[index].node);
+            let (rounds, _) = site_cost(&lowered, &schedule, number);
+            let work = works.get(&number).copied().unwrap_or_default().plus(Resource::Round, rounds as f64);
+            let failure = failure(&choice) * sites[index].elements as f64;
+            found[index].push(Candidate { choice, record, error, work, failure });
         }
     }
     Ok(())
+}
+
+/// The probability, per element, that a truncation of a choice's entries fails under the protocol.
+fn failure(choice: &Choice) -> f64 {
+    let lemmas = entries_of(choice).into_iter().flat_map(|entry| {
+        entry.program().ops().iter().filter_map(|op| match op {
+            Op::Sum(sum) => sum.truncation.map(|lemma| entry.program().lemma(lemma)),
+            _ => None,
+        })
+    });
+    let of = |lemma: &Lemma| match Rss3.offers(lemma) {
+        Some(Lemma::Truncation { failure: Failure::AtMost(bits), .. }) => (-f64::from(bits)).exp2(),
+        _ => 0.0,
+    };
+    lemmas.map(of).sum()
 }
 
 /// The value that movements and maxima of earlier levels brought here: what fills the places of a mask or a padding

@@ -1,65 +1,255 @@
-//! One candidate per site: an integer program over certified errors and exact costs.
+//! One candidate per site: an integer program over certified errors and counted costs.
 
-use super::Request;
-use super::admissible::Candidate;
-use crate::transport::Shaping;
 use good_lp::{Expression, ProblemVariables, Solution, SolverModel, Variable, constraint, variable};
 
-/// CPU seconds per payload byte and party, on the machine the project was measured on; it ranks choices by work where
-/// the network does not decide.
-const SECONDS_PER_BYTE: f64 = 6e-9;
-
-/// Predicted seconds: max(compute, bytes over the line) + rounds · round trip.
-pub fn seconds(rounds: f64, bytes: f64, network: Shaping) -> f64 {
-    let sent_by_one = bytes / 3.0;
-    let line = sent_by_one * 8.0 / network.bits_per_second;
-    line.max(bytes * SECONDS_PER_BYTE) + rounds * network.round_trip_seconds
+/// What is added up over the sites.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Quantity {
+    /// Predicted seconds of a run.
+    Seconds,
+    /// Bytes of all parties.
+    Bytes,
+    /// Predicted output error: sensitivity times certified error.
+    Error,
+    /// Probability of a failure.
+    Failure,
 }
 
-/// The assignment of least predicted seconds with Σ sensitivity · error ≤ `budget`; `None` if there is none.
-pub fn solve(
-    candidates: &[Vec<Candidate>],
-    sensitivities: &[f64],
-    request: &Request<'_>,
-    budget: f64,
-) -> Option<Vec<usize>> {
-    let mut variables = ProblemVariables::new();
-    let picks: Vec<Vec<Variable>> =
-        candidates.iter().map(|options| options.iter().map(|_| variables.add(variable().binary())).collect()).collect();
-    let mut cost = Expression::from(0.0);
-    let mut error = Expression::from(0.0);
-    for (site, options) in candidates.iter().enumerate() {
-        for (index, candidate) in options.iter().enumerate() {
-            let bytes = candidate.bytes * request.batch as f64;
-            // In microseconds and in shares of the budget, so that the solver's tolerances mean something.
-            cost.add_mul(1e6 * seconds(candidate.rounds, bytes, request.network), picks[site][index]);
-            error.add_mul(sensitivities[site] * candidate.error / budget, picks[site][index]);
+impl Quantity {
+    const ALL: [Quantity; 4] = [Quantity::Seconds, Quantity::Bytes, Quantity::Error, Quantity::Failure];
+}
+
+/// An amount of every [`Quantity`]: what a candidate adds, what a choice has, or what it may have.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub struct Price([f64; Quantity::ALL.len()]);
+
+impl Price {
+    /// As a limit: everything is allowed.
+    pub const UNLIMITED: Price = Price([f64::INFINITY; Quantity::ALL.len()]);
+
+    /// With this amount of one quantity.
+    pub fn with(mut self, quantity: Quantity, amount: f64) -> Price {
+        self.0[quantity as usize] = amount;
+        self
+    }
+
+    /// Of one quantity.
+    pub fn of(&self, quantity: Quantity) -> f64 {
+        self.0[quantity as usize]
+    }
+
+    /// Both together.
+    pub fn plus(mut self, other: &Price) -> Price {
+        self.0.iter_mut().zip(other.0).for_each(|(amount, more)| *amount += more);
+        self
+    }
+
+    /// What is left of a limit.
+    pub fn minus(mut self, other: &Price) -> Price {
+        self.0.iter_mut().zip(other.0).for_each(|(amount, less)| *amount -= less);
+        self
+    }
+
+    /// Whether no quantity is larger than in `other`, but for `slack` of it.
+    pub fn within(&self, other: &Price, slack: f64) -> bool {
+        self.0.iter().zip(other.0).all(|(amount, limit)| *amount <= limit + slack * limit.abs())
+    }
+}
+
+/// Prices of every candidate of every site.
+pub type Prices = [Vec<Price>];
+
+/// What a choice adds up to.
+pub fn total(prices: &Prices, chosen: &[usize]) -> Price {
+    prices.iter().zip(chosen).fold(Price::default(), |total, (options, &index)| total.plus(&options[index]))
+}
+
+/// The choice of least `aim` within `limits`; `None` if there is none.
+pub fn solve(prices: &Prices, aim: Quantity, limits: &Price) -> Option<Vec<usize>> {
+    let program = Program::new(prices, aim, limits);
+    let picked = program.solve(true)?;
+    Some(program.choice(&picked))
+}
+
+/// A lower bound of `aim` over all choices within `limits`: the optimum when candidates may be mixed. `None` if there is
+/// no choice.
+pub fn lower_bound(prices: &Prices, aim: Quantity, limits: &Price) -> Option<f64> {
+    let program = Program::new(prices, aim, limits);
+    let picked = program.solve(false)?;
+    let amount = |(site, shares): (usize, &Vec<f64>)| -> f64 {
+        let kept = program.kept[site].iter();
+        kept.zip(shares).map(|(&index, share)| prices[site][index].of(aim) * share).sum()
+    };
+    Some(picked.iter().enumerate().map(amount).sum())
+}
+
+/// The candidate of least `aim` at every site; between equals the one that is cheaper, then the first.
+pub fn least(prices: &Prices, aim: Quantity) -> Vec<usize> {
+    let order = |price: &Price| [price.of(aim), price.of(Quantity::Seconds), price.of(Quantity::Bytes)];
+    let best = |options: &Vec<Price>| {
+        let ordered = options.iter().enumerate().min_by(|a, b| {
+            let pairs = order(a.1).into_iter().zip(order(b.1));
+            pairs.map(|(a, b)| a.total_cmp(&b)).find(|order| order.is_ne()).unwrap_or(std::cmp::Ordering::Equal)
+        });
+        ordered.map_or(0, |(index, _)| index)
+    };
+    prices.iter().map(best).collect()
+}
+
+/// The integer program, without candidates that another one beats at everything that is asked about.
+struct Program<'a> {
+    prices: &'a Prices,
+    aim: Quantity,
+    limited: Vec<(Quantity, f64)>,
+    /// Per site, the candidates that take part.
+    kept: Vec<Vec<usize>>,
+}
+
+impl<'a> Program<'a> {
+    fn new(prices: &'a Prices, aim: Quantity, limits: &Price) -> Program<'a> {
+        let limited = Quantity::ALL.into_iter().map(|quantity| (quantity, limits.of(quantity)));
+        let limited: Vec<_> = limited.filter(|(_, limit)| limit.is_finite()).collect();
+        let asked: Vec<Quantity> = limited.iter().map(|(quantity, _)| *quantity).chain([aim]).collect();
+        let kept = prices.iter().map(|options| undominated(options, &asked)).collect();
+        Program { prices, aim, limited, kept }
+    }
+
+    /// Per site, the shares of the candidates that take part; whole ones, or any.
+    fn solve(&self, whole: bool) -> Option<Vec<Vec<f64>>> {
+        // Amounts are divided by what they are limited to or by their largest, so that the solver's tolerances mean
+        // something.
+        let unit = |quantity: Quantity| {
+            let amounts = self.prices.iter().flatten().map(|price| price.of(quantity).abs());
+            amounts.filter(|amount| amount.is_finite()).fold(f64::MIN_POSITIVE, f64::max)
+        };
+        let mut variables = ProblemVariables::new();
+        let share = || if whole { variable().binary() } else { variable().min(0.0).max(1.0) };
+        let picks: Vec<Vec<Variable>> =
+            self.kept.iter().map(|kept| kept.iter().map(|_| variables.add(share())).collect()).collect();
+        let sum = |quantity: Quantity, unit: f64| {
+            let mut sum = Expression::from(0.0);
+            for ((options, kept), picks) in self.prices.iter().zip(&self.kept).zip(&picks) {
+                for (&index, &pick) in kept.iter().zip(picks) {
+                    sum.add_mul(options[index].of(quantity) / unit, pick);
+                }
+            }
+            sum
+        };
+        let objective = sum(self.aim, unit(self.aim));
+        let mut problem = variables.minimise(objective).using(good_lp::solvers::microlp::microlp);
+        for &(quantity, limit) in &self.limited {
+            // A limit far above everything is none; one of zero or below is meant as it stands.
+            let unit = if limit > 0.0 { limit } else { unit(quantity) };
+            problem.add_constraint(constraint!(sum(quantity, unit) <= limit / unit));
+        }
+        for picks in &picks {
+            problem.add_constraint(constraint!(picks.iter().sum::<Expression>() == 1.0));
+        }
+        let solution = problem.solve().ok()?;
+        Some(picks.iter().map(|picks| picks.iter().map(|&pick| solution.value(pick)).collect()).collect())
+    }
+
+    fn choice(&self, picked: &[Vec<f64>]) -> Vec<usize> {
+        let site = |(kept, shares): (&Vec<usize>, &Vec<f64>)| {
+            let largest = shares.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1));
+            kept[largest.map_or(0, |(index, _)| index)]
+        };
+        self.kept.iter().zip(picked).map(site).collect()
+    }
+}
+
+/// The candidates that no other one beats at the quantities `asked`; of equal ones the first.
+fn undominated(options: &[Price], asked: &[Quantity]) -> Vec<usize> {
+    let beats = |a: &Price, b: &Price| asked.iter().all(|&quantity| a.of(quantity) <= b.of(quantity));
+    let stays = |&index: &usize| {
+        let own = &options[index];
+        options.iter().enumerate().all(|(other, price)| {
+            let same = beats(price, own) && beats(own, price);
+            other == index || !beats(price, own) || (same && index < other)
+        })
+    };
+    (0..options.len()).filter(stays).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn price(seconds: f64, error: f64) -> Price {
+        Price::default().with(Quantity::Seconds, seconds).with(Quantity::Error, error)
+    }
+
+    fn random(state: &mut u64) -> f64 {
+        *state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (*state >> 40) as f64 / (1u64 << 24) as f64
+    }
+
+    fn made(sites: usize, options: usize, state: &mut u64) -> Vec<Vec<Price>> {
+        let mut option = || {
+            let error = random(state);
+            price(0.2 * random(state) + 0.1 / (0.05 + error), error * error)
+        };
+        (0..sites).map(|_| (0..options).map(|_| option()).collect()).collect()
+    }
+
+    fn every(prices: &Prices) -> Vec<Vec<usize>> {
+        prices.iter().fold(vec![vec![]], |all, options| {
+            let longer = |chosen: &Vec<usize>| {
+                (0..options.len()).map(|index| [chosen.as_slice(), &[index]].concat()).collect::<Vec<_>>()
+            };
+            all.iter().flat_map(longer).collect()
+        })
+    }
+
+    #[test]
+    fn a_choice_is_the_best_of_all() {
+        let mut state = 3;
+        for _ in 0..20 {
+            let prices = made(4, 5, &mut state);
+            let all = every(&prices);
+            for (aim, limited) in [(Quantity::Seconds, Quantity::Error), (Quantity::Error, Quantity::Seconds)] {
+                let values: Vec<f64> = all.iter().map(|chosen| total(&prices, chosen).of(limited)).collect();
+                let (low, high) = values.iter().fold((f64::MAX, 0.0f64), |(l, h), &v| (l.min(v), h.max(v)));
+                let limit = low + (high - low) * random(&mut state);
+                let limits = Price::UNLIMITED.with(limited, limit);
+                let chosen = solve(&prices, aim, &limits).unwrap();
+                let found = total(&prices, &chosen);
+                assert!(found.within(&limits, 1e-6), "{found:?} {limits:?}");
+                let inside = all.iter().map(|chosen| total(&prices, chosen)).filter(|p| p.within(&limits, 0.0));
+                let best = inside.map(|price| price.of(aim)).fold(f64::INFINITY, f64::min);
+                assert!(found.of(aim) <= best * (1.0 + 1e-6), "{} {best}", found.of(aim));
+                let bound = lower_bound(&prices, aim, &limits).unwrap();
+                assert!(bound <= best * (1.0 + 1e-6) && bound > 0.5 * best, "{bound} {best}");
+            }
         }
     }
-    let mut problem = variables.minimise(cost).using(good_lp::solvers::microlp::microlp);
-    problem.add_constraint(constraint!(error <= 1.0));
-    for picks in &picks {
-        let sum: Expression = picks.iter().sum();
-        problem.add_constraint(constraint!(sum == 1.0));
-    }
-    let solution = problem.solve().ok()?;
-    let chosen = picks.iter().map(|picks| {
-        let values = picks.iter().map(|&pick| solution.value(pick));
-        values.enumerate().max_by(|a, b| a.1.total_cmp(&b.1)).map_or(0, |(index, _)| index)
-    });
-    Some(chosen.collect())
-}
 
-/// The candidate of least certified error at every site.
-pub fn most_accurate(candidates: &[Vec<Candidate>]) -> Vec<usize> {
-    let best = |options: &Vec<Candidate>| {
-        let order = options.iter().enumerate().min_by(|a, b| {
-            a.1.error
-                .total_cmp(&b.1.error)
-                .then(a.1.bytes.total_cmp(&b.1.bytes))
-                .then(a.1.rounds.total_cmp(&b.1.rounds))
-        });
-        order.map_or(0, |(index, _)| index)
-    };
-    candidates.iter().map(best).collect()
+    #[test]
+    fn limits_that_nothing_meets_have_no_choice() {
+        let prices = vec![vec![price(1.0, 0.1), price(0.5, 0.2)]; 3];
+        assert_eq!(solve(&prices, Quantity::Seconds, &Price::UNLIMITED.with(Quantity::Error, 0.29)), None);
+        assert_eq!(lower_bound(&prices, Quantity::Seconds, &Price::UNLIMITED.with(Quantity::Error, -1.0)), None);
+        assert_eq!(solve(&prices, Quantity::Seconds, &Price::UNLIMITED), Some(vec![1; 3]));
+        assert_eq!(least(&prices, Quantity::Error), vec![0; 3]);
+    }
+
+    #[test]
+    fn what_is_beaten_takes_no_part_and_of_equals_one_does() {
+        let options = [price(1.0, 1.0), price(1.0, 1.0), price(2.0, 0.5), price(2.0, 2.0)];
+        assert_eq!(undominated(&options, &[Quantity::Seconds, Quantity::Error]), vec![0, 2]);
+        assert_eq!(undominated(&options, &[Quantity::Seconds]), vec![0]);
+    }
+
+    #[test]
+    fn a_model_of_five_hundred_sites_is_solved() {
+        let prices = made(500, 60, &mut 11);
+        let [fast, exact] = [Quantity::Seconds, Quantity::Error].map(|aim| total(&prices, &least(&prices, aim)));
+        let limit = (fast.of(Quantity::Error) * exact.of(Quantity::Error)).sqrt();
+        let limits = Price::UNLIMITED.with(Quantity::Error, limit);
+        let found = total(&prices, &solve(&prices, Quantity::Seconds, &limits).unwrap());
+        let bound = lower_bound(&prices, Quantity::Seconds, &limits).unwrap();
+        assert!(found.within(&limits, 1e-6));
+        let gap = found.of(Quantity::Seconds) / bound - 1.0;
+        assert!((-1e-9..1e-3).contains(&gap), "{gap}");
+    }
 }

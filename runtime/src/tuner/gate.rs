@@ -1,5 +1,6 @@
 //! The gate: a plan's circuit simulated bit for bit over the calibration set, against the plain model.
 
+use super::constraint::Metric;
 use super::sensitivity::{difference, leading};
 use super::{Error, Request};
 use crate::circuit::ideal::{self, RoundingMode};
@@ -7,10 +8,13 @@ use crate::graph::observed::Observed;
 use crate::graph::ranges::SiteRange;
 use crate::graph::{Graph, Tensor};
 use crate::plan::{Plan, node_number};
+use catalogs::Digest;
+use catalogs::digest::Tag;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// What a simulation showed.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Verdict {
     /// Inputs that were simulated.
     pub inputs: usize,
@@ -20,13 +24,34 @@ pub struct Verdict {
     pub error: f64,
     /// Share of inputs with the plain model's arg-max.
     pub agreement: f64,
+    /// The least cosine of an input's first output with the plain model's; none where one is zero.
+    pub cosine: Option<f64>,
+    /// The metric of the plain model and the worst one of the simulations, where there are labels.
+    pub metric: Option<(f64, f64)>,
+}
+
+/// How roundings are chosen, with names for people.
+const MODES: [(&str, RoundingMode); 4] = [
+    ("seed 1", RoundingMode::Seed(1)),
+    ("seed 2", RoundingMode::Seed(2)),
+    ("all low", RoundingMode::AllLow),
+    ("all high", RoundingMode::AllHigh),
+];
+
+/// Some inputs, of which the first has this number, with a model's answers.
+struct Run {
+    first: usize,
+    inputs: Vec<Tensor>,
+    outputs: Vec<Tensor>,
 }
 
 /// The plain model's answers on the calibration set.
 pub struct Reference {
-    runs: Vec<(Vec<Tensor>, Vec<Tensor>)>,
+    runs: Vec<Run>,
     graph: Graph,
     least_variances: BTreeMap<u32, f64>,
+    /// Of everything that a verdict depends on beside the plan.
+    digest: Digest,
 }
 
 impl Reference {
@@ -50,10 +75,10 @@ impl Reference {
                     *least = variance.lower.min(*least);
                 }
             }
-            runs.push((inputs, plain));
+            runs.push(Run { first, inputs, outputs: plain });
             first += count;
         }
-        Ok(Reference { runs, graph, least_variances })
+        Ok(Reference { runs, graph, least_variances, digest: digest(request) })
     }
 
     /// The least variance of a row at every layer norm, by node.
@@ -61,38 +86,80 @@ impl Reference {
         &self.least_variances
     }
 
+    /// Names the verdict on `plan`: what it depends on, and nothing else.
+    pub fn key(&self, plan: &Plan) -> Digest {
+        let both = [self.digest.to_string(), plan.digest().to_string()].concat();
+        Digest::of(Tag::Simulation, both.as_bytes())
+    }
+
     /// Simulates the plan under several choices of roundings.
     pub fn judge(&self, plan: &Plan, structure: &Graph, request: &Request<'_>) -> Result<Verdict, Error> {
         let checked = plan.clone().check(structure, request.catalog)?;
         let weights = checked.lowered().weights(&self.graph)?;
-        let modes = [
-            ("seed 1", RoundingMode::Seed(1)),
-            ("seed 2", RoundingMode::Seed(2)),
-            ("all low", RoundingMode::AllLow),
-            ("all high", RoundingMode::AllHigh),
-        ];
-        let modes = if request.quick { &modes[..1] } else { &modes[..] };
-        let (mut error, mut agreeing, mut total) = (0.0f64, 0usize, 0usize);
+        let modes = if request.quick { &MODES[..1] } else { &MODES[..] };
+        let metric = request.constraint.metric.zip(request.labels.as_deref());
+        let mut worst: Option<f64> = None;
+        let mut verdict = Verdict {
+            inputs: self.runs.iter().map(Run::count).sum(),
+            roundings: modes.iter().map(|(name, _)| (*name).to_owned()).collect(),
+            error: 0.0,
+            agreement: 0.0,
+            cosine: Some(1.0),
+            metric: None,
+        };
+        let mut agreeing = 0usize;
         for (_, mode) in modes {
-            for (inputs, plain) in &self.runs {
-                let padded = checked.pad_batch(inputs);
+            let mut all = Vec::new();
+            for run in &self.runs {
+                let padded = checked.pad_batch(&run.inputs);
                 let encoded = checked.lowered().encode_inputs(&padded)?;
                 let outcome = ideal::run(&checked.lowered().circuit, &weights, &encoded, *mode)?;
-                let count = inputs.first().and_then(|tensor| tensor.shape.first()).copied().unwrap_or(0);
                 let outputs = checked.lowered().decode_outputs(&outcome.outputs)?;
-                let outputs: Vec<Tensor> = outputs.iter().map(|tensor| leading(tensor, 0, count)).collect();
-                error = error.max(difference(plain, &outputs));
-                total += count;
-                agreeing += agreements(plain, &outputs);
+                let outputs: Vec<Tensor> = outputs.iter().map(|tensor| leading(tensor, 0, run.count())).collect();
+                verdict.error = verdict.error.max(difference(&run.outputs, &outputs));
+                agreeing += agreements(&run.outputs, &outputs);
+                let cosine = least_cosine(&run.outputs, &outputs);
+                verdict.cosine = verdict.cosine.zip(cosine).map(|(a, b)| a.min(b));
+                all.push(Run { first: run.first, inputs: Vec::new(), outputs });
+            }
+            if let Some((metric, labels)) = metric {
+                let own = metric_of(metric, labels, &all);
+                worst = Some(worst.map_or(own, |worst| metric.worse(worst, own)));
             }
         }
-        Ok(Verdict {
-            inputs: total / modes.len(),
-            roundings: modes.iter().map(|(name, _)| (*name).to_owned()).collect(),
-            error,
-            agreement: agreeing as f64 / total.max(1) as f64,
-        })
+        verdict.metric = metric.map(|(metric, labels)| metric_of(metric, labels, &self.runs)).zip(worst);
+        verdict.agreement = agreeing as f64 / (verdict.inputs * modes.len()).max(1) as f64;
+        Ok(verdict)
     }
+}
+
+impl Run {
+    fn count(&self) -> usize {
+        self.outputs.first().and_then(|tensor| tensor.shape.first()).copied().unwrap_or(0)
+    }
+}
+
+fn metric_of(metric: Metric, labels: &[usize], runs: &[Run]) -> f64 {
+    let mut rows: Vec<(&[f64], usize)> = Vec::new();
+    for run in runs {
+        let Some(scores) = run.outputs.first() else { continue };
+        let row = scores.shape.iter().skip(1).product::<usize>().max(1);
+        rows.extend(scores.data.chunks(row).zip(labels[run.first..].iter().copied()));
+    }
+    metric.of(rows.into_iter())
+}
+
+/// Of the model, the calibration inputs and labels, and how they are simulated.
+fn digest(request: &Request<'_>) -> Digest {
+    let mut bytes = request.model.to_vec();
+    for tensor in &request.calibration {
+        bytes.extend(tensor.shape.iter().flat_map(|extent| (*extent as u64).to_le_bytes()));
+        bytes.extend(tensor.data.iter().flat_map(|value| value.to_le_bytes()));
+    }
+    bytes.extend(request.labels.iter().flatten().flat_map(|label| (*label as u64).to_le_bytes()));
+    let metric = request.constraint.metric.map(Metric::name);
+    bytes.extend(format!("{} {} {metric:?}", request.simulated_max, request.quick).into_bytes());
+    Digest::of(Tag::Simulation, &bytes)
 }
 
 /// The least cosine of an example's first output in `a` and in `b`; `None` where one is zero or there is none.

@@ -7,6 +7,7 @@ use crate::circuit::lower::{Choice, Formats, Lowered, Ownership, lower};
 use crate::circuit::{Error, Party, headroom};
 use crate::graph::{Graph, NodeId};
 use crate::plan::InputPromise;
+use crate::session::work::Counter;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
@@ -21,6 +22,8 @@ pub struct Prover<'a> {
     pub ownership: Ownership,
     promise: &'a InputPromise,
     norms: RefCell<Norms>,
+    /// What was compiled to count work.
+    pub counter: RefCell<Counter>,
     least_variances: &'a BTreeMap<u32, f64>,
 }
 
@@ -43,7 +46,8 @@ impl<'a> Prover<'a> {
     pub fn new(request: &'a Request<'_>, single: &'a Graph, least_variances: &'a BTreeMap<u32, f64>) -> Prover<'a> {
         let ownership = Ownership { input: Party(request.parties.input), output: Party(request.parties.output) };
         let (formats, promise, norms) = (request.formats, &request.promise, RefCell::default());
-        Prover { single, formats, ownership, promise, norms, least_variances }
+        let counter = RefCell::default();
+        Prover { single, formats, ownership, promise, norms, counter, least_variances }
     }
 
     /// Lowers, proves the headroom and bounds every site's error.

@@ -1,0 +1,248 @@
+//! What a user asks of a plan: how close to the plain model, and how much it may cost.
+//!
+//! Every demand on accuracy is one-sided: a plan that does better is never refused. Errors and cosines must keep a
+//! [`GUARD`] on the calibration set, because a private run sees other inputs; shares of inputs are compared as they are.
+
+use super::Verdict;
+
+/// A measured error must stay below this share of what is allowed.
+const GUARD: f64 = 0.5;
+
+/// How close to the plain model a plan has to be, on the calibration set. Nothing is asked by default.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Constraint {
+    /// The largest allowed difference of an output element.
+    pub error_max: f64,
+    /// The least allowed share of inputs whose arg-max is the plain model's.
+    pub agreement_min: f64,
+    /// The least allowed cosine of an input's first output with the plain model's.
+    pub cosine_min: f64,
+    /// How much worse than the plain model's the metric may be; asks for labels.
+    pub metric: Option<Metric>,
+}
+
+/// What is compared with labels: how much worse it may become.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Metric {
+    /// The share of inputs whose arg-max is the label.
+    Accuracy {
+        /// Largest allowed decrease.
+        decrease_max: f64,
+    },
+    /// Mean of −ln softmax(outputs)[label].
+    CrossEntropy {
+        /// Largest allowed increase.
+        increase_max: f64,
+    },
+}
+
+/// What one run may cost. Nothing is asked by default.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Budget {
+    /// Predicted seconds.
+    pub seconds: f64,
+    /// Bytes of all parties.
+    pub bytes: f64,
+    /// Predicted bytes of memory of one party.
+    pub memory: f64,
+    /// Probability that any truncation of the run fails, where entries are chosen that may.
+    pub failure: f64,
+}
+
+impl Default for Constraint {
+    fn default() -> Constraint {
+        Constraint { error_max: f64::INFINITY, agreement_min: 0.0, cosine_min: -1.0, metric: None }
+    }
+}
+
+impl Default for Budget {
+    fn default() -> Budget {
+        // 2^−40: a failure that nobody will see.
+        let none = f64::INFINITY;
+        Budget { seconds: none, bytes: none, memory: none, failure: (-40f64).exp2() }
+    }
+}
+
+impl Budget {
+    /// Whether seconds or bytes are limited: the most accurate plan inside is then asked for, if accuracy is not.
+    pub fn limits_cost(&self) -> bool {
+        self.seconds.is_finite() || self.bytes.is_finite()
+    }
+}
+
+impl Metric {
+    /// Its name in plans and messages.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Metric::Accuracy { .. } => "accuracy",
+            Metric::CrossEntropy { .. } => "cross-entropy",
+        }
+    }
+
+    /// The metric of rows of scores with their labels.
+    pub fn of<'a>(self, rows: impl Iterator<Item = (&'a [f64], usize)>) -> f64 {
+        let (mut total, mut count) = (0.0, 0usize);
+        for (scores, label) in rows {
+            count += 1;
+            let highest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            total += match self {
+                Metric::Accuracy { .. } => {
+                    let place = scores.iter().position(|&score| score == highest);
+                    f64::from(u8::from(place == Some(label)))
+                }
+                Metric::CrossEntropy { .. } => {
+                    let sum: f64 = scores.iter().map(|score| (score - highest).exp()).sum();
+                    sum.ln() + highest - scores.get(label).copied().unwrap_or(f64::NEG_INFINITY)
+                }
+            };
+        }
+        total / count.max(1) as f64
+    }
+
+    /// The worse of two.
+    pub fn worse(self, one: f64, other: f64) -> f64 {
+        match self {
+            Metric::Accuracy { .. } => one.min(other),
+            Metric::CrossEntropy { .. } => one.max(other),
+        }
+    }
+
+    /// Whether a private metric is allowed beside the plain one.
+    fn allows(self, plain: f64, private: f64) -> bool {
+        match self {
+            Metric::Accuracy { decrease_max } => plain - private <= decrease_max,
+            Metric::CrossEntropy { increase_max } => private - plain <= increase_max,
+        }
+    }
+}
+
+impl Constraint {
+    /// A phrase about what cannot be meant.
+    pub fn sensible(&self, labelled: bool) -> Result<(), String> {
+        if self.error_max.is_nan() || self.error_max <= 0.0 {
+            return Err(format!("an error of {} is not positive", self.error_max));
+        }
+        if !(0.0..=1.0).contains(&self.agreement_min) {
+            return Err(format!("an agreement of {} is not between 0 and 1", self.agreement_min));
+        }
+        if !(-1.0..=1.0).contains(&self.cosine_min) {
+            return Err(format!("a cosine of {} is not between -1 and 1", self.cosine_min));
+        }
+        match self.metric {
+            Some(Metric::Accuracy { decrease_max: change } | Metric::CrossEntropy { increase_max: change }) => {
+                if change.is_nan() || change < 0.0 {
+                    return Err(format!("a metric cannot be allowed to worsen by {change}; take 0 or more"));
+                }
+                if !labelled {
+                    return Err("a metric needs labels of the calibration inputs".into());
+                }
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Whether anything about accuracy is asked.
+    pub fn asks(&self) -> bool {
+        *self != Constraint::default()
+    }
+
+    /// The demands that a verdict does not meet, in words.
+    pub fn unmet(&self, verdict: &Verdict) -> Vec<String> {
+        let mut unmet = Vec::new();
+        let mut demand = |met: bool, text: String| {
+            if !met {
+                unmet.push(text);
+            }
+        };
+        demand(
+            verdict.error <= GUARD * self.error_max,
+            format!("error {:.3e}, at most {:.3e} (half of what is allowed)", verdict.error, GUARD * self.error_max),
+        );
+        demand(
+            verdict.agreement >= self.agreement_min,
+            format!("agreement {:.4}, at least {:.4}", verdict.agreement, self.agreement_min),
+        );
+        if self.cosine_min > -1.0 {
+            let least = 1.0 - GUARD * (1.0 - self.cosine_min);
+            let cosine = verdict.cosine.unwrap_or(-1.0);
+            demand(
+                cosine >= least,
+                format!("least cosine {cosine:.8}, at least {least:.8} (half of the allowed distance)"),
+            );
+        }
+        if let Some(metric) = self.metric {
+            let (plain, private) = verdict.metric.unwrap_or((f64::NAN, f64::NAN));
+            let text = format!("{} {private:.4} beside the plain model's {plain:.4}", metric.name());
+            demand(metric.allows(plain, private), text);
+        }
+        unmet
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn verdict() -> Verdict {
+        Verdict {
+            inputs: 4,
+            roundings: vec![],
+            error: 0.004,
+            agreement: 0.99,
+            cosine: Some(0.999999),
+            metric: Some((0.9, 0.91)),
+        }
+    }
+
+    #[test]
+    fn demands_are_one_sided_and_named() {
+        assert!(Constraint::default().unmet(&verdict()).is_empty());
+        let met = Constraint {
+            error_max: 0.008,
+            agreement_min: 0.99,
+            cosine_min: 0.99999,
+            metric: Some(Metric::Accuracy { decrease_max: 0.0 }),
+        };
+        assert!(met.unmet(&verdict()).is_empty(), "{:?}", met.unmet(&verdict()));
+        let cases = [
+            (Constraint { error_max: 0.0079, ..met.clone() }, "error"),
+            (Constraint { agreement_min: 0.991, ..met.clone() }, "agreement"),
+            (Constraint { cosine_min: 0.9999985, ..met.clone() }, "cosine"),
+        ];
+        for (constraint, word) in cases {
+            let unmet = constraint.unmet(&verdict());
+            assert!(unmet.len() == 1 && unmet[0].contains(word), "{unmet:?}");
+        }
+        let worse = Verdict { metric: Some((0.9, 0.89)), ..verdict() };
+        assert!(met.unmet(&worse)[0].contains("accuracy 0.8900"));
+        let allowed = Constraint { metric: Some(Metric::Accuracy { decrease_max: 0.011 }), ..met };
+        assert!(allowed.unmet(&worse).is_empty());
+        assert_eq!(Constraint { cosine_min: 0.5, ..allowed }.unmet(&Verdict { cosine: None, ..worse }).len(), 1);
+    }
+
+    #[test]
+    fn metrics_are_what_their_names_say() {
+        let rows: [(&[f64], usize); 3] = [(&[1.0, 2.0], 1), (&[3.0, 0.0], 1), (&[0.0, 0.0], 0)];
+        let accuracy = Metric::Accuracy { decrease_max: 0.0 };
+        assert_eq!(accuracy.of(rows.into_iter()), 2.0 / 3.0);
+        let entropy = Metric::CrossEntropy { increase_max: 0.0 }.of(rows.into_iter());
+        let expected = ((1.0 + (-1.0f64).exp()).ln() + (1.0 + (-3.0f64).exp()).ln() + 3.0 + 2f64.ln()) / 3.0;
+        assert!((entropy - expected).abs() < 1e-12);
+        let increase = Metric::CrossEntropy { increase_max: 0.1 };
+        assert!(increase.allows(1.0, 0.5) && increase.allows(1.0, 1.1) && !increase.allows(1.0, 1.2));
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        let ask = |constraint: Constraint| constraint.sensible(false).unwrap_err();
+        assert!(ask(Constraint { error_max: 0.0, ..Constraint::default() }).contains("not positive"));
+        assert!(ask(Constraint { error_max: f64::NAN, ..Constraint::default() }).contains("not positive"));
+        assert!(ask(Constraint { agreement_min: 1.5, ..Constraint::default() }).contains("agreement of 1.5"));
+        assert!(ask(Constraint { cosine_min: 2.0, ..Constraint::default() }).contains("cosine of 2"));
+        let metric = |change| Some(Metric::Accuracy { decrease_max: change });
+        assert!(ask(Constraint { metric: metric(-0.1), ..Constraint::default() }).contains("-0.1"));
+        assert!(ask(Constraint { metric: metric(0.1), ..Constraint::default() }).contains("labels"));
+        assert!(Constraint { metric: metric(0.1), ..Constraint::default() }.sensible(true).is_ok());
+    }
+}

@@ -1,0 +1,279 @@
+//! A model to be tuned: candidates and prices of every site, and what a choice of them gives.
+
+use super::admissible::{self, Candidate};
+use super::assignment::{self, Price, Prices, Quantity};
+use super::prover::Prover;
+use super::{Error, Progress, Request, Verdict, check_request, gate, sensitivity};
+use crate::circuit::{
+    self,
+    lower::{Choice, Lowered, lower},
+};
+use crate::cost::Work;
+use crate::graph::{Graph, NodeId, Site};
+use crate::plan::{
+    self, FormatsRecord, Measured, ModelRecord, Plan, Predicted, SiteRecord, node_number, structure_digest,
+};
+use catalogs::protocol::rss3::Rss3;
+use std::collections::BTreeMap;
+
+/// Parties of the protocol.
+const PARTIES: f64 = 3.0;
+
+/// A model with everything that a choice is made from.
+pub struct Problem<'a> {
+    request: &'a Request<'a>,
+    prover: &'a Prover<'a>,
+    reference: &'a gate::Reference,
+    sites: Vec<Site>,
+    candidates: Vec<Vec<Candidate>>,
+    sensitivities: Vec<f64>,
+    prices: Vec<Vec<Price>>,
+    /// What a run costs beside its sites.
+    base: Price,
+}
+
+/// A choice for every site, its plan, and what the simulation showed.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    /// The index of every site's candidate.
+    pub chosen: Vec<usize>,
+    /// The plan.
+    pub plan: Plan,
+    /// The public structure that the plan is about, at its batch.
+    pub structure: Graph,
+    /// What was measured.
+    pub verdict: Verdict,
+    /// What the plan does not meet, in words; empty for a plan that is accepted.
+    pub unmet: Vec<String>,
+}
+
+impl Problem<'_> {
+    /// Finds and proves the candidates, measures sensitivities, prices all of it, and shows the problem to `work`.
+    pub fn explore<T>(
+        request: &Request<'_>,
+        progress: &mut dyn FnMut(Progress),
+        work: impl FnOnce(&Problem<'_>, &mut dyn FnMut(Progress)) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let single = Graph::import_with(request.model, &request.axes.for_batch(1))?;
+        check_request(request, &single)?;
+        let reference = gate::Reference::new(request)?;
+        let prover = Prover::new(request, &single, reference.least_variances());
+        let candidates = admissible::find(request, &prover, progress)?;
+        let sites = single.sites();
+        let sensitivities = match request.quick {
+            true => vec![0.0; sites.len()],
+            false => sensitivity::measure(request, &single)?,
+        };
+        let prices = candidates.iter().zip(&sensitivities).map(|(options, &sensitivity)| {
+            options.iter().map(|candidate| price(request, candidate, sensitivity)).collect()
+        });
+        let prices: Vec<Vec<Price>> = prices.collect();
+        let mut problem = Problem {
+            request,
+            prover: &prover,
+            reference: &reference,
+            sites,
+            candidates,
+            sensitivities,
+            prices,
+            base: Price::default(),
+        };
+        problem.base = problem.base()?;
+        work(&problem, progress)
+    }
+
+    /// The request.
+    pub fn request(&self) -> &Request<'_> {
+        self.request
+    }
+
+    /// The sites, in the order of everything here.
+    pub fn sites(&self) -> &[Site] {
+        &self.sites
+    }
+
+    /// The candidates of every site.
+    pub fn candidates(&self) -> &[Vec<Candidate>] {
+        &self.candidates
+    }
+
+    /// What every candidate adds.
+    pub fn prices(&self) -> &Prices {
+        &self.prices
+    }
+
+    /// What a run costs beside its sites: inputs, sums, outputs. Less where sites share rounds.
+    pub fn base_price(&self) -> &Price {
+        &self.base
+    }
+
+    /// What a choice is predicted to have.
+    pub fn price(&self, chosen: &[usize]) -> Price {
+        assignment::total(&self.prices, chosen).plus(&self.base)
+    }
+
+    /// The choice of a plan of the same model, if all of it is among the candidates.
+    pub fn choice_of(&self, plan: &Plan) -> Option<Vec<usize>> {
+        let site = |(site, options): (&Site, &Vec<Candidate>)| {
+            let record = plan.site.iter().find(|record| record.node == node_number(site.node))?;
+            options.iter().position(|candidate| candidate.record == record.choice)
+        };
+        self.sites.iter().zip(&self.candidates).map(site).collect()
+    }
+
+    /// The site with the largest share of `quantity`.
+    pub fn heaviest(&self, chosen: &[usize], quantity: Quantity) -> String {
+        let share = |site: usize| self.prices[site][chosen[site]].of(quantity);
+        let heaviest = (0..self.sites.len()).max_by(|&a, &b| share(a).total_cmp(&share(b)));
+        heaviest.map_or_else(String::new, |site| self.sites[site].name.clone())
+    }
+
+    fn base(&self) -> Result<Price, Error> {
+        let chosen = assignment::least(&self.prices, Quantity::Error);
+        let choices: BTreeMap<NodeId, Choice> =
+            self.sites.iter().enumerate().map(|(site, own)| (own.node, self.choice(site, &chosen))).collect();
+        let lowered = lower(self.prover.single, &choices, self.prover.formats, self.prover.ownership)?;
+        let schedule = circuit::schedule(&lowered.circuit, &Rss3)?;
+        let run = self.prover.counter.borrow_mut().of_run(&lowered.circuit, &schedule).map_err(Box::new)?;
+        let sites = self.candidates.iter().zip(&chosen).map(|(options, &index)| options[index].work);
+        let rest = run - sites.fold(Work::NONE, |all, own| all + own);
+        Ok(cost(self.request, &rest))
+    }
+
+    fn choice(&self, site: usize, chosen: &[usize]) -> Choice {
+        self.candidates[site][chosen[site]].choice.clone()
+    }
+
+    /// The plan of a choice without what was measured, and the public structure that it is about.
+    pub fn draft(&self, chosen: &[usize]) -> Result<(Plan, Graph), Error> {
+        let request = self.request;
+        let structure = Graph::import_with(request.model, &request.axes.for_batch(request.batch))?.without_weights();
+        let sites = structure.sites();
+        let choices: BTreeMap<NodeId, Choice> =
+            sites.iter().enumerate().map(|(index, site)| (site.node, self.choice(index, chosen))).collect();
+        // The errors of layer norms depend on the ranges that the other choices leave.
+        let proved = self.prover.prove(&choices)?;
+        let formats = self.prover.formats;
+        let lowered = lower(&structure, &choices, formats, self.prover.ownership)?;
+        let schedule = circuit::schedule(&lowered.circuit, &Rss3)?;
+        let site: Vec<SiteRecord> = sites
+            .iter()
+            .enumerate()
+            .map(|(index, site)| {
+                let number = node_number(site.node);
+                let error_of =
+                    |errors: &BTreeMap<u32, f64>| errors.get(&number).copied().unwrap_or(f64::INFINITY);
+                let (rounds, bytes) = plan::site_cost(&lowered, &schedule, number);
+                SiteRecord {
+                    node: number,
+                    name: site.name.clone(),
+                    kind: site.kind.name().into(),
+                    elements: site.elements as u64,
+                    certified_error: error_of(&proved.certified),
+                    calibrated_error: error_of(&proved.calibrated),
+                    least_variance: proved.least_variances.get(&number).copied().unwrap_or(0.0),
+                    sensitivity: self.sensitivities[index],
+                    rounds,
+                    bytes,
+                    admissible: self.candidates[index].len(),
+                    choice: self.candidates[index][chosen[index]].record.clone(),
+                }
+            })
+            .collect();
+        let predicted = self.predicted(&lowered, &schedule, &site)?;
+        let plan = Plan {
+            version: 1,
+            protocol: "rss3".into(),
+            model: ModelRecord {
+                name: request.model_name.clone(),
+                structure: structure_digest(&structure).to_string(),
+                batch: request.batch,
+                input_box: request.promise.range,
+                row_norm: request.promise.row_norm,
+                input_boxes: request.promise.named.clone(),
+                axes: request.axes.named().clone(),
+                public_inputs: request.axes.public().clone(),
+            },
+            parties: request.parties.clone(),
+            formats: FormatsRecord {
+                ring: formats.ring.bits(),
+                activations: formats.activations.bits(),
+                weights: formats.weights.bits(),
+            },
+            predicted,
+            measured: Measured::default(),
+            site,
+        };
+        Ok((plan, structure))
+    }
+
+    fn predicted(
+        &self,
+        lowered: &Lowered,
+        schedule: &circuit::Schedule,
+        sites: &[SiteRecord],
+    ) -> Result<Predicted, Error> {
+        let request = self.request;
+        let mut counter = self.prover.counter.borrow_mut();
+        let run = counter.of_run(&lowered.circuit, schedule).map_err(Box::new)?;
+        Ok(Predicted {
+            rounds_per_run: u64::from(schedule.rounds),
+            bytes_per_run: schedule.bytes(crate::transport::HEADER_BYTES as u64),
+            weight_bytes: schedule.weight_bytes,
+            network: request.network_name.clone(),
+            machine: Some(request.machine.name.clone()),
+            seconds_per_run: request.machine.seconds(&run, Some(request.network)),
+            memory_bytes: Some(counter.peak_bytes(&lowered.circuit, schedule).map_err(Box::new)?),
+            error: sites.iter().map(|site| site.calibrated_error * site.sensitivity).sum(),
+        })
+    }
+
+    /// Drafts a plan of the choice, and simulates it or recalls what a simulation showed.
+    pub fn attempt(&self, chosen: Vec<usize>) -> Result<Attempt, Error> {
+        let (plan, structure) = self.draft(&chosen)?;
+        let key = self.reference.key(&plan);
+        let verdict = match self.request.memory.recall(key) {
+            Some(known) => known,
+            None => {
+                let verdict = self.reference.judge(&plan, &structure, self.request)?;
+                self.request.memory.keep(key, &verdict)?;
+                verdict
+            }
+        };
+        let mut unmet = self.request.constraint.unmet(&verdict);
+        unmet.extend(self.over_budget(&plan));
+        Ok(Attempt { chosen, plan, structure, verdict, unmet })
+    }
+
+    /// What of the budget a drafted plan exceeds, in words.
+    fn over_budget(&self, plan: &Plan) -> Vec<String> {
+        let (budget, predicted) = (&self.request.budget, &plan.predicted);
+        let memory = predicted.memory_bytes.unwrap_or(0) as f64;
+        let mut over = Vec::new();
+        if predicted.seconds_per_run > budget.seconds {
+            over.push(format!("{:.3} s, at most {:.3}", predicted.seconds_per_run, budget.seconds));
+        }
+        if predicted.bytes_per_run as f64 > budget.bytes {
+            over.push(format!("{} bytes, at most {}", predicted.bytes_per_run, budget.bytes));
+        }
+        if memory > budget.memory {
+            over.push(format!("{memory} bytes of memory, at most {}", budget.memory));
+        }
+        over
+    }
+}
+
+/// A candidate's price in a run.
+fn price(request: &Request<'_>, candidate: &Candidate, sensitivity: f64) -> Price {
+    cost(request, &candidate.work)
+        .with(Quantity::Error, sensitivity * candidate.error)
+        .with(Quantity::Failure, candidate.failure * request.batch as f64)
+}
+
+/// Seconds and bytes of the work of one input, for a run.
+fn cost(request: &Request<'_>, work: &Work) -> Price {
+    let run = work.for_batch(request.batch);
+    Price::default()
+        .with(Quantity::Seconds, request.machine.seconds(&run, Some(request.network)))
+        .with(Quantity::Bytes, PARTIES * run[crate::cost::Resource::Byte])
+}

@@ -1,0 +1,285 @@
+//! The search: the fastest choice that passes the gate, or the most accurate one within a budget.
+
+use super::assignment::{self, Price, Quantity};
+use super::problem::{Attempt, Problem};
+use super::{Error, Progress, Request, Verdict};
+use crate::graph::Graph;
+use crate::plan::{Measured, Plan};
+use serde::Serialize;
+
+/// A choice of the front.
+#[derive(Clone, Debug, Serialize)]
+pub struct Point {
+    /// Predicted seconds of a run.
+    pub seconds: f64,
+    /// Predicted error.
+    pub error: f64,
+    /// What a simulation showed, where there was one.
+    pub measured: Option<Verdict>,
+    /// Whether it is the plan.
+    pub chosen: bool,
+}
+
+/// The choices of least seconds at every predicted error, fastest first; and how good the plan can be at most.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Front {
+    /// No point beats another at both.
+    pub points: Vec<Point>,
+    /// The plan's seconds over a lower bound of the seconds of every choice with no larger predicted error, less one:
+    /// what the integer program leaves open.
+    pub gap: f64,
+    /// Predicted seconds of the fastest choice that was simulated and did not pass, if one did not: a choice between
+    /// that and the plan was not found.
+    pub refused_seconds: Option<f64>,
+}
+
+/// A plan with what a private run of it should show.
+#[derive(Clone, Debug)]
+pub struct Tuned {
+    /// The plan.
+    pub plan: Plan,
+    /// The public structure that the plan is about, at its batch.
+    pub structure: Graph,
+    /// What else there was.
+    pub front: Front,
+}
+
+/// Chooses for every site.
+pub fn tune(request: &Request<'_>, progress: &mut dyn FnMut(Progress)) -> Result<Tuned, Error> {
+    Problem::explore(request, progress, |problem, progress| Search::new(problem, progress).run())
+}
+
+/// Limits of the predicted error between the most accurate choice and the fastest one.
+const RUNGS: usize = 24;
+/// Choices that are looked for between the last one that passed and the first one that did not.
+const REFINEMENTS: usize = 4;
+/// How often a budget is tightened because the drafted plan is more expensive than its sites add up to.
+const TIGHTENINGS: usize = 6;
+
+struct Search<'a, 'b> {
+    problem: &'a Problem<'b>,
+    progress: &'a mut dyn FnMut(Progress),
+    /// What the sites may have in all.
+    limits: Price,
+    tried: Vec<Attempt>,
+}
+
+impl<'a, 'b> Search<'a, 'b> {
+    fn new(problem: &'a Problem<'b>, progress: &'a mut dyn FnMut(Progress)) -> Search<'a, 'b> {
+        let budget = &problem.request().budget;
+        let limits = Price::UNLIMITED
+            .with(Quantity::Seconds, budget.seconds)
+            .with(Quantity::Bytes, budget.bytes)
+            .with(Quantity::Failure, budget.failure);
+        let limits = limits.minus(problem.base_price()).with(Quantity::Error, f64::INFINITY);
+        Search { problem, progress, limits, tried: Vec::new() }
+    }
+
+    fn run(mut self) -> Result<Tuned, Error> {
+        let request = self.problem.request();
+        match request.budget.limits_cost() && !request.constraint.asks() {
+            true => self.most_accurate(),
+            false => self.fastest(),
+        }
+    }
+
+    /// The most accurate choice within the budget. A drafted plan may cost more than its sites add up to, because rounds
+    /// are shared differently; the limits are then lowered by what it was too much.
+    fn most_accurate(&mut self) -> Result<Tuned, Error> {
+        let budget = self.problem.request().budget;
+        for _ in 0..TIGHTENINGS {
+            let chosen = self.solve(Quantity::Error, self.limits).ok_or_else(|| self.budget_error())?;
+            let attempt = self.attempt(chosen)?;
+            if attempt.unmet.is_empty() {
+                return Ok(self.finish(attempt, &[]));
+            }
+            let predicted = &attempt.plan.predicted;
+            let excess = |found: f64, limit: f64| if found > limit { found - limit } else { 0.0 };
+            let seconds = excess(predicted.seconds_per_run, budget.seconds);
+            let bytes = excess(predicted.bytes_per_run as f64, budget.bytes);
+            if seconds == 0.0 && bytes == 0.0 {
+                break;
+            }
+            let lowered = self.limits.minus(&Price::default().with(Quantity::Seconds, 1.01 * seconds));
+            self.limits = lowered.minus(&Price::default().with(Quantity::Bytes, 1.01 * bytes));
+        }
+        Err(self.budget_error())
+    }
+
+    /// The fastest choice that passes.
+    fn fastest(&mut self) -> Result<Tuned, Error> {
+        let rungs = self.front()?;
+        let started = match &self.problem.request().start {
+            Some(plan) => {
+                let none = || Error::Request("the plan to start from makes choices that are not admissible now".into());
+                let attempt = self.attempt(self.problem.choice_of(plan).ok_or_else(none)?)?;
+                Some(attempt).filter(|attempt| attempt.unmet.is_empty())
+            }
+            None => None,
+        };
+        // Rungs get slower and more accurate: the first that passes, if passing is monotone; it is simulated anyway.
+        let limit = started.as_ref().map_or(f64::INFINITY, |attempt| self.seconds(&attempt.chosen));
+        let faster = rungs.partition_point(|chosen| self.seconds(chosen) < limit);
+        let (mut low, mut high) = (0, faster);
+        let mut best: Option<Attempt> = started;
+        let mut worst: Option<Attempt> = None;
+        let mut most_accurate_was_tried = false;
+        while low < high {
+            // The generous end passes more often than not: a sum of worst cases overstates what is seen.
+            let middle = (low + high) / 2;
+            let attempt = self.attempt(rungs[middle].clone())?;
+            most_accurate_was_tried |= middle + 1 == rungs.len();
+            match attempt.unmet.is_empty() {
+                true => (high, best) = (middle, Some(attempt)),
+                false => (low, worst) = (middle + 1, Some(attempt)),
+            }
+        }
+        let Some(mut best) = best else {
+            let last = match worst {
+                Some(attempt) if most_accurate_was_tried => attempt,
+                _ => return Err(self.budget_error()),
+            };
+            return Err(Error::Constraint {
+                unmet: last.unmet.join("; "),
+                site: self.problem.heaviest(&last.chosen, Quantity::Error),
+            });
+        };
+        if let Some(worst) = worst {
+            best = self.between(best, worst)?;
+        }
+        Ok(self.finish(best, &rungs))
+    }
+
+    /// Looks between the errors of a choice that passed and of one that did not.
+    fn between(&mut self, mut best: Attempt, mut worst: Attempt) -> Result<Attempt, Error> {
+        let error = |search: &Self, attempt: &Attempt| search.problem.price(&attempt.chosen).of(Quantity::Error);
+        let (mut low, mut high) = (error(self, &best), error(self, &worst));
+        for _ in 0..REFINEMENTS {
+            let limit = (low.max(high * 1e-6) * high).sqrt();
+            let Some(chosen) = self.solve(Quantity::Seconds, self.limits.with(Quantity::Error, limit)) else { break };
+            // What is chosen may use less than its limit, and may be known already.
+            if chosen == best.chosen {
+                low = limit;
+            } else if chosen == worst.chosen {
+                high = limit;
+            } else if self.seconds(&chosen) >= self.seconds(&best.chosen) {
+                break;
+            } else {
+                let attempt = self.attempt(chosen)?;
+                match attempt.unmet.is_empty() {
+                    true => (low, best) = (limit, attempt),
+                    false => (high, worst) = (error(self, &attempt), attempt),
+                }
+            }
+        }
+        Ok(best)
+    }
+
+    /// Choices of least seconds, from the fastest to the most accurate.
+    fn front(&mut self) -> Result<Vec<Vec<usize>>, Error> {
+        let prices = self.problem.prices();
+        let fastest = self.solve(Quantity::Seconds, self.limits).ok_or_else(|| self.budget_error())?;
+        let exact = self.solve(Quantity::Error, self.limits).ok_or_else(|| self.budget_error())?;
+        let error = |chosen: &[usize]| assignment::total(prices, chosen).of(Quantity::Error);
+        let (high, low) = (error(&fastest), error(&exact));
+        let mut rungs: Vec<Vec<usize>> = vec![fastest];
+        if high <= low {
+            return Ok(rungs);
+        }
+        // Where the most accurate choice is exact, a geometric sequence needs some end.
+        let end = low.max(high * 1e-9);
+        for rung in 1..=RUNGS {
+            let limit = high * (end / high).powf(rung as f64 / RUNGS as f64) * (1.0 + 1e-9);
+            let limits = self.limits.with(Quantity::Error, limit.max(low));
+            let Some(chosen) = self.solve(Quantity::Seconds, limits) else { continue };
+            if rungs.last() != Some(&chosen) {
+                rungs.push(chosen);
+            }
+        }
+        if rungs.last().is_some_and(|last| error(last) > low) {
+            rungs.push(exact);
+        }
+        Ok(rungs)
+    }
+
+    fn solve(&self, aim: Quantity, limits: Price) -> Option<Vec<usize>> {
+        assignment::solve(self.problem.prices(), aim, &limits)
+    }
+
+    fn seconds(&self, chosen: &[usize]) -> f64 {
+        self.problem.price(chosen).of(Quantity::Seconds)
+    }
+
+    fn attempt(&mut self, chosen: Vec<usize>) -> Result<Attempt, Error> {
+        if let Some(known) = self.tried.iter().find(|attempt| attempt.chosen == chosen) {
+            return Ok(known.clone());
+        }
+        let price = self.problem.price(&chosen);
+        (self.progress)(Progress::Simulation {
+            candidate: self.tried.len() + 1,
+            seconds: price.of(Quantity::Seconds),
+            error: price.of(Quantity::Error),
+        });
+        let attempt = self.problem.attempt(chosen)?;
+        self.tried.push(attempt.clone());
+        Ok(attempt)
+    }
+
+    /// The plan with its measurement and its front.
+    fn finish(&self, best: Attempt, rungs: &[Vec<usize>]) -> Tuned {
+        let price = self.problem.price(&best.chosen);
+        let limits = self.limits.with(Quantity::Error, price.of(Quantity::Error) * (1.0 + 1e-9));
+        let bound = assignment::lower_bound(self.problem.prices(), Quantity::Seconds, &limits);
+        let bound = bound.map_or(0.0, |sites| sites + self.problem.base_price().of(Quantity::Seconds));
+        let gap = if bound > 0.0 { (price.of(Quantity::Seconds) / bound - 1.0).max(0.0) } else { 0.0 };
+        let refused = self.tried.iter().filter(|attempt| !attempt.unmet.is_empty());
+        let refused_seconds = refused.map(|attempt| self.seconds(&attempt.chosen)).max_by(f64::total_cmp);
+        let front = Front { points: self.points(&best, rungs), gap, refused_seconds };
+        let Attempt { plan, structure, verdict, .. } = best;
+        let measured = Measured::of(&verdict, self.tried.len());
+        Tuned { plan: Plan { measured, ..plan }, structure, front }
+    }
+
+    /// Everything that was solved for or simulated, without what is beaten at seconds and predicted error.
+    fn points(&self, best: &Attempt, rungs: &[Vec<usize>]) -> Vec<Point> {
+        let tried = self.tried.iter().map(|attempt| (&attempt.chosen, Some(attempt.verdict.clone())));
+        let all = tried.chain(rungs.iter().map(|chosen| (chosen, None)));
+        let mut points: Vec<(&Vec<usize>, Point)> = Vec::new();
+        for (chosen, measured) in all {
+            if points.iter().any(|(known, _)| *known == chosen) {
+                continue;
+            }
+            let price = self.problem.price(chosen);
+            let (seconds, error) = (price.of(Quantity::Seconds), price.of(Quantity::Error));
+            points.push((chosen, Point { seconds, error, measured, chosen: *chosen == best.chosen }));
+        }
+        let mut points: Vec<Point> = points.into_iter().map(|(_, point)| point).collect();
+        points.sort_by(|a, b| a.seconds.total_cmp(&b.seconds).then(a.error.total_cmp(&b.error)));
+        let mut least = f64::INFINITY;
+        points.retain(|point| {
+            let stays = point.error < least || point.chosen;
+            least = least.min(point.error);
+            stays
+        });
+        points
+    }
+
+    fn budget_error(&self) -> Error {
+        let budget = &self.problem.request().budget;
+        let chosen = assignment::least(self.problem.prices(), Quantity::Seconds);
+        let price = self.problem.price(&chosen);
+        let mut limits = Vec::new();
+        for (limit, unit) in [(budget.seconds, "s"), (budget.bytes, "bytes"), (budget.memory, "bytes of memory")] {
+            if limit.is_finite() {
+                limits.push(format!("{limit} {unit}"));
+            }
+        }
+        limits.push(format!("a failure probability of {:.1e}", budget.failure));
+        let (seconds, bytes) = (price.of(Quantity::Seconds), price.of(Quantity::Bytes));
+        Error::Budget {
+            limits: limits.join(", "),
+            cheapest: format!("{seconds:.4} s and {bytes:.0} bytes"),
+            site: self.problem.heaviest(&chosen, Quantity::Seconds),
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! The front of a tuning: plans that nothing beats at seconds and predicted error, as a table.
+
+use crate::report::table;
+use runtime::tuner::{Front, Point};
+
+/// The table. Predicted errors add up worst cases; measured ones are what the calibration set showed.
+pub fn text(front: &Front) -> String {
+    let row = |point: &Point| {
+        let measured = point.measured.as_ref();
+        vec![
+            format!("{:.4}", point.seconds),
+            format!("{:.2e}", point.error),
+            measured.map_or("not simulated".into(), |verdict| format!("{:.2e}", verdict.error)),
+            measured.map_or(String::new(), |verdict| format!("{:.4}", verdict.agreement)),
+            if point.chosen { "the plan".into() } else { String::new() },
+        ]
+    };
+    let rows: Vec<Vec<String>> = front.points.iter().map(row).collect();
+    let mut out = String::new();
+    if rows.len() > 1 {
+        out.push_str(&table(&[">predicted s", ">predicted error", ">measured", ">agreement", ""], &rows));
+    }
+    out.push_str(&format!(
+        "optimality: at most {:.2} % above the least seconds of any choice with this predicted error\n",
+        100.0 * front.gap
+    ));
+    if let Some(seconds) = front.refused_seconds {
+        out.push_str(&format!("the next faster choice that was simulated, {seconds:.4} s, does not pass\n"));
+    }
+    out
+}

@@ -1,0 +1,102 @@
+//! What is asked of a plan, on the command line.
+
+use crate::failure::Failure;
+use clap::Args;
+use runtime::arrays::Arrays;
+use runtime::tuner::{Budget, Constraint, Metric};
+use std::path::PathBuf;
+
+/// What is asked where nothing is said.
+const ERROR: f64 = 0.01;
+const AGREEMENT: f64 = 0.995;
+
+/// Accuracy and costs. Without any, an error of 0.01 and an agreement of 0.995 are asked for; with a limit of seconds or
+/// bytes and nothing else, the most accurate plan within it.
+#[derive(Args, Default)]
+pub struct Demands {
+    /// The largest allowed difference of an output from the plain model.
+    #[arg(long, allow_negative_numbers = true, help_heading = "Demands")]
+    max_error: Option<f64>,
+    /// The least allowed share of inputs whose arg-max is the plain model's.
+    #[arg(long, allow_negative_numbers = true, help_heading = "Demands")]
+    min_agreement: Option<f64>,
+    /// The least allowed cosine of an input's first output with the plain model's.
+    #[arg(long, allow_negative_numbers = true, help_heading = "Demands")]
+    min_cosine: Option<f64>,
+    /// Labels of the calibration inputs: an .npz with one array of whole numbers.
+    #[arg(long, value_name = "Y.npz", help_heading = "Demands")]
+    labels: Option<PathBuf>,
+    /// How far the share of inputs whose arg-max is the label may fall below the plain model's.
+    #[arg(long, allow_negative_numbers = true, help_heading = "Demands", requires = "labels")]
+    max_accuracy_loss: Option<f64>,
+    /// How far the mean cross-entropy with the labels may rise above the plain model's.
+    #[arg(
+        long,
+        allow_negative_numbers = true,
+        help_heading = "Demands",
+        requires = "labels",
+        conflicts_with = "max_accuracy_loss"
+    )]
+    max_entropy_gain: Option<f64>,
+    /// Predicted seconds of a run.
+    #[arg(long, allow_negative_numbers = true, help_heading = "Demands")]
+    max_seconds: Option<f64>,
+    /// Megabytes (10^6) of all parties in a run.
+    #[arg(long, allow_negative_numbers = true, help_heading = "Demands")]
+    max_megabytes: Option<f64>,
+    /// Predicted megabytes (10^6) of one party's memory.
+    #[arg(long, allow_negative_numbers = true, help_heading = "Demands")]
+    max_memory: Option<f64>,
+}
+
+impl Demands {
+    /// About accuracy.
+    pub fn constraint(&self) -> Constraint {
+        let none = Constraint::default();
+        let accuracy = self.max_accuracy_loss.map(|decrease_max| Metric::Accuracy { decrease_max });
+        let entropy = self.max_entropy_gain.map(|increase_max| Metric::CrossEntropy { increase_max });
+        let asked = Constraint {
+            error_max: self.max_error.unwrap_or(none.error_max),
+            agreement_min: self.min_agreement.unwrap_or(none.agreement_min),
+            cosine_min: self.min_cosine.unwrap_or(none.cosine_min),
+            metric: accuracy.or(entropy),
+        };
+        match asked.asks() || self.max_seconds.is_some() || self.max_megabytes.is_some() {
+            true => asked,
+            false => Constraint { error_max: ERROR, agreement_min: AGREEMENT, ..none },
+        }
+    }
+
+    /// About costs.
+    pub fn budget(&self) -> Result<Budget, Failure> {
+        let limit = |name: &str, value: Option<f64>, unit: f64| match value {
+            Some(value) if value.is_nan() || value <= 0.0 => {
+                Err(Failure::Input(format!("--{name} {value}: take a positive number")))
+            }
+            value => Ok(value.map_or(f64::INFINITY, |value| value * unit)),
+        };
+        Ok(Budget {
+            seconds: limit("max-seconds", self.max_seconds, 1.0)?,
+            bytes: limit("max-megabytes", self.max_megabytes, 1e6)?,
+            memory: limit("max-memory", self.max_memory, 1e6)?,
+            ..Budget::default()
+        })
+    }
+
+    /// Reads the labels.
+    pub fn labels(&self) -> Result<Option<Vec<usize>>, Failure> {
+        let Some(path) = &self.labels else { return Ok(None) };
+        let fail = |reason: String| Failure::Input(format!("{}: {reason}", path.display()));
+        let arrays = Arrays::read(path).map_err(Failure::input)?;
+        let names = arrays.names();
+        let [name] = names[..] else {
+            return Err(fail(format!("holds {} arrays; labels are one array of whole numbers", names.len())));
+        };
+        let tensor = arrays.reals(name).map_err(|error| fail(error.to_string()))?;
+        let whole = |&value: &f64| match value >= 0.0 && value < 1e9 && value.fract() == 0.0 {
+            true => Ok(value as usize),
+            false => Err(fail(format!("{value} is no label; labels are whole numbers from 0"))),
+        };
+        tensor.data.iter().map(whole).collect::<Result<_, _>>().map(Some)
+    }
+}
