@@ -5,6 +5,7 @@
 //! streams of [`crate::random`], fields are packed as `cpu::packing` says.
 
 pub mod cpu;
+pub mod cuda;
 mod streams;
 
 use crate::circuit::{Constant, Movement, ProductKind, Shape};
@@ -32,6 +33,9 @@ pub enum Error {
     /// A frame or an argument of the wrong size, or a generator at its end.
     #[error(transparent)]
     Kernel(#[from] protocol::Error),
+    /// A device that fails.
+    #[error(transparent)]
+    Device(#[from] cuda::Error),
 }
 
 /// A party's two components of a shared tensor: party p holds x_p and x_{p+1}, words modulo the value's ring.
