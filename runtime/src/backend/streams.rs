@@ -2,7 +2,7 @@
 
 use super::DrawSource;
 use crate::kernel::{Draw, Pair};
-use crate::random::{self, Generator, Label, Roles};
+use crate::random::{self, Generator, Key, Label, Roles};
 
 /// The streams of one tile of one node, for the generators that a party holds.
 ///
@@ -25,6 +25,21 @@ impl<'a> Streams<'a> {
     pub fn with(mut self, pair: Pair, generator: &'a Generator) -> Streams<'a> {
         self.generators.push((pair, generator));
         self
+    }
+
+    /// The key under which the two roles of `pair` draw, for a back end that draws itself.
+    pub(crate) fn key(&self, pair: Pair) -> Option<&Key> {
+        self.generators.iter().find(|(own, _)| *own == pair).map(|(_, generator)| generator.key())
+    }
+
+    /// The node that the streams belong to.
+    pub(crate) fn node(&self) -> u32 {
+        self.node
+    }
+
+    /// The tile of the node.
+    pub(crate) fn tile(&self) -> u32 {
+        self.tile
     }
 }
 

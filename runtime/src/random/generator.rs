@@ -31,6 +31,11 @@ impl Generator {
         Self { key: key.derive(PURPOSE, &context) }
     }
 
+    /// The key of every stream of this run.
+    pub(crate) fn key(&self) -> &Key {
+        &self.key
+    }
+
     /// Writes lanes `first_lane..first_lane + out.len()` of the stream `label`, each uniform in
     /// `0..2^label.bits`.
     ///

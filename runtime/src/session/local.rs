@@ -2,19 +2,38 @@
 //!
 //! Public constants belong to component x₀: party 0 adds them to its own component, party 2 to its next one.
 
-use super::{Error, Shares};
-use crate::backend::cpu::matrix::Packed;
-use crate::circuit::{
-    self, Circuit, Constant, Movement, NodeId, NodeKind, Party, Product, ProductKind, Shape, Sum, layout, products,
-};
-use catalogs::Ring;
+use super::Error;
+use crate::backend::{Backend, LinearTerm, LocalSum, ProductTerm, RightFactor, Shares};
+use crate::circuit::{self, Circuit, Movement, NodeId, NodeKind, Party, Product, ProductKind, Shape, Sum};
 
-/// A shared weight w as the right factor of a product, packed once for all runs.
-#[derive(Debug)]
-pub(super) struct PackedWeight {
-    own: Packed,
-    /// wᵢ + wᵢ₊₁.
-    both: Packed,
+/// What a party holds of a circuit's weights.
+pub(super) struct Held<B: Backend> {
+    /// Per weight, its components.
+    pub shares: Vec<Shares<B::Words>>,
+    /// Per weight, its form as a right factor of products, for the weights that are.
+    pub factors: Vec<Option<B::Factor>>,
+}
+
+impl<B: Backend> Held<B> {
+    /// No weights yet.
+    pub fn nothing() -> Held<B> {
+        Held { shares: Vec::new(), factors: Vec::new() }
+    }
+
+    /// Prepares the weights that are right factors of matrix products.
+    pub fn new(backend: &B, circuit: &Circuit, shares: Vec<Shares<B::Words>>) -> Result<Held<B>, Error> {
+        let mut factors: Vec<Option<B::Factor>> = shares.iter().map(|_| None).collect();
+        for (_, node) in circuit.iter() {
+            let NodeKind::Sum(sum) = &node.kind else { continue };
+            for product in &sum.products {
+                let index = right_weight(circuit, product).filter(|&index| factors[index].is_none());
+                let Some(index) = index else { continue };
+                let extents = circuit.node(product.right).shape.extents();
+                factors[index] = Some(backend.factor(&shares[index], extents[0], extents[1])?);
+            }
+        }
+        Ok(Held { shares, factors })
+    }
 }
 
 /// The weight that is the one right matrix of a product.
@@ -26,156 +45,94 @@ pub(super) fn right_weight(circuit: &Circuit, product: &Product) -> Option<usize
     }
 }
 
-/// Packs the weights that are right factors of matrix products; `None` for the others.
-pub(super) fn pack_weights(circuit: &Circuit, weights: &[Shares]) -> Result<Vec<Option<PackedWeight>>, Error> {
-    let mut packed: Vec<Option<PackedWeight>> = weights.iter().map(|_| None).collect();
-    for (_, node) in circuit.iter() {
-        let NodeKind::Sum(sum) = &node.kind else { continue };
-        for product in &sum.products {
-            let Some(index) = right_weight(circuit, product).filter(|&index| packed[index].is_none()) else { continue };
-            let extents = circuit.node(product.right).shape.extents();
-            let (rows, columns) = (extents[0], extents[1]);
-            let own = Packed::new(&weights[index].own, rows, columns)?;
-            let both = Packed::new(&both_components(&weights[index]), rows, columns)?;
-            packed[index] = Some(PackedWeight { own, both });
-        }
-    }
-    Ok(packed)
-}
-
-/// xᵢ + xᵢ₊₁.
-fn both_components(shares: &Shares) -> Vec<u64> {
-    shares.own.iter().zip(&shares.next).map(|(a, b)| a.wrapping_add(*b)).collect()
-}
-
 /// The shares of an earlier node.
-pub(super) fn operand(values: &[Option<Shares>], id: NodeId) -> Result<&Shares, Error> {
+pub(super) fn operand<W>(values: &[Option<Shares<W>>], id: NodeId) -> Result<&Shares<W>, Error> {
     let value = values.get(id.index()).and_then(Option::as_ref);
     value.ok_or_else(|| circuit::Error::Circuit(format!("{id} has no value yet")).into())
 }
 
-/// The value of a node without messages.
-pub(super) fn value(
-    circuit: &Circuit,
-    id: NodeId,
-    values: &[Option<Shares>],
-    weights: &[Shares],
-    me: Party,
-) -> Result<Shares, Error> {
-    let node = circuit.node(id);
-    match &node.kind {
-        NodeKind::Weight(weight) => Ok(weights[weight.index()].clone()),
-        NodeKind::Movement { movement, operands } => moved(circuit, movement, operands, &node.shape, values, me),
-        NodeKind::Sum(sum) => {
-            let own = linear(circuit, sum, &node.shape, values, |shares| &shares.own, me.0 == 0)?;
-            let next = linear(circuit, sum, &node.shape, values, |shares| &shares.next, me.0 == 2)?;
-            Ok(Shares { own, next })
-        }
-        NodeKind::Input { .. } | NodeKind::Program { .. } | NodeKind::Maximum(_) | NodeKind::Output { .. } => {
-            Err(circuit::Error::Circuit(format!("{id} needs messages")).into())
-        }
-    }
+/// A party's view of the values of a run.
+pub(super) struct Local<'a, B: Backend> {
+    pub backend: &'a B,
+    pub circuit: &'a Circuit,
+    pub values: &'a [Option<Shares<B::Words>>],
+    pub held: &'a Held<B>,
+    pub me: Party,
 }
 
-/// Words modulo the ring.
-fn reduce(words: &mut [u64], ring: Ring) {
-    let mask = ring.mask();
-    if mask != u64::MAX {
-        words.iter_mut().for_each(|word| *word &= mask);
-    }
-}
-
-fn moved(
-    circuit: &Circuit,
-    movement: &Movement,
-    operands: &[NodeId],
-    shape: &Shape,
-    values: &[Option<Shares>],
-    me: Party,
-) -> Result<Shares, Error> {
-    let mut ring = circuit.node(operands[0]).format.ring;
-    if let Movement::Narrow { ring: target } = movement {
-        ring = *target;
-    }
-    let component = |pick: fn(&Shares) -> &Vec<u64>, holds_constants: bool| -> Result<Vec<u64>, Error> {
-        let lanes = operands
-            .iter()
-            .map(|&id| operand(values, id).map(|shares| (pick(shares).as_slice(), &circuit.node(id).shape)))
-            .collect::<Result<Vec<_>, _>>()?;
-        let mut words = layout::apply(movement, &lanes, shape);
-        if let Movement::Replace { replaced, value } = movement
-            && holds_constants
-        {
-            for (word, _) in words.iter_mut().zip(replaced.iter()).filter(|(_, replaced)| **replaced) {
-                *word = *value as u64;
+impl<B: Backend> Local<'_, B> {
+    /// The value of a node without messages.
+    pub fn value(&self, id: NodeId) -> Result<Shares<B::Words>, Error> {
+        let node = self.circuit.node(id);
+        match &node.kind {
+            NodeKind::Weight(weight) => Ok(self.held.shares[weight.index()].clone()),
+            NodeKind::Movement { movement, operands } => self.moved(movement, operands, &node.shape),
+            NodeKind::Sum(sum) => {
+                let own = self.backend.sum(&self.linear(sum, &node.shape, |shares| &shares.own, self.me.0 == 0)?)?;
+                let next =
+                    self.backend.sum(&self.linear(sum, &node.shape, |shares| &shares.next, self.me.0 == 2)?)?;
+                Ok(Shares { own, next })
+            }
+            NodeKind::Input { .. } | NodeKind::Program { .. } | NodeKind::Maximum(_) | NodeKind::Output { .. } => {
+                Err(circuit::Error::Circuit(format!("{id} needs messages")).into())
             }
         }
-        reduce(&mut words, ring);
-        Ok(words)
-    };
-    Ok(Shares { own: component(|s| &s.own, me.0 == 0)?, next: component(|s| &s.next, me.0 == 2)? })
-}
-
-/// Σ c·v (+ the constant) of one component, modulo the sum's ring.
-fn linear(
-    circuit: &Circuit,
-    sum: &Sum,
-    shape: &Shape,
-    values: &[Option<Shares>],
-    pick: fn(&Shares) -> &Vec<u64>,
-    with_constant: bool,
-) -> Result<Vec<u64>, Error> {
-    let mut total = match &sum.constant {
-        Constant::Scalar(value) if with_constant => vec![*value as u64; shape.lanes()],
-        Constant::Tensor(tensor) if with_constant => {
-            let words: Vec<u64> = tensor.values().iter().map(|&value| value as u64).collect();
-            layout::broadcast(&words, tensor.shape(), shape)
-        }
-        _ => vec![0; shape.lanes()],
-    };
-    for term in &sum.linear {
-        let own = &circuit.node(term.value).shape;
-        let words = pick(operand(values, term.value)?);
-        let coefficient = term.coefficient.value as u64;
-        let mut add = |words: &[u64]| {
-            for (total, &word) in total.iter_mut().zip(words) {
-                *total = total.wrapping_add(word.wrapping_mul(coefficient));
-            }
-        };
-        if own == shape { add(words) } else { add(&layout::broadcast(words, own, shape)) }
     }
-    reduce(&mut total, sum.ring);
-    Ok(total)
-}
 
-/// zᵢ with z₀ + z₁ + z₂ the sum: xᵢ·(yᵢ + yᵢ₊₁) + xᵢ₊₁·yᵢ per product, own components of linear terms, and the
-/// constant at the party that plays role 0.
-pub(super) fn part(
-    circuit: &Circuit,
-    sum: &Sum,
-    shape: &Shape,
-    values: &[Option<Shares>],
-    packed: &[Option<PackedWeight>],
-    first: bool,
-) -> Result<Vec<u64>, Error> {
-    let mut total = linear(circuit, sum, shape, values, |shares| &shares.own, first)?;
-    for product in &sum.products {
-        let (left, right) = (operand(values, product.left)?, operand(values, product.right)?);
-        let coefficient = product.coefficient.value as u64;
-        let weight = right_weight(circuit, product).and_then(|index| packed.get(index)).and_then(Option::as_ref);
-        if let Some(weight) = weight {
-            products::add_product(coefficient, &left.own, &weight.both, &mut total);
-            products::add_product(coefficient, &left.next, &weight.own, &mut total);
-            continue;
+    fn moved(&self, movement: &Movement, operands: &[NodeId], shape: &Shape) -> Result<Shares<B::Words>, Error> {
+        let mut ring = self.circuit.node(operands[0]).format.ring;
+        if let Movement::Narrow { ring: target } = movement {
+            ring = *target;
         }
-        let (left_shape, right_shape) = (&circuit.node(product.left).shape, &circuit.node(product.right).shape);
-        let both = both_components(right);
-        let mut add = |a: &[u64], b: &[u64]| {
-            products::accumulate(&product.kind, coefficient, (a, left_shape), (b, right_shape), &mut total, shape);
+        type Pick<W> = fn(&Shares<W>) -> &W;
+        let component = |pick: Pick<B::Words>, with_constants: bool| -> Result<B::Words, Error> {
+            let values = operands
+                .iter()
+                .map(|&id| operand(self.values, id).map(|shares| (pick(shares), &self.circuit.node(id).shape)))
+                .collect::<Result<Vec<_>, _>>()?;
+            Ok(self.backend.moved(movement, &values, shape, ring, with_constants)?)
         };
-        add(&left.own, &both);
-        add(&left.next, &right.own);
+        Ok(Shares { own: component(|s| &s.own, self.me.0 == 0)?, next: component(|s| &s.next, self.me.0 == 2)? })
     }
-    reduce(&mut total, sum.ring);
-    Ok(total)
+
+    /// Σ c·v (+ the constant) of one component, modulo the sum's ring.
+    fn linear<'b>(
+        &'b self,
+        sum: &'b Sum,
+        shape: &'b Shape,
+        pick: fn(&Shares<B::Words>) -> &B::Words,
+        with_constant: bool,
+    ) -> Result<LocalSum<'b, B::Words, B::Factor>, Error> {
+        let term = |term: &circuit::Term| -> Result<_, Error> {
+            let (coefficient, shape) = (term.coefficient.value as u64, &self.circuit.node(term.value).shape);
+            Ok(LinearTerm { coefficient, words: pick(operand(self.values, term.value)?), shape })
+        };
+        let linear = sum.linear.iter().map(term).collect::<Result<_, _>>()?;
+        let constant = with_constant.then_some(&sum.constant);
+        Ok(LocalSum { shape, ring: sum.ring, constant, linear, products: Vec::new() })
+    }
+
+    /// zᵢ with z₀ + z₁ + z₂ the sum: the local parts of products, own components of linear terms, and the constant at
+    /// the party that plays role 0.
+    pub fn part(&self, sum: &Sum, shape: &Shape, first: bool) -> Result<B::Words, Error> {
+        let mut local = self.linear(sum, shape, |shares| &shares.own, first)?;
+        for product in &sum.products {
+            let weight = right_weight(self.circuit, product).and_then(|index| self.held.factors.get(index));
+            let right = match weight.and_then(Option::as_ref) {
+                Some(weight) => RightFactor::Prepared(weight),
+                None => {
+                    let shape = &self.circuit.node(product.right).shape;
+                    RightFactor::Shared(operand(self.values, product.right)?, shape)
+                }
+            };
+            local.products.push(ProductTerm {
+                coefficient: product.coefficient.value as u64,
+                kind: &product.kind,
+                left: operand(self.values, product.left)?,
+                left_shape: &self.circuit.node(product.left).shape,
+                right,
+            });
+        }
+        Ok(self.backend.sum(&local)?)
+    }
 }

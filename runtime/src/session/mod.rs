@@ -13,8 +13,7 @@ mod profile;
 mod unit;
 pub mod work;
 
-use crate::backend::Streams;
-use crate::backend::cpu::Frames;
+use crate::backend::{self, Backend, Cpu, Frames, Shares, Streams};
 use crate::circuit::{self, Circuit, Integers, NodeId, NodeKind, Party, Schedule, Weights};
 use crate::kernel::Pair;
 use crate::protocol;
@@ -22,11 +21,12 @@ use crate::random::{self, Generator};
 use crate::transport::{self, Expected, Frame, Kind, Length, Position, Transport};
 use catalogs::protocol::Role;
 use catalogs::protocol::rss3::Rss3;
+use local::{Held, Local};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
-use unit::{Active, Unit};
+use unit::{Active, Ready};
 
 pub use profile::{GroupShare, Profile, by_group};
 
@@ -44,6 +44,9 @@ pub enum Error {
     /// A kernel cannot be compiled or run.
     #[error(transparent)]
     Protocol(#[from] protocol::Error),
+    /// The back end failed.
+    #[error(transparent)]
+    Backend(#[from] backend::Error),
     /// The transport failed.
     #[error(transparent)]
     Transport(#[from] transport::Error),
@@ -53,13 +56,6 @@ pub enum Error {
     /// A party was not given what it owns.
     #[error("{0}")]
     Missing(&'static str),
-}
-
-/// A party's two components of a shared tensor: party p holds x_p and x_{p+1}, words modulo the value's ring.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Shares {
-    own: Vec<u64>,
-    next: Vec<u64>,
 }
 
 /// What one batch gave this party.
@@ -73,31 +69,37 @@ pub struct BatchOutcome {
     pub profile: Profile,
 }
 
-/// A circuit ready to be executed by one party.
-pub struct Runner {
+/// A circuit ready to be executed by one party, on one back end.
+pub struct Runner<B: Backend = Cpu> {
+    backend: B,
     circuit: Circuit,
     schedule: Schedule,
-    units: Vec<Unit>,
+    units: Vec<Ready<B>>,
     me: Party,
-    weights: Vec<Shares>,
-    /// Weights as right factors of products, for the weights that are.
-    packed: Vec<Option<local::PackedWeight>>,
+    held: Held<B>,
     next_run: u64,
     rounds_done: Arc<AtomicU64>,
 }
 
 impl Runner {
-    /// Compiles every node of `circuit`, for the party `me`.
+    /// Compiles every node of `circuit`, for the party `me` on this processor.
     pub fn new(circuit: Circuit, me: Party) -> Result<Runner, Error> {
+        Runner::on(Cpu, circuit, me)
+    }
+}
+
+impl<B: Backend> Runner<B> {
+    /// Compiles every node of `circuit`, for the party `me` on `backend`.
+    pub fn on(backend: B, circuit: Circuit, me: Party) -> Result<Runner<B>, Error> {
         let schedule = circuit::schedule(&circuit, &Rss3)?;
-        let units = unit::Kernels::default().compile(&circuit, me)?;
+        let units = unit::ready(&backend, unit::Kernels::default().compile(&circuit, me)?)?;
         Ok(Runner {
+            backend,
             circuit,
             schedule,
             units,
             me,
-            weights: Vec::new(),
-            packed: Vec::new(),
+            held: Held::nothing(),
             next_run: PARAMETER_RUN + 1,
             rounds_done: Arc::default(),
         })
@@ -130,29 +132,33 @@ impl Runner {
         }
         let generators = Generators::new(transport, self.me, PARAMETER_RUN)?;
         let slots: Vec<_> = self.circuit.weights().to_vec();
-        let mut active = Vec::new();
-        for (index, slot) in slots.iter().enumerate() {
-            let unit = unit::share(slot.format.ring, owner, self.me)?;
-            let mut state = Active::new(&unit, slot.shape.lanes());
+        let rings: Vec<_> = slots.iter().map(|slot| slot.format.ring).collect();
+        let units = unit::ready(&self.backend, unit::share(&rings, owner, self.me)?)?;
+        let mut active = Vec::with_capacity(slots.len());
+        for (index, (slot, ready)) in slots.iter().zip(units).enumerate() {
+            let mut state = Active::new(&self.backend, &ready.unit, slot.shape.lanes())?;
             if let Some(weights) = weights.filter(|_| owner == self.me) {
                 let weight = weights.get(circuit::WeightId(index as u32));
-                state.load(&unit, &[&words(weight.values(), slot.format.ring.mask())]);
+                let words = self.backend.upload(words(weight.values(), slot.format.ring.mask()))?;
+                state.load(&self.backend, &ready.unit, &[&words])?;
             }
-            active.push((unit, state));
+            active.push((ready, state));
         }
         let peers = peers(self.me);
         let mut arrived: Vec<Vec<u8>> = vec![Vec::new(); 3];
         for stage in 0..2u32 {
             let mut leaving: Vec<Vec<u8>> = vec![Vec::new(); 3];
             let mut consumed = [0usize; 3];
-            for (index, (unit, state)) in active.iter_mut().enumerate() {
+            for (index, (ready, state)) in active.iter_mut().enumerate() {
                 let node = FIRST_WEIGHT_NODE + index as u32;
-                let streams = generators.streams(node, unit.first);
-                step(unit, state, stage as usize, &arrived, &mut consumed, &mut leaving, &streams)?;
+                let streams = generators.streams(node, ready.unit.first);
+                let mut mail = Mail { arrived: &arrived, consumed: &mut consumed, leaving: &mut leaving };
+                mail.step(&self.backend, ready, state, stage as usize, &streams)?;
             }
             if stage == 0 {
                 let position = Position { run: PARAMETER_RUN, round: 0 };
-                let expected = |peer: Party| active.iter().map(|(u, s)| u.arriving(0, peer, s.lanes())).sum::<usize>();
+                let expected =
+                    |peer: Party| active.iter().map(|(r, s)| r.unit.arriving(0, peer, s.lanes())).sum::<usize>();
                 let lengths: Vec<usize> = (0..3).map(|peer| expected(Party(peer))).collect();
                 for &peer in &peers {
                     let payload = std::mem::take(&mut leaving[usize::from(peer.0)]);
@@ -165,8 +171,8 @@ impl Runner {
                 }
             }
         }
-        self.weights = active.into_iter().map(|(unit, state)| state.into_shares(&unit)).collect();
-        self.packed = local::pack_weights(&self.circuit, &self.weights)?;
+        let shares = active.into_iter().map(|(ready, state)| state.into_shares(&self.backend, &ready.unit));
+        self.held = Held::new(&self.backend, &self.circuit, shares.collect::<Result<_, _>>()?)?;
         Ok(())
     }
 
@@ -190,7 +196,7 @@ impl Runner {
 
     /// Executes one batch. `inputs` holds the tensors of the inputs that this party owns, in the circuit's order.
     pub fn run(&mut self, inputs: &[Option<Integers>], transport: &mut dyn Transport) -> Result<BatchOutcome, Error> {
-        if self.weights.len() != self.circuit.weights().len() {
+        if self.held.shares.len() != self.circuit.weights().len() {
             return Err(Error::Missing("the weights have not been shared"));
         }
         let run = self.next_run;
@@ -203,7 +209,7 @@ impl Runner {
         let mut batch = Batch {
             runner: self,
             generators,
-            values: vec![None; self.circuit.nodes().len()],
+            values: self.circuit.nodes().iter().map(|_| None).collect(),
             active: (0..self.circuit.nodes().len()).map(|_| None).collect(),
             outputs: Vec::new(),
             pending_uses,
@@ -303,41 +309,50 @@ impl Generators {
     }
 }
 
-/// Runs one stage of a unit: takes its part of the arrived payloads, appends its messages to the leaving ones.
-fn step(
-    unit: &Unit,
-    state: &mut Active,
-    stage: usize,
-    arrived: &[Vec<u8>],
-    consumed: &mut [usize; 3],
-    leaving: &mut [Vec<u8>],
-    streams: &Streams<'_>,
-) -> Result<(), Error> {
-    let mut received: [&[u8]; 3] = [&[]; 3];
-    if stage > 0 {
-        for peer in peers(unit.me) {
-            let index = usize::from(peer.0);
-            let length = unit.arriving(stage - 1, peer, state.lanes());
-            if length > 0 {
-                let end = consumed[index] + length;
-                received[unit.role_of(peer)] = &arrived[index][consumed[index]..end];
-                consumed[index] = end;
-            }
-        }
-    }
-    // By role for the kernel, and back: the buffers move, their bytes do not.
-    let party = |role: usize| usize::from(unit.party_of(role).0);
-    let mut sent: Frames = (0..3).map(|role| std::mem::take(&mut leaving[party(role)])).collect();
-    state.run(unit, stage, &received, &mut sent, streams)?;
-    sent.into_iter().enumerate().for_each(|(role, payload)| leaving[party(role)] = payload);
-    Ok(())
+/// The payloads of one class and round, by party: what arrived, how far it is consumed, and what leaves.
+struct Mail<'a> {
+    arrived: &'a [Vec<u8>],
+    consumed: &'a mut [usize; 3],
+    leaving: &'a mut [Vec<u8>],
 }
 
-struct Batch<'a> {
-    runner: &'a Runner,
+impl Mail<'_> {
+    /// Runs one stage of a unit: takes its part of the arrived payloads, appends its messages to the leaving ones.
+    fn step<B: Backend>(
+        &mut self,
+        backend: &B,
+        ready: &Ready<B>,
+        state: &mut Active<B>,
+        stage: usize,
+        streams: &Streams<'_>,
+    ) -> Result<(), Error> {
+        let unit = &ready.unit;
+        let mut received: [&[u8]; 3] = [&[]; 3];
+        if stage > 0 {
+            for peer in peers(unit.me) {
+                let index = usize::from(peer.0);
+                let length = unit.arriving(stage - 1, peer, state.lanes());
+                if length > 0 {
+                    let end = self.consumed[index] + length;
+                    received[unit.role_of(peer)] = &self.arrived[index][self.consumed[index]..end];
+                    self.consumed[index] = end;
+                }
+            }
+        }
+        // By role for the kernel, and back: the buffers move, their bytes do not.
+        let party = |role: usize| usize::from(unit.party_of(role).0);
+        let mut sent: Frames = (0..3).map(|role| std::mem::take(&mut self.leaving[party(role)])).collect();
+        state.run(backend, ready, stage, &received, &mut sent, streams)?;
+        sent.into_iter().enumerate().for_each(|(role, payload)| self.leaving[party(role)] = payload);
+        Ok(())
+    }
+}
+
+struct Batch<'a, B: Backend> {
+    runner: &'a Runner<B>,
     generators: Generators,
-    values: Vec<Option<Shares>>,
-    active: Vec<Option<Active>>,
+    values: Vec<Option<Shares<B::Words>>>,
+    active: Vec<Option<Active<B>>>,
     outputs: Vec<Option<Integers>>,
     /// Per node, how many uses of its value have not started.
     pending_uses: Vec<usize>,
@@ -345,7 +360,7 @@ struct Batch<'a> {
     computing: Vec<f64>,
 }
 
-impl Batch<'_> {
+impl<B: Backend> Batch<'_, B> {
     /// Everything between the messages of round − 1 and those of `round`, in node order.
     fn advance(
         &mut self,
@@ -363,20 +378,21 @@ impl Batch<'_> {
                 continue;
             }
             let began = Instant::now();
-            let unit = &runner.units[index];
-            if unit.is_local() {
-                let value = local::value(&runner.circuit, id, &self.values, &runner.weights, runner.me)?;
+            let ready_unit = &runner.units[index];
+            if ready_unit.unit.is_local() {
+                let value = self.local().value(id)?;
                 self.values[index] = Some(value);
             } else {
                 if round == start {
                     self.active[index] = Some(self.start(id, inputs)?);
                 }
                 let class = class(&node.kind);
-                let streams = self.generators.streams(id.0, unit.first);
+                let streams = self.generators.streams(id.0, ready_unit.unit.first);
                 let stage = (round - start) as usize;
                 if let Some(state) = &mut self.active[index] {
-                    let arrived: &[Vec<u8>] = &arrived[class];
-                    step(unit, state, stage, arrived, &mut consumed[class], &mut leaving[class], &streams)?;
+                    let (arrived, leaving): (&[Vec<u8>], &mut [Vec<u8>]) = (&arrived[class], &mut leaving[class]);
+                    let mut mail = Mail { arrived, consumed: &mut consumed[class], leaving };
+                    mail.step(&runner.backend, ready_unit, state, stage, &streams)?;
                 }
                 if round == ready {
                     self.finish(id)?;
@@ -391,38 +407,42 @@ impl Batch<'_> {
     }
 
     fn is_done(&self, id: NodeId, round: u32) -> bool {
-        round > self.runner.schedule.start[id.index()] && self.runner.units[id.index()].is_local()
+        round > self.runner.schedule.start[id.index()] && self.runner.units[id.index()].unit.is_local()
+    }
+
+    fn local(&self) -> Local<'_, B> {
+        let Runner { backend, circuit, held, me, .. } = self.runner;
+        Local { backend, circuit, values: &self.values, held, me: *me }
     }
 
     /// The state of a node at its first round: arguments loaded, local parts of sums computed.
-    fn start(&self, id: NodeId, inputs: &[Option<Integers>]) -> Result<Active, Error> {
-        let runner = self.runner;
-        let (node, unit) = (runner.circuit.node(id), &runner.units[id.index()]);
-        let mut state = Active::new(unit, node.shape.lanes());
+    fn start(&self, id: NodeId, inputs: &[Option<Integers>]) -> Result<Active<B>, Error> {
+        let (runner, backend) = (self.runner, &self.runner.backend);
+        let (node, unit) = (runner.circuit.node(id), &runner.units[id.index()].unit);
+        let mut state = Active::new(backend, unit, node.shape.lanes())?;
         match &node.kind {
             NodeKind::Input { owner, .. } => {
                 if *owner == runner.me {
                     let position = runner.circuit.inputs().iter().position(|&input| input == id);
                     let tensor = position.and_then(|position| inputs.get(position)).and_then(Option::as_ref);
                     let tensor = tensor.ok_or(Error::Missing("the input's owner has no input"))?;
-                    state.load(unit, &[&words(tensor.values(), node.format.ring.mask())]);
+                    let words = backend.upload(words(tensor.values(), node.format.ring.mask()))?;
+                    state.load(backend, unit, &[&words])?;
                 }
             }
             NodeKind::Program { argument, .. } | NodeKind::Output { value: argument, .. } => {
                 let shares = local::operand(&self.values, *argument)?;
-                state.load(unit, &[&shares.own, &shares.next]);
+                state.load(backend, unit, &[&shares.own, &shares.next])?;
             }
             NodeKind::Maximum(maximum) => {
                 let candidates = maximum.candidates.iter().map(|&id| local::operand(&self.values, id));
                 let candidates = candidates.collect::<Result<Vec<_>, _>>()?;
-                let words: Vec<&[u64]> =
-                    candidates.iter().flat_map(|shares| [shares.own.as_slice(), shares.next.as_slice()]).collect();
-                state.load(unit, &words);
+                let words: Vec<_> = candidates.iter().flat_map(|shares| [&shares.own, &shares.next]).collect();
+                state.load(backend, unit, &words)?;
             }
             NodeKind::Sum(sum) => {
-                let first = unit.first == runner.me;
-                let part = local::part(&runner.circuit, sum, &node.shape, &self.values, &runner.packed, first)?;
-                state.load(unit, &[&part]);
+                let part = self.local().part(sum, &node.shape, unit.first == runner.me)?;
+                state.load(backend, unit, &[&part])?;
             }
             NodeKind::Weight(_) | NodeKind::Movement { .. } => {}
         }
@@ -430,20 +450,20 @@ impl Batch<'_> {
     }
 
     fn finish(&mut self, id: NodeId) -> Result<(), Error> {
-        let runner = self.runner;
-        let (node, unit) = (runner.circuit.node(id), &runner.units[id.index()]);
+        let (runner, backend) = (self.runner, &self.runner.backend);
+        let (node, unit) = (runner.circuit.node(id), &runner.units[id.index()].unit);
         let Some(state) = self.active[id.index()].take() else { return Ok(()) };
         if let NodeKind::Output { receiver, .. } = &node.kind {
-            let opened = (*receiver == runner.me).then(|| state.opened(unit));
-            let opened = opened.map(|words| {
+            let mut opened = None;
+            if *receiver == runner.me {
                 let unused = 64 - u32::from(node.format.ring.bits());
+                let words = state.opened(backend, unit)?;
                 let values = words.iter().map(|&word| ((word << unused) as i64) >> unused).collect();
-                Integers::new(node.shape.clone(), values).map_err(circuit::Error::Circuit)
-            });
-            self.outputs.push(opened.transpose()?);
-            self.values[id.index()] = Some(Shares::default());
+                opened = Some(Integers::new(node.shape.clone(), values).map_err(circuit::Error::Circuit)?);
+            }
+            self.outputs.push(opened);
         } else {
-            self.values[id.index()] = Some(state.into_shares(unit));
+            self.values[id.index()] = Some(state.into_shares(backend, unit)?);
         }
         Ok(())
     }
@@ -469,7 +489,7 @@ impl Batch<'_> {
         active
             .map(|(id, node)| {
                 let stage = (round - runner.schedule.start[id.index()]) as usize;
-                runner.units[id.index()].arriving(stage, peer, node.shape.lanes())
+                runner.units[id.index()].unit.arriving(stage, peer, node.shape.lanes())
             })
             .sum()
     }

@@ -1,31 +1,20 @@
 //! One node as kernels: what this party runs in each round of the node, and the state between rounds.
 
 use super::Error;
-use super::Shares;
-use crate::backend::Streams;
-use crate::backend::cpu::{Frames, Prepared, Slots};
-use crate::circuit::{Circuit, NodeKind, Party};
+use crate::backend::{Backend, Frames, Shares, Streams};
+use crate::circuit::{self, Circuit, NodeKind, Party};
 use crate::kernel::{CheckedParty, Instruction};
 use crate::protocol::rss3;
 use catalogs::protocol::{Operation, Role};
 use catalogs::{Digest, Ring};
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, btree_map::Entry};
 use std::sync::Arc;
-
-/// The kernels of one operation, for one role.
-#[derive(Debug)]
-struct Code {
-    parties: Vec<CheckedParty>,
-    stages: Vec<Vec<Prepared>>,
-    /// Steps and draws of all roles.
-    instructions: [usize; 2],
-}
 
 /// A node's kernels and who plays which role.
 #[derive(Clone, Debug)]
 pub struct Unit {
-    code: Option<Arc<Code>>,
+    /// By role; none for a node without messages.
+    parties: Option<Arc<Vec<CheckedParty>>>,
     /// The party that plays role 0.
     pub first: Party,
     /// This party.
@@ -35,7 +24,7 @@ pub struct Unit {
 impl Unit {
     /// Whether the node has no messages.
     pub fn is_local(&self) -> bool {
-        self.code.is_none()
+        self.parties.is_none()
     }
 
     /// The role that `party` plays.
@@ -50,10 +39,9 @@ impl Unit {
 
     /// Bytes that `peer` sends to this party in the node's round `stage`.
     pub fn arriving(&self, stage: usize, peer: Party, lanes: usize) -> usize {
-        let Some(code) = &self.code else { return 0 };
-        let stages = code.parties[self.role_of(self.me)].stages();
         let from = Role(self.role_of(peer) as u8);
-        stages.get(stage + 1).map_or(0, |kernel| kernel.received_bytes(from, lanes))
+        let kernel = self.party().and_then(|party| party.stages().get(stage + 1));
+        kernel.map_or(0, |kernel| kernel.received_bytes(from, lanes))
     }
 
     /// Kernels that a party runs for the node.
@@ -66,21 +54,22 @@ impl Unit {
         self.party().map_or(0, CheckedParty::slots)
     }
 
-    /// Steps and draws of all roles and stages.
-    pub fn instructions_per_lane(&self) -> [usize; 2] {
-        self.code.as_ref().map_or([0; 2], |code| code.instructions)
+    /// The instructions of all roles and stages.
+    pub fn instructions(&self) -> impl Iterator<Item = &Instruction> {
+        let parties = self.parties.iter().flat_map(|parties| parties.iter());
+        parties.flat_map(CheckedParty::stages).flat_map(|kernel| kernel.instructions())
     }
 
     fn party(&self) -> Option<&CheckedParty> {
-        self.code.as_ref().map(|code| &code.parties[self.role_of(self.me)])
+        self.parties.as_ref().map(|parties| &parties[self.role_of(self.me)])
     }
 }
 
 /// What was compiled, by operation and by entry: equal ones are compiled once.
 #[derive(Debug, Default)]
 pub struct Kernels {
-    operations: BTreeMap<Operation, Arc<Code>>,
-    programs: BTreeMap<Digest, Arc<Code>>,
+    operations: BTreeMap<Operation, Arc<Vec<CheckedParty>>>,
+    programs: BTreeMap<Digest, Arc<Vec<CheckedParty>>>,
 }
 
 impl Kernels {
@@ -88,28 +77,36 @@ impl Kernels {
     pub fn compile(&mut self, circuit: &Circuit, me: Party) -> Result<Vec<Unit>, Error> {
         let mut units = Vec::new();
         for (id, node) in circuit.iter() {
-            let code = if let NodeKind::Program { certified, .. } = &node.kind {
+            let parties = if let NodeKind::Program { certified, .. } = &node.kind {
                 Some(match self.programs.entry(certified.digest()) {
                     Entry::Occupied(known) => known.get().clone(),
-                    Entry::Vacant(new) => new.insert(Arc::new(Code::new(rss3::compile(certified.program())?))).clone(),
+                    Entry::Vacant(new) => new.insert(Arc::new(rss3::compile(certified.program())?)).clone(),
                 })
-            } else if let Some(operation) = crate::circuit::schedule::operation(&node.kind, node.format.ring) {
+            } else if let Some(operation) = circuit::schedule::operation(&node.kind, node.format.ring) {
                 Some(match self.operations.entry(operation) {
                     Entry::Occupied(known) => known.get().clone(),
-                    Entry::Vacant(new) => new.insert(Arc::new(Code::new(compile_operation(operation)?))).clone(),
+                    Entry::Vacant(new) => new.insert(Arc::new(compile_operation(operation)?)).clone(),
                 })
             } else {
                 None
             };
-            units.push(Unit { code, first: circuit.party(id, Role(0), 3), me });
+            units.push(Unit { parties, first: circuit.party(id, Role(0), 3), me });
         }
         Ok(units)
     }
 }
 
-/// The unit by which `owner` shares a value.
-pub fn share(ring: Ring, owner: Party, me: Party) -> Result<Unit, Error> {
-    Ok(Unit { code: Some(Arc::new(Code::new(rss3::share(ring)?))), first: owner, me })
+/// The units by which `owner` shares values of these rings.
+pub fn share(rings: &[Ring], owner: Party, me: Party) -> Result<Vec<Unit>, Error> {
+    let mut compiled: BTreeMap<Ring, Arc<Vec<CheckedParty>>> = BTreeMap::new();
+    let mut units = Vec::with_capacity(rings.len());
+    for &ring in rings {
+        if let Entry::Vacant(vacant) = compiled.entry(ring) {
+            vacant.insert(Arc::new(rss3::share(ring)?));
+        }
+        units.push(Unit { parties: compiled.get(&ring).cloned(), first: owner, me });
+    }
+    Ok(units)
 }
 
 fn compile_operation(operation: Operation) -> Result<Vec<CheckedParty>, Error> {
@@ -127,79 +124,98 @@ fn compile_operation(operation: Operation) -> Result<Vec<CheckedParty>, Error> {
     })
 }
 
-impl Code {
-    fn new(parties: Vec<CheckedParty>) -> Code {
-        let stages = parties.iter().map(|party| party.stages().iter().map(Prepared::new).collect()).collect();
-        let kernels = parties.iter().flat_map(CheckedParty::stages);
-        let all = kernels.flat_map(|kernel| kernel.instructions());
-        let (mut steps, mut draws) = (0, 0);
-        for instruction in all {
-            match instruction {
-                Instruction::Draw(_) => draws += 1,
-                _ => steps += 1,
-            }
-        }
-        Code { parties, stages, instructions: [steps, draws] }
-    }
+/// A unit whose kernels a back end is ready to run.
+pub struct Ready<B: Backend> {
+    /// The unit.
+    pub unit: Unit,
+    stages: Arc<Vec<B::Code>>,
+}
+
+/// Makes the kernels of all units ready; those that several units have in common once.
+pub fn ready<B: Backend>(backend: &B, units: Vec<Unit>) -> Result<Vec<Ready<B>>, Error> {
+    // Equal parties are one allocation, which outlives this function in `units`.
+    let key = |unit: &Unit| unit.party().map(|party| std::ptr::from_ref(party) as usize);
+    let first: BTreeMap<usize, &Unit> = units.iter().filter_map(|unit| Some((key(unit)?, unit))).collect();
+    let distinct: Vec<(usize, &CheckedParty)> =
+        first.into_iter().filter_map(|(key, unit)| Some((key, unit.party()?))).collect();
+    let kernels: Vec<_> = distinct.iter().flat_map(|(_, party)| party.stages()).collect();
+    let mut code = backend.prepare(&kernels)?.into_iter();
+    let by_key: BTreeMap<usize, Arc<Vec<B::Code>>> = distinct
+        .iter()
+        .map(|(key, party)| (*key, Arc::new(code.by_ref().take(party.stages().len()).collect())))
+        .collect();
+    let of = |unit: Unit| {
+        let stages = key(&unit).and_then(|key| by_key.get(&key)).cloned().unwrap_or_default();
+        Ready { unit, stages }
+    };
+    Ok(units.into_iter().map(of).collect())
 }
 
 /// A unit between its rounds.
-#[derive(Debug)]
-pub struct Active {
-    slots: Slots,
+pub struct Active<B: Backend> {
+    state: B::State,
+    lanes: usize,
 }
 
-impl Active {
+impl<B: Backend> Active<B> {
     /// Zeros for all slots of `lanes` lanes.
-    pub fn new(unit: &Unit, lanes: usize) -> Active {
-        Active { slots: Slots::new(unit.party().map_or(0, CheckedParty::slots), lanes) }
+    pub fn new(backend: &B, unit: &Unit, lanes: usize) -> Result<Active<B>, Error> {
+        let state = backend.state(unit.party().map_or(0, CheckedParty::slots), lanes)?;
+        Ok(Active { state, lanes })
     }
 
     /// Lanes.
     pub fn lanes(&self) -> usize {
-        self.slots.lanes()
+        self.lanes
     }
 
     /// Puts arguments into the input slots.
-    pub fn load(&mut self, unit: &Unit, arguments: &[&[u64]]) {
-        let Some(party) = unit.party() else { return };
+    pub fn load(&mut self, backend: &B, unit: &Unit, arguments: &[&B::Words]) -> Result<(), Error> {
+        let Some(party) = unit.party() else { return Ok(()) };
         for (&slot, words) in party.inputs().iter().zip(arguments) {
-            self.slots.get_mut(slot).copy_from_slice(words);
+            backend.load(&mut self.state, slot, words)?;
         }
+        Ok(())
     }
 
     /// Runs the kernel of `stage`; appends its frames, by the receiver's role, to `sent`.
     pub fn run(
         &mut self,
-        unit: &Unit,
+        backend: &B,
+        ready: &Ready<B>,
         stage: usize,
         received: &[&[u8]],
         sent: &mut Frames,
         streams: &Streams<'_>,
     ) -> Result<(), Error> {
-        if let Some(code) = &unit.code {
-            let kernels = &code.stages[unit.role_of(unit.me)];
-            kernels[stage].run(0, &mut self.slots, received, sent, streams)?;
+        match ready.stages.get(stage) {
+            Some(code) => Ok(backend.stage(code, &mut self.state, received, sent, streams)?),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// The result's components.
-    pub fn into_shares(mut self, unit: &Unit) -> Shares {
+    pub fn into_shares(mut self, backend: &B, unit: &Unit) -> Result<Shares<B::Words>, Error> {
         let slots = unit.party().map(CheckedParty::outputs).unwrap_or_default();
         match slots[..] {
             [own, next] if own == next => {
-                let own = self.slots.take(own);
-                Shares { next: own.clone(), own }
+                let own = backend.take(&mut self.state, own)?;
+                Ok(Shares { next: own.clone(), own })
             }
-            [own, next] => Shares { own: self.slots.take(own), next: self.slots.take(next) },
-            _ => Shares::default(),
+            [own, next] => {
+                let own = backend.take(&mut self.state, own)?;
+                Ok(Shares { own, next: backend.take(&mut self.state, next)? })
+            }
+            _ => Err(circuit::Error::Circuit("a node's kernels leave no two components".into()).into()),
         }
     }
 
     /// The opened words, at the party that learns them.
-    pub fn opened(&self, unit: &Unit) -> Vec<u64> {
+    pub fn opened(mut self, backend: &B, unit: &Unit) -> Result<Vec<u64>, Error> {
         let slots = unit.party().map(CheckedParty::outputs).unwrap_or_default();
-        slots.first().map(|&slot| self.slots.get(slot).to_vec()).unwrap_or_default()
+        match slots.first() {
+            Some(&slot) => Ok(backend.download(&backend.take(&mut self.state, slot)?)?),
+            None => Ok(Vec::new()),
+        }
     }
 }

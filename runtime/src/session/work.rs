@@ -5,6 +5,7 @@ use super::local::right_weight;
 use super::unit::{Kernels, Unit};
 use crate::circuit::{self, Circuit, NodeId, NodeKind, Party, ProductKind, Schedule, Sum};
 use crate::cost::{Resource, Work};
+use crate::kernel::Instruction;
 use catalogs::protocol::rss3::Rss3;
 use std::collections::BTreeMap;
 
@@ -103,11 +104,17 @@ pub fn of_circuit(circuit: &Circuit) -> Result<Work, Error> {
 fn of_node(circuit: &Circuit, id: NodeId, unit: &Unit) -> Work {
     let node = circuit.node(id);
     let lanes = node.shape.lanes() as f64;
-    let [steps, draws] = unit.instructions_per_lane();
+    let (mut steps, mut draws) = (0u32, 0u32);
+    for instruction in unit.instructions() {
+        match instruction {
+            Instruction::Draw(_) => draws += 1,
+            _ => steps += 1,
+        }
+    }
     let work = Work::NONE
         .plus(Resource::Stage, unit.stages() as f64)
-        .plus(Resource::Step, steps as f64 * lanes / PARTIES)
-        .plus(Resource::Draw, draws as f64 * lanes / PARTIES);
+        .plus(Resource::Step, f64::from(steps) * lanes / PARTIES)
+        .plus(Resource::Draw, f64::from(draws) * lanes / PARTIES);
     match &node.kind {
         NodeKind::Sum(sum) => work + of_sum(circuit, id, sum, unit.is_local()),
         // Both components are written.

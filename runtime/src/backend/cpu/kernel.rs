@@ -6,7 +6,7 @@
 
 use super::lanes::{Binary, Block, LANES, binary, immediate};
 use super::packing::{pack, unpack};
-use crate::backend::DrawSource;
+use crate::backend::{DrawSource, Frames};
 use crate::kernel::{CheckedKernel, Draw, Field, Instruction, Register, Slot};
 use crate::protocol::Error;
 use catalogs::protocol::Role;
@@ -46,9 +46,6 @@ impl Slots {
         &mut self.words[slot.index()]
     }
 }
-
-/// One frame per role: index it by the role at the other end. Unused ones are empty.
-pub type Frames = Vec<Vec<u8>>;
 
 #[derive(Clone, Copy, Debug)]
 enum Step {

@@ -2,7 +2,10 @@
 
 mod kernel;
 mod lanes;
+mod local;
 pub mod matrix;
 pub(crate) mod packing;
 
-pub use kernel::{Frames, Prepared, Slots};
+pub use super::Frames;
+pub use kernel::{Prepared, Slots};
+pub use local::{Cpu, PackedWeight};

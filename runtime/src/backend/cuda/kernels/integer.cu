@@ -1,0 +1,148 @@
+// Products modulo 2^64 on integer units. CPU twins: backend::cpu::matrix, circuit::products.
+//
+// Every product is the local part of a product of shares: x.own * y.both + x.next * y.own, y.both = y.own + y.next.
+
+// Rows of a left matrix [rows, inner] and columns of a right one [inner, columns], per batch.
+struct Matrices {
+    const u64 *x_own, *x_next, *y_both, *y_own;
+    u64 rows, columns, inner;
+    // Per batch, where its left and right matrix start.
+    const u64 *starts;
+
+    __device__ __forceinline__ void left(u64 batch, u64 row, u64 k, u64 &own, u64 &next) const {
+        const u64 at = starts[2 * batch] + row * inner + k;
+        own = x_own[at];
+        next = x_next[at];
+    }
+    __device__ __forceinline__ void right(u64 batch, u64 k, u64 column, u64 &both, u64 &own) const {
+        const u64 at = starts[2 * batch + 1] + k * columns + column;
+        both = y_both[at];
+        own = y_own[at];
+    }
+    __device__ __forceinline__ u64 place(u64 batch, u64 row, u64 column) const {
+        return (batch * rows + row) * columns + column;
+    }
+};
+
+// A convolution as a product: a batch is an image and a group, a row a position, a column an output channel, `inner`
+// the channels of a group and their taps. geometry: input, kernel and output extents, strides, dilations, padding,
+// groups, channels of a group.
+struct Windows {
+    const u64 *x_own, *x_next, *y_both, *y_own;
+    u64 rows, columns, inner;
+    const u64 *geometry;
+
+    __device__ __forceinline__ void left(u64 batch, u64 row, u64 k, u64 &own, u64 &next) const {
+        const u32 height = (u32)geometry[0], width = (u32)geometry[1];
+        const u32 kernel_width = (u32)geometry[3], taps = (u32)geometry[2] * kernel_width;
+        const u32 channel = (u32)k / taps, tap = (u32)k % taps, output_width = (u32)geometry[5];
+        // A place before the image wraps to a large number, so that one comparison serves both ends.
+        const u32 y = (u32)row / output_width * (u32)geometry[6] + tap / kernel_width * (u32)geometry[8] - (u32)geometry[10];
+        const u32 x = (u32)row % output_width * (u32)geometry[7] + tap % kernel_width * (u32)geometry[9] - (u32)geometry[11];
+        own = next = 0;
+        if (y < height && x < width) {
+            const u64 at = ((batch * geometry[13] + channel) * height + y) * width + x;
+            own = x_own[at];
+            next = x_next[at];
+        }
+    }
+    __device__ __forceinline__ void right(u64 batch, u64 k, u64 column, u64 &both, u64 &own) const {
+        const u64 at = (batch % geometry[12] * columns + column) * inner + k;
+        both = y_both[at];
+        own = y_own[at];
+    }
+    __device__ __forceinline__ u64 place(u64 batch, u64 row, u64 column) const {
+        return (batch * columns + column) * rows + row;
+    }
+};
+
+#define TILE 64
+#define DEPTH 16
+#define SIDE 16
+
+// A block computes TILE x TILE outputs with SIDE x SIDE threads, a thread 4 x 4 of them, SIDE apart.
+template <class Operands> static __device__ __forceinline__ void tiled(u64 *out, const Operands &operands, u64 coefficient) {
+    __shared__ u64 x_own[DEPTH][TILE + 1], x_next[DEPTH][TILE + 1], y_both[DEPTH][TILE], y_own[DEPTH][TILE];
+    const u64 down = (operands.rows + TILE - 1) / TILE, across = (operands.columns + TILE - 1) / TILE;
+    const u64 batch = blockIdx.x / (down * across), tile = blockIdx.x % (down * across);
+    const u64 top = tile / across * TILE, start = tile % across * TILE;
+    const u32 row = threadIdx.x / SIDE, column = threadIdx.x % SIDE;
+    u64 sums[4][4] = {};
+    for (u64 begin = 0; begin < operands.inner; begin += DEPTH) {
+        for (u32 index = threadIdx.x; index < TILE * DEPTH; index += SIDE * SIDE) {
+            const u32 r = index / DEPTH, k = index % DEPTH;
+            u64 own = 0, next = 0;
+            if (top + r < operands.rows && begin + k < operands.inner) operands.left(batch, top + r, begin + k, own, next);
+            x_own[k][r] = own;
+            x_next[k][r] = next;
+        }
+        for (u32 index = threadIdx.x; index < TILE * DEPTH; index += SIDE * SIDE) {
+            const u32 k = index / TILE, c = index % TILE;
+            u64 both = 0, own = 0;
+            if (start + c < operands.columns && begin + k < operands.inner) operands.right(batch, begin + k, start + c, both, own);
+            y_both[k][c] = both;
+            y_own[k][c] = own;
+        }
+        __syncthreads();
+#pragma unroll
+        for (u32 k = 0; k < DEPTH; ++k)
+#pragma unroll
+            for (u32 i = 0; i < 4; ++i)
+#pragma unroll
+                for (u32 j = 0; j < 4; ++j)
+                    sums[i][j] += x_own[k][row + SIDE * i] * y_both[k][column + SIDE * j] +
+                                  x_next[k][row + SIDE * i] * y_own[k][column + SIDE * j];
+        __syncthreads();
+    }
+    for (u32 i = 0; i < 4; ++i)
+        for (u32 j = 0; j < 4; ++j) {
+            const u64 r = top + row + SIDE * i, c = start + column + SIDE * j;
+            if (r < operands.rows && c < operands.columns) out[operands.place(batch, r, c)] += coefficient * sums[i][j];
+        }
+}
+
+// A thread computes one output over a part of the inner axis; the parts meet in memory, exactly, in any order.
+template <class Operands>
+static __device__ __forceinline__ void direct(u64 *out, const Operands &operands, u64 outputs, u64 part, u64 coefficient) {
+    EACH_THREAD {
+        const u64 blocks = (outputs + blockDim.x - 1) / blockDim.x;
+        const u64 index = blockIdx.x % blocks * blockDim.x + threadIdx.x, begin = blockIdx.x / blocks * part;
+        if (index < outputs) {
+            const u64 size = operands.rows * operands.columns;
+            const u64 batch = index / size, row = index % size / operands.columns, column = index % operands.columns;
+            const u64 end = begin + part < operands.inner ? begin + part : operands.inner;
+            u64 sum = 0;
+            for (u64 k = begin; k < end; ++k) {
+                u64 own, next, both, y_own;
+                operands.left(batch, row, k, own, next);
+                operands.right(batch, k, column, both, y_own);
+                sum += own * both + next * y_own;
+            }
+            atomicAdd(&out[operands.place(batch, row, column)], coefficient * sum);
+        }
+    }
+}
+
+extern "C" __global__ void __launch_bounds__(SIDE *SIDE)
+    matrices_tiled(u64 *out, const u64 *x_own, const u64 *x_next, const u64 *y_both, const u64 *y_own, u64 rows,
+                   u64 columns, u64 inner, const u64 *starts, u64 coefficient) {
+    tiled(out, Matrices{x_own, x_next, y_both, y_own, rows, columns, inner, starts}, coefficient);
+}
+
+extern "C" __global__ void __launch_bounds__(SIDE *SIDE)
+    windows_tiled(u64 *out, const u64 *x_own, const u64 *x_next, const u64 *y_both, const u64 *y_own, u64 rows,
+                  u64 columns, u64 inner, const u64 *geometry, u64 coefficient) {
+    tiled(out, Windows{x_own, x_next, y_both, y_own, rows, columns, inner, geometry}, coefficient);
+}
+
+extern "C" __global__ void matrices_direct(u64 *out, const u64 *x_own, const u64 *x_next, const u64 *y_both,
+                                           const u64 *y_own, u64 rows, u64 columns, u64 inner, const u64 *starts,
+                                           u64 coefficient, u64 outputs, u64 part) {
+    direct(out, Matrices{x_own, x_next, y_both, y_own, rows, columns, inner, starts}, outputs, part, coefficient);
+}
+
+extern "C" __global__ void windows_direct(u64 *out, const u64 *x_own, const u64 *x_next, const u64 *y_both,
+                                          const u64 *y_own, u64 rows, u64 columns, u64 inner, const u64 *geometry,
+                                          u64 coefficient, u64 outputs, u64 part) {
+    direct(out, Windows{x_own, x_next, y_both, y_own, rows, columns, inner, geometry}, outputs, part, coefficient);
+}

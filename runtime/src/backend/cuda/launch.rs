@@ -1,0 +1,147 @@
+//! Launches: the kernels whose text is fixed, and how arguments reach them.
+
+use super::device::{Address, Device, Error, Function, Source, Style};
+use super::{Cuda, PRELUDE};
+use std::ffi::c_void;
+
+/// Threads of a block of kernels that serve a lane or an output each.
+pub const THREADS: u32 = 128;
+
+/// An argument of a kernel.
+#[derive(Clone, Copy)]
+pub enum Argument<'a> {
+    /// An address or a number.
+    Word(u64),
+    /// A structure of 32-bit words.
+    Structure(&'a [u32]),
+}
+
+impl From<u64> for Argument<'_> {
+    fn from(word: u64) -> Self {
+        Argument::Word(word)
+    }
+}
+
+impl From<usize> for Argument<'_> {
+    fn from(word: usize) -> Self {
+        Argument::Word(word as u64)
+    }
+}
+
+impl From<Address> for Argument<'_> {
+    fn from(address: Address) -> Self {
+        Argument::Word(address.0)
+    }
+}
+
+/// The arguments of a launch, each an address or a number.
+macro_rules! arguments {
+    ($($argument:expr),* $(,)?) => { &[$($crate::backend::cuda::launch::Argument::from($argument)),*] };
+}
+pub(super) use arguments;
+
+/// Kernels of the files under `kernels/`.
+pub struct Fixed {
+    pub linear: Function,
+    pub place: Function,
+    pub gather: Function,
+    pub sum_axis: Function,
+    pub replace: Function,
+    pub hadamard: Function,
+    pub matrices_tiled: Function,
+    pub windows_tiled: Function,
+    pub matrices_direct: Function,
+    pub windows_direct: Function,
+}
+
+/// Files with their kernels, which is also the list of everything that a compiler must accept.
+pub const FILES: [(&str, &[(&str, Style)]); 2] = [
+    (
+        include_str!("kernels/lanes.cu"),
+        &[
+            ("linear", Style::Phased),
+            ("place", Style::Phased),
+            ("gather", Style::Phased),
+            ("sum_axis", Style::Phased),
+            ("replace", Style::Phased),
+            ("hadamard", Style::Phased),
+        ],
+    ),
+    (
+        include_str!("kernels/integer.cu"),
+        &[
+            ("matrices_tiled", Style::Threads),
+            ("windows_tiled", Style::Threads),
+            ("matrices_direct", Style::Phased),
+            ("windows_direct", Style::Phased),
+        ],
+    ),
+];
+
+/// A file of [`FILES`] as a compiler gets it.
+pub fn source((text, kernels): (&str, &[(&str, Style)])) -> Source {
+    let kernels = kernels.iter().map(|&(name, style)| (name.to_owned(), style)).collect();
+    Source { text: format!("{PRELUDE}\n{text}"), kernels }
+}
+
+impl Fixed {
+    pub fn new(device: &dyn Device) -> Result<Fixed, Error> {
+        let [lanes, integer] = FILES.map(|file| device.compile(&source(file)));
+        let size = |_| Error::Failed { device: device.name(), what: "compiling", reason: "a kernel is missing".into() };
+        let [linear, place, gather, sum_axis, replace, hadamard] = lanes?.try_into().map_err(size)?;
+        let [matrices_tiled, windows_tiled, matrices_direct, windows_direct] = integer?.try_into().map_err(size)?;
+        Ok(Fixed {
+            linear,
+            place,
+            gather,
+            sum_axis,
+            replace,
+            hadamard,
+            matrices_tiled,
+            windows_tiled,
+            matrices_direct,
+            windows_direct,
+        })
+    }
+}
+
+impl Cuda {
+    /// Launches a kernel of this back end over blocks.
+    ///
+    /// Every caller gives what its kernel's parameters are, with buffers of the sizes that the kernel's bounds follow
+    /// from: shapes of a checked circuit, and fields of a checked kernel.
+    pub(super) fn launch(
+        &self,
+        function: Function,
+        blocks: u64,
+        threads: u32,
+        arguments: &[Argument<'_>],
+    ) -> Result<(), Error> {
+        let blocks = u32::try_from(blocks).ok().filter(|&blocks| blocks < 1 << 31).ok_or_else(|| Error::Failed {
+            device: self.device.name(),
+            what: "a launch",
+            reason: format!("{blocks} blocks are too many; use a smaller batch"),
+        })?;
+        let mut values: Vec<u64> =
+            arguments.iter().map(|a| if let Argument::Word(word) = a { *word } else { 0 }).collect();
+        let mut pointers: Vec<*mut c_void> = arguments
+            .iter()
+            .zip(&mut values)
+            .map(|(argument, value)| match argument {
+                Argument::Word(_) => std::ptr::from_mut(value).cast(),
+                Argument::Structure(words) => words.as_ptr().cast_mut().cast(),
+            })
+            .collect();
+        // SAFETY: the kernels are this module's, their parameters are words and one structure, in the order given, and
+        // the buffers live at least until this call has put the work in the device's order, in which they are freed.
+        #[allow(unsafe_code)]
+        unsafe {
+            self.device.launch(function, blocks, threads, &mut pointers)
+        }
+    }
+
+    /// Launches a kernel with a thread per lane.
+    pub(super) fn per_lane(&self, function: Function, lanes: usize, arguments: &[Argument<'_>]) -> Result<(), Error> {
+        self.launch(function, (lanes as u64).div_ceil(u64::from(THREADS)), THREADS, arguments)
+    }
+}

@@ -1,0 +1,99 @@
+// Runs the text of CUDA kernels on a processor, slowly: for tests. One launch at a time; a block after the other.
+//
+// A kernel written in phases (EACH_THREAD) is called once a block and loops over its threads. Any other kernel has a
+// fiber per thread, and __syncthreads() switches to the next one: all have arrived once every fiber has had its turn.
+// It knows no races and no warps: what needs those is not tested here.
+#include <math.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <ucontext.h>
+
+struct dim3 { unsigned x, y, z; };
+static dim3 threadIdx, blockIdx, blockDim, gridDim;
+#define __global__
+#define __device__
+#define __constant__ static const
+#define __shared__ static
+#define __restrict__
+#define __forceinline__ inline
+#define __launch_bounds__(threads)
+#define EACH_THREAD for (threadIdx.x = 0; threadIdx.x < blockDim.x; ++threadIdx.x)
+
+static pthread_mutex_t shim_lock = PTHREAD_MUTEX_INITIALIZER;
+enum { SHIM_STACK = 1 << 16, SHIM_THREADS_MAX = 1024 };
+struct shim_fiber { ucontext_t context; char *stack; bool done; };
+static shim_fiber shim_fibers[SHIM_THREADS_MAX];
+static ucontext_t shim_scheduler;
+static bool shim_in_fiber;
+static void (*shim_entry)(void **);
+static void **shim_arguments;
+
+static inline void __syncthreads() {
+    if (shim_in_fiber) swapcontext(&shim_fibers[threadIdx.x].context, &shim_scheduler);
+}
+static inline void __syncwarp() { __syncthreads(); }
+template <class T> static inline T atomicAdd(T *to, T value) { T old = *to; *to += value; return old; }
+template <class T> static inline T atomicOr(T *to, T value) { T old = *to; *to |= value; return old; }
+static inline int __double2int_rn(double value) { return (int)rint(value); }
+
+static void shim_start() {
+    shim_entry(shim_arguments);
+    shim_fibers[threadIdx.x].done = true;
+    setcontext(&shim_scheduler);
+}
+
+static void shim_block_of_fibers() {
+    for (unsigned thread = 0; thread < blockDim.x; ++thread) {
+        shim_fiber &fiber = shim_fibers[thread];
+        if (!fiber.stack) fiber.stack = (char *)malloc(SHIM_STACK);
+        getcontext(&fiber.context);
+        fiber.context.uc_stack.ss_sp = fiber.stack;
+        fiber.context.uc_stack.ss_size = SHIM_STACK;
+        fiber.done = false;
+        makecontext(&fiber.context, shim_start, 0);
+    }
+    shim_in_fiber = true;
+    for (bool alive = true; alive;) {
+        alive = false;
+        for (unsigned thread = 0; thread < blockDim.x; ++thread) {
+            if (shim_fibers[thread].done) continue;
+            threadIdx.x = thread;
+            swapcontext(&shim_scheduler, &shim_fibers[thread].context);
+            alive |= !shim_fibers[thread].done;
+        }
+    }
+    shim_in_fiber = false;
+}
+
+static void shim_launch(void (*entry)(void **), bool phased, unsigned blocks, unsigned threads, void **arguments) {
+    pthread_mutex_lock(&shim_lock);
+    gridDim = {blocks, 1, 1};
+    blockDim = {threads, 1, 1};
+    shim_entry = entry;
+    shim_arguments = arguments;
+    for (unsigned block = 0; block < blocks; ++block) {
+        blockIdx = {block, 0, 0};
+        if (phased) entry(arguments); else shim_block_of_fibers();
+    }
+    pthread_mutex_unlock(&shim_lock);
+}
+
+// Calls a kernel with the arguments at these addresses.
+template <unsigned... I> struct shim_indices {};
+template <unsigned N, unsigned... I> struct shim_count : shim_count<N - 1, N - 1, I...> {};
+template <unsigned... I> struct shim_count<0, I...> { typedef shim_indices<I...> type; };
+template <class... A, unsigned... I>
+static inline void shim_call(void (*kernel)(A...), void **arguments, shim_indices<I...>) {
+    kernel(*(A *)arguments[I]...);
+}
+#define SHIM_EXPORT(kernel, phased)                                                                          \
+    static void shim_unpack_##kernel(void **arguments) { shim_expand(kernel, arguments); }                   \
+    extern "C" __attribute__((visibility("default"))) void shim_##kernel(unsigned blocks, unsigned threads,  \
+                                                                         void **arguments) {                 \
+        shim_launch(shim_unpack_##kernel, phased, blocks, threads, arguments);                               \
+    }
+template <class... A> static inline void shim_expand(void (*kernel)(A...), void **arguments) {
+    shim_call(kernel, arguments, typename shim_count<sizeof...(A)>::type());
+}

@@ -1,0 +1,124 @@
+//! Printed kernels against the CPU's: stores and frames of all roles, round by round.
+
+use crate::{cuda, words};
+use catalogs::{Catalog, Ring};
+use runtime::backend::{Backend, Cpu, Frames};
+use runtime::kernel::CheckedParty;
+use runtime::protocol::local::LocalKeys;
+use runtime::protocol::rss3;
+use std::path::Path;
+
+/// Sizes around groups and tiles, and more than one tile.
+const LANES: [usize; 7] = [1, 7, 63, 64, 65, 129, 300];
+
+type Outcome = (Vec<Vec<Vec<u64>>>, Vec<(usize, usize, usize, Vec<u8>)>);
+
+/// All roles on one back end: outputs by role, and every frame as (round, from, to, bytes).
+fn execute<B: Backend>(backend: &B, parties: &[CheckedParty], lanes: usize) -> Outcome {
+    let keys = LocalKeys::from_seed(11);
+    let streams = keys.streams(5, 6);
+    let kernels: Vec<_> = parties.iter().flat_map(CheckedParty::stages).collect();
+    let code = backend.prepare(&kernels).unwrap();
+    let mut first = 0;
+    let mut states = Vec::new();
+    for (role, party) in parties.iter().enumerate() {
+        let mut state = backend.state(party.slots(), lanes).unwrap();
+        for (index, &slot) in party.inputs().iter().enumerate() {
+            let argument = backend.upload(words(lanes, (10 * role + index) as u64)).unwrap();
+            backend.load(&mut state, slot, &argument).unwrap();
+        }
+        states.push((first, state));
+        first += party.stages().len();
+    }
+    let (mut frames, mut mail) = (Vec::new(), vec![vec![Vec::new(); 3]; 3]);
+    for stage in 0..parties[0].stages().len() {
+        let mut next: Vec<Frames> = vec![vec![Vec::new(); 3]; 3];
+        for (from, (first, state)) in states.iter_mut().enumerate() {
+            // What is sent is appended to what other nodes have put there.
+            let mut sent: Frames = vec![vec![0xee]; 3];
+            let received: Vec<&[u8]> = mail[from].iter().map(Vec::as_slice).collect();
+            backend.stage(&code[*first + stage], state, &received, &mut sent, &streams).unwrap();
+            for (to, bytes) in sent.into_iter().enumerate() {
+                assert_eq!(bytes[0], 0xee);
+                next[to][from] = bytes[1..].to_vec();
+                frames.push((stage, from, to, bytes));
+            }
+        }
+        mail = next;
+    }
+    let outputs = parties.iter().zip(&mut states).map(|(party, (_, state))| {
+        let mut slots = party.outputs().to_vec();
+        slots.dedup();
+        slots.iter().map(|&slot| backend.download(&backend.take(state, slot).unwrap()).unwrap()).collect()
+    });
+    (outputs.collect(), frames)
+}
+
+fn agree(what: &str, parties: &[CheckedParty], lanes: &[usize]) {
+    let Some(cuda) = cuda() else { return };
+    for &lanes in lanes {
+        let (expected, found) = (execute(&Cpu, parties, lanes), execute(&cuda, parties, lanes));
+        assert!(expected == found, "{what}, {lanes} lanes: outputs {}", expected.0 == found.0);
+    }
+}
+
+fn ring(bits: u8) -> Ring {
+    Ring::new(bits).unwrap()
+}
+
+#[test]
+fn sharing_opening_and_resharing_agree_in_rings_of_every_kind_of_width() {
+    for bits in [3, 8, 9, 16, 17, 31, 32, 33, 40, 57, 63, 64] {
+        let ring = ring(bits);
+        agree(&format!("share {bits}"), &rss3::share(ring).unwrap(), &LANES);
+        agree(&format!("open {bits}"), &rss3::open(ring).unwrap(), &LANES[..3]);
+        agree(&format!("reshare {bits}"), &rss3::compile_reshare(ring).unwrap(), &LANES);
+    }
+}
+
+#[test]
+fn truncations_and_maxima_agree() {
+    for (from, to, shift) in [(64, 64, 16), (64, 40, 13), (40, 40, 20), (64, 32, 16), (24, 64, 5)] {
+        let parties = rss3::compile_truncate(ring(from), ring(to), shift).unwrap();
+        agree(&format!("truncate {from} {to} {shift}"), &parties, &LANES);
+    }
+    for (width, candidates, joined) in [(20, 2, 1), (24, 4, 1), (31, 5, 2), (20, 8, 3)] {
+        let parties = rss3::compile_maximum(Ring::Z64, width, candidates, joined).unwrap();
+        agree(&format!("maximum of {candidates}"), &parties, &[5, 65]);
+    }
+}
+
+/// The first entry of each function, whose programs hold sums, signs and injections of all kinds.
+#[test]
+fn entries_of_every_function_agree() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let catalog = Catalog::open(&root.join("catalogs"), &root.join("proofs")).unwrap();
+    let mut seen = std::collections::BTreeSet::new();
+    for (name, published) in catalog.iter() {
+        let function = name.split('/').next().unwrap().to_owned();
+        let certified = verify::check_texts(&published.entry, &published.certificate).unwrap();
+        if certified.program().widest_ring().bits() > 64 || !seen.insert(function) {
+            continue;
+        }
+        agree(name, &rss3::compile(certified.program()).unwrap(), &[3, 130]);
+    }
+    println!("{} functions", seen.len());
+    assert!(seen.len() >= 5, "{seen:?}");
+}
+
+/// A frame that is too long or too short is refused as the CPU refuses it.
+#[test]
+fn frames_of_another_size_are_refused() {
+    let Some(cuda) = cuda() else { return };
+    let parties = rss3::compile_reshare(Ring::Z64).unwrap();
+    let code = cuda.prepare(&parties[0].stages().iter().collect::<Vec<_>>()).unwrap();
+    let keys = LocalKeys::from_seed(1);
+    let mut state = cuda.state(parties[0].slots(), 4).unwrap();
+    let short = cuda.upload(vec![0; 3]).unwrap();
+    assert!(cuda.load(&mut state, parties[0].inputs()[0], &short).is_err());
+    for frame in [31, 33, 0] {
+        let frames: [&[u8]; 3] = [&[], &vec![0; frame], &[]];
+        let refused = cuda.stage(&code[1], &mut state, &frames, &mut vec![Vec::new(); 3], &keys.streams(0, 0));
+        assert!(refused.unwrap_err().to_string().contains("bytes"), "{frame}");
+    }
+}
