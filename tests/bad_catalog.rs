@@ -117,7 +117,10 @@ fn an_index_that_is_none() {
     let shop = workshop();
     shop.write("catalogs/INDEX", "hello\n");
     refused_everywhere(&shop, &["INDEX", "not 'DIGEST DIGEST NAME'"]);
-    shop.write("catalogs/INDEX", "0 0 ../../secret\n");
+    shop.write("catalogs/INDEX", "0 0 a/b\n");
+    refused_everywhere(&shop, &["INDEX", "does not begin with two digests"]);
+    let digest = "0".repeat(64);
+    shop.write("catalogs/INDEX", format!("{digest} {digest} ../../secret\n"));
     refused_everywhere(&shop, &["INDEX", "'../../secret' is not an entry name"]);
 }
 
@@ -285,4 +288,19 @@ fn circles_of_links_and_folders_that_cannot_be_written() {
     let inside = Workshop::new();
     inside.run(&["--catalog", "catalogs/../catalogs/.", "verify", "--all"]).succeeded();
     inside.run(&["--catalog", "catalogs/sigmoid/..", "verify", "--all"]).succeeded();
+}
+
+/// What a damaged entry says is shown to people as letters, not obeyed by their terminals.
+#[test]
+fn a_rejection_is_not_overwritten_by_what_it_quotes() {
+    let shop = workshop();
+    shop.republish(SIGMOID, |published| {
+        published.entry = published.entry.replacen("bound ", "bound \u{1b}[2K\u{1b}[1Aok", 1);
+        rename_entry_in_certificate(published);
+    });
+    let outcome = shop.refuses(&["verify", SIGMOID], 1, &["one entry is rejected"]);
+    assert!(outcome.stdout.contains("'\\u{1b}[2K\\u{1b}[1Aok") && !outcome.stdout.contains('\u{1b}'));
+    shop.refuses(&["catalog", "list"], 1, &["'\\u{1b}[2K\\u{1b}[1Aok"]);
+    shop.write("catalogs/sigmoid/\u{1b}[2K.entry", "");
+    shop.refuses(&["catalog", "list"], 1, &["\\u{1b}[2K.entry", "not in the index"]);
 }

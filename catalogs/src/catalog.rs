@@ -130,6 +130,9 @@ impl Catalog {
             let [entry_digest, certificate_digest, name] = line.split(' ').collect::<Vec<_>>()[..] else {
                 return Err(damaged(&index_path, "a line is not 'DIGEST DIGEST NAME'; publish the catalog again"));
             };
+            if [entry_digest, certificate_digest].into_iter().any(|digest| Digest::parse(digest).is_none()) {
+                return Err(damaged(&index_path, "a line does not begin with two digests; publish the catalog again"));
+            }
             check_name(name).map_err(|error| damaged(&index_path, &error.to_string()))?;
             let paths = file_paths(entries, proofs, name);
             let published = Published {
