@@ -11,19 +11,31 @@ include!(concat!(env!("OUT_DIR"), "/standard.rs"));
 
 /// The folder of the certificates of the catalog in `folder`.
 pub fn proofs_beside(folder: &Path) -> PathBuf {
-    match folder.parent() {
-        Some(parent) => parent.join("proofs"),
-        None => PathBuf::from("proofs"),
+    match (folder.file_name(), folder.parent()) {
+        (Some(_), Some(parent)) => parent.join("proofs"),
+        // The folder is `.` or ends in `..`.
+        _ => folder.join("..").join("proofs"),
     }
 }
 
-/// The catalog in `folder` if there is one there, otherwise the embedded standard catalog.
+/// Whether the embedded standard catalog serves for `folder`: nothing was named, and nothing lies at the default place. A
+/// folder there without an index is a damaged catalog: the embedded one in its stead would hide the damage.
+fn is_embedded(folder: &Path) -> bool {
+    folder == Path::new("catalogs") && folder.symlink_metadata().is_err()
+}
+
+/// What was opened, for people: a verdict is about that.
+pub fn place(folder: &Path) -> String {
+    if is_embedded(folder) { "embedded in this program".to_owned() } else { folder.display().to_string() }
+}
+
+/// The catalog in `folder`, or the embedded standard catalog.
 pub fn open(folder: &Path) -> Result<Catalog, Failure> {
-    if folder.join(catalogs::catalog::INDEX).exists() {
+    if !is_embedded(folder) {
+        if !folder.join(catalogs::catalog::INDEX).exists() {
+            return Err(Failure::input(format!("{}: no catalog there (a file INDEX is missing)", folder.display())));
+        }
         return Ok(Catalog::open(folder, &proofs_beside(folder))?);
-    }
-    if folder != Path::new("catalogs") {
-        return Err(Failure::input(format!("{}: no catalog there (a file INDEX is missing)", folder.display())));
     }
     let mut catalog = Catalog::new();
     for (name, entry, certificate) in STANDARD {
@@ -34,11 +46,7 @@ pub fn open(folder: &Path) -> Result<Catalog, Failure> {
 
 /// The signatures and revocation lists that belong to the catalog which [`open`] gives for `folder`.
 pub fn beside(folder: &Path) -> Beside {
-    if folder.join(catalogs::catalog::INDEX).exists() {
-        Beside::Folder(folder.to_owned())
-    } else {
-        Beside::Embedded(ATTACHMENTS)
-    }
+    if is_embedded(folder) { Beside::Embedded(ATTACHMENTS) } else { Beside::Folder(folder.to_owned()) }
 }
 
 /// Decides by the policy in the file `policy` whether `catalog`, opened from `folder`, is accepted.

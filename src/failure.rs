@@ -1,5 +1,6 @@
 //! How the program fails: one message, and an exit code that a script can rely on.
 
+use crate::output::visible;
 use std::fmt::Display;
 use std::io::Write;
 use std::process::ExitCode;
@@ -34,7 +35,7 @@ impl Failure {
             Failure::Peer(message) => (message, 3),
         };
         // Nobody may be listening any more; that is no second failure.
-        let _ = writeln!(std::io::stderr(), "error: {message}");
+        let _ = writeln!(std::io::stderr(), "error: {}", visible(&message));
         ExitCode::from(code)
     }
 }

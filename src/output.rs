@@ -5,6 +5,20 @@ use crate::interrupt::undivided;
 use std::io::Write;
 use std::path::Path;
 
+/// Text with whatever a terminal would obey written out: words of untrusted files are quoted in messages and tables, and a
+/// verdict must not be overwritten by what it is about.
+pub fn visible(text: &str) -> String {
+    let spell = |character: char| match character {
+        '\n' | '\t' => character.to_string(),
+        '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' => {
+            character.escape_unicode().to_string()
+        }
+        control if control.is_control() => control.escape_unicode().to_string(),
+        plain => plain.to_string(),
+    };
+    text.chars().map(spell).collect()
+}
+
 /// That a file can be put at `path`, so that nobody waits for a result that cannot be kept.
 pub fn check_file_place(path: &Path) -> Result<(), Failure> {
     if path.is_dir() {
@@ -54,4 +68,17 @@ pub fn write_texts(files: &[(&Path, &str)]) -> Result<(), Failure> {
         }
         Ok(())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::visible;
+
+    #[test]
+    fn what_a_terminal_obeys_is_spelled() {
+        let plain = "µ ≤ 2⁻¹⁰, \t'é'\n";
+        assert_eq!(visible(plain), plain);
+        assert_eq!(visible("REJECTED\r\u{1b}[2Kok\u{9b}A"), "REJECTED\\u{d}\\u{1b}[2Kok\\u{9b}A");
+        assert_eq!(visible("\u{202e}ko\u{feff}"), "\\u{202e}ko\\u{feff}");
+    }
 }

@@ -20,6 +20,7 @@ pub mod tuning;
 mod verdicts;
 
 use crate::failure::Failure;
+use crate::output::visible;
 use serde::Serialize;
 use std::io::Write;
 use std::path::PathBuf;
@@ -35,8 +36,10 @@ pub struct Context {
 impl Context {
     /// Prints `report` as JSON, or `text` of it.
     pub fn print<R: Serialize>(&self, report: &R, text: impl FnOnce(&R) -> String) -> Result<(), Failure> {
-        let output =
-            if self.json { serde_json::to_string_pretty(report).map_err(Failure::input)? + "\n" } else { text(report) };
+        let output = match self.json {
+            true => serde_json::to_string_pretty(report).map_err(Failure::input)? + "\n",
+            false => visible(&text(report)),
+        };
         // A closed pipe is not an error of this program.
         let _ = std::io::stdout().write_all(output.as_bytes());
         Ok(())

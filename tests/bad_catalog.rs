@@ -117,7 +117,10 @@ fn an_index_that_is_none() {
     let shop = workshop();
     shop.write("catalogs/INDEX", "hello\n");
     refused_everywhere(&shop, &["INDEX", "not 'DIGEST DIGEST NAME'"]);
-    shop.write("catalogs/INDEX", "0 0 ../../secret\n");
+    shop.write("catalogs/INDEX", "0 0 a/b\n");
+    refused_everywhere(&shop, &["INDEX", "does not begin with two digests"]);
+    let digest = "0".repeat(64);
+    shop.write("catalogs/INDEX", format!("{digest} {digest} ../../secret\n"));
     refused_everywhere(&shop, &["INDEX", "'../../secret' is not an entry name"]);
 }
 
@@ -187,4 +190,117 @@ fn a_folder_without_a_catalog_and_an_unknown_entry() {
     shop.refuses(&["--catalog", "nowhere", "verify", "--all"], 2, &["nowhere", "no catalog there", "INDEX"]);
     shop.refuses(&["verify", "gelu/none"], 2, &["gelu/none", "`chebyshare catalog list`"]);
     shop.refuses(&["verify"], 2, &["name entries", "--all"]);
+}
+
+/// What a verdict is about: an embedded copy must not speak for a folder that lost its index.
+#[test]
+fn a_folder_that_lost_its_index_is_not_replaced_by_the_embedded_copy() {
+    let shop = workshop();
+    let outcome = shop.run(&["verify", "--all"]);
+    let root = shop.run(&["catalog", "list"]).stdout.rsplit_once("root ").unwrap().1.to_owned();
+    assert!(outcome.stdout.ends_with(&format!("catalog catalogs, root {root}")), "{}", outcome.stdout);
+    shop.write(ENTRY, with_bound(&shop.read(ENTRY), 0.1));
+    std::fs::remove_file(shop.path("catalogs/INDEX")).unwrap();
+    for command in [&["verify", SIGMOID][..], &["catalog", "list"], &TUNE, &INFER] {
+        shop.refuses(command, 2, &["catalogs: no catalog there", "INDEX"]);
+    }
+    std::fs::remove_dir_all(shop.path("catalogs")).unwrap();
+    let outcome = shop.run(&["verify", SIGMOID]);
+    outcome.succeeded();
+    assert!(outcome.stdout.contains("catalog embedded in this program, root "), "{}", outcome.stdout);
+}
+
+#[test]
+fn a_catalog_without_entries_proves_nothing() {
+    let shop = workshop();
+    std::fs::remove_dir_all(shop.path("proofs")).unwrap();
+    std::fs::remove_dir_all(shop.path("catalogs")).unwrap();
+    std::fs::create_dir(shop.path("catalogs")).unwrap();
+    shop.write("catalogs/INDEX", "");
+    shop.refuses(&["verify", "--all"], 2, &["the catalog has no entry"]);
+    shop.refuses(&["audit", "--all", "--html", "pages"], 2, &["the catalog has no entry"]);
+}
+
+#[test]
+fn an_index_that_names_a_file_twice_or_ends_its_lines_otherwise() {
+    let shop = workshop();
+    let index = shop.read("catalogs/INDEX");
+    let first = index.lines().next().unwrap();
+    let spellings = [
+        format!("{first}\n{index}"),
+        format!("{index}{first}\n"),
+        index.replace('\n', "\r\n"),
+        index.trim_end().to_owned(),
+        format!("{index}\n"),
+        index.replacen(' ', "  ", 1),
+        index.replacen(' ', "\t", 1),
+        format!("\u{feff}{index}"),
+    ];
+    for spelling in spellings {
+        shop.write("catalogs/INDEX", spelling);
+        refused_everywhere(&shop, &["INDEX"]);
+    }
+}
+
+/// The digests are right, the texts mean the same to a reader, and are other bytes than the one spelling.
+#[test]
+fn other_spellings_of_a_true_claim() {
+    let spellings: [fn(&str) -> String; 6] = [
+        |text| text.replace('\n', "\r\n"),
+        |text| text.replacen(' ', "\u{a0}", 1),
+        |text| format!("\u{feff}{text}"),
+        |text| text.trim_end().to_owned(),
+        |text| text.replacen("64", "\u{ff16}\u{ff14}", 1),
+        |text| format!("{text}\n"),
+    ];
+    for spell in spellings {
+        for both in [true, false] {
+            let shop = workshop();
+            shop.republish(SIGMOID, |published| {
+                if both {
+                    published.entry = spell(&published.entry);
+                    rename_entry_in_certificate(published);
+                } else {
+                    published.certificate = spell(&published.certificate);
+                }
+            });
+            let outcome = shop.refuses(&["verify", SIGMOID], 1, &["one entry is rejected"]);
+            assert!(outcome.stdout.contains("cannot be read"), "{}", outcome.stdout);
+        }
+    }
+}
+
+/// Links that lead in a circle, and a catalog on which nothing can be written.
+#[cfg(unix)]
+#[test]
+fn circles_of_links_and_folders_that_cannot_be_written() {
+    let shop = workshop();
+    std::os::unix::fs::symlink("..", shop.path("proofs/sigmoid/up")).unwrap();
+    std::os::unix::fs::symlink(".", shop.path("catalogs/itself")).unwrap();
+    shop.run(&["verify", "--all"]).succeeded();
+    std::fs::remove_file(shop.path("catalogs/itself")).unwrap();
+    std::fs::rename(shop.path(CERTIFICATE), shop.path("elsewhere")).unwrap();
+    std::os::unix::fs::symlink("k64-f16-w9-1e-3.certificate", shop.path(CERTIFICATE)).unwrap();
+    shop.refuses(&["verify", "--all"], 2, &[CERTIFICATE]);
+    std::fs::remove_file(shop.path(CERTIFICATE)).unwrap();
+    std::fs::rename(shop.path("elsewhere"), shop.path(CERTIFICATE)).unwrap();
+    // A catalog is found from inside its folder too.
+    let inside = Workshop::new();
+    inside.run(&["--catalog", "catalogs/../catalogs/.", "verify", "--all"]).succeeded();
+    inside.run(&["--catalog", "catalogs/sigmoid/..", "verify", "--all"]).succeeded();
+}
+
+/// What a damaged entry says is shown to people as letters, not obeyed by their terminals.
+#[test]
+fn a_rejection_is_not_overwritten_by_what_it_quotes() {
+    let shop = workshop();
+    shop.republish(SIGMOID, |published| {
+        published.entry = published.entry.replacen("bound ", "bound \u{1b}[2K\u{1b}[1Aok", 1);
+        rename_entry_in_certificate(published);
+    });
+    let outcome = shop.refuses(&["verify", SIGMOID], 1, &["one entry is rejected"]);
+    assert!(outcome.stdout.contains("'\\u{1b}[2K\\u{1b}[1Aok") && !outcome.stdout.contains('\u{1b}'));
+    shop.refuses(&["catalog", "list"], 1, &["'\\u{1b}[2K\\u{1b}[1Aok"]);
+    shop.write("catalogs/sigmoid/\u{1b}[2K.entry", "");
+    shop.refuses(&["catalog", "list"], 1, &["\\u{1b}[2K.entry", "not in the index"]);
 }

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+use catalogs::Catalog;
 use std::path::Path;
 use std::process::Command;
 
@@ -86,8 +87,39 @@ fn both_checkers_accept_what_is_synthesised_now() {
             .unwrap();
         assert!(output.status.success(), "{function}: {}", String::from_utf8_lossy(&output.stderr));
     }
+    // An expression may also lie in a folder of its own name, as campaigns publish it.
+    let mut catalog = Catalog::open(&entries, &proofs).unwrap();
+    let expressions = |name: &&str| name.starts_with("expression/");
+    let name = catalog.iter().map(|(name, _)| name).find(expressions).unwrap().to_owned();
+    let published = catalog.find(&name).unwrap().1.clone();
+    catalog.insert(&name.replace("expression/", "quick/"), published).unwrap();
+    catalog.write(&entries, &proofs).unwrap();
+    Catalog::open(&entries, &proofs).unwrap();
     let folders = ["--catalog", entries.to_str().unwrap(), "--proofs", proofs.to_str().unwrap()];
     let Some((success, table)) = second_checker(&folders) else { return };
     println!("{}", table.lines().last().unwrap_or_default());
-    assert!(success && table.lines().count() > 10, "{table}");
+    assert!(success && table.lines().count() > 10 && table.contains("\nquick/"), "{table}");
+}
+
+/// A true claim about one function in the folder of another, with digests that are right.
+#[test]
+fn both_checkers_refuse_another_functions_folder() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let shipped = Catalog::open(&root.join("catalogs"), &root.join("proofs")).unwrap();
+    let relu = shipped.find("relu/k64-f16-w9").unwrap().1.clone();
+    let place = tempfile::tempdir().unwrap();
+    let (entries, proofs) = (place.path().join("catalogs"), place.path().join("proofs"));
+    for (name, accepted) in [("relu/a", true), ("gelu/a", false), ("expression/a", false), ("mine/a", false)] {
+        let mut catalog = Catalog::new();
+        catalog.insert(name, relu.clone()).unwrap();
+        catalog.write(&entries, &proofs).unwrap();
+        let opened = Catalog::open(&entries, &proofs);
+        assert_eq!(opened.is_ok(), accepted, "{name}: {opened:?}");
+        if let Err(error) = opened {
+            assert!(error.to_string().contains("it is of 'relu' and lies in another function's folder"), "{error}");
+        }
+        let folders = ["--catalog", entries.to_str().unwrap(), "--proofs", proofs.to_str().unwrap()];
+        let Some((success, table)) = second_checker(&folders) else { return };
+        assert_eq!(success, accepted, "{name}: {table}");
+    }
 }

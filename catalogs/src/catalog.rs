@@ -5,6 +5,7 @@
 //! That is integrity, not proof: an entry is used only after `verify::check`.
 
 use crate::digest::{Digest, Tag};
+use crate::function::Function;
 use crate::text::MAX_ENTRY_BYTES;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
@@ -129,6 +130,9 @@ impl Catalog {
             let [entry_digest, certificate_digest, name] = line.split(' ').collect::<Vec<_>>()[..] else {
                 return Err(damaged(&index_path, "a line is not 'DIGEST DIGEST NAME'; publish the catalog again"));
             };
+            if [entry_digest, certificate_digest].into_iter().any(|digest| Digest::parse(digest).is_none()) {
+                return Err(damaged(&index_path, "a line does not begin with two digests; publish the catalog again"));
+            }
             check_name(name).map_err(|error| damaged(&index_path, &error.to_string()))?;
             let paths = file_paths(entries, proofs, name);
             let published = Published {
@@ -149,6 +153,12 @@ impl Catalog {
                         ),
                     ));
                 }
+            }
+            if let Some(function) = misplaced(name, &published.entry) {
+                return Err(damaged(
+                    &paths.0,
+                    &format!("it is of '{function}' and lies in another function's folder; publish the catalog again"),
+                ));
             }
             expected.extend([paths.0, paths.1]);
             catalog.published.insert(name.to_owned(), published);
@@ -198,6 +208,19 @@ fn check_name(name: &str) -> Result<(), CatalogError> {
         [function, stem] if part_is_plain(function) && part_is_plain(stem) => Ok(()),
         _ => Err(CatalogError::Name(name.chars().take(120).collect())),
     }
+}
+
+/// The function that `text` says it is about, if its name's folder promises another: a reader takes the folder's word.
+/// Entries of expressions lie in any folder but those of named functions.
+fn misplaced(name: &str, text: &str) -> Option<String> {
+    let (folder, _) = name.split_once('/')?;
+    let line = text.lines().find_map(|line| line.strip_prefix("function "))?;
+    let function = line.split(' ').next().unwrap_or_default();
+    let fits = match function {
+        "expression" => Function::parse(folder).is_none(),
+        named => folder == named,
+    };
+    (!fits).then(|| function.chars().take(40).collect())
 }
 
 fn file_paths(entries: &Path, proofs: &Path, name: &str) -> (PathBuf, PathBuf) {

@@ -55,6 +55,9 @@ pub fn points(text: &str) -> Result<u64, String> {
 
 #[derive(Serialize)]
 struct Report {
+    /// Where the catalog lies, and the digest of its index: what the verdicts are about.
+    catalog: String,
+    root: String,
     entries: Vec<Row>,
     seconds: f64,
 }
@@ -77,6 +80,17 @@ struct Row {
     /// Beside the verdict; `null` for each lane that was not asked for.
     #[serde(flatten)]
     findings: Findings,
+}
+
+impl Row {
+    /// The checker's verdict, and that no lane refutes it.
+    fn verdict(&self) -> &'static str {
+        match (self.ok, self.findings.refutation()) {
+            (false, _) => "REJECTED",
+            (true, Some(_)) => "REFUTED",
+            (true, None) => "ok",
+        }
+    }
 }
 
 impl Verify {
@@ -116,7 +130,12 @@ impl Verify {
         for (row, findings) in rows.iter_mut().zip(lanes::examine_all(&self.with, effort, &chosen, wanted)?) {
             row.findings = findings;
         }
-        let report = Report { entries: rows, seconds: started.elapsed().as_secs_f64() };
+        let report = Report {
+            catalog: catalog_folder::place(&context.catalog),
+            root: catalog.root().to_string(),
+            entries: rows,
+            seconds: started.elapsed().as_secs_f64(),
+        };
         context.print(&report, text)?;
         verdict(&report.entries)
     }
@@ -142,8 +161,11 @@ impl Verify {
     }
 }
 
-/// The entries that are named, or all.
+/// The entries that are named, or all, of which there must be one: that nothing is wrong in an empty catalog means nothing.
 pub fn chosen<'a>(catalog: &'a Catalog, names: &[String], all: bool) -> Result<Vec<(&'a str, &'a Published)>, Failure> {
+    if all && catalog.is_empty() {
+        return Err(Failure::input("the catalog has no entry: there is nothing to check"));
+    }
     if all {
         return Ok(catalog.iter().collect());
     }
@@ -226,7 +248,7 @@ fn text(report: &Report) -> String {
             let may_fail = row.failure_probability.as_ref().map(|most| format!("may fail: at most {most} per element"));
             vec![
                 row.entry.clone(),
-                if row.ok { "ok".into() } else { "REJECTED".into() },
+                row.verdict().to_owned(),
                 show(&row.certified_error),
                 show(&row.witness_error),
                 exhaustive,
@@ -265,7 +287,7 @@ fn text(report: &Report) -> String {
 /// How many hold, how long their checks took, and on how many entries each kind of evidence ran.
 fn closing(report: &Report) -> String {
     let count = report.entries.len();
-    let ok = report.entries.iter().filter(|row| row.ok).count();
+    let ok = report.entries.iter().filter(|row| row.verdict() == "ok").count();
     let mut times: Vec<f64> = report.entries.iter().map(|row| row.seconds * 1e3).collect();
     times.sort_by(f64::total_cmp);
     let (median, slowest) = (times.get(count / 2).copied().unwrap_or(0.0), times.last().copied().unwrap_or(0.0));
@@ -277,9 +299,11 @@ fn closing(report: &Report) -> String {
     let evidence: Vec<String> = evidence.collect();
     format!(
         "{ok} of {count} entries hold, {:.1} s; a check takes {median:.0} ms in the median, {slowest:.0} ms at most\n\
-         evidence: {}\n",
+         evidence: {}\ncatalog {}, root {}\n",
         report.seconds,
         evidence.join(", "),
+        report.catalog,
+        report.root,
     )
 }
 

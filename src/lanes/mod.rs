@@ -77,7 +77,7 @@ impl Findings {
 
     /// Which lanes ran on this entry, by column.
     pub fn ran(&self) -> [bool; 4] {
-        self.lanes().map(Option::is_some)
+        self.lanes().map(|finding| finding.as_ref().is_some_and(Finding::could_run))
     }
 
     /// The first lane that refutes the entry, and why; a lane that could not run refutes nothing.

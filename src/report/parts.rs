@@ -29,18 +29,27 @@ pub fn section(entry: &Entry, certificate: &Certificate, meter: &Meter) -> Eleme
     } else {
         "The dashed line is the bound."
     };
-    element("div")
-        .with(
-            element("figure")
-                .with(element("div").class("scroll").with(chart(&bars)))
-                .with(legend())
-                .with(element("p").class("caption").text(format!(
-                    "One column per piece, in the order of x; shaded columns are tails. The vertical axis is logarithmic, in \
-                     units of the output. {allowed}"
-                ))),
-        )
-        .with(pieces(certificate, meter))
-        .maybe(tails(entry, certificate, meter))
+    let drawn = bars.iter().any(|bar| bar.values().iter().any(|value| *value > 0.0)).then(|| {
+        element("figure")
+            .with(element("div").class("scroll").with(chart(&bars)))
+            .with(legend())
+            .with(element("p").class("caption").text(format!(
+            "One column per piece, in the order of x; shaded columns are tails. The vertical axis is logarithmic, in \
+                 units of the output. {allowed}"
+        )))
+    });
+    let exact = drawn.is_none().then(|| {
+        element("p")
+            .class("caption")
+            .text("The program is exact: every part is zero on every piece, so there is no chart.")
+    });
+    element("div").maybe(drawn).maybe(exact).with(pieces(certificate, meter)).maybe(tails(entry, certificate, meter))
+}
+
+impl Bar {
+    fn values(&self) -> [f64; 4] {
+        [self.approximation, self.rounding, self.remainder, self.allowed]
+    }
 }
 
 fn bar(entry: &Entry, piece: &PieceProof, meter: &Meter) -> Bar {
@@ -59,7 +68,7 @@ fn bar(entry: &Entry, piece: &PieceProof, meter: &Meter) -> Bar {
 }
 
 fn chart(bars: &[Bar]) -> Element {
-    let values = bars.iter().flat_map(|bar| [bar.approximation, bar.rounding, bar.remainder, bar.allowed]);
+    let values = bars.iter().flat_map(Bar::values);
     let positive: Vec<f64> = values.filter(|value| *value > 0.0 && value.is_finite()).collect();
     let greatest = positive.iter().copied().fold(f64::MIN_POSITIVE, f64::max) * 2.0;
     // Fourteen magnitudes are as much as a chart of this height can tell apart.

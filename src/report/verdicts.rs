@@ -13,7 +13,8 @@ const EXHAUSTION: Kind = (
     "exhaustive",
     "every output for every rounding, against MPFR enclosures; of all inputs, or of samples",
 );
-const SMT: Kind = ("smt", "smt", "the protocol’s lemmas at full width, each with a satisfiable twin");
+const SMT: Kind =
+    ("smt", "smt", "the protocol’s lemmas at full width, each with a satisfiable twin, and what every piece claims");
 const CONFORMANCE: Kind =
     ("conformance", "conformance", "real executions by three parties, against the evaluator, the lemmas and the claim");
 const SECOND: Kind = ("second checker", "second", "another program, written from proofs/FORMAT.md alone");

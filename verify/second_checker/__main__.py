@@ -77,7 +77,7 @@ def _catalog(options):
             yield ROW % (name, "rejected", "-", _seconds(begun), "certificate: there is no file %s" % proof), False
             continue
         finding, _, note = _judge(bytes_of(path, MAX_ENTRY_BYTES), bytes_of(proof, MAX_CERTIFICATE_BYTES))
-        if finding and name.split("/")[0] != finding.entry.function:
+        if finding and not index.may_lie_in(finding.entry.function, name.split("/")[0]):
             finding, note = None, "entry: it is of %s and lies in another function's folder" % finding.entry.function
         if finding:
             note = _facts(finding)

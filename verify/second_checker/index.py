@@ -5,6 +5,7 @@ import re
 from canonical import CERTIFICATE_CONTEXT, ENTRY_CONTEXT, bytes_of, digest
 from certificate import MAX_CERTIFICATE_BYTES
 from entry import MAX_ENTRY_BYTES
+from expression import NAMED
 
 CATALOG_CONTEXT = "chebyshare 2026 catalog 1"
 NAME = re.compile(r"[a-z0-9_-][a-z0-9._-]{0,99}/[a-z0-9_-][a-z0-9._-]{0,99}\Z", re.ASCII)
@@ -29,6 +30,11 @@ def root_of(catalog, proofs):
     if found != path.read_bytes():
         raise ValueError("%s does not say what the files are" % path)
     return digest(CATALOG_CONTEXT, found)
+
+
+def may_lie_in(function, folder):
+    """Whether an entry of this function may lie in this folder: an expression in any that is not called like a function."""
+    return folder not in NAMED if function == "expression" else folder == function
 
 
 def _name(path, folder):

@@ -175,11 +175,11 @@ impl Goal {
         let farthest = input_integer(128.0, self.input.scale);
         let step = 1i64 << self.input.scale.bits().saturating_sub(4);
         let sign = if right { 1 } else { -1 };
-        let mut inside = end.abs().min(farthest);
+        let mut inside = end.saturating_abs().min(farthest);
         while inside > 0 && good(sign * inside) {
             inside -= step;
         }
-        let (mut bad, mut fine) = (inside.max(0), (inside + step).min(end.abs()));
+        let (mut bad, mut fine) = (inside.max(0), (inside + step).min(end.saturating_abs()));
         while fine - bad > 1 {
             let middle = bad + (fine - bad) / 2;
             if good(sign * middle) { fine = middle } else { bad = middle }

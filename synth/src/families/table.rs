@@ -27,7 +27,8 @@ pub struct Table {
 /// The shapes that may reach `accuracy`: the fewest bits that do.
 pub fn shapes(goal: &Goal, accuracy: f64) -> Vec<Table> {
     let shape = |bits: u8| {
-        let first = (0..62).find(|first| (goal.window.high >> first) - (goal.window.low >> first) < 1 << bits)?;
+        let cells = |first: &u8| i128::from(goal.window.high >> first) - i128::from(goal.window.low >> first);
+        let first = (0..62).find(|first| cells(first) < 1 << bits)?;
         let table = Table { first, bits };
         (table.fit(goal)?.1 <= accuracy).then_some(table)
     };
@@ -41,7 +42,7 @@ impl Table {
         let unit = 2f64.powi(i32::from(goal.output_scale.bits()));
         for cell in (goal.window.low >> self.first)..=(goal.window.high >> self.first) {
             let low = (cell << self.first).max(goal.window.low);
-            let high = ((cell << self.first) + (1 << self.first) - 1).min(goal.window.high);
+            let high = ((cell << self.first) | ((1 << self.first) - 1)).min(goal.window.high);
             let input = |i: i64| low + ((i128::from(high - low) * i128::from(i)) / i128::from(SAMPLES)) as i64;
             let values: Vec<f64> = (0..=SAMPLES).map(|i| goal.value(goal.real_f64(input(i)))).collect();
             let least = values.iter().copied().fold(f64::INFINITY, f64::min);

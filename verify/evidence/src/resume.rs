@@ -1,8 +1,9 @@
 //! Checkpoints of an exhaustion: a file per entry and settings, replaced as a whole after every block.
 //!
 //! Establishes: what [`Checkpoint::read`] returns is what [`Checkpoint::write`] was given for the same entry, inputs and
-//! settings; a damaged or foreign file is refused, never used in part. One run at a time may use a file. A file that
-//! somebody else wrote on purpose, with its digest, is not recognised: the folder must be as trusted as the program.
+//! settings; a damaged or foreign file is refused, never used in part. Several runs may use a file: each replaces it by a
+//! whole one, and whichever was last, all of them find the same. A file that somebody else wrote on purpose, with its
+//! digest, is not recognised: the folder must be as trusted as the program.
 //!
 //! The file is text: a header, the number of blocks that are done, the [`Survey`] with its floats as bits, and the
 //! digest of all that.
@@ -62,9 +63,9 @@ impl Checkpoint {
         EvidenceError::Checkpoint { path: self.path.clone() }
     }
 
-    /// Replaces the file by a finished one.
+    /// Replaces the file by a finished one, which no other run writes to.
     pub(crate) fn write(&self, blocks: usize, survey: &Survey) -> Result<(), EvidenceError> {
-        let partial = self.path.with_extension("partial");
+        let partial = self.path.with_extension(format!("{}.partial", std::process::id()));
         let written = fs::File::create(&partial)
             .and_then(|mut file| {
                 file.write_all(self.text(blocks, survey).as_bytes())?;
@@ -125,6 +126,19 @@ impl Checkpoint {
 mod tests {
     use super::*;
     use catalogs::Decimal;
+
+    /// Whatever another run left half-written, or is writing to, is not touched and does not harm.
+    #[test]
+    fn what_another_run_is_writing_is_left_alone() {
+        let entry = Entry::parse(include_str!("../../../catalogs/relu/k40-f13-w9.entry")).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let checkpoint = Checkpoint::open(folder.path(), &entry, &[entry.claim.window], 7).unwrap();
+        let others = checkpoint.path.with_extension("partial");
+        fs::create_dir(&others).unwrap();
+        checkpoint.write(3, &Survey::default()).unwrap();
+        assert_eq!(checkpoint.read().unwrap().map(|(blocks, _)| blocks), Some(3));
+        assert!(others.is_dir());
+    }
 
     /// What was written is read again; a file with any one byte changed, or cut, is refused; other settings do not see it.
     #[test]

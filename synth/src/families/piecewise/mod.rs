@@ -192,8 +192,8 @@ impl Piecewise {
             let (middle, reach) = match self.variable {
                 Variable::Shared => (0, shared),
                 Variable::Local => {
-                    let middle = window.low + (window.high - window.low) / 2;
-                    let half = goal.real_f64(window.high - middle).max(goal.real_f64(1));
+                    let middle = window.middle();
+                    let half = goal.real_f64(window.high.saturating_sub(middle)).max(goal.real_f64(1));
                     (middle, half.log2().ceil() as i32)
                 }
             };
