@@ -23,6 +23,11 @@ const HOPELESS: f64 = 1.5;
 const ALIKE: f64 = 1.01;
 /// Programs of the first guess.
 const FIRST_NODES: usize = 0;
+/// A first guess that errs at most by this multiple of the minimax error leaves nothing to coarser variables.
+const SETTLED: f64 = 1.02;
+/// Scales beyond the least power of two that holds the domain, as powers of two: t then stays below 1/2, and the same
+/// step serves the coefficients of its powers so much the better.
+const BEYOND: [u32; 3] = [1, 2, 4];
 
 /// The multiples of what the coefficients are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -195,6 +200,14 @@ impl Hunt<'_> {
         for variable in variables {
             guesses.push(self.search(&variable, Vec::new(), FIRST_NODES)?);
         }
+        if self.wish.variable.is_none() {
+            for variable in self.coarser()? {
+                if guesses.iter().any(|guess| guess.found.error <= guess.fit.minimax_error.clone() * SETTLED) {
+                    break;
+                }
+                guesses.push(self.search(&variable, Vec::new(), FIRST_NODES)?);
+            }
+        }
         guesses.sort_by(|a, b| a.found.error.total_cmp(&b.found.error));
         let mut attempts: Vec<Attempt> = Vec::new();
         for guess in guesses {
@@ -223,7 +236,7 @@ impl Hunt<'_> {
     fn variables(&self) -> Result<Vec<Scaling>, MinimaxError> {
         let unit = Scaling::onto_unit(&self.domain()?)?;
         let power = power_of_two(unit.scale());
-        let widest = power_of_two(&self.low.clone().abs().max(self.high.clone().abs()));
+        let widest = self.widest();
         // The centre with few bits, the domain still inside [−2, 2].
         let (_, rounded) = (Rational::from(unit.centre() * 16u32) / &power).fract_round(Integer::new());
         let near = Rational::from(rounded) * &power / 16u32;
@@ -243,6 +256,21 @@ impl Hunt<'_> {
             }
         }
         Ok(distinct)
+    }
+
+    /// The least power of two that no argument exceeds.
+    fn widest(&self) -> Rational {
+        power_of_two(&self.low.clone().abs().max(self.high.clone().abs()))
+    }
+
+    /// Variables x / s with ever larger s. Between a step that is fine enough and one that is too coarse lies one at which
+    /// many integers compete, so that neither a search finds the best nor a proof gets near them; a larger s leaves that
+    /// place. Where the domain holds 0 the value there is a multiple of the step in all of them, and they gain nothing.
+    fn coarser(&self) -> Result<Vec<Scaling>, MinimaxError> {
+        if *self.low <= 0 && *self.high >= 0 {
+            return Ok(Vec::new());
+        }
+        BEYOND.iter().map(|more| Scaling::new(Rational::new(), self.widest() << *more)).collect()
     }
 
     /// The search in one variable.

@@ -1,10 +1,9 @@
 //! How much a program errs on inputs that are likely: an objective beside the certified supremum, and never a claim.
 
-use super::estimate::Uniform;
+use super::lanes::{Lanes, Roundings};
 use super::{Found, Progress, SearchError, front_within, undominated};
 use crate::families::{Goal, target};
 use catalogs::Program;
-use catalogs::evaluate::evaluate_into;
 use catalogs::protocol::Model;
 use rug::Float;
 
@@ -70,19 +69,20 @@ impl Density {
     /// roundings low and all high alike. `None` if nothing of it lies there.
     pub fn mean_error(self, program: &Program, goal: &Goal) -> Option<f64> {
         let unit = 2f64.powi(i32::from(goal.output_scale.bits()));
-        let (mut sum, mut count, mut values) = (0.0, 0usize, Vec::new());
-        for x in self.places(PARTS, f64::NEG_INFINITY, f64::INFINITY) {
-            let input = (x * 2f64.powi(i32::from(goal.input.scale.bits()))).round() as i64;
-            if !goal.window.contains(i128::from(input)) {
-                continue;
-            }
-            let argument = Float::with_val(96, goal.real(input));
+        let places = self.places(PARTS, f64::NEG_INFINITY, f64::INFINITY).into_iter();
+        let inputs = places.map(|x| (x * 2f64.powi(i32::from(goal.input.scale.bits()))).round() as i64);
+        let inputs: Vec<i64> = inputs.filter(|input| goal.window.contains(i128::from(*input))).collect();
+        let mut lanes = Lanes::new(program);
+        let [low, high] = [Roundings::Low, Roundings::High].map(|roundings| {
+            lanes.run(&inputs, roundings, false);
+            lanes.outputs.clone()
+        });
+        let (mut sum, mut count) = (0.0, 0usize);
+        for (index, input) in inputs.iter().enumerate() {
+            let argument = Float::with_val(96, goal.real(*input));
             let exact = target::value(&goal.function, &argument, 96).to_f64();
-            for high in [false, true] {
-                let mut adversary = Uniform::new(high, false);
-                evaluate_into(program, i128::from(input), &mut adversary, &mut values);
-                let value = values.last().copied().unwrap_or(0) as f64 / unit;
-                sum += (value - exact).abs() / goal.unit(exact);
+            for value in [low[index], high[index]] {
+                sum += (value / unit - exact).abs() / goal.unit(exact);
                 count += 1;
             }
         }

@@ -1,9 +1,9 @@
 //! What a program's error seems to be, from a few hundred inputs: a lower bound of the true one, in well under a
 //! millisecond.
 
+use super::lanes::{Lanes, Roundings};
 use crate::families::Goal;
-use catalogs::evaluate::evaluate_into;
-use catalogs::{Adversary, Function, Op, Program, Ring, Rounding, ValueId};
+use catalogs::{Function, Op, Program};
 use rug::Float;
 
 /// Inputs where the function bends.
@@ -19,34 +19,6 @@ struct Sample {
     exact: f64,
     /// One unit of the norm, in units of the output.
     weight: f64,
-}
-
-/// Rounds always low or always high, and gives exact bits or their opposites inside bands.
-pub(super) struct Uniform {
-    high: bool,
-    flip: bool,
-    /// Whether any bit was in its band.
-    in_band: bool,
-}
-
-impl Uniform {
-    /// Without looking at bands yet.
-    pub(super) fn new(high: bool, flip: bool) -> Uniform {
-        Uniform { high, flip, in_band: false }
-    }
-}
-
-impl Adversary for Uniform {
-    fn rounding(&mut self, _: ValueId, _: i128, rounding: Rounding) -> i8 {
-        if self.high { rounding.high } else { rounding.low }
-    }
-    fn outside(&mut self, _: ValueId, operand: i128, _: Ring) -> i128 {
-        operand
-    }
-    fn band(&mut self, _: ValueId, _: i128, exact: bool) -> bool {
-        self.in_band = true;
-        exact != self.flip
-    }
 }
 
 /// The inputs at which designs of one goal are measured.
@@ -89,22 +61,31 @@ impl Samples {
     /// taken from everywhere in turn, and an error of more than `hopeless` is returned at once.
     pub fn error(&self, program: &Program, hopeless: f64) -> f64 {
         const STRIDE: usize = 29;
-        let mut values = Vec::new();
+        let mut lanes = Lanes::new(program);
+        let (mut inputs, mut values) = (Vec::new(), Vec::new());
         let mut worst = 0.0f64;
-        for sample in (0..STRIDE).flat_map(|first| self.0.iter().skip(first).step_by(STRIDE)) {
-            if worst > hopeless {
-                return worst;
+        for first in 0..STRIDE {
+            let block = || self.0.iter().skip(first).step_by(STRIDE);
+            inputs.clear();
+            inputs.extend(block().map(|sample| sample.input));
+            values.clear();
+            lanes.in_band.clear();
+            for roundings in [Roundings::Low, Roundings::High] {
+                lanes.run(&inputs, roundings, false);
+                values.extend_from_slice(&lanes.outputs);
             }
-            let mut in_band = false;
-            for (high, flip) in [(false, false), (true, false), (false, true)] {
-                if flip && !in_band {
-                    continue;
+            let in_band = std::mem::take(&mut lanes.in_band);
+            if in_band.contains(&true) {
+                lanes.run(&inputs, Roundings::Low, true);
+            }
+            for (index, sample) in block().enumerate() {
+                if worst > hopeless {
+                    return worst;
                 }
-                let mut adversary = Uniform::new(high, flip);
-                evaluate_into(program, i128::from(sample.input), &mut adversary, &mut values);
-                in_band |= adversary.in_band;
-                let value = values.last().copied().unwrap_or(0) as f64;
-                worst = worst.max((value - sample.exact).abs() / sample.weight);
+                let flipped = in_band[index].then(|| lanes.outputs[index]);
+                for value in [values[index], values[inputs.len() + index]].into_iter().chain(flipped) {
+                    worst = worst.max((value - sample.exact).abs() / sample.weight);
+                }
             }
         }
         worst
@@ -117,44 +98,30 @@ impl Samples {
         let is_truncated = |op: &Op| matches!(op, Op::Sum(sum) if sum.truncation.is_some());
         let truncations: Vec<usize> =
             program.ops().iter().enumerate().filter(|(_, op)| is_truncated(op)).map(|(index, _)| index).collect();
-        let mut values = Vec::new();
-        let mut output = |input: i64, adversary: &mut dyn Adversary| {
-            evaluate_into(program, i128::from(input), adversary, &mut values);
-            values.last().copied().unwrap_or(0) as f64
+        let mut lanes = Lanes::new(program);
+        let mut output = |inputs: &[i64], roundings: Roundings| {
+            lanes.run(inputs, roundings, false);
+            lanes.outputs.clone()
         };
         let mut worst = 0.0f64;
         for group in self.0.chunks(GROUP) {
-            let (mut middle, mut rounding) = (0.0f64, 0.0);
+            let inputs: Vec<i64> = group.iter().map(|sample| sample.input).collect();
+            let (low, high) = (output(&inputs, Roundings::Low), output(&inputs, Roundings::High));
             // A rounding's influence changes slowly: half of the inputs show it.
+            let halved: Vec<i64> = inputs.iter().step_by(2).copied().collect();
+            let pushed: Vec<Vec<f64>> =
+                truncations.iter().map(|truncation| output(&halved, Roundings::HighAt(*truncation))).collect();
+            let (mut middle, mut rounding) = (0.0f64, 0.0);
             for (index, sample) in group.iter().enumerate() {
-                let low = output(sample.input, &mut Uniform::new(false, false));
-                let high = output(sample.input, &mut Uniform::new(true, false));
-                middle = middle.max(((low + high) / 2.0 - sample.exact).abs() / sample.weight);
+                middle = middle.max(((low[index] + high[index]) / 2.0 - sample.exact).abs() / sample.weight);
                 if index % 2 == 0 {
-                    let half = group.len().div_ceil(2) as f64;
-                    for truncation in &truncations {
-                        let pushed = output(sample.input, &mut One(*truncation));
-                        rounding += (pushed - low).abs() / sample.weight / half;
+                    for pushed in &pushed {
+                        rounding += (pushed[index / 2] - low[index]).abs() / sample.weight / halved.len() as f64;
                     }
                 }
             }
             worst = worst.max(middle + rounding);
         }
         worst
-    }
-}
-
-/// Rounds up at one operation only.
-struct One(usize);
-
-impl Adversary for One {
-    fn rounding(&mut self, op: ValueId, _: i128, rounding: Rounding) -> i8 {
-        if op.index() == self.0 { rounding.high } else { rounding.low }
-    }
-    fn outside(&mut self, _: ValueId, operand: i128, _: Ring) -> i128 {
-        operand
-    }
-    fn band(&mut self, _: ValueId, _: i128, exact: bool) -> bool {
-        exact
     }
 }

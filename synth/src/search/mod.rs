@@ -6,6 +6,7 @@
 
 mod density;
 mod estimate;
+mod lanes;
 mod pinned;
 
 pub use density::{Density, front_for};

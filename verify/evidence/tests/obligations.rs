@@ -99,7 +99,7 @@ fn one_unit_less(value: Decimal) -> Decimal {
 #[test]
 fn a_bound_that_is_one_unit_too_small_is_satisfiable() {
     for (name, attained, bound) in [
-        ("sigmoid/k64-f16-w9-1e-3", Some("piece-011-case-0-approximation"), Some("piece-011-case-0-claim")),
+        ("sigmoid/k64-f16-w9-1e-3", Some("piece-009-case-0-approximation"), Some("piece-009-case-0-claim")),
         ("exp/k64-f16-w10-1e-4", Some("piece-002-case-0-approximation"), None),
         ("relu/k40-f13-w9", None, Some("piece-001-case-0-claim")),
     ] {
@@ -134,8 +134,8 @@ fn mutants_are_refuted_where_they_are_wrong() {
     let text = entry.to_text().replace("+28377*v6 -28347*v9", "+28577*v6 -28547*v9");
     let mutant = Entry::parse(&text).unwrap();
     let found = refuted(&obligations(&mutant, &certificate).unwrap());
-    assert!(found.contains(&"piece-008-case-0-claim".to_owned()), "{found:?}");
-    assert!(found.contains(&"piece-008-case-0-approximation".to_owned()), "{found:?}");
+    assert!(found.contains(&"piece-006-case-0-claim".to_owned()), "{found:?}");
+    assert!(found.contains(&"piece-006-case-0-approximation".to_owned()), "{found:?}");
     for change in [1, -1] {
         let mut moved = certificate.clone();
         moved.pieces[3].high += change;

@@ -54,6 +54,15 @@ fn other_variables_are_better() {
     assert!(wide.ratio() <= 1.1 && wide.upper < 2.8e-4, "{wide:?}");
 }
 
+/// In x/2 many integers compete at this degree, and neither search nor proof ended; x/8 reaches the minimax error.
+#[test]
+fn a_larger_scale_leaves_a_hard_lattice() {
+    let found = of("reciprocal", "1", "2", &wish(12, Steps::Fixed(-16))).unwrap();
+    assert!(found.ratio() <= 1.05 && found.exhausted, "{found:?}");
+    assert!(found.upper <= found.minimax.clone() * 1.3, "{found:?}");
+    assert!(*found.variable.scale() > 2 && *found.variable.centre() == 0, "{:?}", found.variable);
+}
+
 #[test]
 fn a_search_cut_short_still_has_a_bound() {
     let mut hasty = wish(8, Steps::Fixed(-16));
