@@ -229,8 +229,8 @@ mod tests {
         let entropy = Metric::CrossEntropy { increase_max: 0.0 }.of(rows.into_iter());
         let expected = ((1.0 + (-1.0f64).exp()).ln() + (1.0 + (-3.0f64).exp()).ln() + 3.0 + 2f64.ln()) / 3.0;
         assert!((entropy - expected).abs() < 1e-12);
-        let increase = Metric::CrossEntropy { increase_max: 0.1 };
-        assert!(increase.allows(1.0, 0.5) && increase.allows(1.0, 1.1) && !increase.allows(1.0, 1.2));
+        let increase = Metric::CrossEntropy { increase_max: 0.125 };
+        assert!(increase.allows(1.0, 0.5) && increase.allows(1.0, 1.125) && !increase.allows(1.0, 1.2));
     }
 
     #[test]

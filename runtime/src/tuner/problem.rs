@@ -161,8 +161,7 @@ impl Problem<'_> {
             .enumerate()
             .map(|(index, site)| {
                 let number = node_number(site.node);
-                let error_of =
-                    |errors: &BTreeMap<u32, f64>| errors.get(&number).copied().unwrap_or(f64::INFINITY);
+                let error_of = |errors: &BTreeMap<u32, f64>| errors.get(&number).copied().unwrap_or(f64::INFINITY);
                 let (rounds, bytes) = plan::site_cost(&lowered, &schedule, number);
                 SiteRecord {
                     node: number,

@@ -230,7 +230,7 @@ impl<'a, 'b> Search<'a, 'b> {
         let price = self.problem.price(&best.chosen);
         let limits = self.limits.with(Quantity::Error, price.of(Quantity::Error) * (1.0 + 1e-9));
         let bound = assignment::lower_bound(self.problem.prices(), Quantity::Seconds, &limits);
-        let bound = bound.map_or(0.0, |sites| sites + self.problem.base_price().of(Quantity::Seconds));
+        let bound = bound + self.problem.base_price().of(Quantity::Seconds);
         let gap = if bound > 0.0 { (price.of(Quantity::Seconds) / bound - 1.0).max(0.0) } else { 0.0 };
         let refused = self.tried.iter().filter(|attempt| !attempt.unmet.is_empty());
         let refused_seconds = refused.map(|attempt| self.seconds(&attempt.chosen)).max_by(f64::total_cmp);
