@@ -40,6 +40,8 @@ enum Command {
     #[cfg(feature = "generate")]
     Synth(synth::Synth),
     #[cfg(feature = "generate")]
+    Prove(prove::Prove),
+    #[cfg(feature = "generate")]
     Export(export::Export),
     #[cfg(feature = "generate")]
     Campaign(campaign::CampaignCommand),
@@ -67,6 +69,8 @@ fn main() -> ExitCode {
         Command::Fit(command) => command.run(&context),
         #[cfg(feature = "generate")]
         Command::Synth(command) => command.run(&context),
+        #[cfg(feature = "generate")]
+        Command::Prove(command) => command.run(&context),
         #[cfg(feature = "generate")]
         Command::Export(command) => command.run(&context),
         #[cfg(feature = "generate")]

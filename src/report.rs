@@ -1,5 +1,6 @@
 //! What a command prints: text for people, or one JSON object for machines; and pages and charts for a browser.
 
+mod bars;
 pub mod catalog_page;
 pub mod curve;
 pub mod dossier;
@@ -7,11 +8,12 @@ pub mod entry_page;
 pub mod front;
 mod listing;
 mod markup;
-mod numbers;
+pub mod numbers;
 mod page;
 mod parts;
 #[cfg(feature = "generate")]
 pub mod peer_curves;
+pub mod plan_page;
 pub mod run_profile;
 mod style;
 mod svg;

@@ -20,6 +20,8 @@ pub mod party;
 pub mod plan;
 pub mod plot;
 pub mod profile;
+#[cfg(feature = "generate")]
+pub mod prove;
 pub mod run;
 pub mod signing;
 #[cfg(feature = "generate")]

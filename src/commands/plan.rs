@@ -2,11 +2,13 @@
 
 mod diff;
 pub mod front;
+mod limits;
 mod time;
 
 use crate::commands::inspect;
 use crate::failure::Failure;
-use crate::report::{Context, table};
+use crate::output;
+use crate::report::{Context, plan_page, table};
 use clap::{Args, Subcommand};
 use runtime::circuit::lower::Comparisons;
 use runtime::plan::{ChoiceRecord, FormatsRecord, Measured, ModelRecord, Plan};
@@ -35,6 +37,23 @@ enum Action {
         /// The plan whose lines are marked with +.
         second: PathBuf,
     },
+    /// How far proved ranges stay from windows and rings, for every input that the plan allows: for the model's owner,
+    /// whose weights it tells of.
+    Limits {
+        /// The plan; the catalog that it names is read too.
+        plan: PathBuf,
+        /// The ONNX file.
+        #[arg(long)]
+        model: PathBuf,
+    },
+    /// A plan as a page: what every site costs, where the error comes from, and what was chosen.
+    Page {
+        /// The plan.
+        plan: PathBuf,
+        /// The page.
+        #[arg(long, value_name = "PAGE.html")]
+        out: PathBuf,
+    },
     /// Predicted seconds of a run on a machine that `chebyshare profile` measured.
     Time {
         /// The plan; the catalog that it names is read too.
@@ -53,6 +72,15 @@ impl PlanCommand {
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
         match &self.action {
             Action::Show { plan } => context.print(&read(plan)?, text),
+            Action::Limits { plan, model } => {
+                context.print(&limits::of(&context.catalog, plan, model)?, |rows| limits::text(rows))
+            }
+            Action::Page { plan, out } => {
+                output::check_file_place(out)?;
+                let page = plan_page::page(&read(plan)?);
+                output::write_texts(&[(out, &page)])?;
+                context.print(&out.display().to_string(), |out| format!("wrote {out}\n"))
+            }
             Action::Time { plan, machine, network } => {
                 context.print(&time::of(&context.catalog, plan, machine, network.as_deref())?, time::text)
             }

@@ -1,18 +1,13 @@
 //! Where a run's rounds, bytes and seconds went, node by node of the model: a table and a picture.
 
+use super::bars::{self, Name, Panel, bytes};
 use super::front::standalone;
-use super::markup::Element;
 use super::numbers::significant;
-use super::svg::{Frame, label, line, rectangle};
 use super::table;
 use crate::commands::party::GroupRow;
 
 /// Rows of the picture and of the table; what takes least is put together.
 const ROWS: usize = 44;
-const LINE: f64 = 19.0;
-const FRAME: Frame = Frame { width: 860.0, height: 0.0, left: 290.0, top: 42.0, right: 16.0, bottom: 30.0 };
-/// Of a panel's width, what is left for the number behind the longest bar.
-const NUMBER: f64 = 68.0;
 
 /// The parties' profiles as one: the seconds of a party on average.
 pub fn together(parties: &[&[GroupRow]]) -> Vec<GroupRow> {
@@ -102,77 +97,28 @@ pub fn text(rows: &[GroupRow], runs: u64) -> String {
 pub fn picture(title: &str, rows: &[GroupRow], runs: u64) -> String {
     let shown = folded(rows, runs);
     let total = totals(rows, runs);
-    let height = FRAME.top + FRAME.bottom + LINE * shown.len() as f64;
-    let frame = Frame { height, ..FRAME };
-    let width = (frame.width - frame.left - frame.right) / 3.0;
     let parts: Vec<[f64; 4]> = shown.iter().map(|row| amounts(row, runs)).collect();
-    let mut svg = frame.svg(title);
-    for (index, row) in shown.iter().enumerate() {
-        let middle = frame.top + LINE * (index as f64 + 0.5) + 4.0;
-        let name = shortened(row);
-        let text = label(frame.left - 10.0, middle, &name).set("text-anchor", "end");
-        svg = svg.with(if row.is_site { text.class("site") } else { text });
-    }
-    let heads = [
-        format!("{} rounds", significant(total[0], 6)),
-        bytes(total[1]),
-        format!("{} s + {} s waiting", significant(total[2], 3), significant(total[3], 3)),
+    let name = |row: &GroupRow| {
+        let kind = if row.kind.is_empty() { String::new() } else { format!(" ({})", row.kind) };
+        Name { text: format!("{}{kind}", row.name), strong: row.is_site }
+    };
+    let one = |part: usize| parts.iter().map(|parts| vec![parts[part]]).collect();
+    let panels = [
+        Panel {
+            head: format!("{} rounds", significant(total[0], 6)),
+            values: one(0),
+            number: |rounds| significant(rounds, 6),
+        },
+        Panel { head: bytes(total[1]), values: one(1), number: bytes },
+        Panel {
+            head: format!("{} s + {} s waiting", significant(total[2], 3), significant(total[3], 3)),
+            values: parts.iter().map(|parts| parts[2..].to_vec()).collect(),
+            number: seconds,
+        },
     ];
-    for (panel, head) in heads.iter().enumerate() {
-        let left = frame.left + width * panel as f64;
-        let values: Vec<Vec<f64>> =
-            parts.iter().map(|parts| if panel < 2 { vec![parts[panel]] } else { parts[2..].to_vec() }).collect();
-        svg = svg.with(label(left, frame.top - 12.0, head).class("strong"));
-        svg = draw(svg, left, width, &frame, &values, panel);
-    }
-    let bottom = height - 8.0;
-    let keys =
-        [("load", "rounds, bytes of all parties, local steps of one"), ("wait", "waiting for messages, one party")];
-    for (index, (class, text)) in keys.into_iter().enumerate() {
-        let x = frame.left + 320.0 * index as f64;
-        svg = svg.with(rectangle(x, bottom - 9.0, 12.0, 10.0).class(class)).with(label(x + 18.0, bottom, text));
-    }
-    standalone(title, vec![(svg, height)])
-}
-
-fn draw(mut svg: Element, left: f64, width: f64, frame: &Frame, values: &[Vec<f64>], panel: usize) -> Element {
-    let largest = values.iter().map(|parts| parts.iter().sum::<f64>()).fold(f64::MIN_POSITIVE, f64::max);
-    let unit = (width - NUMBER - 10.0) / largest;
-    svg = svg.with(line(left, frame.top, left, frame.height - frame.bottom).class("axis"));
-    for (index, parts) in values.iter().enumerate() {
-        let top = frame.top + LINE * index as f64;
-        let mut x = left + 1.0;
-        for (part, class) in parts.iter().zip(["load", "wait"]) {
-            svg = svg.with(rectangle(x, top + 3.0, part * unit, LINE - 6.0).class(class));
-            x += part * unit;
-        }
-        let sum: f64 = parts.iter().sum();
-        if sum > 0.0 {
-            let number = match panel {
-                0 => significant(sum, 6),
-                1 => bytes(sum),
-                _ => seconds(sum),
-            };
-            svg = svg.with(label(x + 5.0, top + LINE / 2.0 + 4.0, &number));
-        }
-    }
-    svg
-}
-
-/// A row's name and what it computes, as long as there is room: the end of a long name tells more than its start.
-fn shortened(row: &GroupRow) -> String {
-    const ROOM: usize = 40;
-    let text = if row.kind.is_empty() { row.name.clone() } else { format!("{} ({})", row.name, row.kind) };
-    let length = text.chars().count();
-    if length <= ROOM { text } else { format!("…{}", text.chars().skip(length - ROOM + 1).collect::<String>()) }
-}
-
-fn bytes(value: f64) -> String {
-    match value {
-        ..1e3 => format!("{value:.0} B"),
-        ..1e6 => format!("{:.1} kB", value / 1e3),
-        _ => format!("{:.2} MB", value / 1e6),
-    }
+    let keys = ["rounds, bytes of all parties, local steps of one", "waiting for messages, one party"];
+    let names: Vec<Name> = shown.iter().map(name).collect();
+    standalone(title, vec![bars::chart(title, &names, &panels, &keys)])
 }
 
 fn seconds(value: f64) -> String {

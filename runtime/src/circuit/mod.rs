@@ -14,6 +14,7 @@ pub mod headroom;
 pub mod ideal;
 mod infer;
 pub mod layout;
+pub mod limits;
 pub mod lower;
 mod node;
 pub mod products;

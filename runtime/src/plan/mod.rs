@@ -17,6 +17,7 @@ pub use promise::InputPromise;
 
 use crate::circuit::accuracy::certified_errors;
 use crate::circuit::headroom::{Headroom, Norms};
+use crate::circuit::limits::{Limit, limits};
 use crate::circuit::lower::{Centre, Choice, Formats, Lowered, Ownership, lower};
 use crate::circuit::{self, Party, Schedule, Weights};
 use crate::graph::{self, Graph, Site, Tensor};
@@ -258,11 +259,21 @@ impl CheckedPlan {
     /// plan's box; with that, the certified errors of the layer norms. Only the model's owner can.
     pub fn prove_headroom(&self, graph: &Graph) -> Result<Weights, Refusal> {
         let weights = self.lowered.weights(graph)?;
-        let promise = self.plan.model.promise();
-        let bounds: Vec<_> = self.lowered.input_names().map(|name| promise.of(name)).collect();
-        let headroom = circuit::headroom::prove_with(&self.lowered, &weights, &bounds, &mut Norms::default())?;
+        let headroom = self.headroom(&weights)?;
         self.check_errors(Some(&headroom))?;
         Ok(weights)
+    }
+
+    /// How far everything stays from its limits, for every input in the plan's box. Only the model's owner can tell.
+    pub fn limits(&self, graph: &Graph) -> Result<Vec<Limit>, Refusal> {
+        let headroom = self.headroom(&self.lowered.weights(graph)?)?;
+        Ok(limits(&self.lowered, &headroom))
+    }
+
+    fn headroom(&self, weights: &Weights) -> Result<Headroom, Refusal> {
+        let promise = self.plan.model.promise();
+        let bounds: Vec<_> = self.lowered.input_names().map(|name| promise.of(name)).collect();
+        Ok(circuit::headroom::prove_with(&self.lowered, weights, &bounds, &mut Norms::default())?)
     }
 
     /// One run's inputs from `count` ≤ batch images: the rest of the batch is zeros.

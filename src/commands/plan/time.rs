@@ -1,12 +1,9 @@
 //! Seconds that a plan's run is predicted to take on a machine that was profiled.
 
-use super::{read, structure_file};
-use crate::catalog_folder;
-use crate::commands::inspect;
+use super::limits;
 use crate::failure::Failure;
 use crate::report::table;
 use runtime::cost::{Machine, Resource, Work};
-use runtime::graph::Graph;
 use runtime::session::work;
 use runtime::transport::Shaping;
 use serde::Serialize;
@@ -42,11 +39,7 @@ pub struct Time {
 pub fn of(catalog: &Path, plan: &Path, machine: &Path, network: Option<&str>) -> Result<Time, Failure> {
     let machine = Machine::read(machine).map_err(Failure::input)?;
     let shaping = network.map(Shaping::named).transpose().map_err(Failure::input)?;
-    let structure = structure_file(plan);
-    let named = |reason: String| Failure::Input(format!("{}: {reason}", structure.display()));
-    let text = String::from_utf8(inspect::read(&structure)?).map_err(|_| named("not text".into()))?;
-    let graph = Graph::from_json(&text).map_err(|error| named(error.to_string()))?;
-    let checked = read(plan)?.check(&graph, &catalog_folder::open(catalog)?).map_err(Failure::input)?;
+    let checked = limits::checked(catalog, plan)?;
     let run: Work = work::of_circuit(&checked.lowered().circuit).map_err(Failure::input)?;
     let (own, seconds) = (machine.seconds(&run, None), machine.seconds(&run, shaping));
     let row = |resource: Resource| Row {

@@ -36,7 +36,16 @@ pub fn read_folder(folder: &Path) -> Result<Vec<Recipe>, PeerError> {
     let mut recipes = Vec::new();
     for path in paths {
         let text = std::fs::read_to_string(&path).map_err(|source| file(&path, source))?;
-        recipes.push(Recipe::parse(&text).map_err(|reason| PeerError::Recipe { path: path.clone(), reason })?);
+        let wrong = |reason| PeerError::Recipe { path: path.clone(), reason };
+        let recipe = Recipe::parse(&text).map_err(wrong)?;
+        // What is said of somebody else's work says where it is from.
+        let about = [("peer", &recipe.peer), ("title", &recipe.title), ("truncation", &recipe.truncation)];
+        let about = about.map(|(key, text)| (key, text.is_empty()));
+        let missing = about.into_iter().chain([("source", recipe.source.is_empty())]).find(|(_, missing)| *missing);
+        if let Some((key, _)) = missing {
+            return Err(wrong(RecipeError { line: 0, reason: format!("the line '{key} …' is missing") }));
+        }
+        recipes.push(recipe);
     }
     Ok(recipes)
 }

@@ -170,7 +170,9 @@ pub struct RecipeError {
 const MAX_STATEMENTS: usize = 1000;
 
 impl Recipe {
-    /// Reads a recipe. Empty lines and lines that begin with `#` are skipped.
+    /// Reads a recipe. Empty lines and lines that begin with `#` are skipped. What is not said is as in our runtime: a ring
+    /// of 64 bits with 16 fraction bits, constants to the nearest, truncations that give the floor or the next integer and
+    /// never fail, the absolute error.
     pub fn parse(text: &str) -> Result<Recipe, RecipeError> {
         let lines: Vec<(usize, &str)> =
             text.lines().enumerate().map(|(index, line)| (index + 1, line.trim())).collect();
@@ -222,29 +224,30 @@ fn head(lines: &[(usize, &str)]) -> Result<Recipe, RecipeError> {
         return Err(RecipeError { line: *line, reason: format!("'{}' is none of {}", clip(text), known.join(", ")) });
     }
     let one = |key: &'static str| all(key).next().ok_or_else(|| missing(key));
+    let or = |key: &'static str, usual: &'static str| all(key).next().unwrap_or((0, usual));
     let texts = |key: &'static str| all(key).map(|(_, text)| text.to_owned()).collect::<Vec<String>>();
-    let (line, format) = one("format")?;
+    let (line, format) = or("format", "ring 64 scale 16");
     let (ring, scale) = match format.split(' ').collect::<Vec<_>>()[..] {
         ["ring", ring, "scale", scale] => (small(line, ring)?, small(line, scale)?),
         _ => return Err(RecipeError { line, reason: "'format ring K scale F' expected".into() }),
     };
-    let encoding = match one("encoding")? {
+    let encoding = match or("encoding", "nearest") {
         (_, "towards-zero") => Encoding::TowardsZero,
         (_, "nearest") => Encoding::Nearest,
         (line, other) => return Err(RecipeError { line, reason: format!("'{}' is not an encoding", clip(other)) }),
     };
-    let failing = match one("failure")? {
+    let failing = match or("failure", "never") {
         (_, "never") => Failing::Never,
         (_, "two-shares") => Failing::TwoShares,
         (_, "masked-opening") => Failing::MaskedOpening,
         (line, other) => return Err(RecipeError { line, reason: format!("'{}' is not a failure", clip(other)) }),
     };
-    let (line, rounding) = one("rounding")?;
+    let (line, rounding) = or("rounding", "0 1");
     let rounding = match rounding.split(' ').map(|word| small(line, word)).collect::<Result<Vec<i8>, _>>()?[..] {
         [low, high] => (low, high),
         _ => return Err(RecipeError { line, reason: "'rounding LOW HIGH' expected".into() }),
     };
-    let (line, norm) = one("norm")?;
+    let (line, norm) = or("norm", "1 0");
     let norm = norm.split_once(' ').ok_or(RecipeError { line, reason: "'norm ABSOLUTE RELATIVE' expected".into() })?;
     let windows = all("window").map(|(line, text)| match text.split(' ').collect::<Vec<_>>()[..] {
         [name, low, high] => {
@@ -258,12 +261,12 @@ fn head(lines: &[(usize, &str)]) -> Result<Recipe, RecipeError> {
         return Err(missing("window"));
     }
     Ok(Recipe {
-        peer: one("peer")?.1.to_owned(),
+        peer: or("peer", "").1.to_owned(),
         stem: one("stem")?.1.to_owned(),
         function: one("function")?.1.to_owned(),
-        title: one("title")?.1.to_owned(),
-        source: one("source").map(|_| texts("source"))?,
-        truncation: one("truncation")?.1.to_owned(),
+        title: or("title", "").1.to_owned(),
+        source: texts("source"),
+        truncation: or("truncation", "").1.to_owned(),
         notes: texts("note"),
         why: all("why").next().map(|(_, text)| text.to_owned()),
         published: all("published").next().map(|(_, text)| text.to_owned()),
