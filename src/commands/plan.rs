@@ -145,11 +145,22 @@ pub fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
-/// What else was measured.
-fn measures(measured: &Measured) -> String {
+/// What was measured, in a line.
+fn simulation(measured: &Measured) -> String {
+    if measured.inputs == 0 {
+        return "what was measured is left out\n".into();
+    }
     let cosine = measured.cosine.map(|cosine| format!(", least cosine {cosine:.8}"));
     let metric = measured.metric.map(|(plain, private)| format!(", metric {private:.4} beside the plain {plain:.4}"));
-    [cosine, metric].into_iter().flatten().collect()
+    let others: String = [cosine, metric].into_iter().flatten().collect();
+    format!(
+        "measured on {} calibration inputs, roundings {}: error {:.2e}, agreement {:.4}{others} ({} simulated)\n",
+        measured.inputs,
+        measured.roundings.join(", "),
+        measured.error,
+        measured.agreement,
+        counted(measured.candidates_tried, "plan"),
+    )
 }
 
 /// The plan as a page.
@@ -176,8 +187,7 @@ pub fn text(plan: &Plan) -> String {
     let (predicted, measured) = (&plan.predicted, &plan.measured);
     format!(
         "{} under {}, {} inputs a run, inputs in {}{}, digest {}\n{}\
-         predicted: {} rounds and {:.2} MB a run (exact), {:.3} s under {}{}, error {:.2e}\n\
-         measured on {} calibration inputs, roundings {}: error {:.2e}, agreement {:.4}{} ({} simulated)\n",
+         predicted: {} rounds and {:.2} MB a run (exact), {:.3} s under {}{}{}\n{}",
         plan.model.name,
         plan.protocol,
         plan.model.batch,
@@ -192,12 +202,7 @@ pub fn text(plan: &Plan) -> String {
         predicted
             .memory_bytes
             .map_or(String::new(), |bytes| format!(", {:.0} MB of memory a party", bytes as f64 / 1e6)),
-        predicted.error,
-        measured.inputs,
-        measured.roundings.join(", "),
-        measured.error,
-        measured.agreement,
-        measures(measured),
-        counted(measured.candidates_tried, "plan"),
+        if measured.inputs > 0 { format!(", error {:.2e}", predicted.error) } else { String::new() },
+        simulation(measured),
     )
 }

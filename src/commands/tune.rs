@@ -32,6 +32,10 @@ pub struct Tune {
     /// A picture of the front: seconds and errors of the plans that nothing beats.
     #[arg(long, value_name = "FRONT.svg")]
     front: Option<PathBuf>,
+    /// Leave out of the file what was measured: sensitivities, calibrated errors, and how well the plan did. It is
+    /// printed all the same.
+    #[arg(long)]
+    discreet: bool,
     /// The plan's file. The model's public structure is written beside it.
     #[arg(long, value_name = "PLAN.toml")]
     out: PathBuf,
@@ -111,7 +115,8 @@ impl Tune {
         let request = self.options.request(&model, catalog)?;
         let tuned = tuner::tune(&request, progress).map_err(failure)?;
         let structure_file = plan::structure_file(&self.out);
-        let (structure, text) = (tuned.structure.to_json(), tuned.plan.to_text());
+        let told = if self.discreet { tuned.plan.clone().discreet() } else { tuned.plan.clone() };
+        let (structure, text) = (tuned.structure.to_json(), told.to_text());
         let mut files: Vec<(&Path, &str)> = vec![(&structure_file, &structure), (&self.out, &text)];
         let picture = tuning::picture(&tuned.plan, &tuned.front);
         files.extend(self.front.as_deref().map(|file| (file, picture.as_str())));
@@ -139,7 +144,7 @@ impl Tune {
             resume: None,
             policy: None,
         };
-        Tune { options, front: None, out: out.to_owned() }
+        Tune { options, front: None, discreet: false, out: out.to_owned() }
     }
 }
 

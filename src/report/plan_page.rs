@@ -16,13 +16,15 @@ pub fn page(plan: &Plan) -> String {
         plan.protocol,
         counted(plan.model.batch, "input")
     ));
+    // A discreet plan does not say what was measured.
+    let told = |text: String| if measured.inputs > 0 { text } else { "left out".to_owned() };
     let facts = [
         ("rounds a run, exact", grouped(i128::from(predicted.rounds_per_run))),
         ("bytes a run, exact", bytes(predicted.bytes_per_run as f64)),
         ("seconds a run, predicted", significant(predicted.seconds_per_run, 4)),
-        ("output error, measured", format!("{:.2e}", measured.error)),
-        ("output error, predicted", format!("{:.2e}", predicted.error)),
-        ("agreement, measured", format!("{:.2} %", 100.0 * measured.agreement)),
+        ("output error, measured", told(format!("{:.2e}", measured.error))),
+        ("output error, predicted", told(format!("{:.2e}", predicted.error))),
+        ("agreement, measured", told(format!("{:.2} %", 100.0 * measured.agreement))),
         ("network", predicted.network.clone()),
         ("sites", plan.site.len().to_string()),
     ];

@@ -245,6 +245,17 @@ impl Plan {
         toml::to_string(self).unwrap_or_default()
     }
 
+    /// The plan without what was measured: the figures that depend on weights and calibration inputs and that no party
+    /// needs. What is certified stays.
+    pub fn discreet(mut self) -> Plan {
+        self.measured = Measured::default();
+        self.predicted.error = 0.0;
+        for site in &mut self.site {
+            (site.sensitivity, site.calibrated_error) = (0.0, site.certified_error);
+        }
+        self
+    }
+
     /// Refuses the plan if an entry that it names was revoked. By the plan's own digests: they decide what is run.
     pub fn check_revocations(&self, admission: &Admission) -> trust::Result<()> {
         for record in self.site.iter().flat_map(|site| site.choice.entries()) {
