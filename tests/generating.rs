@@ -195,3 +195,20 @@ fn the_bench_of_searches_says_what_was_not_run() {
     assert!(outcome.stdout.contains("NOT RUN: Sollya was left out"), "{}", outcome.stdout);
     assert!(outcome.stdout.lines().any(|line| line.starts_with("sin ")), "{}", outcome.stdout);
 }
+
+/// The widest windows that there are: their ends' differences and magnitudes exceed 64 bits.
+#[test]
+fn windows_of_all_integers() {
+    let shop = Workshop::new();
+    for (function, bits, ring, domain) in [
+        ("relu", "0", "64", "--domain=-9223372036854775808,9223372036854775807"),
+        ("relu", "40", "128", "--domain=-8388608,8388607"),
+        ("hard_sigmoid", "40", "128", "--domain=-8388608,8388607"),
+    ] {
+        let goal = [function, domain, "--fraction-bits", bits, "--ring-bits", ring, "--max-error", "1e-1"];
+        let outcome = shop.run(&[&["synth"], &goal[..], &["--batches", "1", "--out", "my/catalogs"]].concat());
+        outcome.succeeded();
+        assert!(outcome.stdout.contains(&format!("{function}/r{ring}-i{bits}")), "{}", outcome.stdout);
+    }
+    shop.run(&["--catalog", "my/catalogs", "verify", "--all"]).succeeded();
+}

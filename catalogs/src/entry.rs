@@ -18,12 +18,6 @@ pub struct Window {
 }
 
 impl Window {
-    /// ⌊(low + high)/2⌋, also of windows wider than half of all integers.
-    pub fn middle(&self) -> i64 {
-        // Both ends are integers of 64 bits, and their mean lies between them.
-        ((i128::from(self.low) + i128::from(self.high)) >> 1) as i64
-    }
-
     /// Whether `value` lies in the window.
     pub fn contains(&self, value: i128) -> bool {
         i128::from(self.low) <= value && value <= i128::from(self.high)

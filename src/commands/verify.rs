@@ -50,7 +50,10 @@ pub fn points(text: &str) -> Result<u64, String> {
         Some(_) => None,
         None => text.parse().ok(),
     };
-    number.filter(|number| (1..=MOST).contains(number)).ok_or_else(|| "write 1 to 16777216, or 2^0 to 2^24".to_owned())
+    let plain = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'^');
+    number
+        .filter(|number| plain && (1..=MOST).contains(number))
+        .ok_or_else(|| "write 1 to 16777216, or 2^0 to 2^24".to_owned())
 }
 
 #[derive(Serialize)]
@@ -146,6 +149,9 @@ impl Verify {
         chosen: &[(&str, &Published)],
     ) -> Result<Option<std::collections::BTreeSet<String>>, Failure> {
         let Some(path) = &self.evidence_for else { return Ok(None) };
+        if !path.is_file() {
+            return Err(Failure::Input(format!("{}: not a file with names of entries", path.display())));
+        }
         let text =
             std::fs::read_to_string(path).map_err(|error| Failure::Input(format!("{}: {error}", path.display())))?;
         let wanted: std::collections::BTreeSet<String> =
@@ -314,7 +320,7 @@ mod tests {
     #[test]
     fn points_are_numbers_or_powers_of_two() {
         assert_eq!((points("1"), points("2^24"), points("16777216")), (Ok(1), Ok(1 << 24), Ok(1 << 24)));
-        for bad in ["0", "16777217", "2^25", "2^64", "3^2", "2^", "^2", "-1", "2^-1", "1e6", ""] {
+        for bad in ["0", "16777217", "2^25", "2^64", "3^2", "2^", "^2", "-1", "2^-1", "2^+5", "+5", "1e6", ""] {
             assert!(points(bad).is_err(), "{bad}");
         }
     }

@@ -342,6 +342,43 @@ fn rms_norm_of_a_certified_entry() {
     assert!(off.element > &bound.element * RBig::from(2));
 }
 
+/// The shortest row is certified and met by what the programs give; rows too long for the entries are refused by name.
+#[test]
+fn rows_of_one_element_and_of_a_million() {
+    let (exp, reciprocal) = (shipped("exp/k64-f16-o24-w15-mixed-2e-6"), shipped("reciprocal/k64-f24-o30-n1024-1e-5"));
+    let (log, rsqrt) = (shipped("log/k64-f24-o16-n1024-1e-4"), shipped(RSQRT));
+    let run = |certified: &Certified, x, delta| evaluate(certified.program(), x, &mut Constant(delta));
+    let row = |n| SoftmaxLowering { n, spread: 10_000 << 16, last: Some((truncation(Ring::Z64, 38), scale(16))) };
+    let logs = |n| LogSoftmaxLowering { n, spread: 10_000 << 16, last: None };
+    let (one, one_log) = (softmax(&row(1), &exp, &reciprocal).unwrap(), log_softmax(&logs(1), &exp, &log).unwrap());
+    for delta in [0i8, 1] {
+        let e = run(&exp, 0, delta);
+        let y = ((e * run(&reciprocal, e, delta)) >> 38) + i128::from(delta);
+        let (error, log_error) = ((y - 65536).abs() as f64 / 65536.0, run(&log, e, delta).abs() as f64 / 65536.0);
+        println!(
+            "row of one: softmax {error:.2e} of {:.2e}, logarithm {log_error:.2e} of {:.2e}",
+            float(&one.element),
+            float(&one_log.element)
+        );
+        assert!(error <= float(&one.element) && log_error <= float(&one_log.element));
+    }
+    assert!(float(&one.element) < 5e-5 && float(&one_log.element) < 3e-4);
+    // Without any other value, a value is its own mean.
+    let mean = Average { factor: 1 << 16, constant: 0, lemma: truncation(Ring::Z64, 16) };
+    let alone = rms_norm(1, 1 << 10, 18, (0.0, 1.0));
+    let alone = LayerNormLowering { centre: Centre::Rounded(mean), sum: RBig::from(1 << 10), ..alone };
+    assert_eq!(layer_norm(&alone, &rsqrt).unwrap().largest, RBig::ZERO);
+    for n in [1 << 20, u32::MAX] {
+        let refused = softmax(&row(n), &exp, &reciprocal).unwrap_err();
+        assert!(matches!(refused, SideCondition::Denominator(_) | SideCondition::Window { .. }), "{n}: {refused}");
+        let refused = log_softmax(&logs(n), &exp, &log).unwrap_err();
+        assert!(matches!(refused, SideCondition::Denominator(_) | SideCondition::Window { .. }), "{n}: {refused}");
+        let refused = layer_norm(&rms_norm(n, 1, 18, (1e-3, 1e3)), &rsqrt).unwrap_err();
+        println!("row of {n}: {refused}");
+        assert!(matches!(refused, SideCondition::Overflow { .. } | SideCondition::Variance), "{n}: {refused}");
+    }
+}
+
 /// What the shipped entries certify, printed: 1,024 equal logits, masks of −1e4, variances from 1e-3 to 1e3.
 #[test]
 fn shipped_entries_are_of_use_on_rows_that_others_get_wrong() {

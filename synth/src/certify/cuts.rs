@@ -3,7 +3,7 @@
 
 use crate::families::target;
 use catalogs::evaluate::{Constant, evaluate_into};
-use catalogs::{Adversary, Entry, Function, Op, Ring, Rounding, ValueId, Window};
+use catalogs::{Adversary, Entry, Function, Op, Ring, Rounding, ValueId};
 use std::collections::BTreeSet;
 
 /// Inputs that are looked at for changes of bits, beside all powers of two.
@@ -26,7 +26,8 @@ impl Seams {
     /// The start of the upper part when [`low`, `high`] is cut: the seam nearest to the middle, else the middle.
     /// Also whether it is a seam. Precondition: low < high.
     pub fn cut_of(&self, low: i64, high: i64) -> (i64, bool) {
-        let middle = Window { low, high }.middle() + 1;
+        let mean = (i128::from(low) + i128::from(high)) >> 1;
+        let middle = mean as i64 + 1;
         let inside = &self.starts[self.starts.partition_point(|x| *x <= low)..];
         let inside = &inside[..inside.partition_point(|x| *x <= high)];
         match inside.iter().min_by_key(|x| x.abs_diff(middle)) {

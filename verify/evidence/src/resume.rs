@@ -49,6 +49,9 @@ impl Checkpoint {
 
     /// How many blocks are done, and what they gave; `None` where no run has come that far.
     pub(crate) fn read(&self) -> Result<Option<(usize, Survey)>, EvidenceError> {
+        if self.path.exists() && !self.path.is_file() {
+            return Err(self.refused());
+        }
         let bytes = match fs::read(&self.path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),

@@ -192,7 +192,7 @@ impl Piecewise {
             let (middle, reach) = match self.variable {
                 Variable::Shared => (0, shared),
                 Variable::Local => {
-                    let middle = window.middle();
+                    let middle = ((i128::from(window.low) + i128::from(window.high)) >> 1) as i64;
                     let half = goal.real_f64(window.high.saturating_sub(middle)).max(goal.real_f64(1));
                     (middle, half.log2().ceil() as i32)
                 }

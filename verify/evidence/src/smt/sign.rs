@@ -12,9 +12,11 @@ const RESTS: &str = "Rests elsewhere: that the code computes these expressions i
 /// The ring whose sign test has no ring in its name: the widest one, of which the others keep the low bits.
 const WIDE: Ring = Ring::Z64;
 
-/// All pairs that a sign test of `width` − `dropped` bits rests on, of shares in the widest ring.
+/// All pairs that a sign test of `width` − `dropped` bits rests on, of shares in the widest ring that is executed; a wider
+/// test is one of shares in the ring of its own width.
 pub(super) fn queries(width: u8, dropped: u8, band: i128) -> Vec<Query> {
-    queries_in(WIDE, width, dropped, band)
+    let own = Ring::new(width).filter(|own| *own > WIDE);
+    queries_in(own.unwrap_or(WIDE), width, dropped, band)
 }
 
 /// The same of shares in `ring`, which has at least `width` bits.

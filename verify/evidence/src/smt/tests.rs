@@ -142,6 +142,11 @@ fn lemmas_at_the_limits_of_the_offer() {
         Lemma::Sign { width: 64, dropped: 0, operands: 1 },
         Lemma::Sign { width: 64, dropped: 8, operands: 2 },
         Lemma::Sign { width: 64, dropped: 62, operands: 2 },
+        // Wider than the rings that are executed.
+        Lemma::Sign { width: 65, dropped: 34, operands: 2 },
+        Lemma::Sign { width: 128, dropped: 100, operands: 2 },
+        truncation(128, 128, 100, Some(126)),
+        Lemma::Injection { ring: ring(128) },
         Lemma::Sign { width: 2, dropped: 0, operands: 1 },
         Lemma::Sign { width: 3, dropped: 1, operands: 2 },
         Lemma::Sign { width: 4, dropped: 2, operands: 2 },
