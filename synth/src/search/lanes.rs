@@ -159,14 +159,7 @@ impl<W: Word> Run<W> {
         Run { steps: program.ops().iter().map(step).collect(), values: Vec::new() }
     }
 
-    fn all(
-        &mut self,
-        inputs: &[i64],
-        roundings: Roundings,
-        flip: bool,
-        outputs: &mut Vec<f64>,
-        in_band: &mut [bool],
-    ) {
+    fn all(&mut self, inputs: &[i64], roundings: Roundings, flip: bool, outputs: &mut Vec<f64>, in_band: &mut [bool]) {
         let count = inputs.len();
         self.values.resize(self.steps.len() * count, W::ZERO);
         for (index, step) in self.steps.iter().enumerate() {
@@ -185,7 +178,9 @@ impl<W: Word> Run<W> {
                         }
                     }
                     for (coefficient, value) in linear {
-                        out.iter_mut().zip(of(*value)).for_each(|(out, value)| *out = out.plus(value.times(*coefficient)));
+                        out.iter_mut()
+                            .zip(of(*value))
+                            .for_each(|(out, value)| *out = out.plus(value.times(*coefficient)));
                     }
                     out.iter_mut().for_each(|out| *out = out.residue(*ring));
                     if let Some(cut) = cut {
@@ -259,7 +254,13 @@ mod tests {
             match self.roundings {
                 Roundings::Low => rounding.low,
                 Roundings::High => rounding.high,
-                Roundings::HighAt(index) => if index == op.index() { rounding.high } else { rounding.low },
+                Roundings::HighAt(index) => {
+                    if index == op.index() {
+                        rounding.high
+                    } else {
+                        rounding.low
+                    }
+                }
             }
         }
         fn outside(&mut self, _: ValueId, operand: i128, _: Ring) -> i128 {
