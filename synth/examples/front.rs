@@ -38,7 +38,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let start = Instant::now();
     let family = std::env::var("FAMILY").unwrap_or_default();
     let shape = |shape: &dyn Shape| shape.family().starts_with(&family);
-    let wanted = Wanted { shape: &shape, tight: std::env::var_os("TIGHT").is_some() };
+    let wanted = Wanted { shape: &shape, tight: std::env::var_os("TIGHT").is_some(), ..Wanted::ALL };
     let found = front_of(&goal, &Rss3, wanted, &mut |progress| {
         eprintln!("{:6.2} s {progress:?}", start.elapsed().as_secs_f64())
     })?;

@@ -41,7 +41,7 @@ fn goal(case: &Case) -> Goal {
 
 fn front(case: &Case, family: &str) -> Result<Vec<Found>, SearchError> {
     let shape = |shape: &dyn Shape| shape.family() == family;
-    front_of(&goal(case), &Rss3, Wanted { shape: &shape, tight: false }, &mut |_| {})
+    front_of(&goal(case), &Rss3, Wanted { shape: &shape, tight: false, ..Wanted::ALL }, &mut |_| {})
 }
 
 /// The family's cheapest program, proved from its texts.

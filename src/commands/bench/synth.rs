@@ -124,14 +124,14 @@ impl Synth {
         let mut errors = std::io::stderr();
         let seen = errors.is_terminal();
         let mut report = |progress: Progress| {
-            if matches!(progress, Progress::Certifying { certified: 1.., .. }) {
+            if matches!(progress, Progress::First { .. } | Progress::Certifying { certified: 1.., .. }) {
                 first.get_or_insert_with(|| started.elapsed().as_secs_f64());
             }
             if seen {
                 let _ = write!(errors, "\r\x1b[K{}: {progress}", golden.function);
             }
         };
-        let front = search::front(&goal, &Rss3, &mut report);
+        let front = search::front_for(&goal, &Rss3, search::BATCHES, &mut report);
         let front_seconds = started.elapsed().as_secs_f64();
         if seen {
             let _ = write!(std::io::stderr(), "\r\x1b[K");

@@ -68,7 +68,7 @@ impl Job {
             return Ok(vec![found]);
         }
         let shape = |shape: &dyn Shape| self.family.as_ref().is_none_or(|family| shape.family() == family);
-        let wanted = Wanted { shape: &shape, tight: self.keep == Keep::Cheapest };
+        let wanted = Wanted { shape: &shape, tight: self.keep == Keep::Cheapest, ..Wanted::ALL };
         search::front_of(goal, &Rss3, wanted, progress).map_err(|error| error.to_string())
     }
 

@@ -1,7 +1,7 @@
 //! How much a program errs on inputs that are likely: an objective beside the certified supremum, and never a claim.
 
 use super::lanes::{Lanes, Roundings};
-use super::{Found, Progress, SearchError, front_within, undominated};
+use super::{Found, Progress, SearchError, Wanted, front_within, search, undominated};
 use crate::families::{Goal, target};
 use catalogs::Program;
 use catalogs::protocol::Model;
@@ -101,9 +101,9 @@ pub fn front_for(
     waves: usize,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Vec<Found>, SearchError> {
-    let Some(density) = goal.density else { return front_within(goal, model, waves, progress) };
+    let Some(density) = goal.density else { return search(goal, model, Wanted::WATCHED, waves, progress) };
     let plain = Goal { density: None, ..goal.clone() };
-    let mut found = front_within(&plain, model, waves, progress)?;
+    let mut found = search(&plain, model, Wanted::WATCHED, waves, progress)?;
     for found in &mut found {
         found.mean_error = density.mean_error(&found.entry.program, goal);
     }

@@ -295,10 +295,14 @@ mod tests {
                 density: None,
             };
             let span = 3 * (goal.window.high - goal.window.low).min(i64::MAX / 8);
-            let inputs: Vec<i64> = (-20..=20i64).map(|i| goal.window.low / 2 + span / 20 * i + i * i).collect();
+            let spread: Vec<i64> = (-20..=20i64).map(|i| goal.window.low / 2 + span / 20 * i + i * i).collect();
             for shape in shapes(&goal, goal.accuracy()).iter().step_by(5) {
-                for design in shape.designs(&goal, goal.accuracy()).iter().step_by(29) {
+                for design in shape.designs(&goal, goal.accuracy()).iter().step_by(61) {
                     let program = &design.program;
+                    // Bands lie at the ends of what is fitted.
+                    let seams = [design.fitted.low, design.fitted.high].into_iter();
+                    let seams = seams.flat_map(|end| (-6..=6i64).map(move |i| end + 80 * i));
+                    let inputs: Vec<i64> = spread.iter().copied().chain(seams).collect();
                     let mut lanes = Lanes::new(program);
                     wide += usize::from(matches!(lanes.width, Width::Wide(_)));
                     let operations = program.ops().len();

@@ -57,11 +57,15 @@ pub struct Wanted<'a> {
     pub shape: &'a dyn Fn(&dyn Shape) -> bool,
     /// Whether a program has to be [tight](Found::is_tight).
     pub tight: bool,
+    /// Whether somebody waits, for whom a [first](Progress::First) program is certified at once.
+    pub first: bool,
 }
 
 impl Wanted<'_> {
     /// Everything.
-    pub const ALL: Wanted<'static> = Wanted { shape: &|_| true, tight: false };
+    pub const ALL: Wanted<'static> = Wanted { shape: &|_| true, tight: false, first: false };
+    /// Everything, for somebody who waits.
+    pub const WATCHED: Wanted<'static> = Wanted { first: true, ..Wanted::ALL };
 }
 
 /// A certified program.
@@ -135,6 +139,15 @@ pub enum Progress {
         /// Designs that seem accurate enough so far.
         promising: usize,
     },
+    /// The first program is certified, while others are still being fitted: most likely a better one follows.
+    First {
+        /// Its certified bound.
+        bound: f64,
+        /// Its rounds.
+        rounds: u16,
+        /// Its bytes of all parties per element.
+        bytes: u64,
+    },
     /// Designs are being certified.
     Certifying {
         /// Programs certified so far.
@@ -156,6 +169,9 @@ impl std::fmt::Display for Progress {
         match self {
             Progress::Fitting { done, total, promising } => {
                 write!(f, "{done} of {total} shapes fitted, {promising} promising programs")
+            }
+            Progress::First { bound, rounds, bytes } => {
+                write!(f, "a first program is certified: {bound:e}, {rounds} rounds, {bytes} bytes")
             }
             Progress::Certifying { certified, trying } => write!(f, "{certified} certified, {trying} being tried"),
             Progress::Stopped { certified, untried } => {
@@ -280,7 +296,7 @@ fn search(
     for levels in all_levels(goal) {
         let mut shapes = distinct_shapes(goal, &levels, &mut known);
         shapes.retain(|shape| (wanted.shape)(shape.as_ref()));
-        let candidates = measure_all(goal, model, &shapes, progress, (&mut nearest, &mut fitted));
+        let candidates = measure_all(goal, model, (&shapes, wanted.first), progress, (&mut nearest, &mut fitted));
         found = certify_waves(goal, candidates, (waves, wanted.tight), progress, &mut nearest);
         if !found.is_empty() {
             break;
@@ -317,7 +333,7 @@ fn coarse_levels(goal: &Goal) -> Vec<f64> {
 fn measure_all(
     goal: &Goal,
     model: &dyn Model,
-    shapes: &[Box<dyn Shape>],
+    (shapes, first): (&[Box<dyn Shape>], bool),
     progress: &mut dyn FnMut(Progress),
     (nearest, fitted): (&mut Nearest, &mut Nearest),
 ) -> Vec<Candidate> {
@@ -328,10 +344,11 @@ fn measure_all(
     };
     let samples = Samples::new(goal);
     let mut candidates: Vec<Candidate> = Vec::new();
-    let mut done = 0;
+    let (mut done, mut is_waited_for) = (0, first);
     for chunk in shapes.chunks(CHUNK) {
         let measured: Vec<Measured> =
             chunk.par_iter().map(|shape| measure(goal, model, shape.as_ref(), &samples)).collect();
+        let known = candidates.len();
         for Measured { promising, best, unbuilt } in measured {
             candidates.extend(promising);
             nearer(nearest, best);
@@ -339,11 +356,22 @@ fn measure_all(
         }
         done += chunk.len();
         progress(Progress::Fitting { done, total: shapes.len(), promising: candidates.len() });
+        if is_waited_for && let Some(found) = first_of(goal, &candidates[known..]) {
+            is_waited_for = false;
+            progress(Progress::First { bound: found.bound(), rounds: found.rounds, bytes: found.bytes() });
+        }
     }
     candidates.sort_by(|a, b| {
         (a.cost.bits, a.cost.rounds).cmp(&(b.cost.bits, b.cost.rounds)).then(a.estimate.total_cmp(&b.estimate))
     });
     candidates
+}
+
+/// A certified program for whoever waits, if the cheapest candidate that needs no luck becomes one; the front does not depend
+/// on it.
+fn first_of(goal: &Goal, candidates: &[Candidate]) -> Option<Found> {
+    let safe = candidates.iter().filter(|candidate| candidate.estimate <= SAFE * goal.accuracy());
+    prove(goal, safe.min_by_key(|candidate| (candidate.cost.bits, candidate.cost.rounds))?).ok()
 }
 
 /// The texts of an entry and its certificate, ready for a catalog.
