@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod compiler;
 mod lanes;
 mod sessions;
 mod stages;
