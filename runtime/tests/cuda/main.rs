@@ -5,6 +5,7 @@
 
 mod compiler;
 mod lanes;
+mod mutants;
 mod sessions;
 mod stages;
 

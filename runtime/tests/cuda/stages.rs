@@ -2,6 +2,7 @@
 
 use crate::{cuda, words};
 use catalogs::{Catalog, Entry, Published, Ring};
+use runtime::backend::cuda::Cuda;
 use runtime::backend::{Backend, Cpu, Frames};
 use runtime::kernel::CheckedParty;
 use runtime::protocol::local::LocalKeys;
@@ -71,6 +72,14 @@ fn agree(cases: &[Case]) {
     }
 }
 
+/// Whether resharing in a ring of `bits` bits is the CPU's.
+pub fn resharing_agrees(cuda: &Cuda, bits: u8, lanes: usize) -> bool {
+    let parties = rss3::compile_reshare(ring(bits)).unwrap();
+    let kernels: Vec<_> = parties.iter().flat_map(CheckedParty::stages).collect();
+    let (on_cpu, on_device) = (Cpu.prepare(&kernels).unwrap(), cuda.prepare(&kernels).unwrap());
+    execute(&Cpu, &parties, &on_cpu, lanes) == execute(cuda, &parties, &on_device, lanes)
+}
+
 /// The kernels of every shipped entry that this runtime executes.
 pub fn entries() -> Vec<(String, Vec<CheckedParty>)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
@@ -89,7 +98,7 @@ fn ring(bits: u8) -> Ring {
 #[test]
 fn sharing_opening_and_resharing_agree_in_rings_of_every_kind_of_width() {
     let mut cases: Vec<Case> = Vec::new();
-    for bits in [3, 8, 9, 16, 17, 31, 32, 33, 40, 57, 63, 64] {
+    for bits in [3, 8, 13, 16, 32, 33, 57, 64] {
         let ring = ring(bits);
         cases.push((format!("share {bits}"), rss3::share(ring).unwrap(), LANES.to_vec()));
         cases.push((format!("open {bits}"), rss3::open(ring).unwrap(), LANES[..3].to_vec()));
@@ -106,21 +115,20 @@ fn truncations_and_maxima_agree() {
         let parties = rss3::compile_truncate(ring(from), ring(to), shift).unwrap();
         cases.push((format!("truncate {from} {to} {shift}"), parties, LANES.to_vec()));
     }
-    for (width, candidates, joined) in [(20, 2, 1), (24, 4, 1), (31, 5, 2), (20, 8, 3)] {
+    for (width, candidates, joined) in [(24, 3, 1), (20, 8, 3)] {
         let parties = rss3::compile_maximum(Ring::Z64, width, candidates, joined).unwrap();
         cases.push((format!("maximum of {candidates}"), parties, vec![5, 65]));
     }
     agree(&cases);
 }
 
-/// The first entry of each function, whose programs hold sums, signs and injections of all kinds.
+/// Entries whose programs hold sums, truncations, signs and injections of all kinds; not of every function, as the
+/// C++ compiler takes its time for each.
 #[test]
-fn entries_of_every_function_agree() {
-    let mut seen = std::collections::BTreeSet::new();
-    let first = |(name, _): &(String, Vec<CheckedParty>)| seen.insert(name.split('/').next().unwrap().to_owned());
-    let cases: Vec<Case> =
-        entries().into_iter().filter(first).map(|(name, parties)| (name, parties, vec![3, 130])).collect();
-    assert!(cases.len() >= 5);
+fn entries_of_several_functions_agree() {
+    let all = entries();
+    let first = |function: &str| all.iter().find(|(name, _)| name.starts_with(function)).unwrap().clone();
+    let cases = ["relu/", "gelu/", "exp/", "log/"].map(first).map(|(name, parties)| (name, parties, vec![3, 130]));
     agree(&cases);
 }
 
