@@ -1,6 +1,7 @@
 //! `chebyshare demo`: the main job, from functions to a certified private inference.
 
 use crate::catalog_folder::proofs_beside;
+use crate::commands::back_end::BackEnd;
 use crate::commands::{goals, plan, run, tune};
 use crate::failure::Failure;
 use crate::interrupt::TemporaryFolder;
@@ -102,6 +103,7 @@ impl Demo {
                 policy: None,
                 profile: None,
                 no_reference: false,
+                backend: BackEnd::Cpu,
             }
             .execute(&catalog_folder)?;
             Ok((outcome, "three processes, mutual TLS 1.3 over TCP".to_owned()))

@@ -1,6 +1,7 @@
 //! The subcommands, a file each.
 
 pub mod audit;
+pub mod back_end;
 #[cfg(feature = "generate")]
 pub mod bench;
 #[cfg(feature = "generate")]

@@ -1,6 +1,7 @@
 //! `chebyshare party`: one party of a private run.
 
 use crate::catalog_folder;
+use crate::commands::back_end::{BackEnd, Chosen};
 use crate::commands::{inspect, plan, tune};
 use crate::failure::Failure;
 use crate::report::Context;
@@ -8,6 +9,7 @@ use crate::{interrupt, output, processes};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use runtime::arrays::{Elements, Output, write_npz};
+use runtime::backend::{Backend, Cpu};
 use runtime::circuit;
 use runtime::deployment::PartyConfig;
 use runtime::graph::{Graph, Tensor};
@@ -32,6 +34,10 @@ pub struct Party {
     /// The configuration file.
     #[arg(long, value_name = "PARTY.toml")]
     config: PathBuf,
+    /// Where this party computes: cpu, cuda, cuda:NUMBER or auto, which takes the first GPU if there is one. What the
+    /// others choose does not matter.
+    #[arg(long, value_name = "BACK END", default_value = "cpu")]
+    backend: BackEnd,
     /// Stop when standard input ends: the program that started this party is gone then.
     #[arg(long, hide = true)]
     attached: bool,
@@ -147,6 +153,7 @@ impl Party {
             interrupt::stop_with_input(3)?;
         }
         let config = PartyConfig::read(&self.config).map_err(Failure::input)?;
+        let backend = self.backend.open()?;
         let catalog = catalog_folder::open(&context.catalog)?;
         let file = plan::read(&config.plan)?;
         if let Some(policy) = &config.policy {
@@ -169,7 +176,11 @@ impl Party {
         let digest = transport::Digest(*checked.digest().bytes());
         let shaping = config.shaping().map_err(Failure::input)?;
         let mut mesh = tls::connect(&endpoint, &config.terms(digest), config.limits(), shaping).map_err(peer)?;
-        let report = execute(&config, &checked, &owned, &structure, &mut mesh, self.attached);
+        let session = Session { config: &config, checked: &checked, owned: &owned, structure: &structure };
+        let report = match backend {
+            Chosen::Cpu => session.execute(Cpu, &mut mesh, self.attached),
+            Chosen::Cuda(cuda) => session.execute(cuda, &mut mesh, self.attached),
+        };
         if report.is_err() {
             mesh.abort(AbortReason::LocalFailure);
         }
@@ -230,77 +241,87 @@ fn load(config: &PartyConfig, checked: &CheckedPlan, structure: &Graph) -> Resul
     Ok(owned)
 }
 
-fn execute(
-    config: &PartyConfig,
-    checked: &CheckedPlan,
-    owned: &Owned,
-    structure: &Graph,
-    transport: &mut dyn Transport,
-    attached: bool,
-) -> Result<Report, Failure> {
-    let started = Instant::now();
-    let circuit = &checked.lowered().circuit;
-    let mut runner = Runner::new(circuit.clone(), circuit::Party(config.party.0)).map_err(failed)?;
-    let party = |party: transport::Party| circuit::Party(party.0);
-    runner.share_weights(party(config.owners.model), owned.weights.as_ref(), transport).map_err(failed)?;
-    let given = owned.inputs.as_ref().and_then(|tensors| tensors.first()).and_then(|t| t.shape.first().copied());
-    let count =
-        runner.announce(party(config.owners.input), given.map(|count| count as u64), transport).map_err(failed)?;
-    let batch = checked.plan().model.batch as u64;
-    let runs = count.div_ceil(batch);
-    let (runs_started, cpu_before) = (Instant::now(), cpu_seconds());
-    let mut outputs: Vec<Tensor> = Vec::new();
-    let (mut active_rounds, mut profiles) = (Vec::new(), Vec::new());
-    let rounds = runs * u64::from(runner.schedule().rounds);
-    let progress = Progress::start(runner.rounds_done(), rounds, attached);
-    for run in 0..runs {
-        let first = (run * batch) as usize;
-        let size = batch.min(count - run * batch) as usize;
-        let inputs = match &owned.inputs {
-            Some(tensors) => {
-                let slice: Vec<Tensor> = tensors.iter().map(|tensor| leading(tensor, first, size)).collect();
-                let encoded = checked.lowered().encode_inputs(&checked.pad_batch(&slice)).map_err(Failure::input)?;
-                encoded.into_iter().map(Some).collect()
+/// What a session is made of, beside its connection and what computes.
+struct Session<'a> {
+    config: &'a PartyConfig,
+    checked: &'a CheckedPlan,
+    owned: &'a Owned,
+    structure: &'a Graph,
+}
+
+impl Session<'_> {
+    fn execute<B: Backend>(
+        &self,
+        backend: B,
+        transport: &mut dyn Transport,
+        attached: bool,
+    ) -> Result<Report, Failure> {
+        let Session { config, checked, owned, structure } = *self;
+        let started = Instant::now();
+        let circuit = &checked.lowered().circuit;
+        let mut runner = Runner::on(backend, circuit.clone(), circuit::Party(config.party.0)).map_err(failed)?;
+        let party = |party: transport::Party| circuit::Party(party.0);
+        runner.share_weights(party(config.owners.model), owned.weights.as_ref(), transport).map_err(failed)?;
+        let given = owned.inputs.as_ref().and_then(|tensors| tensors.first()).and_then(|t| t.shape.first().copied());
+        let count =
+            runner.announce(party(config.owners.input), given.map(|count| count as u64), transport).map_err(failed)?;
+        let batch = checked.plan().model.batch as u64;
+        let runs = count.div_ceil(batch);
+        let (runs_started, cpu_before) = (Instant::now(), cpu_seconds());
+        let mut outputs: Vec<Tensor> = Vec::new();
+        let (mut active_rounds, mut profiles) = (Vec::new(), Vec::new());
+        let rounds = runs * u64::from(runner.schedule().rounds);
+        let progress = Progress::start(runner.rounds_done(), rounds, attached);
+        for run in 0..runs {
+            let first = (run * batch) as usize;
+            let size = batch.min(count - run * batch) as usize;
+            let inputs = match &owned.inputs {
+                Some(tensors) => {
+                    let slice: Vec<Tensor> = tensors.iter().map(|tensor| leading(tensor, first, size)).collect();
+                    let encoded =
+                        checked.lowered().encode_inputs(&checked.pad_batch(&slice)).map_err(Failure::input)?;
+                    encoded.into_iter().map(Some).collect()
+                }
+                None => vec![None; circuit.inputs().len()],
+            };
+            let outcome = runner.run(&inputs, transport).map_err(failed)?;
+            active_rounds.push(outcome.rounds.into_iter().collect());
+            profiles.push(outcome.profile);
+            let known: Option<Vec<_>> = outcome.outputs.into_iter().collect();
+            if let Some(known) = known {
+                let decoded = checked.lowered().decode_outputs(&known).map_err(Failure::input)?;
+                append(&mut outputs, decoded, size);
             }
-            None => vec![None; circuit.inputs().len()],
-        };
-        let outcome = runner.run(&inputs, transport).map_err(failed)?;
-        active_rounds.push(outcome.rounds.into_iter().collect());
-        profiles.push(outcome.profile);
-        let known: Option<Vec<_>> = outcome.outputs.into_iter().collect();
-        if let Some(known) = known {
-            let decoded = checked.lowered().decode_outputs(&known).map_err(Failure::input)?;
-            append(&mut outputs, decoded, size);
         }
+        drop(progress);
+        let run_seconds = runs_started.elapsed().as_secs_f64();
+        let run_cpu_seconds = cpu_seconds().zip(cpu_before).map(|(after, before)| after - before);
+        let traffic = transport.finish().map_err(peer)?;
+        if let Some(path) = &config.output {
+            let names: Vec<&str> = checked.lowered().output_names().collect();
+            let arrays: Vec<Output<'_>> = names
+                .iter()
+                .zip(&outputs)
+                .map(|(name, tensor)| Output { name, shape: &tensor.shape, elements: Elements::Double(&tensor.data) })
+                .collect();
+            interrupt::undivided(|| write_npz(path, &arrays)).map_err(Failure::input)?;
+        }
+        Ok(Report {
+            party: config.party.0,
+            inputs: count,
+            runs,
+            active_rounds,
+            bytes_sent: traffic.online_sent().bytes,
+            weight_bytes_sent: traffic.sent(Kind::Parameters).bytes,
+            wire_bytes_sent: traffic.wire_bytes_sent,
+            seconds: started.elapsed().as_secs_f64(),
+            run_seconds,
+            cpu_seconds: cpu_seconds(),
+            run_cpu_seconds,
+            peak_memory_bytes: peak_memory_bytes(),
+            profile: rows(session::by_group(runner.circuit(), runner.schedule(), &profiles), structure),
+        })
     }
-    drop(progress);
-    let run_seconds = runs_started.elapsed().as_secs_f64();
-    let run_cpu_seconds = cpu_seconds().zip(cpu_before).map(|(after, before)| after - before);
-    let traffic = transport.finish().map_err(peer)?;
-    if let Some(path) = &config.output {
-        let names: Vec<&str> = checked.lowered().output_names().collect();
-        let arrays: Vec<Output<'_>> = names
-            .iter()
-            .zip(&outputs)
-            .map(|(name, tensor)| Output { name, shape: &tensor.shape, elements: Elements::Double(&tensor.data) })
-            .collect();
-        interrupt::undivided(|| write_npz(path, &arrays)).map_err(Failure::input)?;
-    }
-    Ok(Report {
-        party: config.party.0,
-        inputs: count,
-        runs,
-        active_rounds,
-        bytes_sent: traffic.online_sent().bytes,
-        weight_bytes_sent: traffic.sent(Kind::Parameters).bytes,
-        wire_bytes_sent: traffic.wire_bytes_sent,
-        seconds: started.elapsed().as_secs_f64(),
-        run_seconds,
-        cpu_seconds: cpu_seconds(),
-        run_cpu_seconds,
-        peak_memory_bytes: peak_memory_bytes(),
-        profile: rows(session::by_group(runner.circuit(), runner.schedule(), &profiles), structure),
-    })
 }
 
 /// The groups with the kinds of the model's nodes.

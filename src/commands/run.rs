@@ -1,6 +1,7 @@
 //! `chebyshare run`: all parties as processes on this machine, over real connections.
 
 use crate::catalog_folder;
+use crate::commands::back_end::BackEnd;
 use crate::commands::plan::counted;
 use crate::commands::{inspect, party, plan, tune};
 use crate::failure::Failure;
@@ -53,6 +54,10 @@ pub struct Run {
     /// Do not compare with the plain model.
     #[arg(long)]
     pub no_reference: bool,
+    /// Where the parties compute: cpu, cuda, cuda:NUMBER or auto, which takes the first GPU if there is one. All
+    /// parties of a local run share it.
+    #[arg(long, value_name = "BACK END", default_value = "cpu")]
+    pub backend: BackEnd,
 }
 
 /// How long parties on one machine wait for each other: the model's owner proves a large model's headroom before it
@@ -140,6 +145,7 @@ impl Run {
         if let Some(profile) = &self.profile {
             output::check_file_place(profile)?;
         }
+        let backend = self.backend.decided()?;
         let folder = TemporaryFolder::new()?;
         let owners = Owners {
             model: Party(file.parties.model),
@@ -162,7 +168,7 @@ impl Run {
             },
         )
         .map_err(Failure::input)?;
-        let reports = run_parties(&configs, catalog)?;
+        let reports = run_parties(&configs, catalog, backend)?;
         let profile = self.profile.as_ref().map(|picture| -> Result<_, Failure> {
             let rows =
                 run_profile::together(&reports.iter().map(|report| report.profile.as_slice()).collect::<Vec<_>>());
@@ -228,9 +234,11 @@ impl Run {
 }
 
 /// A process per configuration, all to their end.
-fn run_parties(configs: &[PathBuf], catalog: &Path) -> Result<Vec<party::Report>, Failure> {
-    let arguments =
-        |config: &PathBuf| ["party".into(), "--attached".into(), "--config".into(), config.clone().into_os_string()];
+fn run_parties(configs: &[PathBuf], catalog: &Path, backend: BackEnd) -> Result<Vec<party::Report>, Failure> {
+    let arguments = |config: &PathBuf| {
+        let (backend, config) = (backend.argument().into(), config.clone().into_os_string());
+        ["party".into(), "--attached".into(), "--backend".into(), backend, "--config".into(), config]
+    };
     let bar = std::cell::OnceCell::new();
     let show = |done, total| bar.get_or_init(|| party::rounds_bar(total)).set_position(done);
     let outputs = processes_of(configs, catalog, arguments, show)?;

@@ -1,8 +1,8 @@
 //! Movements, sums and products on the shim against the CPU, through the interface that a session uses.
 
-use crate::{cuda, words};
+use crate::{cuda, shim, words};
 use catalogs::Ring;
-use runtime::backend::cuda::Cuda;
+use runtime::backend::cuda::{Cuda, Products, Tuning};
 use runtime::backend::{Backend, Cpu, LinearTerm, LocalSum, ProductTerm, RightFactor, Shares};
 use runtime::circuit::{Constant, Convolution, Integers, Movement, ProductKind, Shape};
 use std::sync::Arc;
@@ -102,6 +102,14 @@ fn products_agree(cuda: &Cuda, kind: &ProductKind, shapes: [&[usize]; 3], prepar
     }
 }
 
+/// Whether a product of matrices is the CPU's.
+pub fn matrices_agree(cuda: &Cuda, [m, k, n]: [usize; 3]) -> bool {
+    let shapes = [shape(&[m, k]), shape(&[k, n]), shape(&[m, n])];
+    let shapes = shapes.each_ref();
+    let expected = product(&Cpu, &ProductKind::MatMul, shapes, 3, false, 64);
+    expected == product(cuda, &ProductKind::MatMul, shapes, 3, false, 64)
+}
+
 #[test]
 fn matrices_agree_whatever_their_size_and_batch() {
     let Some(cuda) = cuda() else { return };
@@ -158,5 +166,53 @@ fn convolutions_agree_with_groups_strides_dilations_and_padding() {
         let shapes: [&[usize]; 3] =
             [&[2, channels * groups, 9, 13], &[outputs, channels, kernel[0], kernel[1]], &[2, outputs, out[0], out[1]]];
         products_agree(&cuda, &ProductKind::Conv(convolution), shapes, false);
+    }
+}
+
+/// Both ways of tensor cores, for words of all kinds, in rings of every number of limbs, over tails of tiles and over
+/// several parts of the inner axis.
+#[test]
+fn products_on_tensor_cores_agree() {
+    let Some(device) = shim() else { return };
+    for (products, steps_max) in [(Products::Limbs, 32), (Products::Residues, 64)] {
+        let cuda = Cuda::tuned(device.clone(), Tuning { products, steps_max }).unwrap();
+        for ([m, k, n], bits, prepared) in
+            [([1, 1, 1], 64, false), ([17, 70, 9], 64, true), ([9, 33, 66], 48, false), ([65, 20, 3], 32, true)]
+        {
+            let shapes = [shape(&[m, k]), shape(&[k, n]), shape(&[m, n])];
+            let expected = product(&Cpu, &ProductKind::MatMul, shapes.each_ref(), 3, prepared, bits);
+            let found = product(&cuda, &ProductKind::MatMul, shapes.each_ref(), 3, prepared, bits);
+            assert!(expected == found, "{products:?}: {m}×{k}×{n}, {bits} bits");
+        }
+        products_agree(&cuda, &ProductKind::MatMul, [&[2, 1, 5, 8], &[3, 8, 4], &[2, 3, 5, 4]], false);
+        let (ones, pads) = ([1, 2], [1, 0]);
+        let convolution =
+            Convolution { strides: ones, dilations: ones, pads_before: pads, pads_after: pads, groups: 2 };
+        let out = convolution.output([9, 13], [3, 2]).unwrap();
+        let shapes: [&[usize]; 3] = [&[1, 6, 9, 13], &[10, 3, 3, 2], &[1, 10, out[0], out[1]]];
+        products_agree(&cuda, &ProductKind::Conv(convolution), shapes, false);
+        extremes(&cuda, products);
+    }
+}
+
+/// Words at the ends of their range, where sums of limbs are largest and sums of signed products farthest from zero.
+fn extremes(cuda: &Cuda, products: Products) {
+    fn sum<B: Backend>(backend: &B, [x, y]: [u64; 2], k: usize) -> Vec<u64> {
+        let (left, right, result) = (shape(&[1, k]), shape(&[k, 1]), shape(&[1, 1]));
+        let of = |word| backend.upload(vec![word; k]).unwrap();
+        let (x, y) = (Shares { own: of(x), next: of(x) }, Shares { own: of(y), next: of(0) });
+        let products = vec![ProductTerm {
+            coefficient: 1,
+            kind: &ProductKind::MatMul,
+            left: &x,
+            left_shape: &left,
+            right: RightFactor::Shared(&y, &right),
+        }];
+        let sum = LocalSum { shape: &result, ring: Ring::Z64, constant: None, linear: Vec::new(), products };
+        backend.download(&backend.sum(&sum).unwrap()).unwrap()
+    }
+    for words in [[u64::MAX; 2], [1 << 63; 2], [1 << 63, (1 << 63) - 1], [(1 << 63) - 1; 2], [0x8080_8080_8080_8080; 2]]
+    {
+        assert_eq!(sum(&Cpu, words, 70), sum(cuda, words, 70), "{products:?}: {words:x?}");
     }
 }

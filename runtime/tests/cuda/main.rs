@@ -3,7 +3,9 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod compiler;
 mod lanes;
+mod mutants;
 mod sessions;
 mod stages;
 

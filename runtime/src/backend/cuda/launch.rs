@@ -3,6 +3,7 @@
 use super::device::{Address, Device, Error, Function, Source, Style};
 use super::{Cuda, PRELUDE};
 use std::ffi::c_void;
+use std::sync::OnceLock;
 
 /// Threads of a block of kernels that serve a lane or an output each.
 pub const THREADS: u32 = 128;
@@ -40,7 +41,8 @@ macro_rules! arguments {
 }
 pub(super) use arguments;
 
-/// Kernels of the files under `kernels/`.
+/// Kernels of the files under `kernels/`. Those of tensor cores, which small products do not use, are compiled when
+/// they are first needed.
 pub struct Fixed {
     pub linear: Function,
     pub place: Function,
@@ -48,48 +50,70 @@ pub struct Fixed {
     pub sum_axis: Function,
     pub replace: Function,
     pub hadamard: Function,
-    pub matrices_tiled: Function,
-    pub windows_tiled: Function,
-    pub matrices_direct: Function,
-    pub windows_direct: Function,
+    /// Tiled, and a thread per output.
+    pub matrices: [Function; 2],
+    pub windows: [Function; 2],
+    limbs: OnceLock<Result<Vec<Function>, Error>>,
+    residues: OnceLock<Result<Vec<Function>, Error>>,
 }
 
-/// Files with their kernels, which is also the list of everything that a compiler must accept.
-pub const FILES: [(&str, &[(&str, Style)]); 2] = [
-    (
-        include_str!("kernels/lanes.cu"),
-        &[
-            ("linear", Style::Phased),
-            ("place", Style::Phased),
-            ("gather", Style::Phased),
-            ("sum_axis", Style::Phased),
-            ("replace", Style::Phased),
-            ("hadamard", Style::Phased),
-        ],
-    ),
-    (
-        include_str!("kernels/integer.cu"),
-        &[
-            ("matrices_tiled", Style::Threads),
-            ("windows_tiled", Style::Threads),
-            ("matrices_direct", Style::Phased),
-            ("windows_direct", Style::Phased),
-        ],
-    ),
-];
+/// Text with its kernels.
+type File = (&'static str, &'static [(&'static str, Style)]);
 
-/// A file of [`FILES`] as a compiler gets it.
-pub fn source((text, kernels): (&str, &[(&str, Style)])) -> Source {
+const LANES: File = (
+    include_str!("kernels/lanes.cu"),
+    &[
+        ("linear", Style::Phased),
+        ("place", Style::Phased),
+        ("gather", Style::Phased),
+        ("sum_axis", Style::Phased),
+        ("replace", Style::Phased),
+        ("hadamard", Style::Phased),
+    ],
+);
+const INTEGER: File = (
+    concat!(include_str!("kernels/operands.cu"), include_str!("kernels/integer.cu")),
+    &[
+        ("matrices_tiled", Style::Threads),
+        ("matrices_direct", Style::Phased),
+        ("windows_tiled", Style::Threads),
+        ("windows_direct", Style::Phased),
+    ],
+);
+/// Limbs of the kernels, the least first.
+pub const LIMBS: [u8; 3] = [4, 6, 8];
+const BY_LIMBS: File = (
+    concat!(include_str!("kernels/operands.cu"), include_str!("kernels/limbs.cu")),
+    &[
+        ("matrices_limbs_4", Style::Threads),
+        ("matrices_limbs_6", Style::Threads),
+        ("matrices_limbs_8", Style::Threads),
+        ("windows_limbs_4", Style::Threads),
+        ("windows_limbs_6", Style::Threads),
+        ("windows_limbs_8", Style::Threads),
+    ],
+);
+const BY_RESIDUES: File = (
+    concat!(include_str!("kernels/operands.cu"), include_str!("kernels/residues.cu")),
+    &[("residues", Style::Phased), ("matrices_residues", Style::Threads), ("windows_residues", Style::Threads)],
+);
+
+/// Everything that a compiler must accept.
+pub const FILES: [File; 4] = [LANES, INTEGER, BY_LIMBS, BY_RESIDUES];
+
+/// A file as a compiler gets it.
+pub fn source((text, kernels): File) -> Source {
     let kernels = kernels.iter().map(|&(name, style)| (name.to_owned(), style)).collect();
     Source { text: format!("{PRELUDE}\n{text}"), kernels }
 }
 
 impl Fixed {
     pub fn new(device: &dyn Device) -> Result<Fixed, Error> {
-        let [lanes, integer] = FILES.map(|file| device.compile(&source(file)));
         let size = |_| Error::Failed { device: device.name(), what: "compiling", reason: "a kernel is missing".into() };
-        let [linear, place, gather, sum_axis, replace, hadamard] = lanes?.try_into().map_err(size)?;
-        let [matrices_tiled, windows_tiled, matrices_direct, windows_direct] = integer?.try_into().map_err(size)?;
+        let lanes = device.compile(&source(LANES))?.try_into().map_err(size)?;
+        let [linear, place, gather, sum_axis, replace, hadamard] = lanes;
+        let integer = device.compile(&source(INTEGER))?.try_into().map_err(size)?;
+        let [matrices_tiled, matrices_direct, windows_tiled, windows_direct] = integer;
         Ok(Fixed {
             linear,
             place,
@@ -97,11 +121,23 @@ impl Fixed {
             sum_axis,
             replace,
             hadamard,
-            matrices_tiled,
-            windows_tiled,
-            matrices_direct,
-            windows_direct,
+            matrices: [matrices_tiled, matrices_direct],
+            windows: [windows_tiled, windows_direct],
+            limbs: OnceLock::new(),
+            residues: OnceLock::new(),
         })
+    }
+
+    /// Of matrices by [`LIMBS`], then of windows.
+    pub fn limbs(&self, device: &dyn Device) -> Result<&[Function], Error> {
+        let compiled = self.limbs.get_or_init(|| device.compile(&source(BY_LIMBS)));
+        compiled.as_deref().map_err(Error::clone)
+    }
+
+    /// Residues of words, products of matrices, of windows.
+    pub fn residues(&self, device: &dyn Device) -> Result<&[Function], Error> {
+        let compiled = self.residues.get_or_init(|| device.compile(&source(BY_RESIDUES)));
+        compiled.as_deref().map_err(Error::clone)
     }
 }
 

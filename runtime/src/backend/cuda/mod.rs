@@ -9,10 +9,13 @@
 
 mod cache;
 mod device;
+pub mod driver;
 mod launch;
 mod movement;
+pub mod nvrtc;
 mod print;
 mod product;
+mod residue;
 pub mod shim;
 mod stage;
 mod view;
@@ -22,7 +25,8 @@ use crate::circuit::{Movement, Shape};
 use crate::kernel::{CheckedKernel, Slot};
 use catalogs::Ring;
 use launch::Fixed;
-use std::sync::Arc;
+use residue::Residues;
+use std::sync::{Arc, OnceLock};
 
 pub use cache::Cache;
 pub use device::{Address, Buffer, Device, Error, Function, Memory, Source, Style};
@@ -30,10 +34,40 @@ pub use stage::{Code, State};
 
 const PRELUDE: &str = include_str!("kernels/prelude.cu");
 
+/// How products of matrices and convolutions are computed; all ways are exact and agree.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Products {
+    /// As their shape suggests.
+    ByShape,
+    /// On integer units.
+    Integer,
+    /// On 8-bit tensor cores, limb by limb.
+    Limbs,
+    /// On 8-bit tensor cores, modulus by modulus.
+    Residues,
+}
+
+/// What may be chosen of how, never of what, is computed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Tuning {
+    /// The way of products.
+    pub products: Products,
+    /// The most steps of an inner axis that tensor cores add up before words are made of their sums: at most what
+    /// keeps the sums exact, and a multiple of 16.
+    pub steps_max: u64,
+}
+
+impl Default for Tuning {
+    fn default() -> Tuning {
+        Tuning { products: Products::ByShape, steps_max: u64::MAX - 15 }
+    }
+}
+
 /// One party on one device.
 pub struct Cuda {
     device: Arc<dyn Device>,
     fixed: Fixed,
+    tuning: Tuning,
 }
 
 /// Words of a device, never changed; clones are the same words.
@@ -50,6 +84,8 @@ pub struct Factor {
     both: Words,
     rows: usize,
     columns: usize,
+    /// Of both and own, made by the first product that needs them.
+    residues: OnceLock<Arc<[Residues; 2]>>,
 }
 
 impl Words {
@@ -64,8 +100,16 @@ impl Cuda {
     /// # Errors
     /// No compiler for kernels, or one that refuses them.
     pub fn new(device: Arc<dyn Device>) -> Result<Cuda, Error> {
+        Cuda::tuned(device, Tuning::default())
+    }
+
+    /// As [`Cuda::new`], with chosen ways.
+    ///
+    /// # Errors
+    /// As [`Cuda::new`].
+    pub fn tuned(device: Arc<dyn Device>, tuning: Tuning) -> Result<Cuda, Error> {
         let fixed = Fixed::new(device.as_ref())?;
-        Ok(Cuda { device, fixed })
+        Ok(Cuda { device, fixed, tuning })
     }
 
     /// Memory for the words of `lanes` lanes, with whatever was in it.
@@ -76,6 +120,20 @@ impl Cuda {
     fn words(&self, words: &[u64]) -> Result<Words, Error> {
         Ok(Words { buffer: Arc::new(Buffer::of_words(&self.device, words)?), lanes: words.len() })
     }
+}
+
+/// The kernels whose text is fixed, file by file.
+pub fn fixed_sources() -> Vec<Source> {
+    launch::FILES.map(launch::source).to_vec()
+}
+
+/// The text that these kernels become: each once, however many of them differ only in constants.
+///
+/// # Errors
+/// A draw that no label holds.
+pub fn stage_source(kernels: &[&CheckedKernel]) -> Result<Source, BackendError> {
+    let printed = kernels.iter().map(|kernel| print::print(kernel)).collect::<Result<Vec<_>, _>>();
+    Ok(stage::source(&printed.map_err(crate::protocol::Error::Random)?))
 }
 
 impl Backend for Cuda {
@@ -138,7 +196,8 @@ impl Backend for Cuda {
     }
 
     fn factor(&self, weight: &Shares<Words>, rows: usize, columns: usize) -> Result<Factor, BackendError> {
-        Ok(Factor { own: weight.own.clone(), both: self.both(weight)?, rows, columns })
+        let (own, both, residues) = (weight.own.clone(), self.both(weight)?, OnceLock::new());
+        Ok(Factor { own, both, rows, columns, residues })
     }
 
     fn sum(&self, sum: &LocalSum<'_, Words, Factor>) -> Result<Words, BackendError> {

@@ -71,7 +71,7 @@ impl Cuda {
         }
         let total = self.linear(lanes, &summands, scalar, u64::MAX)?;
         for product in &sum.products {
-            self.add_product(product, &total, sum.shape)?;
+            self.add_product(product, &total, sum.shape, sum.ring.bits())?;
         }
         match sum.ring.mask() {
             u64::MAX => Ok(total),

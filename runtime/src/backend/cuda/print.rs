@@ -262,7 +262,7 @@ impl Printer {
         }
         let fields = self.places.iter().flatten().count();
         if end > 0 {
-            let _ = writeln!(text, "__constant__ Draw draws_NAME[] = {{{rows}}};");
+            let _ = writeln!(text, "static __device__ const Draw draws_NAME[] = {{{rows}}};");
         }
         let _ = writeln!(
             text,
@@ -274,9 +274,9 @@ impl Printer {
             let blocks = self.blocks_in_all;
             let _ = writeln!(
                 text,
-                "    __shared__ u64 masks[{}];\n    EACH_THREAD {{ draw_tile(masks, draws_NAME, {blocks}, first, streams); \
+                "    __shared__ u32 masks[{}];\n    EACH_THREAD {{ draw_tile(masks, draws_NAME, {blocks}, first, streams); \
                  }}\n    __syncthreads();",
-                8 * blocks
+                16 * blocks
             );
         }
         if fields > 0 {

@@ -1,11 +1,13 @@
 //! Local parts of products on a device. CPU twins: `circuit::products`, `backend::cpu::matrix`.
 
-use super::device::{Address, Buffer, Error, Function};
-use super::launch::{THREADS, arguments};
+use super::device::{Buffer, Error};
+use super::launch::{LIMBS, THREADS, arguments};
+use super::residue::{Moduli, Residues};
 use super::view::View;
-use super::{Cuda, Factor, Words};
+use super::{Cuda, Factor, Products, Words};
 use crate::backend::{ProductTerm, RightFactor, Shares};
 use crate::circuit::{Convolution, ProductKind, Shape, layout};
+use std::sync::{Arc, OnceLock};
 
 /// Outputs of a block of the tiled kernels, in each direction.
 const TILE: u64 = 64;
@@ -13,40 +15,70 @@ const TILE: u64 = 64;
 const TILE_THREADS: u32 = 256;
 /// Rows and columns from which a tile is filled well enough.
 const TILED_FROM: u64 = 16;
+/// Extents from which tensor cores are worth their tiles, and residues their making. Not measured yet.
+const LIMBS_FROM: u64 = 64;
+const RESIDUES_FROM: u64 = 256;
+/// Steps of an inner axis after which the sums of limbs are still exact.
+const LIMB_STEPS_MAX: u64 = 8192;
+// Of four pairs of limbs, two products of shares a step.
+const _: () = assert!(4 * 2 * LIMB_STEPS_MAX * 255 * 255 < 1 << 32 && LIMB_STEPS_MAX.is_multiple_of(16));
 /// Blocks that keep a device busy.
 const BLOCKS_ENOUGH: u64 = 1024;
 /// Steps of an inner axis that are worth a thread.
 const PART_MIN: u64 = 64;
 
+/// What a table of [`Operands`] is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Starts of left and right matrices, batch by batch.
+    Matrices,
+    /// The geometry of a convolution.
+    Windows,
+}
+
 /// A product of matrices or windows as kernels take it.
 struct Operands<'a> {
+    kind: Kind,
     left: &'a Shares<Words>,
     both: &'a Words,
     own: &'a Words,
+    /// Where residues of the right factor are kept.
+    kept: Option<&'a OnceLock<Arc<[Residues; 2]>>>,
     batches: u64,
     rows: u64,
     columns: u64,
     inner: u64,
-    /// Starts of the matrices, or the geometry of windows.
     table: Vec<u64>,
 }
 
+impl Operands<'_> {
+    fn tiles(&self) -> u64 {
+        self.batches * self.rows.div_ceil(TILE) * self.columns.div_ceil(TILE)
+    }
+
+    fn extent_min(&self) -> u64 {
+        self.rows.min(self.columns).min(self.inner)
+    }
+}
+
 impl Cuda {
-    /// Adds the local part of a product to `total`, which nobody else holds yet.
+    /// Adds the local part of a product, right modulo 2^`bits` at least, to `total`, which nobody else holds yet.
     pub(super) fn add_product(
         &self,
         product: &ProductTerm<'_, Words, Factor>,
         total: &Words,
         shape: &Shape,
+        bits: u8,
     ) -> Result<(), Error> {
         let (left, coefficient) = (product.left, product.coefficient);
         let (right, right_shape) = match product.right {
             RightFactor::Prepared(factor) => {
                 let (inner, columns) = (factor.rows as u64, factor.columns as u64);
-                let (own, both) = (&factor.own, &factor.both);
-                let rows = shape.lanes() as u64 / columns.max(1);
-                let operands = Operands { left, both, own, batches: 1, rows, columns, inner, table: vec![0, 0] };
-                return self.matrices(&operands, total, coefficient);
+                let (own, both, kept) = (&factor.own, &factor.both, Some(&factor.residues));
+                let (rows, table) = (shape.lanes() as u64 / columns.max(1), vec![0, 0]);
+                let kind = Kind::Matrices;
+                let operands = Operands { kind, left, both, own, kept, batches: 1, rows, columns, inner, table };
+                return self.multiply(&operands, total, coefficient, bits);
             }
             RightFactor::Shared(right, right_shape) => (right, right_shape),
         };
@@ -71,56 +103,40 @@ impl Cuda {
             ProductKind::MatMul => {
                 let both = self.both(right)?;
                 let operands = batched(left, product.left_shape, &both, &right.own, right_shape, shape);
-                self.matrices(&operands, total, coefficient)
+                self.multiply(&operands, total, coefficient, bits)
             }
             ProductKind::Conv(convolution) => {
                 let both = self.both(right)?;
                 let operands = windows(convolution, left, product.left_shape, &both, &right.own, right_shape, shape);
-                let Cuda { fixed, .. } = self;
-                self.integer([fixed.windows_tiled, fixed.windows_direct], &operands, total, coefficient)
+                self.multiply(&operands, total, coefficient, bits)
             }
         }
     }
 
-    fn matrices(&self, operands: &Operands<'_>, total: &Words, coefficient: u64) -> Result<(), Error> {
-        let functions = [self.fixed.matrices_tiled, self.fixed.matrices_direct];
-        self.integer(functions, operands, total, coefficient)
+    fn multiply(&self, operands: &Operands<'_>, total: &Words, coefficient: u64, bits: u8) -> Result<(), Error> {
+        let widest = bits > 8 * LIMBS[LIMBS.len() - 2];
+        let products = match (self.tuning.products, operands.extent_min()) {
+            (Products::ByShape, extent) if extent >= RESIDUES_FROM && widest => Products::Residues,
+            (Products::ByShape, extent) if extent >= LIMBS_FROM => Products::Limbs,
+            (Products::ByShape, _) => Products::Integer,
+            (chosen, _) => chosen,
+        };
+        match products {
+            Products::Residues => self.by_residues(operands, total, coefficient),
+            Products::Limbs => self.by_limbs(operands, total, coefficient, bits),
+            Products::Integer | Products::ByShape => self.integer(operands, total, coefficient),
+        }
     }
 
     /// On integer units: tiles, or a thread for each output and part of the inner axis where tiles would be empty.
-    fn integer(
-        &self,
-        [tiled, direct]: [Function; 2],
-        operands: &Operands<'_>,
-        total: &Words,
-        coefficient: u64,
-    ) -> Result<(), Error> {
-        let Operands { left, both, own, batches, rows, columns, inner, ref table } = *operands;
+    fn integer(&self, operands: &Operands<'_>, total: &Words, coefficient: u64) -> Result<(), Error> {
+        let Operands { kind, left, both, own, batches, rows, columns, inner, ref table, .. } = *operands;
+        let [tiled, direct] = if kind == Kind::Matrices { self.fixed.matrices } else { self.fixed.windows };
         let table = Buffer::of_words(&self.device, table)?;
-        let (left_own, left_next): (Address, Address) = (left.own.address(), left.next.address());
-        if rows >= TILED_FROM && columns >= TILED_FROM {
-            let blocks = batches * rows.div_ceil(TILE) * columns.div_ceil(TILE);
-            let arguments = arguments![
-                total.address(),
-                left_own,
-                left_next,
-                both.address(),
-                own.address(),
-                rows,
-                columns,
-                inner,
-                table.address(),
-                coefficient,
-            ];
-            return self.launch(tiled, blocks, TILE_THREADS, arguments);
-        }
-        let outputs = batches * rows * columns;
-        let blocks = outputs.div_ceil(u64::from(THREADS));
-        let part = inner.div_ceil((BLOCKS_ENOUGH / blocks.max(1)).max(1)).max(PART_MIN);
-        let arguments = arguments![
+        let mut arguments = arguments![
             total.address(),
-            left_own,
-            left_next,
+            left.own.address(),
+            left.next.address(),
             both.address(),
             own.address(),
             rows,
@@ -128,10 +144,76 @@ impl Cuda {
             inner,
             table.address(),
             coefficient,
-            outputs,
-            part,
+        ]
+        .to_vec();
+        if rows >= TILED_FROM && columns >= TILED_FROM {
+            return self.launch(tiled, operands.tiles(), TILE_THREADS, &arguments);
+        }
+        let outputs = batches * rows * columns;
+        let blocks = outputs.div_ceil(u64::from(THREADS));
+        let part = inner.div_ceil((BLOCKS_ENOUGH / blocks.max(1)).max(1)).max(PART_MIN);
+        arguments.extend_from_slice(arguments![outputs, part]);
+        self.launch(direct, blocks * inner.div_ceil(part), THREADS, &arguments)
+    }
+
+    fn by_limbs(&self, operands: &Operands<'_>, total: &Words, coefficient: u64, bits: u8) -> Result<(), Error> {
+        let Operands { kind, left, both, own, rows, columns, inner, ref table, .. } = *operands;
+        let size = LIMBS.iter().position(|&limbs| bits <= 8 * limbs).unwrap_or(LIMBS.len() - 1);
+        let first = if kind == Kind::Matrices { 0 } else { LIMBS.len() };
+        let function = self.fixed.limbs(self.device.as_ref())?[first + size];
+        let table = Buffer::of_words(&self.device, table)?;
+        let arguments = arguments![
+            total.address(),
+            left.own.address(),
+            left.next.address(),
+            both.address(),
+            own.address(),
+            rows,
+            columns,
+            inner,
+            table.address(),
+            coefficient,
+            LIMB_STEPS_MAX.min(self.tuning.steps_max),
         ];
-        self.launch(direct, blocks * inner.div_ceil(part), THREADS, arguments)
+        self.launch(function, operands.tiles(), TILE_THREADS, arguments)
+    }
+
+    fn by_residues(&self, operands: &Operands<'_>, total: &Words, coefficient: u64) -> Result<(), Error> {
+        let Operands { kind, left, both, own, kept, rows, columns, inner, ref table, .. } = *operands;
+        let functions = self.fixed.residues(self.device.as_ref())?;
+        let function = functions[if kind == Kind::Matrices { 1 } else { 2 }];
+        let moduli = Moduli::of(inner);
+        let numbers = Buffer::of_words(&self.device, &moduli.table())?;
+        let x = [self.residues(&left.own, &moduli, &numbers)?, self.residues(&left.next, &moduli, &numbers)?];
+        let y = match kept.and_then(OnceLock::get) {
+            Some(residues) => Arc::clone(residues),
+            None => {
+                let y = [self.residues(both, &moduli, &numbers)?, self.residues(own, &moduli, &numbers)?];
+                let y = Arc::new(y);
+                // Another product may have been first: its residues are the same.
+                kept.map(|kept| kept.set(Arc::clone(&y)));
+                y
+            }
+        };
+        let table = Buffer::of_words(&self.device, table)?;
+        let arguments = arguments![
+            total.address(),
+            x[0].address(),
+            x[1].address(),
+            y[0].address(),
+            y[1].address(),
+            rows,
+            columns,
+            inner,
+            table.address(),
+            coefficient,
+            left.own.lanes,
+            own.lanes,
+            numbers.address(),
+            moduli.count(),
+            moduli.steps_max().min(self.tuning.steps_max),
+        ];
+        self.launch(function, operands.tiles(), TILE_THREADS, arguments)
     }
 }
 
@@ -147,9 +229,11 @@ fn batched<'a>(
     let rank = shape.rank();
     let (rows, columns, inner) = (shape.extents()[rank - 2], shape.extents()[rank - 1], left_shape.row_length());
     let of = |batches: usize, rows: usize, table: Vec<u64>| Operands {
+        kind: Kind::Matrices,
         left,
         both,
         own,
+        kept: None,
         batches: batches as u64,
         rows: rows as u64,
         columns: columns as u64,
@@ -204,9 +288,11 @@ fn windows<'a>(
         channels,
     ];
     Operands {
+        kind: Kind::Windows,
         left,
         both,
         own,
+        kept: None,
         batches: (output[0] * groups) as u64,
         rows: (output[2] * output[3]) as u64,
         columns: columns as u64,

@@ -1,60 +1,4 @@
 // Products modulo 2^64 on integer units. CPU twins: backend::cpu::matrix, circuit::products.
-//
-// Every product is the local part of a product of shares: x.own * y.both + x.next * y.own, y.both = y.own + y.next.
-
-// Rows of a left matrix [rows, inner] and columns of a right one [inner, columns], per batch.
-struct Matrices {
-    const u64 *x_own, *x_next, *y_both, *y_own;
-    u64 rows, columns, inner;
-    // Per batch, where its left and right matrix start.
-    const u64 *starts;
-
-    __device__ __forceinline__ void left(u64 batch, u64 row, u64 k, u64 &own, u64 &next) const {
-        const u64 at = starts[2 * batch] + row * inner + k;
-        own = x_own[at];
-        next = x_next[at];
-    }
-    __device__ __forceinline__ void right(u64 batch, u64 k, u64 column, u64 &both, u64 &own) const {
-        const u64 at = starts[2 * batch + 1] + k * columns + column;
-        both = y_both[at];
-        own = y_own[at];
-    }
-    __device__ __forceinline__ u64 place(u64 batch, u64 row, u64 column) const {
-        return (batch * rows + row) * columns + column;
-    }
-};
-
-// A convolution as a product: a batch is an image and a group, a row a position, a column an output channel, `inner`
-// the channels of a group and their taps. geometry: input, kernel and output extents, strides, dilations, padding,
-// groups, channels of a group.
-struct Windows {
-    const u64 *x_own, *x_next, *y_both, *y_own;
-    u64 rows, columns, inner;
-    const u64 *geometry;
-
-    __device__ __forceinline__ void left(u64 batch, u64 row, u64 k, u64 &own, u64 &next) const {
-        const u32 height = (u32)geometry[0], width = (u32)geometry[1];
-        const u32 kernel_width = (u32)geometry[3], taps = (u32)geometry[2] * kernel_width;
-        const u32 channel = (u32)k / taps, tap = (u32)k % taps, output_width = (u32)geometry[5];
-        // A place before the image wraps to a large number, so that one comparison serves both ends.
-        const u32 y = (u32)row / output_width * (u32)geometry[6] + tap / kernel_width * (u32)geometry[8] - (u32)geometry[10];
-        const u32 x = (u32)row % output_width * (u32)geometry[7] + tap % kernel_width * (u32)geometry[9] - (u32)geometry[11];
-        own = next = 0;
-        if (y < height && x < width) {
-            const u64 at = ((batch * geometry[13] + channel) * height + y) * width + x;
-            own = x_own[at];
-            next = x_next[at];
-        }
-    }
-    __device__ __forceinline__ void right(u64 batch, u64 k, u64 column, u64 &both, u64 &own) const {
-        const u64 at = (batch % geometry[12] * columns + column) * inner + k;
-        both = y_both[at];
-        own = y_own[at];
-    }
-    __device__ __forceinline__ u64 place(u64 batch, u64 row, u64 column) const {
-        return (batch * columns + column) * rows + row;
-    }
-};
 
 #define TILE 64
 #define DEPTH 16
@@ -126,23 +70,23 @@ static __device__ __forceinline__ void direct(u64 *out, const Operands &operands
 extern "C" __global__ void __launch_bounds__(SIDE *SIDE)
     matrices_tiled(u64 *out, const u64 *x_own, const u64 *x_next, const u64 *y_both, const u64 *y_own, u64 rows,
                    u64 columns, u64 inner, const u64 *starts, u64 coefficient) {
-    tiled(out, Matrices{x_own, x_next, y_both, y_own, rows, columns, inner, starts}, coefficient);
+    tiled(out, Matrices<u64>{x_own, x_next, y_both, y_own, rows, columns, inner, starts}, coefficient);
 }
 
 extern "C" __global__ void __launch_bounds__(SIDE *SIDE)
     windows_tiled(u64 *out, const u64 *x_own, const u64 *x_next, const u64 *y_both, const u64 *y_own, u64 rows,
                   u64 columns, u64 inner, const u64 *geometry, u64 coefficient) {
-    tiled(out, Windows{x_own, x_next, y_both, y_own, rows, columns, inner, geometry}, coefficient);
+    tiled(out, Windows<u64>{x_own, x_next, y_both, y_own, rows, columns, inner, geometry}, coefficient);
 }
 
 extern "C" __global__ void matrices_direct(u64 *out, const u64 *x_own, const u64 *x_next, const u64 *y_both,
                                            const u64 *y_own, u64 rows, u64 columns, u64 inner, const u64 *starts,
                                            u64 coefficient, u64 outputs, u64 part) {
-    direct(out, Matrices{x_own, x_next, y_both, y_own, rows, columns, inner, starts}, outputs, part, coefficient);
+    direct(out, Matrices<u64>{x_own, x_next, y_both, y_own, rows, columns, inner, starts}, outputs, part, coefficient);
 }
 
 extern "C" __global__ void windows_direct(u64 *out, const u64 *x_own, const u64 *x_next, const u64 *y_both,
                                           const u64 *y_own, u64 rows, u64 columns, u64 inner, const u64 *geometry,
                                           u64 coefficient, u64 outputs, u64 part) {
-    direct(out, Windows{x_own, x_next, y_both, y_own, rows, columns, inner, geometry}, outputs, part, coefficient);
+    direct(out, Windows<u64>{x_own, x_next, y_both, y_own, rows, columns, inner, geometry}, outputs, part, coefficient);
 }

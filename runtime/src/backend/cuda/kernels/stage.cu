@@ -37,31 +37,31 @@ struct Draw {
 };
 
 // Every block that a tile needs is computed once, by whichever thread comes to it.
-static __device__ __forceinline__ void draw_tile(u64 *masks, const Draw *draws, u32 blocks, u64 first,
+static __device__ __forceinline__ void draw_tile(u32 *masks, const Draw *draws, u32 blocks, u64 first,
                                                  const Streams &streams) {
     u32 draw = 0, begin = 0;
     for (u32 task = threadIdx.x; task < blocks; task += blockDim.x) {
         while (task >= draws[draw].end) begin = draws[draw++].end;
         const u32 counter = (u32)(first * draws[draw].word_bytes / 64) + (task - begin);
-        chacha12((u32 *)(masks + 8 * task), streams.keys[draws[draw].key], counter, streams.node, streams.tile,
+        chacha12(masks + 16 * task, streams.keys[draws[draw].key], counter, streams.node, streams.tile,
                  draws[draw].high);
     }
 }
 
 // The word of a draw at a lane of the tile, from the blocks that start at `block`.
-template <unsigned WORD> static __device__ __forceinline__ u64 drawn(const u64 *masks, u32 block, u32 lane) {
-    const u64 *from = masks + 8 * block;
-    if (WORD == 8) return from[lane];
-    if (WORD == 4) return ((const u32 *)from)[lane];
-    if (WORD == 2) return ((const u16 *)from)[lane];
-    return ((const u8 *)from)[lane];
+template <unsigned WORD> static __device__ __forceinline__ u64 drawn(const u32 *masks, u32 block, u32 lane) {
+    const u32 *from = masks + 16 * block;
+    if (WORD == 8) return from[2 * lane] | (u64)from[2 * lane + 1] << 32;
+    if (WORD == 4) return from[lane];
+    if (WORD == 2) return from[lane / 2] >> 16 * (lane % 2) & 0xffff;
+    return from[lane / 4] >> 8 * (lane % 4) & 0xff;
 }
 
 // The same for a draw that found no room in shared memory: its block is computed for this lane alone.
 template <unsigned WORD>
 static __device__ __forceinline__ u64 drawn_alone(const Streams &streams, u32 key, u32 high, u64 lane) {
-    u64 block[8];
-    chacha12((u32 *)block, streams.keys[key], (u32)(lane * WORD / 64), streams.node, streams.tile, high);
+    u32 block[16];
+    chacha12(block, streams.keys[key], (u32)(lane * WORD / 64), streams.node, streams.tile, high);
     return drawn<WORD>(block, 0, (u32)(lane % (64 / WORD)));
 }
 

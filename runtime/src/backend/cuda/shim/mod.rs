@@ -9,7 +9,7 @@ use std::ffi::c_void;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 const HEADER: &str = include_str!("shim.h");
 const COMPILER: &str = "g++";
@@ -220,12 +220,4 @@ impl Shim {
             _ => Err(Shim::failed("a copy", "that memory is not allocated")),
         }
     }
-}
-
-/// A shim with a cache of its own, which ends with it.
-///
-/// # Errors
-/// No C++ compiler, or no place for temporary files.
-pub fn temporary() -> Result<Arc<dyn Device>, Error> {
-    Ok(Arc::new(Shim::new(Cache::temporary()?)?))
 }

@@ -5,6 +5,7 @@
 // It knows no races and no warps: what needs those is not tested here.
 #include <math.h>
 #include <pthread.h>
+#include <setjmp.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,25 +24,36 @@ static dim3 threadIdx, blockIdx, blockDim, gridDim;
 
 static pthread_mutex_t shim_lock = PTHREAD_MUTEX_INITIALIZER;
 enum { SHIM_STACK = 1 << 16, SHIM_THREADS_MAX = 1024 };
-struct shim_fiber { ucontext_t context; char *stack; bool done; };
+// A fiber begins on a context of its own; from then on it is left and entered by jumps, which ask nothing of the system.
+struct shim_fiber { ucontext_t context; jmp_buf jump; char *stack; bool begun, done; };
 static shim_fiber shim_fibers[SHIM_THREADS_MAX];
-static ucontext_t shim_scheduler;
-static bool shim_in_fiber;
+static ucontext_t shim_caller;
+static jmp_buf shim_scheduler;
+static bool shim_in_fiber, shim_alive;
+static unsigned shim_thread;
 static void (*shim_entry)(void **);
 static void **shim_arguments;
 
-static inline void __syncthreads() {
-    if (shim_in_fiber) swapcontext(&shim_fibers[threadIdx.x].context, &shim_scheduler);
+static __attribute__((noinline)) void shim_yield() {
+    if (!_setjmp(shim_fibers[shim_thread].jump)) _longjmp(shim_scheduler, 1);
 }
-static inline void __syncwarp() { __syncthreads(); }
+static inline void __syncthreads() { if (shim_in_fiber) shim_yield(); }
 template <class T> static inline T atomicAdd(T *to, T value) { T old = *to; *to += value; return old; }
 template <class T> static inline T atomicOr(T *to, T value) { T old = *to; *to |= value; return old; }
-static inline int __double2int_rn(double value) { return (int)rint(value); }
 
 static void shim_start() {
     shim_entry(shim_arguments);
-    shim_fibers[threadIdx.x].done = true;
-    setcontext(&shim_scheduler);
+    shim_fibers[shim_thread].done = true;
+    _longjmp(shim_scheduler, 1);
+}
+
+static __attribute__((noinline)) void shim_enter() {
+    shim_fiber &fiber = shim_fibers[shim_thread];
+    threadIdx.x = shim_thread;
+    if (_setjmp(shim_scheduler)) return;
+    if (fiber.begun) _longjmp(fiber.jump, 1);
+    fiber.begun = true;
+    swapcontext(&shim_caller, &fiber.context);
 }
 
 static void shim_block_of_fibers() {
@@ -51,19 +63,18 @@ static void shim_block_of_fibers() {
         getcontext(&fiber.context);
         fiber.context.uc_stack.ss_sp = fiber.stack;
         fiber.context.uc_stack.ss_size = SHIM_STACK;
-        fiber.done = false;
+        fiber.begun = fiber.done = false;
         makecontext(&fiber.context, shim_start, 0);
     }
     shim_in_fiber = true;
-    for (bool alive = true; alive;) {
-        alive = false;
-        for (unsigned thread = 0; thread < blockDim.x; ++thread) {
-            if (shim_fibers[thread].done) continue;
-            threadIdx.x = thread;
-            swapcontext(&shim_scheduler, &shim_fibers[thread].context);
-            alive |= !shim_fibers[thread].done;
+    do {
+        shim_alive = false;
+        for (shim_thread = 0; shim_thread < blockDim.x; ++shim_thread) {
+            if (shim_fibers[shim_thread].done) continue;
+            shim_enter();
+            shim_alive |= !shim_fibers[shim_thread].done;
         }
-    }
+    } while (shim_alive);
     shim_in_fiber = false;
 }
 

@@ -1,0 +1,62 @@
+//! CUDA's run-time compiler: text to PTX, on machines with or without a GPU. Found when it is called.
+
+use super::device::{Error, Source};
+use cudarc::nvrtc::{self, CompileError, CompileOptions};
+use std::path::Path;
+
+/// No fused multiply-add where the text has none: what is computed is what the CPU computes.
+pub const OPTIONS: [&str; 3] = ["--std=c++17", "--fmad=false", "--diag-suppress=177"];
+
+/// Whether the compiler is on this machine.
+pub fn is_present() -> bool {
+    // SAFETY: asks the loader for a library, which runs the initialisation of NVIDIA's compiler and nothing else.
+    #[allow(unsafe_code)]
+    unsafe {
+        nvrtc::sys::is_culib_present()
+    }
+}
+
+/// Loads the compiler from a folder that the loader does not search, for the whole life of the process.
+///
+/// # Errors
+/// A folder without the compiler.
+pub fn load_from(folder: &Path) -> Result<(), Error> {
+    let missing = |reason: String| Error::Missing(format!("{} holds no CUDA compiler: {reason}", folder.display()));
+    let files = std::fs::read_dir(folder).map_err(|error| missing(error.to_string()))?;
+    let mut names: Vec<_> = files.flatten().map(|file| file.path()).collect();
+    names.retain(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("libnvrtc")));
+    names.retain(|path| !path.to_string_lossy().contains(".alt."));
+    // The compiler asks for its built-in functions by name: they have to be there before it.
+    names.sort_by_key(|path| !path.to_string_lossy().contains("builtins"));
+    for path in &names {
+        // SAFETY: the caller vouches for what is in the folder.
+        #[allow(unsafe_code)]
+        let library = unsafe { libloading::Library::new(path) };
+        std::mem::forget(library.map_err(|error| missing(error.to_string()))?);
+    }
+    if names.is_empty() { Err(missing("no file libnvrtc*".into())) } else { Ok(()) }
+}
+
+/// The PTX of a text for a virtual architecture, `compute_90` for example.
+///
+/// # Errors
+/// No compiler on this machine, or a text that it refuses.
+pub fn compile(source: &Source, architecture: &str) -> Result<String, Error> {
+    if !is_present() {
+        return Err(Error::Missing(
+            "CUDA's run-time compiler (libnvrtc.so) is not on this machine; install the CUDA toolkit, or compute with \
+             --backend cpu"
+                .into(),
+        ));
+    }
+    let mut options: Vec<String> = OPTIONS.map(str::to_owned).to_vec();
+    options.push(format!("--gpu-architecture={architecture}"));
+    let options = CompileOptions { options, ..CompileOptions::default() };
+    match nvrtc::compile_ptx_with_opts(&source.text, options) {
+        Ok(ptx) => Ok(ptx.to_src()),
+        Err(CompileError::CompileError { log, .. }) => {
+            Err(Error::Compile { target: architecture.into(), log: log.to_string_lossy().into_owned() })
+        }
+        Err(other) => Err(Error::Compile { target: architecture.into(), log: other.to_string() }),
+    }
+}
