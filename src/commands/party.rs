@@ -169,7 +169,7 @@ impl Party {
         let digest = transport::Digest(*checked.digest().bytes());
         let shaping = config.shaping().map_err(Failure::input)?;
         let mut mesh = tls::connect(&endpoint, &config.terms(digest), config.limits(), shaping).map_err(peer)?;
-        let report = execute(&config, &checked, &owned, &structure, &mut mesh, self.attached);
+        let report = execute(&config, &checked, owned, &structure, &mut mesh, self.attached);
         if report.is_err() {
             mesh.abort(AbortReason::LocalFailure);
         }
@@ -204,7 +204,9 @@ fn load(config: &PartyConfig, checked: &CheckedPlan, structure: &Graph) -> Resul
     let mut owned = Owned { weights: None, inputs: None };
     if config.owners.model == config.party {
         let path = config.model.as_ref().ok_or_else(|| Failure::input("the model's owner has no model file"))?;
-        let graph = inspect::import(path, &inspect::read(path)?, &checked.plan().model.axes())?;
+        let bytes = inspect::read(path)?;
+        let graph = inspect::import(path, &bytes, &checked.plan().model.axes())?;
+        drop(bytes);
         if runtime::plan::structure_digest(&graph).to_string() != checked.plan().model.structure {
             return Err(Failure::Input(format!("{}: not the model that the plan was tuned for", path.display())));
         }
@@ -233,7 +235,7 @@ fn load(config: &PartyConfig, checked: &CheckedPlan, structure: &Graph) -> Resul
 fn execute(
     config: &PartyConfig,
     checked: &CheckedPlan,
-    owned: &Owned,
+    mut owned: Owned,
     structure: &Graph,
     transport: &mut dyn Transport,
     attached: bool,
@@ -242,7 +244,10 @@ fn execute(
     let circuit = &checked.lowered().circuit;
     let mut runner = Runner::new(circuit.clone(), circuit::Party(config.party.0)).map_err(failed)?;
     let party = |party: transport::Party| circuit::Party(party.0);
-    runner.share_weights(party(config.owners.model), owned.weights.as_ref(), transport).map_err(failed)?;
+    // Once they are shared, the owner holds no more of them than the others.
+    let weights = owned.weights.take();
+    runner.share_weights(party(config.owners.model), weights.as_ref(), transport).map_err(failed)?;
+    drop(weights);
     let given = owned.inputs.as_ref().and_then(|tensors| tensors.first()).and_then(|t| t.shape.first().copied());
     let count =
         runner.announce(party(config.owners.input), given.map(|count| count as u64), transport).map_err(failed)?;

@@ -5,14 +5,17 @@ use crate::commands::{inspect, plan};
 use crate::failure::Failure;
 use crate::output;
 use crate::report::Context;
-use catalogs::{Catalog, Ring, Scale};
+use catalogs::protocol::rss3::EXECUTED_BITS;
+use catalogs::{Catalog, Entry, Ring, Scale};
 use clap::Args;
 use runtime::arrays::{self, Arrays};
-use runtime::circuit::lower::Formats;
-use runtime::graph::{Graph, Tensor};
+use runtime::circuit::lower::{Formats, catalog_function};
+use runtime::graph::observed::Observed;
+use runtime::graph::ranges::InputRange;
+use runtime::graph::{Clamp, Function, Graph, Tensor, clamps};
 use runtime::plan::{InputPromise, PartiesRecord};
 use runtime::transport::Shaping;
-use runtime::tuner::{self, Progress, Request, Tuned};
+use runtime::tuner::{self, Progress, Request, Tuned, leading};
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -58,6 +61,14 @@ pub struct Tune {
     /// Take the entries with the widest windows everywhere: one proof and one simulation, a first plan of a large model.
     #[arg(long)]
     quick: bool,
+    /// Where no entry's window reaches as far as what is proved of an argument, limit the argument and keep the function
+    /// beyond, as far as it follows its argument or is flat there.
+    #[arg(long)]
+    clamp: bool,
+    /// The same for functions that cannot be kept: limit the argument to so many times what the calibration set shows.
+    /// That changes the model beyond, and the plan says where.
+    #[arg(long, value_name = "FACTOR", conflicts_with = "clamp")]
+    cut: Option<f64>,
     /// Whose signatures the catalog must carry; entries that are revoked are not chosen.
     #[arg(long, value_name = "POLICY.toml")]
     policy: Option<PathBuf>,
@@ -91,6 +102,9 @@ impl Tune {
         let graph = inspect::import(&self.model, &model, &self.open.axes(1)?)?;
         let calibration = model_inputs(&graph, &self.calibration)?;
         let promise = self.promise(&graph, &calibration)?;
+        let axes = self.open.axes(self.batch)?;
+        let clamps = self.clamps(&model, &graph, &calibration, &promise, catalog)?;
+        drop(graph);
         let request = Request {
             model: &model,
             model_name: self.model.file_name().map_or(String::new(), |name| name.to_string_lossy().into_owned()),
@@ -98,7 +112,7 @@ impl Tune {
             calibration,
             simulated_max: self.simulate,
             batch: self.batch,
-            axes: self.open.axes(self.batch)?,
+            axes: axes.with_clamps(clamps),
             promise,
             network: Shaping::named(&self.network).map_err(Failure::input)?,
             network_name: self.network.clone(),
@@ -115,6 +129,45 @@ impl Tune {
         let structure_file = plan::structure_file(&self.out);
         output::write_texts(&[(&structure_file, &tuned.structure.to_json()), (&self.out, &tuned.plan.to_text())])?;
         Ok(tuned)
+    }
+
+    /// The arguments that must be limited, where that was asked for.
+    fn clamps(
+        &self,
+        model: &[u8],
+        graph: &Graph,
+        calibration: &[Tensor],
+        promise: &InputPromise,
+        catalog: &Catalog,
+    ) -> Result<Vec<Clamp>, Failure> {
+        if let Some(factor) = self.cut.filter(|factor| !(factor.is_finite() && *factor >= 1.0)) {
+            return Err(Failure::Input(format!("--cut {factor}: give a factor of at least 1")));
+        }
+        if !self.clamp && self.cut.is_none() {
+            return Ok(Vec::new());
+        }
+        let formats = self.formats.formats()?;
+        let count = calibration.iter().map(|tensor| tensor.shape[0]).min().unwrap_or(1).min(self.simulate.max(1));
+        let inputs: Vec<Tensor> = calibration.iter().map(|tensor| leading(tensor, 0, count)).collect();
+        let many = inspect::import(&self.model, model, &self.open.axes(count)?)?;
+        let mut observed = Observed::new(&many);
+        observed.run(&many, &inputs).map_err(Failure::input)?;
+        let boxes: Vec<InputRange> = graph
+            .inputs()
+            .iter()
+            .map(|(name, _)| promise.of(name))
+            .map(|bound| InputRange::uniform(bound.low, bound.high))
+            .collect();
+        let windows = widest_windows(catalog, formats);
+        let request = clamps::Request {
+            boxes: &boxes,
+            observed: &observed.of_another_batch(graph),
+            reach: &|function| windows.iter().find(|(own, _)| *own == function).map(|(_, window)| *window),
+            cut: self.cut,
+            scale: formats.activations.bits(),
+            width_max: formats.ring.bits() - 2,
+        };
+        clamps::needed(graph, &request).map_err(|error| Failure::Input(format!("{}: {error}", self.model.display())))
     }
 
     /// What is promised of the inputs: as the options say, and otherwise as the calibration set shows.
@@ -155,6 +208,8 @@ impl Tune {
             row_norm: None,
             simulate: 240,
             quick: false,
+            clamp: false,
+            cut: None,
             policy: None,
             out: out.to_owned(),
         }
@@ -190,6 +245,29 @@ impl FormatOptions {
         let weights = scale(self.weight_bits.unwrap_or(self.fraction_bits))?;
         Ok(Formats { ring, activations: scale(self.fraction_bits)?, weights })
     }
+}
+
+/// The widest windows of the functions' entries whose formats fit, in real numbers.
+fn widest_windows(catalog: &Catalog, formats: Formats) -> Vec<(Function, [f64; 2])> {
+    let mut widest: Vec<(Function, [f64; 2])> = Vec::new();
+    // What is wrong with an entry the tuner says, which proves each before it is taken.
+    let entries = catalog.iter().filter_map(|(_, published)| Entry::parse(&published.entry).ok());
+    for entry in entries {
+        let (ring, scale) = entry.program.input();
+        let output = entry.program.output();
+        let executed = entry.program.widest_ring().bits() <= EXECUTED_BITS && ring <= formats.ring;
+        let fits = executed && scale == formats.activations && output == (formats.ring, formats.activations);
+        let function = Function::ALL.into_iter().find(|&own| catalog_function(own).as_ref() == Some(&entry.claim.function));
+        let Some(function) = function.filter(|_| fits) else { continue };
+        let real = |bound: i64| bound as f64 / f64::from(scale.bits()).exp2();
+        let window = [real(entry.claim.window.low), real(entry.claim.window.high)];
+        match widest.iter_mut().find(|(own, _)| *own == function) {
+            Some((_, known)) if window[1] - window[0] > known[1] - known[0] => *known = window,
+            Some(_) => {}
+            None => widest.push((function, window)),
+        }
+    }
+    widest
 }
 
 /// The arrays of an .npz that the model's inputs name; a file with one array serves a model with one input.

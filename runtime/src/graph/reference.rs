@@ -4,7 +4,7 @@
 //! function is `libm`'s (below one ulp); everything else is straightforward `f64`.
 
 use super::error::Error;
-use super::operator::{AxisSlice, Constant, Function, MASKED, Operator, Window};
+use super::operator::{AxisSlice, Constant, Function, MASKED, Operator, Side, Window};
 use super::tensor::{Tensor, around, broadcast_offsets, strides, transpose_offsets, walk};
 use super::{Graph, NodeId};
 
@@ -97,6 +97,9 @@ pub(crate) fn evaluate(operator: &Operator, inputs: &[&Tensor], shape: &[usize])
         Operator::Mask { masked } => {
             inputs[0].zip(&masked.tensor()?.broadcast(shape), |a, masked| if masked == 0.0 { a } else { MASKED })
         }
+        Operator::Limit { side: Side::Below, bound, .. } => inputs[0].map(|x| x.max(*bound)),
+        Operator::Limit { side: Side::Above, bound, .. } => inputs[0].map(|x| x.min(*bound)),
+        Operator::Excess { bound } => inputs[0].map(|x| (x - bound).max(0.0)),
         Operator::ReduceSum { .. } => fold(inputs[0], shape, 0.0, |sum, value| sum + value),
         Operator::SumPool { window } => pool(inputs[0], window, shape, 0.0, |sum, value| sum + value),
         Operator::MaxPool { window } => pool(inputs[0], window, shape, f64::NEG_INFINITY, f64::max),

@@ -8,6 +8,7 @@ use crate::circuit::{
     self, Circuit, Constant, Movement, NodeId, NodeKind, Party, Product, ProductKind, Shape, Sum, layout, products,
 };
 use catalogs::Ring;
+use std::sync::Arc;
 
 /// A shared weight w as the right factor of a product, packed once for all runs.
 #[derive(Debug)]
@@ -26,21 +27,52 @@ pub(super) fn right_weight(circuit: &Circuit, product: &Product) -> Option<usize
     }
 }
 
-/// Packs the weights that are right factors of matrix products; `None` for the others.
-pub(super) fn pack_weights(circuit: &Circuit, weights: &[Shares]) -> Result<Vec<Option<PackedWeight>>, Error> {
-    let mut packed: Vec<Option<PackedWeight>> = weights.iter().map(|_| None).collect();
-    for (_, node) in circuit.iter() {
-        let NodeKind::Sum(sum) = &node.kind else { continue };
-        for product in &sum.products {
-            let Some(index) = right_weight(circuit, product).filter(|&index| packed[index].is_none()) else { continue };
-            let extents = circuit.node(product.right).shape.extents();
-            let (rows, columns) = (extents[0], extents[1]);
-            let own = Packed::new(&weights[index].own, rows, columns)?;
-            let both = Packed::new(&both_components(&weights[index]), rows, columns)?;
-            packed[index] = Some(PackedWeight { own, both });
+/// What a circuit does with each weight.
+#[derive(Debug)]
+pub(super) struct WeightUses {
+    /// Rows and columns of the right matrix that a weight is, if it is one.
+    right: Vec<Option<[usize; 2]>>,
+    elsewhere: Vec<bool>,
+}
+
+impl WeightUses {
+    /// Of every weight of a circuit.
+    pub(super) fn of(circuit: &Circuit) -> WeightUses {
+        let count = circuit.weights().len();
+        let mut uses = WeightUses { right: vec![None; count], elsewhere: vec![false; count] };
+        for (_, node) in circuit.iter() {
+            let mut others = node.kind.operands();
+            if let NodeKind::Sum(sum) = &node.kind {
+                for product in &sum.products {
+                    let Some(index) = right_weight(circuit, product) else { continue };
+                    let extents = circuit.node(product.right).shape.extents();
+                    uses.right[index] = Some([extents[0], extents[1]]);
+                    if let Some(place) = others.iter().position(|&operand| operand == product.right) {
+                        others.remove(place);
+                    }
+                }
+            }
+            for operand in others {
+                if let NodeKind::Weight(weight) = circuit.node(operand).kind {
+                    uses.elsewhere[weight.index()] = true;
+                }
+            }
         }
+        uses
     }
-    Ok(packed)
+
+    /// The packed form of a weight that is a right factor.
+    pub(super) fn pack(&self, index: usize, shares: &Shares) -> Result<Option<PackedWeight>, Error> {
+        let Some([rows, columns]) = self.right[index] else { return Ok(None) };
+        let own = Packed::new(&shares.own, rows, columns)?;
+        let both = Packed::new(&both_components(shares), rows, columns)?;
+        Ok(Some(PackedWeight { own, both }))
+    }
+
+    /// Whether anything but a product with the packed form reads the weight.
+    pub(super) fn is_read_elsewhere(&self, index: usize) -> bool {
+        self.elsewhere[index]
+    }
 }
 
 /// xᵢ + xᵢ₊₁.
@@ -49,8 +81,8 @@ fn both_components(shares: &Shares) -> Vec<u64> {
 }
 
 /// The shares of an earlier node.
-pub(super) fn operand(values: &[Option<Shares>], id: NodeId) -> Result<&Shares, Error> {
-    let value = values.get(id.index()).and_then(Option::as_ref);
+pub(super) fn operand(values: &[Option<Arc<Shares>>], id: NodeId) -> Result<&Shares, Error> {
+    let value = values.get(id.index()).and_then(Option::as_deref);
     value.ok_or_else(|| circuit::Error::Circuit(format!("{id} has no value yet")).into())
 }
 
@@ -58,18 +90,20 @@ pub(super) fn operand(values: &[Option<Shares>], id: NodeId) -> Result<&Shares, 
 pub(super) fn value(
     circuit: &Circuit,
     id: NodeId,
-    values: &[Option<Shares>],
-    weights: &[Shares],
+    values: &[Option<Arc<Shares>>],
+    weights: &[Arc<Shares>],
     me: Party,
-) -> Result<Shares, Error> {
+) -> Result<Arc<Shares>, Error> {
     let node = circuit.node(id);
     match &node.kind {
-        NodeKind::Weight(weight) => Ok(weights[weight.index()].clone()),
-        NodeKind::Movement { movement, operands } => moved(circuit, movement, operands, &node.shape, values, me),
+        NodeKind::Weight(weight) => Ok(Arc::clone(&weights[weight.index()])),
+        NodeKind::Movement { movement, operands } => {
+            moved(circuit, movement, operands, &node.shape, values, me).map(Arc::new)
+        }
         NodeKind::Sum(sum) => {
             let own = linear(circuit, sum, &node.shape, values, |shares| &shares.own, me.0 == 0)?;
             let next = linear(circuit, sum, &node.shape, values, |shares| &shares.next, me.0 == 2)?;
-            Ok(Shares { own, next })
+            Ok(Arc::new(Shares { own, next }))
         }
         NodeKind::Input { .. } | NodeKind::Program { .. } | NodeKind::Maximum(_) | NodeKind::Output { .. } => {
             Err(circuit::Error::Circuit(format!("{id} needs messages")).into())
@@ -90,7 +124,7 @@ fn moved(
     movement: &Movement,
     operands: &[NodeId],
     shape: &Shape,
-    values: &[Option<Shares>],
+    values: &[Option<Arc<Shares>>],
     me: Party,
 ) -> Result<Shares, Error> {
     let mut ring = circuit.node(operands[0]).format.ring;
@@ -121,7 +155,7 @@ fn linear(
     circuit: &Circuit,
     sum: &Sum,
     shape: &Shape,
-    values: &[Option<Shares>],
+    values: &[Option<Arc<Shares>>],
     pick: fn(&Shares) -> &Vec<u64>,
     with_constant: bool,
 ) -> Result<Vec<u64>, Error> {
@@ -154,7 +188,7 @@ pub(super) fn part(
     circuit: &Circuit,
     sum: &Sum,
     shape: &Shape,
-    values: &[Option<Shares>],
+    values: &[Option<Arc<Shares>>],
     packed: &[Option<PackedWeight>],
     first: bool,
 ) -> Result<Vec<u64>, Error> {

@@ -23,6 +23,7 @@ use crate::transport::{self, Expected, Frame, Kind, Length, Position, Transport}
 use catalogs::protocol::Role;
 use catalogs::protocol::rss3::Rss3;
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -34,6 +35,9 @@ pub use profile::{GroupShare, Profile, by_group};
 const FIRST_WEIGHT_NODE: u32 = 1 << 31;
 /// The parameters travel in the run before the first batch.
 const PARAMETER_RUN: u64 = 0;
+
+/// Weights that are shared together: 32 MiB of a component.
+const PART_ELEMENTS: usize = 1 << 22;
 
 /// Why an execution stopped.
 #[derive(Debug, thiserror::Error)]
@@ -79,7 +83,8 @@ pub struct Runner {
     schedule: Schedule,
     units: Vec<Unit>,
     me: Party,
-    weights: Vec<Shares>,
+    /// Empty for a weight that nothing reads but products of its packed form.
+    weights: Vec<Arc<Shares>>,
     /// Weights as right factors of products, for the weights that are.
     packed: Vec<Option<local::PackedWeight>>,
     next_run: u64,
@@ -129,9 +134,34 @@ impl Runner {
             return Err(Error::Missing("the model's owner has no weights"));
         }
         let generators = Generators::new(transport, self.me, PARAMETER_RUN)?;
-        let slots: Vec<_> = self.circuit.weights().to_vec();
+        let plan = local::WeightUses::of(&self.circuit);
+        self.weights = Vec::with_capacity(self.circuit.weights().len());
+        self.packed = Vec::with_capacity(self.circuit.weights().len());
+        for (round, part) in weight_parts(&self.circuit).into_iter().enumerate() {
+            let shared = self.share_part(owner, weights, transport, &generators, (round as u32, part.clone()))?;
+            for (index, shares) in part.zip(shared) {
+                // What a product reads is the packed copy; where nothing else reads the weight, only that is kept.
+                let packed = plan.pack(index, &shares)?;
+                let kept = if plan.is_read_elsewhere(index) { shares } else { Shares::default() };
+                self.weights.push(Arc::new(kept));
+                self.packed.push(packed);
+            }
+        }
+        Ok(())
+    }
+
+    /// Shares some weights that follow each other: one frame to each peer.
+    fn share_part(
+        &self,
+        owner: Party,
+        weights: Option<&Weights>,
+        transport: &mut dyn Transport,
+        generators: &Generators,
+        (round, part): (u32, Range<usize>),
+    ) -> Result<Vec<Shares>, Error> {
         let mut active = Vec::new();
-        for (index, slot) in slots.iter().enumerate() {
+        for index in part.clone() {
+            let slot = &self.circuit.weights()[index];
             let unit = unit::share(slot.format.ring, owner, self.me)?;
             let mut state = Active::new(&unit, slot.shape.lanes());
             if let Some(weights) = weights.filter(|_| owner == self.me) {
@@ -145,13 +175,13 @@ impl Runner {
         for stage in 0..2u32 {
             let mut leaving: Vec<Vec<u8>> = vec![Vec::new(); 3];
             let mut consumed = [0usize; 3];
-            for (index, (unit, state)) in active.iter_mut().enumerate() {
+            for (index, (unit, state)) in part.clone().zip(active.iter_mut()) {
                 let node = FIRST_WEIGHT_NODE + index as u32;
                 let streams = generators.streams(node, unit.first);
                 step(unit, state, stage as usize, &arrived, &mut consumed, &mut leaving, &streams)?;
             }
             if stage == 0 {
-                let position = Position { run: PARAMETER_RUN, round: 0 };
+                let position = Position { run: PARAMETER_RUN, round };
                 let expected = |peer: Party| active.iter().map(|(u, s)| u.arriving(0, peer, s.lanes())).sum::<usize>();
                 let lengths: Vec<usize> = (0..3).map(|peer| expected(Party(peer))).collect();
                 for &peer in &peers {
@@ -165,14 +195,12 @@ impl Runner {
                 }
             }
         }
-        self.weights = active.into_iter().map(|(unit, state)| state.into_shares(&unit)).collect();
-        self.packed = local::pack_weights(&self.circuit, &self.weights)?;
-        Ok(())
+        Ok(active.into_iter().map(|(unit, state)| state.into_shares(&unit)).collect())
     }
 
     /// Tells all parties how many inputs there will be: a public number that the input's owner gives.
     pub fn announce(&mut self, owner: Party, count: Option<u64>, transport: &mut dyn Transport) -> Result<u64, Error> {
-        let position = Position { run: PARAMETER_RUN, round: 1 };
+        let position = Position { run: PARAMETER_RUN, round: weight_parts(&self.circuit).len() as u32 };
         let kind = Kind::Parameters;
         if owner == self.me {
             let count = count.ok_or(Error::Missing("the input's owner has no input"))?;
@@ -264,6 +292,25 @@ fn peers(me: Party) -> Vec<Party> {
     (0..3).filter(|&party| party != me.0).map(Party).collect()
 }
 
+/// The weights in parts that are shared one after the other, so that a party holds the frames and the working memory
+/// of a part only: each has as many elements as fit [`PART_ELEMENTS`], or one weight. There is at least one part.
+fn weight_parts(circuit: &Circuit) -> Vec<Range<usize>> {
+    let slots = circuit.weights();
+    let mut parts = vec![0..0];
+    let mut elements = 0;
+    for (index, slot) in slots.iter().enumerate() {
+        elements += slot.shape.lanes();
+        match parts.last_mut() {
+            Some(part) if part.start == part.end || elements <= PART_ELEMENTS => part.end = index + 1,
+            _ => {
+                parts.push(index..index + 1);
+                elements = slot.shape.lanes();
+            }
+        }
+    }
+    parts
+}
+
 /// Signed residues as words modulo the ring.
 fn words(values: &[i64], mask: u64) -> Vec<u64> {
     values.iter().map(|&value| value as u64 & mask).collect()
@@ -336,7 +383,7 @@ fn step(
 struct Batch<'a> {
     runner: &'a Runner,
     generators: Generators,
-    values: Vec<Option<Shares>>,
+    values: Vec<Option<Arc<Shares>>>,
     active: Vec<Option<Active>>,
     outputs: Vec<Option<Integers>>,
     /// Per node, how many uses of its value have not started.
@@ -441,9 +488,9 @@ impl Batch<'_> {
                 Integers::new(node.shape.clone(), values).map_err(circuit::Error::Circuit)
             });
             self.outputs.push(opened.transpose()?);
-            self.values[id.index()] = Some(Shares::default());
+            self.values[id.index()] = Some(Arc::default());
         } else {
-            self.values[id.index()] = Some(state.into_shares(unit));
+            self.values[id.index()] = Some(Arc::new(state.into_shares(unit)));
         }
         Ok(())
     }

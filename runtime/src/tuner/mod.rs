@@ -363,6 +363,7 @@ fn draft(
             input_boxes: request.promise.named.clone(),
             axes: request.axes.named().clone(),
             public_inputs: request.axes.public().clone(),
+            clamps: plan::priced(request.axes.clamps(), &lowered, &schedule),
         },
         parties: request.parties.clone(),
         formats: FormatsRecord {

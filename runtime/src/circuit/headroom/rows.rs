@@ -43,14 +43,24 @@ impl Proof<'_> {
 
     /// left × right of the result's shape, in lanes and, where it is known, in rows.
     pub(super) fn product(&self, product: &Product, shape: &Shape) -> Result<(Vec<Interval>, Option<Ball>), Error> {
-        let (left, right) = (self.lanes(product.left)?, self.lanes(product.right)?);
+        let left = self.lanes(product.left)?;
+        if let (Some(values), ProductKind::MatMul) = (self.factor(product.right), &product.kind) {
+            let columns = self.circuit.node(product.right).shape.row_length();
+            let mut lanes = interval::product_with_points(left, values, columns);
+            let weight = values.iter().map(|&value| value as f64).collect();
+            let norms = &mut self.norms.borrow_mut();
+            let (ball, reach) = self.known(product.left)?.ball(left.1).image(weight, columns, norms);
+            ball.tighten(&reach, &mut lanes);
+            return Ok((lanes, Some(ball)));
+        }
+        let right = self.lanes(product.right)?;
         let mut lanes = interval::product(&product.kind, left, right, shape);
         let (known, other) = (self.known(product.left)?, self.known(product.right)?);
         let weight = |id: NodeId| matches!(self.circuit.node(id).kind, NodeKind::Weight(_));
         let norms = &mut self.norms.borrow_mut();
         let ball = match &product.kind {
             ProductKind::MatMul if weight(product.right) && right.1.rank() == 2 => {
-                let (ball, reach) = known.ball(left.1).image(&points(right.0), right.1.row_length(), norms);
+                let (ball, reach) = known.ball(left.1).image(points(right.0), right.1.row_length(), norms);
                 ball.tighten(&reach, &mut lanes);
                 Some(ball)
             }
