@@ -71,8 +71,8 @@ pub fn off(function: Function, side: Side, size: f64) -> Option<f64> {
         return None;
     }
     let decay = (-size).exp();
-    match (function, side) {
-        (Function::Relu, _) => Some(0.0),
+    let off = match (function, side) {
+        (Function::Relu, _) => return Some(0.0),
         // |x|·Φ(−|x|) ≤ φ(x) < ½·e^(−x²/2), and |x|·(1 + e^(2u))⁻¹ with u ≥ 0.79·|x|.
         (Function::Gelu, _) => Some((-size * size / 2.0).exp()),
         (Function::GeluTanh, _) => Some(size * (-1.58 * size).exp()),
@@ -83,7 +83,9 @@ pub fn off(function: Function, side: Side, size: f64) -> Option<f64> {
         (Function::Tanh, _) => Some(2.0 * decay * decay),
         (Function::Erf, _) => Some((-size * size).exp()),
         (Function::Exp, Side::Above) | (Function::Logarithm | Function::SquareRoot | Function::Reciprocal, _) => None,
-    }
+    };
+    // What underflows is still a bound.
+    off.map(|off: f64| off.max(f64::MIN_POSITIVE))
 }
 
 /// Whether f(x) − x vanishes for large x, so that what lies above the bound is added.

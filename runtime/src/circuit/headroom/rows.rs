@@ -29,9 +29,17 @@ impl Proof<'_> {
         let shape = &self.circuit.node(operands[0]).shape;
         let ring = self.circuit.node(operands[0]).format.ring;
         let lanes = operands.iter().map(|&operand| self.lanes(operand)).collect::<Result<Vec<_>, _>>()?;
-        let lanes = interval::moved(movement, &lanes, &node.shape, ring);
+        let mut lanes = interval::moved(movement, &lanes, &node.shape, ring);
         let norms = &mut self.norms.borrow_mut();
         let ball = first.ball.as_ref().and_then(|ball| ball.moved(movement, shape, &node.shape, norms));
+        if let (Movement::SumAxis { axis }, Some(ball)) = (movement, &first.ball)
+            && axis + 1 == shape.rank()
+        {
+            // |Σ x| ≤ √n·‖x‖: of many elements far less than what their intervals add up to.
+            let bound = ball.magnitude(norms) * (shape.row_length() as f64).sqrt() * (1.0 + MARGIN);
+            let bounds = super::function::integers(-bound, bound, 0);
+            lanes.iter_mut().for_each(|lane| *lane = lane.meet(bounds));
+        }
         let columns = match movement {
             Movement::Transpose { permutation } if columns_were_rows(permutation) => {
                 first.ball.as_ref().map(|ball| ball.magnitude(norms))
