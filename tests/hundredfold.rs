@@ -79,13 +79,13 @@ fn sites_hold(plan: &runtime::plan::CheckedPlan, graph: &Graph, values: &BTreeMa
 }
 
 /// A plan for inputs up to `factor`, in batches of [`BATCH`].
-fn tune(shop: &support::Workshop, model: &str, factor: f64) -> support::Outcome {
+fn tune(shop: &support::Workshop, model: &str, factor: f64, options: &[&str]) -> support::Outcome {
     let (file, calibration) = (example(&format!("models/{model}.onnx")), example("models/digits_calibration.npz"));
     let (out, catalog) = (shop.path("bright.plan.toml"), example("../catalogs"));
     let range = format!("0,{factor}");
     let request = ["tune", text(&file), "--calibration", text(&calibration), "--input-range", &range, "--batch", "6"];
     let rest = ["--simulate", "12", "--out", text(&out), "--catalog", text(&catalog)];
-    shop.run(&[&request[..], &rest].concat())
+    shop.run(&[&request[..], &rest, options].concat())
 }
 
 /// The plan's simulations and its run by three parties, for images as bright as its range allows.
@@ -95,8 +95,11 @@ fn computes_as_certified(shop: &support::Workshop, model: &str, factor: f64) {
     let plan = Plan::parse(&std::fs::read_to_string(&out).unwrap()).unwrap();
     let structure = std::fs::read_to_string(out.with_extension("structure.json")).unwrap();
     let checked = plan.check(&Graph::from_json(&structure).unwrap(), &support::shipped()).unwrap();
-    let graph = Graph::import(&std::fs::read(&file).unwrap(), BATCH).unwrap();
-    let weights = checked.prove_headroom(&graph).unwrap();
+    let bytes = std::fs::read(&file).unwrap();
+    // The answer is that of the model itself; the circuit is that of the model with the plan's clamps.
+    let graph = Graph::import(&bytes, BATCH).unwrap();
+    let clamped = Graph::import_with(&bytes, &checked.plan().model.axes()).unwrap();
+    let weights = checked.prove_headroom(&clamped).unwrap();
     let bright = images(factor);
     let encoded = checked.lowered().encode_inputs(std::slice::from_ref(&bright)).unwrap();
     let plain = reference::run(&graph, std::slice::from_ref(&bright), &mut |_, _| {}).unwrap();
@@ -114,7 +117,7 @@ fn computes_as_certified(shop: &support::Workshop, model: &str, factor: f64) {
         };
         let outcome = ideal::observe(circuit, &weights, &encoded, mode, &mut keep).unwrap();
         assert_eq!(outcome.report.violations(circuit), [], "{model}, {mode:?}");
-        assert!(sites_hold(&checked, &graph, &values) > 0, "{model} has no scalar site");
+        assert!(sites_hold(&checked, &clamped, &values) > 0, "{model} has no scalar site");
         close(&format!("{mode:?}"), &checked.lowered().decode_outputs(&outcome.outputs).unwrap());
     }
     write(&input, &bright);
@@ -130,7 +133,7 @@ fn computes_as_certified(shop: &support::Workshop, model: &str, factor: f64) {
 #[test]
 fn a_transformer_with_a_hundredfold_range_computes_as_certified() {
     let shop = support::Workshop::new();
-    tune(&shop, "digits_vit", FACTOR).succeeded();
+    tune(&shop, "digits_vit", FACTOR, &[]).succeeded();
     computes_as_certified(&shop, "digits_vit", FACTOR);
 }
 
@@ -140,8 +143,63 @@ fn a_transformer_with_a_hundredfold_range_computes_as_certified() {
 fn a_network_without_norms_is_refused_a_hundredfold_range_by_name_and_computes_up_to_its_window() {
     let shop = support::Workshop::new();
     let refused = ["/f/f.6/Mul: its proved range", "exceeds the window -33554431..=33554431 of the silu entry"];
-    tune(&shop, "digits_cnn", FACTOR).failed(2, &refused);
+    tune(&shop, "digits_cnn", FACTOR, &[]).failed(2, &refused);
     assert!(!shop.path("bright.plan.toml").exists());
-    tune(&shop, "digits_cnn", 2.0).succeeded();
+    tune(&shop, "digits_cnn", 2.0, &[]).succeeded();
     computes_as_certified(&shop, "digits_cnn", 2.0);
+}
+
+/// Clamps take such a range to a window: SiLU follows its argument beyond, tanh is flat there, so that the model is the
+/// same one. What they cost is part of the plan and of the run, which counts what the plan predicts.
+#[test]
+fn with_clamps_a_network_without_norms_computes_a_hundredfold_range_as_certified() {
+    let shop = support::Workshop::new();
+    let tuned = tune(&shop, "digits_cnn", FACTOR, &["--clamp"]);
+    tuned.succeeded();
+    assert!(tuned.stdout.contains("clamp of /f/f.6/Mul: -511 to 511, kept beyond"), "{}", tuned.stdout);
+    computes_as_certified(&shop, "digits_cnn", FACTOR);
+    let path = shop.path("bright.plan.toml");
+    let plan = std::fs::read_to_string(&path).unwrap();
+    let parsed = Plan::parse(&plan).unwrap();
+    let structure = Graph::from_json(&std::fs::read_to_string(path.with_extension("structure.json")).unwrap()).unwrap();
+    let clamps = &parsed.model.clamps;
+    assert_eq!(clamps.iter().map(|clamp| clamp.name.as_str()).collect::<Vec<_>>(), ["/f/f.6/Mul", "/f/f.10/Tanh"]);
+    assert!(clamps.iter().all(|clamp| clamp.kept && clamp.rounds > 0 && clamp.bytes > 0));
+    // A plan whose clamps are not those of its structure, or not at that price, is refused.
+    let altered = |alter: &dyn Fn(&mut Plan)| {
+        let mut plan = parsed.clone();
+        alter(&mut plan);
+        plan.check(&structure, &support::shipped()).unwrap_err().to_string()
+    };
+    let message = altered(&|plan| plan.model.clamps[0].high = Some(510.0));
+    assert!(message.contains("structure does not have the clamp of /f/f.6/Mul"), "{message}");
+    assert!(altered(&|plan| plan.model.clamps[0].bytes -= 1).contains("bytes of a clamp"));
+    assert!(altered(&|plan| plan.model.clamps[1].rounds += 1).contains("rounds of a clamp"));
+    assert!(altered(&|plan| drop(plan.model.clamps.pop())).contains("clamps that the plan does not state"));
+    // The width that the structure states is held against what is proved of the argument.
+    let graph = |bits: u8| {
+        let mut clamps = clamps.clone();
+        clamps[0].width = bits;
+        Graph::import_with(
+            &std::fs::read(example("models/digits_cnn.onnx")).unwrap(),
+            &parsed.model.axes().with_clamps(clamps),
+        )
+    };
+    assert!(graph(clamps[0].width).is_ok() && graph(1).is_err() && graph(65).is_err());
+}
+
+/// Where a function is cut, the plan says that it is another model beyond, and inside it is the same one.
+#[test]
+fn what_is_cut_is_said_and_narrower() {
+    let shop = support::Workshop::new();
+    tune(&shop, "digits_cnn", FACTOR, &["--cut", "0.5"]).failed(2, &["--cut 0.5: give a factor of at least 1"]);
+    let tuned = tune(&shop, "digits_cnn", FACTOR, &["--cut", "20"]);
+    tuned.succeeded();
+    let line = tuned.stdout.lines().find(|line| line.starts_with("clamp of /f/f.6/Mul")).unwrap();
+    assert!(line.contains("CUT: beyond, this is another model"), "{line}");
+    let plan = Plan::parse(&std::fs::read_to_string(shop.path("bright.plan.toml")).unwrap()).unwrap();
+    let [low, high] = [plan.model.clamps[0].low.unwrap(), plan.model.clamps[0].high.unwrap()];
+    let [least, greatest] = plan.model.clamps[0].observed;
+    assert!(low <= 20.0 * least && low > 20.0 * least - 1.0 && high >= 20.0 * greatest && high < 20.0 * greatest + 1.0);
+    assert!(plan.measured.error < 0.01 && plan.measured.agreement == 1.0);
 }

@@ -9,6 +9,7 @@
 | gpt2-tiny, gpt2-small | decoder, 2 × 128 or 12 × 768, 128 tokens, GELU in its tanh form, a causal mask of −inf, embeddings in |
 | resnet18, resnet50 | 224 × 224, batch norms, basic or bottleneck blocks, mean pooling |
 | vgg16-cifar, vgg16 | 32 × 32 with one dense layer of 512, or 224 × 224 with two of 4,096; max pooling |
+| gelu | nothing but GELU of `--elements` numbers, to see what an element costs |
 
 `--tokens` and `--side` make smaller ones, `--padding` masks other tokens. Weights are drawn so that headroom can be proved as it would be for a trained
 model with clamps: dense layers of transformers with a deviation of 0.02, kernels scaled so that no channel can grow by
@@ -188,6 +189,13 @@ def resnet(options, blocks, bottleneck):
                        ["batch", CLASSES]), pictures(options)
 
 
+def gelu(options):
+    graph, count = Graph(), options.elements
+    graph.node("Gelu", ["numbers"], "gelu", approximate="none")
+    numbers = np.random.Generator(np.random.Philox(1)).standard_normal((2, count)).astype(np.float32) * 3
+    return graph.model("gelu", [("numbers", ["batch", count])], "values", ["batch", count]), {"numbers": numbers}
+
+
 SHAPES = {
     "bert-tiny": lambda options: transformer(options, 2, 128, 2, False),
     "bert-base": lambda options: transformer(options, 12, 768, 12, False),
@@ -197,6 +205,7 @@ SHAPES = {
     "resnet50": lambda options: resnet(options, (3, 4, 6, 3), True),
     "vgg16-cifar": lambda options: vgg16(options, (512, 10)),
     "vgg16": lambda options: vgg16(options, (4096, 4096, CLASSES)),
+    "gelu": gelu,
 }
 
 
@@ -207,6 +216,7 @@ def main():
     parser.add_argument("--tokens", type=int, default=128)
     parser.add_argument("--padding", type=int, help="tokens that BERT's mask leaves out; by default an eighth of them")
     parser.add_argument("--side", type=int)
+    parser.add_argument("--elements", type=int, default=1 << 16)
     options = parser.parse_args()
     options.padding = options.tokens // 8 if options.padding is None else options.padding
     options.side = options.side or (32 if options.shape == "vgg16-cifar" else 224)

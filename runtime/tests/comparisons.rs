@@ -10,8 +10,12 @@ mod onnx_model;
 use entries::Entries;
 use onnx_model::Model;
 use runtime::circuit::ideal::{self, RoundingMode};
+use runtime::circuit::{NodeKind, Party};
 use runtime::graph::onnx::AttributeMessage;
 use runtime::graph::{Graph, Tensor, reference};
+use runtime::random::Key;
+use runtime::session::Runner;
+use runtime::transport::{Limits, Transport, in_process};
 
 /// Whether a comparison holds.
 type Definition = fn(f64, f64) -> bool;
@@ -109,4 +113,81 @@ fn a_secret_condition_chooses_and_does_not_mask() {
     assert_eq!(value(&graph, &[a, b], &entries), [1.0, 1.0, -3.0, 0.5]);
     let masked = model().scalar("low", -1e9).op("Where", &["c", "a", "low"], "y").error("y");
     assert!(masked.contains("its condition is secret and it masks"), "{masked}");
+}
+
+/// What three parties open to the owner of the output, over connections in this process.
+fn by_three_parties(graph: &Graph, inputs: &[Vec<f64>], entries: &Entries) -> Vec<f64> {
+    let bounds: Vec<(f64, f64)> = inputs.iter().map(|_| (-16.0, 16.0)).collect();
+    let (lowered, weights, _) = entries.choose(graph, &bounds).unwrap();
+    let shapes = graph.inputs().iter().map(|(_, id)| graph.node(*id).shape.clone());
+    let tensors: Vec<Tensor> =
+        shapes.zip(inputs).map(|(shape, data)| Tensor::new(shape, data.clone()).unwrap()).collect();
+    let encoded = lowered.encode_inputs(&tensors).unwrap();
+    let owner = |node| match &lowered.circuit.node(node).kind {
+        NodeKind::Input { owner, .. } => owner.0,
+        NodeKind::Output { receiver, .. } => receiver.0,
+        _ => panic!("no input and no output"),
+    };
+    let (source, target) = (owner(lowered.circuit.inputs()[0]), owner(lowered.circuit.outputs()[0]));
+    let ends = in_process::network(3, Some(&Key::from_bytes([8; 32])), Limits::default(), None).unwrap();
+    let opened = std::thread::scope(|scope| {
+        let (lowered, weights, encoded) = (&lowered, &weights, &encoded);
+        let parties = ends.into_iter().enumerate().map(|(me, mut transport)| {
+            scope.spawn(move || {
+                let me = me as u8;
+                let mut runner = Runner::new(lowered.circuit.clone(), Party(me)).unwrap();
+                runner.share_weights(Party(0), (me == 0).then_some(weights), &mut transport).unwrap();
+                let own = encoded.iter().map(|tensor| (me == source).then(|| tensor.clone())).collect::<Vec<_>>();
+                let outcome = runner.run(&own, &mut transport).unwrap();
+                transport.finish().unwrap();
+                (me == target).then(|| outcome.outputs.into_iter().map(Option::unwrap).collect::<Vec<_>>())
+            })
+        });
+        let parties: Vec<_> = parties.collect();
+        parties.into_iter().filter_map(|party| party.join().unwrap()).next().unwrap()
+    });
+    lowered.decode_outputs(&opened).unwrap().remove(0).data
+}
+
+/// And, Or, Xor and Not of secret truth values, and formulas of them: every row of the truth table, in the plain
+/// reference, in simulation under several choices of roundings, and by three parties.
+#[test]
+fn formulas_of_secret_truth_values_have_their_truth_tables() {
+    type Formula = (&'static str, fn(Model) -> Model, fn(bool, bool, bool) -> bool);
+    let entries = Entries::shipped();
+    let formulas: [Formula; 7] = [
+        ("and", |m| m.op("And", &["p", "q"], "y"), |p, q, _| p && q),
+        ("or", |m| m.op("Or", &["p", "q"], "y"), |p, q, _| p || q),
+        ("xor", |m| m.op("Xor", &["p", "q"], "y"), |p, q, _| p != q),
+        ("not", |m| m.op("Not", &["r"], "y"), |_, _, r| !r),
+        ("nor", |m| m.op("Or", &["p", "q"], "o").op("Not", &["o"], "y"), |p, q, _| !(p || q)),
+        ("parity", |m| m.op("Xor", &["p", "q"], "o").op("Xor", &["o", "r"], "y"), |p, q, r| p ^ q ^ r),
+        (
+            "choice",
+            |m| {
+                let m = m.op("And", &["p", "q"], "a").op("Not", &["p"], "n").op("And", &["n", "r"], "b");
+                m.op("Or", &["a", "b"], "y")
+            },
+            |p, q, r| if p { q } else { r },
+        ),
+    ];
+    // Each row of the table is a lane; a truth value is the sign of a secret number.
+    let column = |bit: usize| (0..8).map(|row| if row >> bit & 1 == 1 { 2.5 } else { -3.0 }).collect::<Vec<f64>>();
+    let inputs: Vec<Vec<f64>> = vec![column(0), column(1), column(2), vec![0.0; 8]];
+    let mut tables = Vec::new();
+    for (name, formula, definition) in formulas {
+        let model = ["a", "b", "c", "zero"].iter().fold(Model::default(), |m, input| m.input(input, &["1", "8"]));
+        let pairs = [("a", "p"), ("b", "q"), ("c", "r")];
+        let model = pairs.iter().fold(model, |m, &(input, truth)| m.op("Greater", &[input, "zero"], truth));
+        let graph = formula(model).graph("y");
+        let truth = |row: usize| f64::from(u8::from(definition(row & 1 == 1, row >> 1 & 1 == 1, row >> 2 & 1 == 1)));
+        let expected: Vec<f64> = (0..8).map(truth).collect();
+        assert_eq!(value(&graph, &inputs, &entries), expected, "{name}");
+        let private = by_three_parties(&graph, &inputs, &entries);
+        let close = private.iter().zip(&expected).all(|(private, expected)| (private - expected).abs() < 2e-4);
+        assert!(close, "{name}: three parties give {private:?}, not {expected:?}");
+        tables.push(expected);
+    }
+    let differ = |index: usize| !tables[..index].contains(&tables[index]);
+    assert!((0..tables.len()).all(differ), "two formulas have one table");
 }

@@ -176,7 +176,7 @@ impl Party {
         let digest = transport::Digest(*checked.digest().bytes());
         let shaping = config.shaping().map_err(Failure::input)?;
         let mut mesh = tls::connect(&endpoint, &config.terms(digest), config.limits(), shaping).map_err(peer)?;
-        let session = Session { config: &config, checked: &checked, owned: &owned, structure: &structure };
+        let session = Session { config: &config, checked: &checked, owned, structure: &structure };
         let report = match backend {
             Chosen::Cpu => session.execute(Cpu, &mut mesh, self.attached),
             Chosen::Cuda(cuda) => session.execute(cuda, &mut mesh, self.attached),
@@ -245,23 +245,21 @@ fn load(config: &PartyConfig, checked: &CheckedPlan, structure: &Graph) -> Resul
 struct Session<'a> {
     config: &'a PartyConfig,
     checked: &'a CheckedPlan,
-    owned: &'a Owned,
+    owned: Owned,
     structure: &'a Graph,
 }
 
 impl Session<'_> {
-    fn execute<B: Backend>(
-        &self,
-        backend: B,
-        transport: &mut dyn Transport,
-        attached: bool,
-    ) -> Result<Report, Failure> {
-        let Session { config, checked, owned, structure } = *self;
+    fn execute<B: Backend>(self, backend: B, transport: &mut dyn Transport, attached: bool) -> Result<Report, Failure> {
+        let Session { config, checked, mut owned, structure } = self;
         let started = Instant::now();
         let circuit = &checked.lowered().circuit;
         let mut runner = Runner::on(backend, circuit.clone(), circuit::Party(config.party.0)).map_err(failed)?;
         let party = |party: transport::Party| circuit::Party(party.0);
-        runner.share_weights(party(config.owners.model), owned.weights.as_ref(), transport).map_err(failed)?;
+        // Once they are shared, the owner holds no more of them than the others.
+        let weights = owned.weights.take();
+        runner.share_weights(party(config.owners.model), weights.as_ref(), transport).map_err(failed)?;
+        drop(weights);
         let given = owned.inputs.as_ref().and_then(|tensors| tensors.first()).and_then(|t| t.shape.first().copied());
         let count =
             runner.announce(party(config.owners.input), given.map(|count| count as u64), transport).map_err(failed)?;

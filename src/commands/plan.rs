@@ -11,6 +11,7 @@ use crate::output;
 use crate::report::{Context, plan_page, table};
 use clap::{Args, Subcommand};
 use runtime::circuit::lower::Comparisons;
+use runtime::graph::Clamp;
 use runtime::plan::{ChoiceRecord, FormatsRecord, Measured, ModelRecord, Plan};
 use std::path::{Path, PathBuf};
 
@@ -140,6 +141,29 @@ fn comparisons(maximum: &Comparisons) -> String {
     format!("maximum of {} bits{coarse} by {}{joined}", maximum.width, groups.join(", "))
 }
 
+/// A line for each limited argument: what it costs and what becomes of the function beyond.
+fn clamps(clamps: &[Clamp]) -> String {
+    let line = |clamp: &Clamp| {
+        let bound = |bound: Option<f64>| bound.map_or_else(|| "-".to_owned(), |bound| bound.to_string());
+        let ([least, greatest], [low, high]) = (clamp.observed, clamp.proved);
+        let beyond = match clamp.off {
+            Some(off) if clamp.kept => format!("kept beyond, off by at most {off:.1e}"),
+            _ => "CUT: beyond, this is another model".to_owned(),
+        };
+        format!(
+            "clamp of {}: {} to {}, {beyond}; proved {low:.3e} to {high:.3e}, calibration {least:.2} to {greatest:.2}; \
+             {} bits, {} rounds, {:.1} KiB\n",
+            clamp.name,
+            bound(clamp.low),
+            bound(clamp.high),
+            clamp.width,
+            clamp.rounds,
+            clamp.bytes as f64 / 1024.0
+        )
+    };
+    clamps.iter().map(line).collect()
+}
+
 /// `1 plan`, `2 plans`.
 pub fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
@@ -186,7 +210,7 @@ pub fn text(plan: &Plan) -> String {
         ["site", ">elements", ">certified", ">calibrated", ">sensitivity", ">rounds", ">KiB", ">admissible", "chosen"];
     let (predicted, measured) = (&plan.predicted, &plan.measured);
     format!(
-        "{} under {}, {} inputs a run, inputs in {}{}, digest {}\n{}\
+        "{} under {}, {} inputs a run, inputs in {}{}, digest {}\n{}{}\
          predicted: {} rounds and {:.2} MB a run (exact), {:.3} s under {}{}{}\n{}",
         plan.model.name,
         plan.protocol,
@@ -195,6 +219,7 @@ pub fn text(plan: &Plan) -> String {
         formats(&plan.formats),
         plan.digest().short(),
         table(&header, &rows),
+        clamps(&plan.model.clamps),
         predicted.rounds_per_run,
         predicted.bytes_per_run as f64 / 1e6,
         predicted.seconds_per_run,

@@ -1,5 +1,6 @@
 //! `chebyshare tune`: a plan for a model.
 
+mod clamps;
 mod demands;
 
 use crate::catalog_folder;
@@ -78,6 +79,14 @@ pub struct RequestOptions {
     /// Take the entries with the widest windows everywhere: one proof and one simulation, a first plan of a large model.
     #[arg(long)]
     quick: bool,
+    /// Where no entry's window reaches as far as what is proved of an argument, limit the argument and keep the function
+    /// beyond, as far as it follows its argument or is flat there.
+    #[arg(long)]
+    clamp: bool,
+    /// The same for functions that cannot be kept: limit the argument to so many times what the calibration set shows.
+    /// That changes the model beyond, and the plan says where.
+    #[arg(long, value_name = "FACTOR", conflicts_with = "clamp")]
+    cut: Option<f64>,
     /// A plan of the same model to start from: only faster ones are looked for, if it meets the constraint.
     #[arg(long, value_name = "PLAN.toml")]
     start: Option<PathBuf>,
@@ -140,6 +149,8 @@ impl Tune {
             row_norm: None,
             simulate: 240,
             quick: false,
+            clamp: false,
+            cut: None,
             start: None,
             resume: None,
             policy: None,
@@ -181,6 +192,7 @@ impl RequestOptions {
         let graph = inspect::import(&self.model, model, &self.open.axes(1)?)?;
         let calibration = model_inputs(&graph, &self.calibration)?;
         let promise = self.promise(&graph, &calibration)?;
+        let clamps = self.clamps(model, &graph, &calibration, &promise, catalog)?;
         let machine = self.machine.as_deref().map_or_else(|| Ok(Machine::reference()), Machine::read);
         Ok(Request {
             model,
@@ -190,7 +202,7 @@ impl RequestOptions {
             labels: self.demands.labels()?,
             simulated_max: self.simulate,
             batch: self.batch,
-            axes: self.open.axes(self.batch)?,
+            axes: self.open.axes(self.batch)?.with_clamps(clamps),
             promise,
             network: Shaping::named(&self.network).map_err(Failure::input)?,
             network_name: self.network.clone(),

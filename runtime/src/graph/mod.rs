@@ -8,6 +8,7 @@
 //! bytes ── onnx ──► messages ── import ──► nodes ── rewrite ──► Graph ──► reference, ranges, observed, sites
 //! ```
 
+pub mod clamps;
 pub mod error;
 pub mod import;
 pub mod observed;
@@ -24,6 +25,7 @@ pub mod tensor;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
+pub use clamps::Clamp;
 pub use error::{Error, Unsupported};
 pub use import::{Axes, Inspection, inspect};
 pub use operator::{Constant, Function, Operator, Visibility, Window};

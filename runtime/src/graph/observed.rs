@@ -35,6 +35,12 @@ impl Observed {
         }
     }
 
+    /// The same for the model imported for another batch, whose sites are the same in number and order.
+    pub fn of_another_batch(&self, graph: &Graph) -> Observed {
+        let sites = graph.sites().into_iter().zip(&self.sites);
+        Observed { sites: sites.map(|(site, &(_, range))| (site.node, range)).collect() }
+    }
+
     /// What every site saw, in topological order; empty before the first run.
     pub fn sites(&self) -> impl Iterator<Item = (NodeId, SiteRange)> {
         self.sites.iter().filter_map(|(id, range)| range.map(|range| (*id, range)))

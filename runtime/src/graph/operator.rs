@@ -32,7 +32,12 @@ pub struct Constant {
 impl Constant {
     /// A constant with a known value.
     pub fn new(name: impl Into<String>, visibility: Visibility, value: Tensor) -> Constant {
-        Constant { name: name.into(), visibility, shape: value.shape.clone(), value: Some(Arc::new(value)) }
+        Constant::shared(name, visibility, Arc::new(value))
+    }
+
+    /// The same without a copy of its own.
+    pub(crate) fn shared(name: impl Into<String>, visibility: Visibility, value: Arc<Tensor>) -> Constant {
+        Constant { name: name.into(), visibility, shape: value.shape.clone(), value: Some(value) }
     }
 
     /// Extent of each axis.
@@ -191,6 +196,15 @@ pub struct AxisSlice {
     pub step: isize,
 }
 
+/// A side of a bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Side {
+    /// What lies below the bound becomes the bound.
+    Below,
+    /// What lies above the bound becomes the bound.
+    Above,
+}
+
 /// One operation of the graph. Unless stated otherwise it has one input.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Operator {
@@ -312,6 +326,20 @@ pub enum Operator {
         /// 1 at masked positions, 0 elsewhere; broadcasts to the input's shape. Public.
         masked: Constant,
     },
+    /// The greater (for [`Side::Below`]) or the less of an element and a public bound.
+    Limit {
+        /// Which elements change.
+        side: Side,
+        /// The bound.
+        bound: f64,
+        /// Bits of the comparison.
+        width: u8,
+    },
+    /// Two inputs, x and x limited above by the bound: x − min(x, bound).
+    Excess {
+        /// The bound.
+        bound: f64,
+    },
 }
 
 /// What [`Operator::Mask`] puts at masked positions in the reference.
@@ -345,6 +373,8 @@ impl Operator {
             Operator::Softmax => "softmax",
             Operator::LayerNorm { .. } => "layer norm",
             Operator::Mask { .. } => "mask",
+            Operator::Limit { .. } => "limit",
+            Operator::Excess { .. } => "excess",
         }
     }
 

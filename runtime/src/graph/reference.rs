@@ -4,9 +4,10 @@
 //! function is `libm`'s (below one ulp); everything else is straightforward `f64`.
 
 use super::error::Error;
-use super::operator::{AxisSlice, Constant, Function, MASKED, Operator, Window};
+use super::operator::{AxisSlice, Constant, Function, MASKED, Operator, Side, Window};
 use super::tensor::{Tensor, around, broadcast_offsets, strides, transpose_offsets, walk};
 use super::{Graph, NodeId};
+use rayon::prelude::*;
 
 /// Evaluates the graph on one tensor per input, in the order of [`Graph::inputs`], and returns one tensor per output.
 ///
@@ -97,6 +98,9 @@ pub(crate) fn evaluate(operator: &Operator, inputs: &[&Tensor], shape: &[usize])
         Operator::Mask { masked } => {
             inputs[0].zip(&masked.tensor()?.broadcast(shape), |a, masked| if masked == 0.0 { a } else { MASKED })
         }
+        Operator::Limit { side: Side::Below, bound, .. } => inputs[0].map(|x| x.max(*bound)),
+        Operator::Limit { side: Side::Above, bound, .. } => inputs[0].map(|x| x.min(*bound)),
+        Operator::Excess { bound } => inputs[0].map(|x| (x - bound).max(0.0)),
         Operator::ReduceSum { .. } => fold(inputs[0], shape, 0.0, |sum, value| sum + value),
         Operator::SumPool { window } => pool(inputs[0], window, shape, 0.0, |sum, value| sum + value),
         Operator::MaxPool { window } => pool(inputs[0], window, shape, f64::NEG_INFINITY, f64::max),
@@ -205,35 +209,38 @@ pub(crate) fn convolution(
     let (outputs, group_channels) = (weight.shape[0], weight.shape[1]);
     let [rows, columns] = window.kernel;
     let (out_height, out_width) = (shape[2], shape[3]);
-    let mut out = Vec::with_capacity(shape.iter().product());
-    for image in 0..shape[0] {
-        for output in 0..outputs {
-            let first = output / (outputs / groups) * group_channels;
-            let start = bias.map_or(0.0, |bias| bias[output]);
+    let mut out = Tensor::filled(shape, 0.0);
+    let planes = out.data.par_chunks_mut((out_height * out_width).max(1)).enumerate();
+    planes.for_each(|(plane, out)| {
+        let (image, output) = (plane / outputs, plane % outputs);
+        out.fill(bias.map_or(0.0, |bias| bias[output]));
+        let first = output / (outputs / groups) * group_channels;
+        for (channel, row, column) in taps(group_channels, rows, columns) {
+            let tap = weight.data[((output * group_channels + channel) * rows + row) * columns + column];
+            let source = &input.data[(image * channels + first + channel) * height * width..][..height * width];
+            // The positions whose source lies in the image are neighbours.
+            let inside = |x: &usize| window.source(1, *x, column, width).is_some();
+            let Some(begin) = (0..out_width).find(inside) else { continue };
+            let count = (begin..out_width).take_while(inside).count();
+            let start = window.source(1, begin, column, width).unwrap_or(0);
             for y in 0..out_height {
-                for x in 0..out_width {
-                    let mut sum = start;
-                    for row in 0..rows {
-                        let Some(source_y) = window.source(0, y, row, height) else {
-                            continue;
-                        };
-                        for column in 0..columns {
-                            let Some(source_x) = window.source(1, x, column, width) else {
-                                continue;
-                            };
-                            for channel in 0..group_channels {
-                                let at = ((image * channels + first + channel) * height + source_y) * width + source_x;
-                                let tap = ((output * group_channels + channel) * rows + row) * columns + column;
-                                sum += input.data[at] * weight.data[tap];
-                            }
-                        }
-                    }
-                    out.push(sum);
+                let Some(source_y) = window.source(0, y, row, height) else { continue };
+                let line = &source[source_y * width + start..];
+                let sums = &mut out[y * out_width + begin..][..count];
+                match window.strides[1] {
+                    1 => sums.iter_mut().zip(line).for_each(|(sum, value)| *sum += tap * value),
+                    step => sums.iter_mut().zip(line.iter().step_by(step)).for_each(|(sum, value)| *sum += tap * value),
                 }
             }
         }
-    }
-    Tensor { shape: shape.to_vec(), data: out }
+    });
+    out
+}
+
+/// Every channel, row and column of a kernel.
+fn taps(channels: usize, rows: usize, columns: usize) -> impl Iterator<Item = (usize, usize, usize)> {
+    let places = move |channel| (0..rows).flat_map(move |row| (0..columns).map(move |column| (channel, row, column)));
+    (0..channels).flat_map(places)
 }
 
 /// Combines the elements under every position of the window.

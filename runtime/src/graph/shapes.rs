@@ -10,7 +10,7 @@ impl Operator {
     pub fn output_shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, String> {
         let expected = match self {
             Operator::Input | Operator::Constant { .. } => 0,
-            Operator::MatMul | Operator::Add | Operator::Sub | Operator::Mul => 2,
+            Operator::MatMul | Operator::Add | Operator::Sub | Operator::Mul | Operator::Excess { .. } => 2,
             Operator::Concat { .. } => inputs.len().max(1),
             _ => 1,
         };
@@ -22,8 +22,10 @@ impl Operator {
             Operator::Constant { value } => value.shape().to_vec(),
             Operator::Concat { axis } => concat_shape(inputs, *axis)?,
             Operator::MatMul => matmul_shape(inputs[0], inputs[1])?,
-            Operator::Add | Operator::Sub | Operator::Mul if inputs[0] == inputs[1] => inputs[0].to_vec(),
-            Operator::Add | Operator::Sub | Operator::Mul => {
+            Operator::Add | Operator::Sub | Operator::Mul | Operator::Excess { .. } if inputs[0] == inputs[1] => {
+                inputs[0].to_vec()
+            }
+            Operator::Add | Operator::Sub | Operator::Mul | Operator::Excess { .. } => {
                 return Err(format!("operands have shapes {:?} and {:?}", inputs[0], inputs[1]));
             }
             _ => self.unary_shape(inputs[0])?,
@@ -83,6 +85,9 @@ impl Operator {
                 Ok(vec![batch, channels, height, width])
             }
             Operator::Softmax | Operator::LayerNorm { .. } => row_shape(self, input),
+            Operator::Limit { bound, width, .. } if !bound.is_finite() || !(2..=64).contains(width) => {
+                Err(format!("it limits to {bound} by {width} bits"))
+            }
             _ => Ok(input.to_vec()),
         }
     }

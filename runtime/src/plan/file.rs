@@ -2,7 +2,7 @@
 
 use super::{InputPromise, Refusal};
 use crate::circuit::lower::Comparisons;
-use crate::graph::Axes;
+use crate::graph::{Axes, Clamp};
 use crate::trust::{self, Admission};
 use crate::tuner::Verdict;
 use catalogs::Digest;
@@ -55,6 +55,9 @@ pub struct ModelRecord {
     /// Inputs that everybody knows, such as a mask.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub public_inputs: BTreeMap<String, Vec<f64>>,
+    /// Arguments that are limited because no entry's window reaches as far as what is proved of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub clamps: Vec<Clamp>,
 }
 
 impl ModelRecord {
@@ -66,7 +69,8 @@ impl ModelRecord {
     /// What import needs to know for the plan's batch.
     pub fn axes(&self) -> Axes {
         let named = self.axes.iter().fold(Axes::batch(self.batch), |axes, (name, &extent)| axes.with(name, extent));
-        self.public_inputs.iter().fold(named, |axes, (name, values)| axes.with_public(name, values.clone()))
+        let axes = self.public_inputs.iter().fold(named, |axes, (name, values)| axes.with_public(name, values.clone()));
+        axes.with_clamps(self.clamps.clone())
     }
 }
 

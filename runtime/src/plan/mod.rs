@@ -20,7 +20,8 @@ use crate::circuit::headroom::{Headroom, Norms};
 use crate::circuit::limits::{Limit, limits};
 use crate::circuit::lower::{Centre, Choice, Formats, Lowered, Ownership, lower};
 use crate::circuit::{self, Party, Schedule, Weights};
-use crate::graph::{self, Graph, Site, Tensor};
+use crate::graph::operator::Side;
+use crate::graph::{self, Clamp, Graph, Site, Tensor};
 use crate::transport::HEADER_BYTES;
 use catalogs::digest::Tag;
 use catalogs::protocol::rss3::{EXECUTED_BITS, Rss3, serves};
@@ -156,6 +157,7 @@ impl Plan {
         ];
         recomputed.into_iter().try_for_each(same)?;
         checked.check_sites(&sites)?;
+        checked.check_clamps(structure)?;
         checked.check_errors(None)?;
         Ok(checked)
     }
@@ -190,6 +192,19 @@ pub fn site_cost(lowered: &Lowered, schedule: &Schedule, number: u32) -> (u64, u
     let groups = lowered.circuit.groups().iter().zip(schedule.groups());
     let own = groups.filter(|(group, _)| group.site == Some(number));
     own.fold((0, 0), |(rounds, bytes), (_, cost)| (rounds + u64::from(cost.rounds), bytes + cost.bytes))
+}
+
+/// Clamps with what their comparisons cost.
+pub fn priced(clamps: &[Clamp], lowered: &Lowered, schedule: &Schedule) -> Vec<Clamp> {
+    let price = |clamp: &Clamp| {
+        let name = clamp.node_name();
+        let groups = lowered.circuit.groups().iter().zip(schedule.groups());
+        let own = groups.filter(|(group, _)| group.name == name).map(|(_, cost)| cost);
+        let (rounds, bytes) =
+            own.fold((0, 0), |(rounds, bytes), cost| (rounds + u64::from(cost.rounds), bytes + cost.bytes));
+        Clamp { rounds, bytes, ..clamp.clone() }
+    };
+    clamps.iter().map(price).collect()
 }
 
 impl CheckedPlan {
@@ -238,6 +253,36 @@ impl CheckedPlan {
             same(("bytes of a site", record.bytes, bytes))?;
         }
         Ok(())
+    }
+
+    /// Compares what the plan says of its clamps with the structure and the schedule.
+    fn check_clamps(&self, structure: &Graph) -> Result<(), Refusal> {
+        let clamps = &self.plan.model.clamps;
+        let limits = |name: &str| -> Vec<(Side, f64, u8)> {
+            let own = structure.nodes().iter().filter(|node| node.name == name);
+            own.filter_map(|node| match node.operator {
+                graph::Operator::Limit { side, bound, width } => Some((side, bound, width)),
+                _ => None,
+            })
+            .collect()
+        };
+        let all = structure.nodes().iter().filter(|node| matches!(node.operator, graph::Operator::Limit { .. }));
+        let mut claimed = 0;
+        for (clamp, found) in clamps.iter().zip(priced(clamps, &self.lowered, &self.schedule)) {
+            let stated = [(Side::Above, clamp.high), (Side::Below, clamp.low)];
+            let stated = stated.into_iter().filter_map(|(side, bound)| Some((side, bound?, clamp.width)));
+            let stated: Vec<_> = stated.collect();
+            claimed += stated.len();
+            if stated != limits(&clamp.node_name()) {
+                return Err(Refusal::Sites(format!("the model's structure does not have the clamp of {}", clamp.name)));
+            }
+            same(("rounds of a clamp", clamp.rounds, found.rounds))?;
+            same(("bytes of a clamp", clamp.bytes, found.bytes))?;
+        }
+        match claimed == all.count() {
+            true => Ok(()),
+            false => Err(Refusal::Sites("the model's structure has clamps that the plan does not state".into())),
+        }
     }
 
     /// Compares the certified errors that the plan states with what is proved of its choices.

@@ -3,38 +3,10 @@
 //! Public constants belong to component x₀: party 0 adds them to its own component, party 2 to its next one.
 
 use super::Error;
+use super::weights::Held;
 use crate::backend::{Backend, LinearTerm, LocalSum, ProductTerm, RightFactor, Shares};
 use crate::circuit::{self, Circuit, Movement, NodeId, NodeKind, Party, Product, ProductKind, Shape, Sum};
-
-/// What a party holds of a circuit's weights.
-pub(super) struct Held<B: Backend> {
-    /// Per weight, its components.
-    pub shares: Vec<Shares<B::Words>>,
-    /// Per weight, its form as a right factor of products, for the weights that are.
-    pub factors: Vec<Option<B::Factor>>,
-}
-
-impl<B: Backend> Held<B> {
-    /// No weights yet.
-    pub fn nothing() -> Held<B> {
-        Held { shares: Vec::new(), factors: Vec::new() }
-    }
-
-    /// Prepares the weights that are right factors of matrix products.
-    pub fn new(backend: &B, circuit: &Circuit, shares: Vec<Shares<B::Words>>) -> Result<Held<B>, Error> {
-        let mut factors: Vec<Option<B::Factor>> = shares.iter().map(|_| None).collect();
-        for (_, node) in circuit.iter() {
-            let NodeKind::Sum(sum) = &node.kind else { continue };
-            for product in &sum.products {
-                let index = right_weight(circuit, product).filter(|&index| factors[index].is_none());
-                let Some(index) = index else { continue };
-                let extents = circuit.node(product.right).shape.extents();
-                factors[index] = Some(backend.factor(&shares[index], extents[0], extents[1])?);
-            }
-        }
-        Ok(Held { shares, factors })
-    }
-}
+use std::sync::Arc;
 
 /// The weight that is the one right matrix of a product.
 pub(super) fn right_weight(circuit: &Circuit, product: &Product) -> Option<usize> {
@@ -46,8 +18,8 @@ pub(super) fn right_weight(circuit: &Circuit, product: &Product) -> Option<usize
 }
 
 /// The shares of an earlier node.
-pub(super) fn operand<W>(values: &[Option<Shares<W>>], id: NodeId) -> Result<&Shares<W>, Error> {
-    let value = values.get(id.index()).and_then(Option::as_ref);
+pub(super) fn operand<W>(values: &[Option<Arc<Shares<W>>>], id: NodeId) -> Result<&Shares<W>, Error> {
+    let value = values.get(id.index()).and_then(Option::as_deref);
     value.ok_or_else(|| circuit::Error::Circuit(format!("{id} has no value yet")).into())
 }
 
@@ -55,23 +27,25 @@ pub(super) fn operand<W>(values: &[Option<Shares<W>>], id: NodeId) -> Result<&Sh
 pub(super) struct Local<'a, B: Backend> {
     pub backend: &'a B,
     pub circuit: &'a Circuit,
-    pub values: &'a [Option<Shares<B::Words>>],
+    pub values: &'a [Option<Arc<Shares<B::Words>>>],
     pub held: &'a Held<B>,
     pub me: Party,
 }
 
 impl<B: Backend> Local<'_, B> {
-    /// The value of a node without messages.
-    pub fn value(&self, id: NodeId) -> Result<Shares<B::Words>, Error> {
+    /// The value of a node without messages; none for a weight that is kept in another form.
+    pub fn value(&self, id: NodeId) -> Result<Option<Arc<Shares<B::Words>>>, Error> {
         let node = self.circuit.node(id);
         match &node.kind {
             NodeKind::Weight(weight) => Ok(self.held.shares[weight.index()].clone()),
-            NodeKind::Movement { movement, operands } => self.moved(movement, operands, &node.shape),
+            NodeKind::Movement { movement, operands } => {
+                self.moved(movement, operands, &node.shape).map(|shares| Some(Arc::new(shares)))
+            }
             NodeKind::Sum(sum) => {
                 let own = self.backend.sum(&self.linear(sum, &node.shape, |shares| &shares.own, self.me.0 == 0)?)?;
                 let next =
                     self.backend.sum(&self.linear(sum, &node.shape, |shares| &shares.next, self.me.0 == 2)?)?;
-                Ok(Shares { own, next })
+                Ok(Some(Arc::new(Shares { own, next })))
             }
             NodeKind::Input { .. } | NodeKind::Program { .. } | NodeKind::Maximum(_) | NodeKind::Output { .. } => {
                 Err(circuit::Error::Circuit(format!("{id} needs messages")).into())

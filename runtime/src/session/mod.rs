@@ -11,6 +11,7 @@
 mod local;
 mod profile;
 mod unit;
+mod weights;
 pub mod work;
 
 use crate::backend::{self, Backend, Cpu, Frames, Shares, Streams};
@@ -21,12 +22,14 @@ use crate::random::{self, Generator};
 use crate::transport::{self, Expected, Frame, Kind, Length, Position, Transport};
 use catalogs::protocol::Role;
 use catalogs::protocol::rss3::Rss3;
-use local::{Held, Local};
+use local::Local;
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 use unit::{Active, Ready};
+use weights::{Held, WeightUses};
 
 pub use profile::{GroupShare, Profile, by_group};
 
@@ -131,11 +134,32 @@ impl<B: Backend> Runner<B> {
             return Err(Error::Missing("the model's owner has no weights"));
         }
         let generators = Generators::new(transport, self.me, PARAMETER_RUN)?;
-        let slots: Vec<_> = self.circuit.weights().to_vec();
+        let uses = WeightUses::of(&self.circuit);
+        let mut held = Held::nothing();
+        for (round, part) in weights::parts(&self.circuit).into_iter().enumerate() {
+            let shared = self.share_part(owner, weights, transport, &generators, (round as u32, part.clone()))?;
+            for (index, shares) in part.zip(shared) {
+                held.keep(&self.backend, &uses, index, shares)?;
+            }
+        }
+        self.held = held;
+        Ok(())
+    }
+
+    /// Shares some weights that follow each other: one frame to each peer.
+    fn share_part(
+        &self,
+        owner: Party,
+        weights: Option<&Weights>,
+        transport: &mut dyn Transport,
+        generators: &Generators,
+        (round, part): (u32, Range<usize>),
+    ) -> Result<Vec<Shares<B::Words>>, Error> {
+        let slots = &self.circuit.weights()[part.clone()];
         let rings: Vec<_> = slots.iter().map(|slot| slot.format.ring).collect();
         let units = unit::ready(&self.backend, unit::share(&rings, owner, self.me)?)?;
         let mut active = Vec::with_capacity(slots.len());
-        for (index, (slot, ready)) in slots.iter().zip(units).enumerate() {
+        for ((index, slot), ready) in part.clone().zip(slots).zip(units) {
             let mut state = Active::new(&self.backend, &ready.unit, slot.shape.lanes())?;
             if let Some(weights) = weights.filter(|_| owner == self.me) {
                 let weight = weights.get(circuit::WeightId(index as u32));
@@ -149,14 +173,14 @@ impl<B: Backend> Runner<B> {
         for stage in 0..2u32 {
             let mut leaving: Vec<Vec<u8>> = vec![Vec::new(); 3];
             let mut consumed = [0usize; 3];
-            for (index, (ready, state)) in active.iter_mut().enumerate() {
+            for (index, (ready, state)) in part.clone().zip(active.iter_mut()) {
                 let node = FIRST_WEIGHT_NODE + index as u32;
                 let streams = generators.streams(node, ready.unit.first);
                 let mut mail = Mail { arrived: &arrived, consumed: &mut consumed, leaving: &mut leaving };
                 mail.step(&self.backend, ready, state, stage as usize, &streams)?;
             }
             if stage == 0 {
-                let position = Position { run: PARAMETER_RUN, round: 0 };
+                let position = Position { run: PARAMETER_RUN, round };
                 let expected =
                     |peer: Party| active.iter().map(|(r, s)| r.unit.arriving(0, peer, s.lanes())).sum::<usize>();
                 let lengths: Vec<usize> = (0..3).map(|peer| expected(Party(peer))).collect();
@@ -171,14 +195,12 @@ impl<B: Backend> Runner<B> {
                 }
             }
         }
-        let shares = active.into_iter().map(|(ready, state)| state.into_shares(&self.backend, &ready.unit));
-        self.held = Held::new(&self.backend, &self.circuit, shares.collect::<Result<_, _>>()?)?;
-        Ok(())
+        active.into_iter().map(|(ready, state)| state.into_shares(&self.backend, &ready.unit)).collect()
     }
 
     /// Tells all parties how many inputs there will be: a public number that the input's owner gives.
     pub fn announce(&mut self, owner: Party, count: Option<u64>, transport: &mut dyn Transport) -> Result<u64, Error> {
-        let position = Position { run: PARAMETER_RUN, round: 1 };
+        let position = Position { run: PARAMETER_RUN, round: weights::parts(&self.circuit).len() as u32 };
         let kind = Kind::Parameters;
         if owner == self.me {
             let count = count.ok_or(Error::Missing("the input's owner has no input"))?;
@@ -351,7 +373,7 @@ impl Mail<'_> {
 struct Batch<'a, B: Backend> {
     runner: &'a Runner<B>,
     generators: Generators,
-    values: Vec<Option<Shares<B::Words>>>,
+    values: Vec<Option<Arc<Shares<B::Words>>>>,
     active: Vec<Option<Active<B>>>,
     outputs: Vec<Option<Integers>>,
     /// Per node, how many uses of its value have not started.
@@ -380,8 +402,7 @@ impl<B: Backend> Batch<'_, B> {
             let began = Instant::now();
             let ready_unit = &runner.units[index];
             if ready_unit.unit.is_local() {
-                let value = self.local().value(id)?;
-                self.values[index] = Some(value);
+                self.values[index] = self.local().value(id)?;
             } else {
                 if round == start {
                     self.active[index] = Some(self.start(id, inputs)?);
@@ -463,7 +484,7 @@ impl<B: Backend> Batch<'_, B> {
             }
             self.outputs.push(opened);
         } else {
-            self.values[id.index()] = Some(state.into_shares(backend, unit)?);
+            self.values[id.index()] = Some(Arc::new(state.into_shares(backend, unit)?));
         }
         Ok(())
     }

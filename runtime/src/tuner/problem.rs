@@ -192,6 +192,7 @@ impl Problem<'_> {
                 input_boxes: request.promise.named.clone(),
                 axes: request.axes.named().clone(),
                 public_inputs: request.axes.public().clone(),
+                clamps: plan::priced(request.axes.clamps(), &lowered, &schedule),
             },
             parties: request.parties.clone(),
             formats: FormatsRecord {

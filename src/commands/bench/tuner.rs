@@ -3,6 +3,7 @@
 mod baselines;
 mod peers;
 
+use crate::commands::back_end::BackEnd;
 use crate::commands::run::Run;
 use crate::commands::tune::{self, RequestOptions};
 use crate::commands::{inspect, plan};
@@ -149,6 +150,7 @@ impl Tuner {
                     local: true,
                     network: Some(request.network_name.clone()),
                     policy: None,
+                    backend: BackEnd::Cpu,
                     profile: None,
                     no_reference: turn > 0,
                 };

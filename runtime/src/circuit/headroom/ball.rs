@@ -85,23 +85,14 @@ impl Ball {
     }
 
     /// Rows times `weight` (one column each of `columns`), and per column how far an element is from its centre.
-    pub fn image(&self, weight: &[f64], columns: usize, norms: &mut Norms) -> (Ball, Vec<f64>) {
-        let (stretched, radius, slack) = match &self.spread {
-            Spread::Identity => (weight.to_vec(), self.radius, self.slack),
-            Spread::Diagonal(factors) => {
-                let rows = weight.chunks_exact(columns).zip(factors.iter());
-                (rows.flat_map(|(row, &factor)| row.iter().map(move |w| w * factor)).collect(), self.radius, self.slack)
-            }
-            // A second matrix would be a product as large as the layers themselves.
-            Spread::Matrix(_) => (weight.to_vec(), self.deviation(norms), 0.0),
-        };
+    pub fn image(&self, weight: Vec<f64>, columns: usize, norms: &mut Norms) -> (Ball, Vec<f64>) {
         let mut centre = vec![0.0; self.centre.len() / self.row * columns];
         let mut rows = self.centre.chunks_exact(self.row).zip(centre.chunks_exact_mut(columns));
         let mut last: Option<(&[f64], Vec<f64>)> = None;
         rows.by_ref().for_each(|(row, out)| match &last {
             Some((same, image)) if *same == row => out.copy_from_slice(image),
             _ => {
-                crate::graph::reference::multiply_into(out, row, weight, self.row, columns);
+                crate::graph::reference::multiply_into(out, row, &weight, self.row, columns);
                 last = Some((row, out.to_vec()));
             }
         });
@@ -112,7 +103,20 @@ impl Ball {
             }
             squares.into_iter().map(|square: f64| square.sqrt() * (1.0 + MARGIN)).collect::<Vec<f64>>()
         };
-        let (outer, inner) = (column_norms(&stretched), column_norms(weight));
+        let inner = column_norms(&weight);
+        let mut stretched = weight;
+        let (radius, slack) = match &self.spread {
+            Spread::Identity => (self.radius, self.slack),
+            Spread::Diagonal(factors) => {
+                for (row, &factor) in stretched.chunks_exact_mut(columns).zip(factors.iter()) {
+                    row.iter_mut().for_each(|w| *w *= factor);
+                }
+                (self.radius, self.slack)
+            }
+            // A second matrix would be a product as large as the layers themselves.
+            Spread::Matrix(_) => (self.deviation(norms), 0.0),
+        };
+        let outer = column_norms(&stretched);
         // The centre's own rounding: n products of size at most ‖row‖·‖W_j‖.
         let largest = self.centre.chunks(self.row).map(|row| norm(row.iter().copied())).fold(0.0, f64::max);
         let lanes = outer.iter().zip(&inner);

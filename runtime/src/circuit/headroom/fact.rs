@@ -17,6 +17,13 @@ pub enum Fact {
     NotBelow(i64),
     /// A row minus its maximum.
     NotPositive,
+    /// x − min(x, bound) = max(x − bound, 0).
+    Excess {
+        /// x.
+        argument: NodeId,
+        /// The bound, at the scale of x.
+        bound: i64,
+    },
     /// Σ c² over centred rows.
     SumOfSquares(Squares),
     /// The sum of ê(d) over a row in which no d is positive and Σ e^d is bounded below.
@@ -95,6 +102,7 @@ impl Fact {
     pub(super) fn names(&self, id: NodeId) -> bool {
         match self {
             Fact::Averaged { values, .. } => *values == id,
+            Fact::Excess { argument, .. } => *argument == id,
             Fact::SumOfSquares(squares) => squares.argument == id,
             Fact::Normalised { squares, stretched, .. } => {
                 squares.argument == id || stretched.is_some_and(|own| own.centred == id || own.gamma == id)
@@ -112,6 +120,11 @@ impl Proof<'_> {
             Fact::NotBelow(fill) => self.check_fill(id, *fill, known)?,
             Fact::NotPositive => {
                 known.lanes.iter_mut().for_each(|lane| *lane = lane.meet(Interval { low: i128::MIN, high: 0 }));
+            }
+            Fact::Excess { argument, bound } => {
+                let excess = |end: i128| end.saturating_sub(i128::from(*bound)).max(0);
+                let lanes = self.lanes(*argument)?.0.iter();
+                known.lanes = lanes.map(|lane| Interval { low: excess(lane.low), high: excess(lane.high) }).collect();
             }
             Fact::SumOfSquares(_) => {}
             Fact::SumOfExponentials { exp, row, least } => {

@@ -4,7 +4,7 @@ use super::super::ideal::Truncation;
 use super::super::layout;
 use super::super::node::{Convolution, Movement, ProductKind};
 use super::super::shape::Shape;
-use super::narrow;
+use super::narrow::{self, Right};
 use catalogs::Ring;
 
 /// All integers v with low ≤ v ≤ high; never empty.
@@ -128,7 +128,13 @@ pub fn product(
                 let rows = shape.extents()[shape.rank() - 2];
                 let left = &left.0[a * rows * inner..][..rows * inner];
                 let right = &right.0[b * inner * columns..][..inner * columns];
-                multiply(left, right, &mut result[at * rows * columns..][..rows * columns], inner, columns);
+                multiply(
+                    left,
+                    Right::Lanes(right),
+                    &mut result[at * rows * columns..][..rows * columns],
+                    inner,
+                    columns,
+                );
             }
             result
         }
@@ -147,7 +153,7 @@ pub fn matrices(left: &Shape, right: &Shape, shape: &Shape) -> Vec<[usize; 2]> {
     index(&left).into_iter().zip(index(&right)).map(|(a, b)| [a as usize, b as usize]).collect()
 }
 
-fn multiply(left: &[Interval], right: &[Interval], result: &mut [Interval], inner: usize, columns: usize) {
+fn multiply(left: &[Interval], right: Right<'_>, result: &mut [Interval], inner: usize, columns: usize) {
     // Rows of a batch often have the same bounds: one product serves them all.
     let mut distinct: Vec<&[Interval]> = Vec::new();
     let mut which = Vec::new();
@@ -163,16 +169,24 @@ fn multiply(left: &[Interval], right: &[Interval], result: &mut [Interval], inne
     }
 }
 
-fn wide(rows: &[&[Interval]], right: &[Interval], columns: usize) -> Vec<Interval> {
+fn wide(rows: &[&[Interval]], right: Right<'_>, columns: usize) -> Vec<Interval> {
     let mut products = vec![Interval::default(); rows.len() * columns];
     for (result, row) in products.chunks_exact_mut(columns).zip(rows) {
-        for (&a, right) in row.iter().zip(right.chunks_exact(columns)) {
-            for (result, &b) in result.iter_mut().zip(right) {
+        for (at, &a) in row.iter().enumerate() {
+            for (result, b) in result.iter_mut().zip(right.row(at, columns)) {
                 *result = result.plus(a.times(b));
             }
         }
     }
     products
+}
+
+/// The lanes of left · right for a matrix of known numbers with `columns` columns.
+pub fn product_with_points(left: (&[Interval], &Shape), right: &[i64], columns: usize) -> Vec<Interval> {
+    let inner = left.1.row_length();
+    let mut result = vec![Interval::default(); left.0.len() / inner.max(1) * columns];
+    multiply(left.0, Right::Points(right), &mut result, inner, columns);
+    result
 }
 
 fn convolve(
@@ -190,7 +204,8 @@ fn convolve(
     for (at, result) in result.chunks_exact_mut(group_outputs * positions).enumerate() {
         let group = at % convolution.groups;
         let columns = layout::columns(&image.0[at * pixels..][..pixels], channels, input, convolution, kernel, output);
-        multiply(&weight.0[group * group_outputs * taps..][..group_outputs * taps], &columns, result, taps, positions);
+        let weight = &weight.0[group * group_outputs * taps..][..group_outputs * taps];
+        multiply(weight, Right::Lanes(&columns), result, taps, positions);
     }
     result
 }

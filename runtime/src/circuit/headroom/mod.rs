@@ -21,7 +21,7 @@ use super::Error;
 use super::builder::{Circuit, Weights};
 use super::ideal::Truncation;
 use super::lower::Lowered;
-use super::node::{Constant, Maximum, NodeId, NodeKind, Sum};
+use super::node::{Constant, Maximum, Node, NodeId, NodeKind, ProductKind, Sum};
 use super::shape::Shape;
 use super::tensor::nearest;
 use ball::Ball;
@@ -80,7 +80,9 @@ pub fn prove_with(
     let last_uses = circuit.last_uses();
     let nodes = circuit.nodes().len();
     let norms = RefCell::new(norms);
-    let mut proof = Proof { lowered, circuit, weights, norms, known: vec![None; nodes], spare: vec![None; nodes] };
+    let factors = right_factors(lowered);
+    let (known, spare) = (vec![None; nodes], vec![None; nodes]);
+    let mut proof = Proof { lowered, circuit, weights, norms, factors, known, spare };
     let mut ranges = Vec::with_capacity(nodes);
     let mut boxes = boxes.iter();
     for (id, node) in circuit.iter() {
@@ -96,7 +98,10 @@ pub fn prove_with(
             }
             _ => proof.node(id)?,
         };
-        ranges.push(interval::hull(&known.lanes));
+        ranges.push(match proof.factor(id) {
+            Some(values) => hull_of(values),
+            None => interval::hull(&known.lanes),
+        });
         proof.known[id.index()] = Some(known);
         for operand in node.kind.operands() {
             // A fact may look at operands of operands, which are older than the node's own.
@@ -109,9 +114,37 @@ pub fn prove_with(
     Ok(Headroom { ranges, spare: proof.spare })
 }
 
+/// The weights that only serve as right matrices of products: their numbers are read where they are, as lanes they
+/// would take four times as much memory.
+fn right_factors(lowered: &Lowered) -> Vec<bool> {
+    let circuit = &lowered.circuit;
+    let is_named = |id: NodeId| lowered.facts.values().any(|fact| fact.names(id));
+    let is_weight = |node: &Node| matches!(node.kind, NodeKind::Weight(_)) && node.shape.rank() == 2;
+    let mut factors: Vec<bool> = circuit.iter().map(|(id, node)| is_weight(node) && !is_named(id)).collect();
+    for (_, node) in circuit.iter() {
+        let mut others = node.kind.operands();
+        if let NodeKind::Sum(sum) = &node.kind {
+            for product in sum.products.iter().filter(|product| product.kind == ProductKind::MatMul) {
+                if let Some(place) = others.iter().position(|&operand| operand == product.right) {
+                    others.remove(place);
+                }
+            }
+        }
+        others.into_iter().for_each(|operand| factors[operand.index()] = false);
+    }
+    factors
+}
+
+/// The least and the greatest of some numbers.
+fn hull_of(values: &[i64]) -> Interval {
+    let points = values.iter().map(|&value| Interval::point(value));
+    points.reduce(Interval::hull).unwrap_or_default()
+}
+
 /// What is known of a node.
 #[derive(Clone)]
 struct Known {
+    /// None for a weight that is a right factor: see [`right_factors`].
     lanes: Vec<Interval>,
     /// Where the rows (last axis) are, if more is known than their lanes.
     ball: Option<Ball>,
@@ -132,6 +165,7 @@ struct Proof<'a> {
     circuit: &'a Circuit,
     weights: &'a Weights,
     norms: RefCell<&'a mut Norms>,
+    factors: Vec<bool>,
     known: Vec<Option<Known>>,
     spare: Vec<Option<u8>>,
 }
@@ -142,7 +176,19 @@ impl Proof<'_> {
     }
 
     fn lanes(&self, id: NodeId) -> Result<(&[Interval], &Shape), Error> {
-        self.known(id).map(|known| (known.lanes.as_slice(), &self.circuit.node(id).shape))
+        let (known, shape) = (self.known(id)?, &self.circuit.node(id).shape);
+        match known.lanes.len() == shape.lanes() {
+            true => Ok((&known.lanes, shape)),
+            false => Err(Error::Circuit(format!("{id} is known as a right factor only"))),
+        }
+    }
+
+    /// The numbers of a weight that only serves as right matrix of products.
+    fn factor(&self, id: NodeId) -> Option<&[i64]> {
+        match self.circuit.node(id).kind {
+            NodeKind::Weight(weight) if self.factors[id.index()] => Some(self.weights.get(weight).values()),
+            _ => None,
+        }
     }
 
     fn is_named_by_a_fact(&self, id: NodeId) -> bool {
@@ -153,6 +199,7 @@ impl Proof<'_> {
         let node = self.circuit.node(id);
         let mut known = match &node.kind {
             NodeKind::Input { .. } => return Err(Error::Circuit(format!("{id} is an input"))),
+            NodeKind::Weight(_) if self.factors[id.index()] => Known::from(Vec::new()),
             NodeKind::Weight(weight) => {
                 let values = self.weights.get(*weight).values();
                 Known::from(values.iter().map(|&value| Interval::point(value)).collect::<Vec<_>>())

@@ -15,12 +15,59 @@ struct Ends {
     high: Vec<i64>,
 }
 
+/// A right factor, row by row. Weights are known: as points they take a quarter of the memory of intervals.
+#[derive(Clone, Copy)]
+pub(super) enum Right<'a> {
+    Lanes(&'a [Interval]),
+    Points(&'a [i64]),
+}
+
+impl<'a> Right<'a> {
+    fn magnitude(self) -> u128 {
+        match self {
+            Right::Lanes(lanes) => magnitude(lanes),
+            Right::Points(values) => values.iter().map(|value| u128::from(value.unsigned_abs())).max().unwrap_or(0),
+        }
+    }
+
+    /// Puts `ends.low.len()` or fewer lanes from `first` on into `ends`; whether all of them are points.
+    fn fill(self, first: usize, count: usize, ends: &mut Ends) -> bool {
+        let goals = ends.low.iter_mut().zip(&mut ends.high);
+        match self {
+            Right::Lanes(lanes) => {
+                let lanes = &lanes[first..first + count];
+                goals.zip(lanes).for_each(|((low, high), lane)| (*low, *high) = (lane.low as i64, lane.high as i64));
+                lanes.iter().all(|lane| lane.low == lane.high)
+            }
+            Right::Points(values) => {
+                goals
+                    .zip(&values[first..first + count])
+                    .for_each(|((low, high), &value)| (*low, *high) = (value, value));
+                true
+            }
+        }
+    }
+
+    /// Lanes of a row.
+    pub(super) fn row(self, row: usize, columns: usize) -> impl Iterator<Item = Interval> + 'a {
+        let range = row * columns..(row + 1) * columns;
+        (range).map(move |index| match self {
+            Right::Lanes(lanes) => lanes[index],
+            Right::Points(values) => Interval::point(values[index]),
+        })
+    }
+}
+
+fn magnitude(lanes: &[Interval]) -> u128 {
+    lanes.iter().map(|lane| lane.magnitude()).max().unwrap_or(0).unsigned_abs()
+}
+
 /// result = left · right for distinct `rows` of the left factor, or `None` where a sum may leave 62 bits.
-pub(super) fn product(rows: &[&[Interval]], right: &[Interval], inner: usize, columns: usize) -> Option<Vec<Interval>> {
-    let largest = |lanes: &[Interval]| lanes.iter().map(|lane| lane.magnitude()).max().unwrap_or(0).unsigned_abs();
-    let left_largest = rows.iter().map(|row| largest(row)).max().unwrap_or(0);
-    let sum = left_largest.checked_mul(largest(right))?.checked_mul(inner as u128)?;
-    if sum >= SUM_MAX || left_largest >= SUM_MAX || largest(right) >= SUM_MAX {
+pub(super) fn product(rows: &[&[Interval]], right: Right<'_>, inner: usize, columns: usize) -> Option<Vec<Interval>> {
+    let left_largest = rows.iter().map(|row| magnitude(row)).max().unwrap_or(0);
+    let right_largest = right.magnitude();
+    let sum = left_largest.checked_mul(right_largest)?.checked_mul(inner as u128)?;
+    if sum >= SUM_MAX || left_largest >= SUM_MAX || right_largest >= SUM_MAX {
         return None;
     }
     let mut result = vec![Interval::default(); rows.len() * columns];
@@ -29,12 +76,8 @@ pub(super) fn product(rows: &[&[Interval]], right: &[Interval], inner: usize, co
         let count = TILE.min(columns - first);
         let mut sums = vec![nothing.clone(); rows.len()];
         let mut factor = nothing.clone();
-        for (at, right) in right.chunks_exact(columns).enumerate() {
-            let lanes = &right[first..first + count];
-            for ((low, high), lane) in factor.low.iter_mut().zip(&mut factor.high).zip(lanes) {
-                (*low, *high) = (lane.low as i64, lane.high as i64);
-            }
-            let points = lanes.iter().all(|lane| lane.low == lane.high);
+        for at in 0..inner {
+            let points = right.fill(at * columns + first, count, &mut factor);
             for (sums, row) in sums.iter_mut().zip(rows) {
                 add(sums, [row[at].low as i64, row[at].high as i64], &factor, points);
             }
@@ -99,7 +142,11 @@ mod tests {
             let left: Vec<Interval> = (0..count * inner).map(|_| draw(left_spread)).collect();
             let right: Vec<Interval> = (0..inner * columns).map(|_| draw(right_spread)).collect();
             let rows: Vec<&[Interval]> = left.chunks_exact(inner).collect();
-            let found = product(&rows, &right, inner, columns).unwrap();
+            let found = product(&rows, Right::Lanes(&right), inner, columns).unwrap();
+            if right_spread == 0 {
+                let points: Vec<i64> = right.iter().map(|lane| lane.low as i64).collect();
+                assert_eq!(product(&rows, Right::Points(&points), inner, columns).unwrap(), found);
+            }
             for (i, row) in rows.iter().enumerate() {
                 for j in 0..columns {
                     let (mut low, mut high) = (0, 0);
@@ -118,10 +165,11 @@ mod tests {
     #[test]
     fn what_may_not_fit_is_left_to_wider_words() {
         let wide = [Interval { low: 0, high: 1 << 40 }];
-        assert!(product(&[&wide], &[Interval { low: -(1 << 21), high: 0 }], 1, 1).is_some());
-        assert!(product(&[&wide], &[Interval { low: -(1 << 22), high: 0 }], 1, 1).is_none());
-        assert!(
-            product(&[&[Interval::ring(catalogs::Ring::new(120).unwrap())]], &[Interval::point(0)], 1, 1).is_none()
-        );
+        let narrow = |low: i128| product(&[&wide], Right::Lanes(&[Interval { low, high: 0 }]), 1, 1);
+        assert!(narrow(-(1 << 21)).is_some() && narrow(-(1 << 22)).is_none());
+        assert!(product(&[&wide], Right::Points(&[-(1 << 21)]), 1, 1).is_some());
+        assert!(product(&[&wide], Right::Points(&[-(1 << 22)]), 1, 1).is_none());
+        let ring = [Interval::ring(catalogs::Ring::new(120).unwrap())];
+        assert!(product(&[&ring], Right::Points(&[0]), 1, 1).is_none());
     }
 }

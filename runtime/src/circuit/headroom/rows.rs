@@ -29,9 +29,17 @@ impl Proof<'_> {
         let shape = &self.circuit.node(operands[0]).shape;
         let ring = self.circuit.node(operands[0]).format.ring;
         let lanes = operands.iter().map(|&operand| self.lanes(operand)).collect::<Result<Vec<_>, _>>()?;
-        let lanes = interval::moved(movement, &lanes, &node.shape, ring);
+        let mut lanes = interval::moved(movement, &lanes, &node.shape, ring);
         let norms = &mut self.norms.borrow_mut();
         let ball = first.ball.as_ref().and_then(|ball| ball.moved(movement, shape, &node.shape, norms));
+        if let (Movement::SumAxis { axis }, Some(ball)) = (movement, &first.ball)
+            && axis + 1 == shape.rank()
+        {
+            // |Σ x| ≤ √n·‖x‖: of many elements far less than what their intervals add up to.
+            let bound = ball.magnitude(norms) * (shape.row_length() as f64).sqrt() * (1.0 + MARGIN);
+            let bounds = super::function::integers(-bound, bound, 0);
+            lanes.iter_mut().for_each(|lane| *lane = lane.meet(bounds));
+        }
         let columns = match movement {
             Movement::Transpose { permutation } if columns_were_rows(permutation) => {
                 first.ball.as_ref().map(|ball| ball.magnitude(norms))
@@ -43,14 +51,24 @@ impl Proof<'_> {
 
     /// left × right of the result's shape, in lanes and, where it is known, in rows.
     pub(super) fn product(&self, product: &Product, shape: &Shape) -> Result<(Vec<Interval>, Option<Ball>), Error> {
-        let (left, right) = (self.lanes(product.left)?, self.lanes(product.right)?);
+        let left = self.lanes(product.left)?;
+        if let (Some(values), ProductKind::MatMul) = (self.factor(product.right), &product.kind) {
+            let columns = self.circuit.node(product.right).shape.row_length();
+            let mut lanes = interval::product_with_points(left, values, columns);
+            let weight = values.iter().map(|&value| value as f64).collect();
+            let norms = &mut self.norms.borrow_mut();
+            let (ball, reach) = self.known(product.left)?.ball(left.1).image(weight, columns, norms);
+            ball.tighten(&reach, &mut lanes);
+            return Ok((lanes, Some(ball)));
+        }
+        let right = self.lanes(product.right)?;
         let mut lanes = interval::product(&product.kind, left, right, shape);
         let (known, other) = (self.known(product.left)?, self.known(product.right)?);
         let weight = |id: NodeId| matches!(self.circuit.node(id).kind, NodeKind::Weight(_));
         let norms = &mut self.norms.borrow_mut();
         let ball = match &product.kind {
             ProductKind::MatMul if weight(product.right) && right.1.rank() == 2 => {
-                let (ball, reach) = known.ball(left.1).image(&points(right.0), right.1.row_length(), norms);
+                let (ball, reach) = known.ball(left.1).image(points(right.0), right.1.row_length(), norms);
                 ball.tighten(&reach, &mut lanes);
                 Some(ball)
             }

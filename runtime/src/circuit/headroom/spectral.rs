@@ -2,13 +2,17 @@
 //!
 //! Why: tr M^16 = Σ λᵢ^16 ≥ λ₁^16 for M = AᵀA, which is symmetric and not negative, and tr M^16 = ‖M^8‖²_F. Rounding:
 //! AᵀA in doubles is off by at most m·2^−53·‖A‖²_F ≤ m·n·2^−53·λ₁ (n the smaller side, m the larger), and so is each
-//! squaring; [`ROUNDING`] covers that for m·n ≤ 2^30.
+//! squaring; [`ROUNDING`] covers that for m·n ≤ 2^30. For a matrix whose products would take too long, σ(A)² is at most
+//! the largest row sum times the largest column sum of |A|, and at most ‖A‖²_F: looser, in one pass.
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// See the module.
 const ROUNDING: f64 = 1.0 / (1u64 << 20) as f64;
+
+/// Multiply-adds of AᵀA from which on only sums are taken: a quarter of a minute.
+const PRODUCT_MAX: usize = 1 << 35;
 
 /// A row-major matrix of doubles.
 #[derive(Clone, Debug)]
@@ -74,6 +78,10 @@ fn bound(matrix: &Matrix) -> f64 {
     if unit == 0.0 || !unit.is_finite() {
         return unit;
     }
+    let smaller = matrix.rows().min(matrix.columns);
+    if matrix.data.len().saturating_mul(smaller) >= PRODUCT_MAX {
+        return bound_of_sums(matrix);
+    }
     let tall = matrix.rows() >= matrix.columns;
     let scaled = matrix.clone().divided(unit);
     let mut gram = if tall { scaled.transposed().times(&scaled) } else { scaled.times(&scaled.transposed()) };
@@ -89,6 +97,19 @@ fn bound(matrix: &Matrix) -> f64 {
     let frobenius: f64 = gram.data.iter().map(|value| value * value).sum();
     let eigenvalue = (logarithm + frobenius.ln() / (2.0 * power)).exp();
     unit * eigenvalue.sqrt() * (1.0 + ROUNDING)
+}
+
+/// √(largest row sum · largest column sum), or the Frobenius norm where that is less.
+fn bound_of_sums(matrix: &Matrix) -> f64 {
+    let mut of_columns = vec![0.0f64; matrix.columns];
+    let (mut of_row, mut squares) = (0.0f64, 0.0f64);
+    for row in matrix.data.chunks_exact(matrix.columns) {
+        of_columns.iter_mut().zip(row).for_each(|(sum, value)| *sum += value.abs());
+        of_row = of_row.max(row.iter().map(|value| value.abs()).sum());
+        squares += row.iter().map(|value| value * value).sum::<f64>();
+    }
+    let of_column = of_columns.into_iter().fold(0.0, f64::max);
+    (of_row * of_column).min(squares).sqrt() * (1.0 + ROUNDING)
 }
 
 #[cfg(test)]
@@ -126,6 +147,9 @@ mod tests {
             let matrix = pseudo_random(rows, columns);
             let (below, above) = (attained(&matrix), Norms::default().of(&matrix));
             assert!(below <= above && above <= 1.11 * below, "{rows}x{columns}: {below} {above}");
+            let loose = bound_of_sums(&matrix);
+            assert!(above <= loose * 1.11 && loose <= 10.0 * below, "{rows}x{columns}: {below} {loose}");
+            assert!(below <= loose, "{rows}x{columns}: {below} {loose}");
         }
         assert_eq!(Norms::default().of(&Matrix { columns: 2, data: vec![0.0; 6] }), 0.0);
     }

@@ -9,6 +9,7 @@
 //! that differ from the activations' are carried along and disappear into the next weights or the next truncation.
 
 mod choice;
+mod limit;
 mod linear;
 mod maximum;
 mod movement;
@@ -101,6 +102,7 @@ pub fn lower(
         users,
         builder: Builder::new(),
         facts: BTreeMap::new(),
+        limited: BTreeMap::new(),
         sources: Vec::new(),
         values: Vec::new(),
     };
@@ -205,6 +207,8 @@ struct Lowering<'a> {
     users: Vec<usize>,
     builder: Builder,
     facts: BTreeMap<NodeId, Fact>,
+    /// What was limited, by the limit's graph node.
+    limited: BTreeMap<graph::NodeId, NodeId>,
     sources: Vec<Source>,
     /// Per graph node.
     values: Vec<Value>,
@@ -227,6 +231,8 @@ impl Lowering<'_> {
             Operator::LayerNorm { .. } => self.layer_norm(node),
             Operator::MaxPool { window } => self.max_pool(node, window),
             Operator::Mask { masked } => self.mask(node, masked),
+            Operator::Limit { side, bound, width } => self.limit(node, *side, *bound, *width),
+            Operator::Excess { bound } => self.excess(node, *bound),
             _ => self.rearrange(node),
         }
     }

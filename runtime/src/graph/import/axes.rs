@@ -1,5 +1,7 @@
-//! What a file leaves open and its user settles before import: extents of dynamic axes, and inputs that are public.
+//! What a file leaves open and its user settles before import: extents of dynamic axes, inputs that are public, and
+//! arguments that are limited.
 
+use crate::graph::clamps::Clamp;
 use std::collections::BTreeMap;
 
 /// Extents of the dynamic axes of a file, and the values of inputs that everybody may know.
@@ -8,12 +10,13 @@ pub struct Axes {
     batch: usize,
     named: BTreeMap<String, usize>,
     public: BTreeMap<String, Vec<f64>>,
+    clamps: Vec<Clamp>,
 }
 
 impl Axes {
     /// The batch: dynamic axes that lead an input, and other axes of the same name.
     pub fn batch(batch: usize) -> Axes {
-        Axes { batch, named: BTreeMap::new(), public: BTreeMap::new() }
+        Axes { batch, named: BTreeMap::new(), public: BTreeMap::new(), clamps: Vec::new() }
     }
 
     /// The same for another batch.
@@ -35,6 +38,18 @@ impl Axes {
     pub fn with_public(mut self, input: impl Into<String>, values: Vec<f64>) -> Axes {
         self.public.insert(input.into(), values);
         self
+    }
+
+    /// The arguments that are limited, instead of those that were.
+    #[must_use]
+    pub fn with_clamps(mut self, clamps: Vec<Clamp>) -> Axes {
+        self.clamps = clamps;
+        self
+    }
+
+    /// The arguments that are limited.
+    pub fn clamps(&self) -> &[Clamp] {
+        &self.clamps
     }
 
     /// Extents by the axis's name, without the batch.

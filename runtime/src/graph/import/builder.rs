@@ -29,7 +29,7 @@ impl Literal {
     }
 
     pub fn constant(&self) -> Constant {
-        Constant::new(self.name.clone(), self.visibility, (*self.tensor).clone())
+        Constant::shared(self.name.clone(), self.visibility, Arc::clone(&self.tensor))
     }
 
     /// The only element, if there is only one.

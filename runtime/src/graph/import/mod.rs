@@ -23,8 +23,9 @@ mod structure;
 pub use axes::Axes;
 use std::collections::{BTreeMap, HashMap};
 
+use super::clamps;
 use super::error::{Error, Unsupported};
-use super::onnx::{self, ElementKind, GraphMessage, ModelMessage, ValueMessage};
+use super::onnx::{self, ElementKind, GraphMessage, ModelMessage, TensorMessage, ValueMessage};
 use super::operator::Visibility;
 use super::rewrite;
 use super::sites::Site;
@@ -176,8 +177,11 @@ struct Imported {
 }
 
 pub(super) fn import(bytes: &[u8], axes: &Axes) -> Result<Graph, Error> {
-    let imported = lower_model(&onnx::decode(bytes)?, axes)?;
-    if imported.unsupported.is_empty() { Ok(imported.graph) } else { Err(Error::Unsupported(imported.unsupported)) }
+    let imported = lower_model(onnx::decode(bytes)?, axes)?;
+    match imported.unsupported.is_empty() {
+        true => clamps::insert(imported.graph, axes.clamps()),
+        false => Err(Error::Unsupported(imported.unsupported)),
+    }
 }
 
 /// Describes a file without failing: what could not be imported is part of the answer.
@@ -205,7 +209,7 @@ pub fn inspect(bytes: &[u8], axes: &Axes) -> Inspection {
     for node in model.graph.iter().flat_map(|graph| &graph.nodes) {
         *inspection.file_nodes.entry(node.operator.clone()).or_default() += 1;
     }
-    match lower_model(&model, axes) {
+    match lower_model(model, axes) {
         Ok(Imported { graph, unsupported }) => {
             let shape = |(name, id): &(String, NodeId)| (name.clone(), graph.node(*id).shape.clone());
             inspection.inputs = graph.inputs().iter().map(shape).collect();
@@ -224,17 +228,19 @@ pub fn inspect(bytes: &[u8], axes: &Axes) -> Inspection {
 /// Values by name; `None` where an unsupported node stands before them.
 type Scope = HashMap<String, Option<Value>>;
 
-fn lower_model(model: &ModelMessage, axes: &Axes) -> Result<Imported, Error> {
-    let Some(graph) = &model.graph else {
+fn lower_model(mut model: ModelMessage, axes: &Axes) -> Result<Imported, Error> {
+    let operator_set = model.operator_set();
+    let Some(graph) = &mut model.graph else {
         return Err(Error::Malformed("it holds no graph".into()));
     };
     let mut builder = Builder::default();
     let mut scope = Scope::new();
     let mut unsupported = Vec::new();
-    bind_initializers(graph, &mut scope)?;
+    // Each tensor of the file is freed when it has been read.
+    bind_initializers(std::mem::take(&mut graph.initializers), &mut scope)?;
     let inputs = bind_inputs(graph, axes, &mut builder, &mut scope, &mut unsupported)?;
     for node in &graph.nodes {
-        lower_node(node, model.operator_set(), &mut builder, &mut scope, &mut unsupported)?;
+        lower_node(node, operator_set, &mut builder, &mut scope, &mut unsupported)?;
     }
     let mut outputs = Vec::new();
     for output in &graph.outputs {
@@ -264,14 +270,14 @@ fn lower_model(model: &ModelMessage, axes: &Axes) -> Result<Imported, Error> {
     Ok(Imported { graph, unsupported })
 }
 
-fn bind_initializers(graph: &GraphMessage, scope: &mut Scope) -> Result<(), Error> {
-    for initializer in &graph.initializers {
+fn bind_initializers(initializers: Vec<TensorMessage>, scope: &mut Scope) -> Result<(), Error> {
+    for initializer in initializers {
         let invalid = |reason| Error::Malformed(format!("tensor '{}': {reason}", initializer.name));
         let (tensor, kind) = initializer.values().map_err(invalid)?;
         // Trained tensors are real; integer initializers are axes and shapes.
         let visibility = if kind == ElementKind::Real { Visibility::Weight } else { Visibility::Structural };
         let literal = Literal::new(&initializer.name, tensor, kind, visibility);
-        scope.insert(initializer.name.clone(), Some(Value::Literal(literal)));
+        scope.insert(initializer.name, Some(Value::Literal(literal)));
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use super::matrix::Matrix;
 use super::{Bounds, rearranged};
 use crate::graph::Node;
 use crate::graph::error::Error;
-use crate::graph::operator::{Constant, Function, MASKED, Operator, Window};
+use crate::graph::operator::{Constant, Function, MASKED, Operator, Side, Window};
 use crate::graph::reference::{convolution, dense, fold, pool};
 use crate::graph::tensor::Tensor;
 use std::sync::Arc;
@@ -50,6 +50,19 @@ pub(super) fn computed(node: &Node, operands: &[&Bounds]) -> Result<Bounds, Erro
         Operator::Scale { factor } => scale(x, factor, &node.shape)?,
         Operator::AddConstant { constant } => add_constant(x, constant, &node.shape)?,
         Operator::Mask { masked } => mask(x, masked, &node.shape)?,
+        // Monotone, so ends go to ends.
+        Operator::Limit { side, bound, .. } => combine(x, |offset| {
+            let Interval { lower, upper } = x.interval(offset);
+            match side {
+                Side::Below => Interval::new(lower.max(*bound), upper.max(*bound)),
+                Side::Above => Interval::new(lower.min(*bound), upper.min(*bound)),
+            }
+        }),
+        Operator::Excess { bound } => combine(x, |offset| {
+            let Interval { lower, upper } = x.interval(offset);
+            let excess = Interval::new((lower - bound).max(0.0), (upper - bound).max(0.0));
+            excess.widen(rounding(2, upper.abs().max(lower.abs()) + bound.abs()))
+        }),
         Operator::Dense { weight, bias } => {
             let bias = bias.as_ref().map(Constant::tensor).transpose()?.map(|bias| bias.data.as_slice());
             let weight = weight.tensor()?;
