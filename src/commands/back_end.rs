@@ -26,7 +26,7 @@ pub enum Chosen {
     /// This processor.
     Cpu,
     /// A device.
-    Cuda(Cuda),
+    Cuda(Box<Cuda>),
 }
 
 impl FromStr for BackEnd {
@@ -72,7 +72,7 @@ impl BackEnd {
                 opened => opened,
             },
         };
-        opened.map(Chosen::Cuda).map_err(Failure::input)
+        opened.map(Box::new).map(Chosen::Cuda).map_err(Failure::input)
     }
 
     /// What `auto` is on this machine: decided once, so that all parties of a local run compute alike.

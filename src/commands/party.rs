@@ -179,7 +179,7 @@ impl Party {
         let session = Session { config: &config, checked: &checked, owned, structure: &structure };
         let report = match backend {
             Chosen::Cpu => session.execute(Cpu, &mut mesh, self.attached),
-            Chosen::Cuda(cuda) => session.execute(cuda, &mut mesh, self.attached),
+            Chosen::Cuda(cuda) => session.execute(*cuda, &mut mesh, self.attached),
         };
         if report.is_err() {
             mesh.abort(AbortReason::LocalFailure);

@@ -8,7 +8,7 @@ use super::{Cuda, Words};
 const MODULI: [u64; 19] =
     [256, 255, 253, 251, 247, 241, 239, 233, 229, 227, 223, 217, 211, 199, 197, 193, 191, 181, 179];
 /// How many of them serve how many steps of an inner axis, each a product of signed words for either share: with M
-/// their product, steps·2^127 < 0.49·M. [`tests::products_stay_below_half_of_all_moduli`] has the numbers.
+/// their product, steps·2^127 < 0.49·M. The tests have the numbers.
 const SERVED: [(usize, u64); 2] = [(18, 4096), (19, 65536)];
 
 /// The moduli of a product.
