@@ -29,6 +29,8 @@ pub const BATCHES: usize = WAVES;
 const LEVELS: [f64; 3] = [1.0, 0.3, 0.1];
 /// Shapes that are fitted between two reports of progress.
 const CHUNK: usize = 24;
+/// The same while somebody waits for a first program.
+const FIRST_CHUNK: usize = 4;
 /// Programs that are certified at once, and how often.
 const WAVE: usize = 6;
 const WAVES: usize = 4;
@@ -345,7 +347,10 @@ fn measure_all(
     let samples = Samples::new(goal);
     let mut candidates: Vec<Candidate> = Vec::new();
     let (mut done, mut is_waited_for) = (0, first);
-    for chunk in shapes.chunks(CHUNK) {
+    let mut left = shapes;
+    while !left.is_empty() {
+        let (chunk, after) = left.split_at(left.len().min(if is_waited_for { FIRST_CHUNK } else { CHUNK }));
+        left = after;
         let measured: Vec<Measured> =
             chunk.par_iter().map(|shape| measure(goal, model, shape.as_ref(), &samples)).collect();
         let known = candidates.len();
