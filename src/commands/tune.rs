@@ -10,9 +10,10 @@ use catalogs::{Catalog, Entry, Ring, Scale};
 use clap::Args;
 use runtime::arrays::{self, Arrays};
 use runtime::circuit::lower::{Formats, catalog_function};
+use runtime::graph::clamps::{self, Needed};
 use runtime::graph::observed::Observed;
 use runtime::graph::ranges::InputRange;
-use runtime::graph::{Clamp, Function, Graph, Tensor, clamps};
+use runtime::graph::{Function, Graph, Tensor};
 use runtime::plan::{InputPromise, PartiesRecord};
 use runtime::transport::Shaping;
 use runtime::tuner::{self, Progress, Request, Tuned, leading};
@@ -104,6 +105,17 @@ impl Tune {
         let promise = self.promise(&graph, &calibration)?;
         let axes = self.open.axes(self.batch)?;
         let clamps = self.clamps(&model, &graph, &calibration, &promise, catalog)?;
+        for Needed { clamp, proved, observed } in &clamps {
+            let _ = writeln!(
+                std::io::stderr(),
+                "{}: its argument is proved to lie in {:.3e}…{:.3e}, the calibration set shows {:.2}…{:.2}: limited",
+                clamp.name,
+                proved.lower,
+                proved.upper,
+                observed.lower,
+                observed.upper
+            );
+        }
         drop(graph);
         let request = Request {
             model: &model,
@@ -112,7 +124,7 @@ impl Tune {
             calibration,
             simulated_max: self.simulate,
             batch: self.batch,
-            axes: axes.with_clamps(clamps),
+            axes: axes.with_clamps(clamps.into_iter().map(|needed| needed.clamp).collect()),
             promise,
             network: Shaping::named(&self.network).map_err(Failure::input)?,
             network_name: self.network.clone(),
@@ -139,7 +151,7 @@ impl Tune {
         calibration: &[Tensor],
         promise: &InputPromise,
         catalog: &Catalog,
-    ) -> Result<Vec<Clamp>, Failure> {
+    ) -> Result<Vec<Needed>, Failure> {
         if let Some(factor) = self.cut.filter(|factor| !(factor.is_finite() && *factor >= 1.0)) {
             return Err(Failure::Input(format!("--cut {factor}: give a factor of at least 1")));
         }
@@ -257,7 +269,8 @@ fn widest_windows(catalog: &Catalog, formats: Formats) -> Vec<(Function, [f64; 2
         let output = entry.program.output();
         let executed = entry.program.widest_ring().bits() <= EXECUTED_BITS && ring <= formats.ring;
         let fits = executed && scale == formats.activations && output == (formats.ring, formats.activations);
-        let function = Function::ALL.into_iter().find(|&own| catalog_function(own).as_ref() == Some(&entry.claim.function));
+        let function =
+            Function::ALL.into_iter().find(|&own| catalog_function(own).as_ref() == Some(&entry.claim.function));
         let Some(function) = function.filter(|_| fits) else { continue };
         let real = |bound: i64| bound as f64 / f64::from(scale.bits()).exp2();
         let window = [real(entry.claim.window.low), real(entry.claim.window.high)];

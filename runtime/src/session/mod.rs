@@ -137,7 +137,7 @@ impl Runner {
         let plan = local::WeightUses::of(&self.circuit);
         self.weights = Vec::with_capacity(self.circuit.weights().len());
         self.packed = Vec::with_capacity(self.circuit.weights().len());
-        for (round, part) in weight_parts(&self.circuit).into_iter().enumerate() {
+        for (round, part) in weight_parts(&self.circuit, PART_ELEMENTS).into_iter().enumerate() {
             let shared = self.share_part(owner, weights, transport, &generators, (round as u32, part.clone()))?;
             for (index, shares) in part.zip(shared) {
                 // What a product reads is the packed copy; where nothing else reads the weight, only that is kept.
@@ -200,7 +200,7 @@ impl Runner {
 
     /// Tells all parties how many inputs there will be: a public number that the input's owner gives.
     pub fn announce(&mut self, owner: Party, count: Option<u64>, transport: &mut dyn Transport) -> Result<u64, Error> {
-        let position = Position { run: PARAMETER_RUN, round: weight_parts(&self.circuit).len() as u32 };
+        let position = Position { run: PARAMETER_RUN, round: weight_parts(&self.circuit, PART_ELEMENTS).len() as u32 };
         let kind = Kind::Parameters;
         if owner == self.me {
             let count = count.ok_or(Error::Missing("the input's owner has no input"))?;
@@ -293,15 +293,15 @@ fn peers(me: Party) -> Vec<Party> {
 }
 
 /// The weights in parts that are shared one after the other, so that a party holds the frames and the working memory
-/// of a part only: each has as many elements as fit [`PART_ELEMENTS`], or one weight. There is at least one part.
-fn weight_parts(circuit: &Circuit) -> Vec<Range<usize>> {
+/// of a part only: each has at most `most` elements, or one weight. There is at least one part.
+fn weight_parts(circuit: &Circuit, most: usize) -> Vec<Range<usize>> {
     let slots = circuit.weights();
-    let mut parts = vec![0..0];
+    let mut parts: Vec<Range<usize>> = Vec::from([Range::default()]);
     let mut elements = 0;
     for (index, slot) in slots.iter().enumerate() {
         elements += slot.shape.lanes();
         match parts.last_mut() {
-            Some(part) if part.start == part.end || elements <= PART_ELEMENTS => part.end = index + 1,
+            Some(part) if part.start == part.end || elements <= most => part.end = index + 1,
             _ => {
                 parts.push(index..index + 1);
                 elements = slot.shape.lanes();

@@ -128,7 +128,13 @@ pub fn product(
                 let rows = shape.extents()[shape.rank() - 2];
                 let left = &left.0[a * rows * inner..][..rows * inner];
                 let right = &right.0[b * inner * columns..][..inner * columns];
-                multiply(left, Right::Lanes(right), &mut result[at * rows * columns..][..rows * columns], inner, columns);
+                multiply(
+                    left,
+                    Right::Lanes(right),
+                    &mut result[at * rows * columns..][..rows * columns],
+                    inner,
+                    columns,
+                );
             }
             result
         }

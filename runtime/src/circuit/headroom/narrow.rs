@@ -40,7 +40,9 @@ impl<'a> Right<'a> {
                 lanes.iter().all(|lane| lane.low == lane.high)
             }
             Right::Points(values) => {
-                goals.zip(&values[first..first + count]).for_each(|((low, high), &value)| (*low, *high) = (value, value));
+                goals
+                    .zip(&values[first..first + count])
+                    .for_each(|((low, high), &value)| (*low, *high) = (value, value));
                 true
             }
         }
