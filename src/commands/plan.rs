@@ -145,14 +145,12 @@ fn comparisons(maximum: &Comparisons) -> String {
 fn clamps(clamps: &[Clamp]) -> String {
     let line = |clamp: &Clamp| {
         let bound = |bound: Option<f64>| bound.map_or_else(|| "-".to_owned(), |bound| bound.to_string());
-        let ([least, greatest], [low, high]) = (clamp.observed, clamp.proved);
         let beyond = match clamp.off {
             Some(off) if clamp.kept => format!("kept beyond, off by at most {off:.1e}"),
             _ => "CUT: beyond, this is another model".to_owned(),
         };
         format!(
-            "clamp of {}: {} to {}, {beyond}; proved {low:.3e} to {high:.3e}, calibration {least:.2} to {greatest:.2}; \
-             {} bits, {} rounds, {:.1} KiB\n",
+            "clamp of {}: {} to {}, {beyond}; {} bits, {} rounds, {:.1} KiB\n",
             clamp.name,
             bound(clamp.low),
             bound(clamp.high),

@@ -13,6 +13,7 @@ use clap::Args;
 use runtime::arrays::{self, Arrays};
 use runtime::circuit::lower::Formats;
 use runtime::cost::Machine;
+use runtime::graph::clamps::Needed;
 use runtime::graph::{Graph, Tensor};
 use runtime::plan::{InputPromise, PartiesRecord, Plan};
 use runtime::transport::Shaping;
@@ -193,6 +194,17 @@ impl RequestOptions {
         let calibration = model_inputs(&graph, &self.calibration)?;
         let promise = self.promise(&graph, &calibration)?;
         let clamps = self.clamps(model, &graph, &calibration, &promise, catalog)?;
+        for Needed { clamp, proved, observed } in &clamps {
+            let _ = writeln!(
+                std::io::stderr(),
+                "{}: its argument is proved to lie in {:.3e}…{:.3e}, the calibration set shows {:.2}…{:.2}: limited",
+                clamp.name,
+                proved.lower,
+                proved.upper,
+                observed.lower,
+                observed.upper
+            );
+        }
         let machine = self.machine.as_deref().map_or_else(|| Ok(Machine::reference()), Machine::read);
         Ok(Request {
             model,
@@ -202,7 +214,7 @@ impl RequestOptions {
             labels: self.demands.labels()?,
             simulated_max: self.simulate,
             batch: self.batch,
-            axes: self.open.axes(self.batch)?.with_clamps(clamps),
+            axes: self.open.axes(self.batch)?.with_clamps(clamps.into_iter().map(|needed| needed.clamp).collect()),
             promise,
             network: Shaping::named(&self.network).map_err(Failure::input)?,
             network_name: self.network.clone(),

@@ -108,7 +108,7 @@ pub enum Error {
     /// A site whose proved range exceeds what its entry is certified for.
     #[error(
         "{site}: its proved range {low}..={high} exceeds the window {window_low}..={window_high} of the {function} \
-         entry (integers at scale {scale}); choose an entry with a wider window"
+         entry (integers at scale {scale}); choose an entry with a wider window, or limit the argument (tune --clamp)"
     )]
     Window {
         /// The model's node.

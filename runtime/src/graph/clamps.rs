@@ -47,14 +47,21 @@ pub struct Clamp {
     /// it is not bounded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub off: Option<f64>,
-    /// What the argument was proved to lie in.
-    pub proved: [f64; 2],
-    /// What the calibration set shows of it.
-    pub observed: [f64; 2],
     /// Rounds of the comparisons on the critical path.
     pub rounds: u64,
     /// Payload bytes of the comparisons in one run.
     pub bytes: u64,
+}
+
+/// A clamp with what made it necessary: for the model's owner, as it follows from the weights.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Needed {
+    /// The clamp.
+    pub clamp: Clamp,
+    /// What the argument was proved to lie in.
+    pub proved: Interval,
+    /// What the calibration set shows of it.
+    pub observed: Interval,
 }
 
 impl Clamp {
@@ -195,19 +202,20 @@ pub struct Request<'a> {
 ///
 /// `graph` has no clamps and knows its weights. Ranges are those of the boxes alone; a promised norm of rows may make
 /// some clamp unnecessary that is found here.
-pub fn needed(graph: &Graph, request: &Request<'_>) -> Result<Vec<Clamp>, Error> {
-    let mut clamps: Vec<Clamp> = Vec::new();
+pub fn needed(graph: &Graph, request: &Request<'_>) -> Result<Vec<Needed>, Error> {
+    let mut needed: Vec<Needed> = Vec::new();
     loop {
+        let clamps: Vec<Clamp> = needed.iter().map(|needed| needed.clamp.clone()).collect();
         let clamped = insert(graph.clone(), &clamps)?;
         let ranges = Ranges::analyse(&clamped, request.boxes, MARGIN)?;
         let found = excesses(graph, &clamped, &ranges, &clamps, request)?;
         // A function that is kept leaves all later ranges as they were: those clamps are found at once. A cut does not.
-        let cut = found.iter().position(|clamp| !clamp.kept);
+        let cut = found.iter().position(|found| !found.clamp.kept);
         let count = cut.map_or(found.len(), |place| place + 1);
-        clamps.extend(found.into_iter().take(count));
-        clamps.sort_by_key(|clamp| clamp.site);
+        needed.extend(found.into_iter().take(count));
+        needed.sort_by_key(|needed| needed.clamp.site);
         if cut.is_none() {
-            return Ok(clamps);
+            return Ok(needed);
         }
     }
 }
@@ -219,7 +227,7 @@ fn excesses(
     ranges: &Ranges,
     known: &[Clamp],
     request: &Request<'_>,
-) -> Result<Vec<Clamp>, Error> {
+) -> Result<Vec<Needed>, Error> {
     let mut found = Vec::new();
     for (place, (site, now)) in graph.sites().into_iter().zip(clamped.sites()).enumerate() {
         let Operator::Activation { function } = graph.node(site.node).operator else { continue };
@@ -245,8 +253,6 @@ fn excesses(
                 width: 2,
                 kept: off.is_some(),
                 off,
-                proved: [proved.lower, proved.upper],
-                observed: [observed.lower, observed.upper],
                 rounds: 0,
                 bytes: 0,
             };
@@ -269,7 +275,7 @@ fn excesses(
             let limit = |seen: f64, window: f64| (seen.abs() * factor).max(1.0).ceil().min(window.abs());
             let low = below.map(|window| -limit(observed.lower, window));
             let high = above.map(|window| limit(observed.upper, window));
-            found.push(clamp(low, high, None)?);
+            found.push(Needed { clamp: clamp(low, high, None)?, proved, observed });
             continue;
         }
         let offs = [(Side::Below, below.map(|bound| -bound)), (Side::Above, above)];
@@ -284,7 +290,7 @@ fn excesses(
             );
             return Err(invalid(&clamp, &reason));
         }
-        found.push(clamp);
+        found.push(Needed { clamp, proved, observed });
     }
     Ok(found)
 }

@@ -29,7 +29,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 use unit::{Active, Ready};
-use weights::{Held, WeightUses};
+use weights::{Held, PART_ELEMENTS, WeightUses};
 
 pub use profile::{GroupShare, Profile, by_group};
 
@@ -136,7 +136,7 @@ impl<B: Backend> Runner<B> {
         let generators = Generators::new(transport, self.me, PARAMETER_RUN)?;
         let uses = WeightUses::of(&self.circuit);
         let mut held = Held::nothing();
-        for (round, part) in weights::parts(&self.circuit).into_iter().enumerate() {
+        for (round, part) in weights::parts(&self.circuit, PART_ELEMENTS).into_iter().enumerate() {
             let shared = self.share_part(owner, weights, transport, &generators, (round as u32, part.clone()))?;
             for (index, shares) in part.zip(shared) {
                 held.keep(&self.backend, &uses, index, shares)?;
@@ -200,7 +200,8 @@ impl<B: Backend> Runner<B> {
 
     /// Tells all parties how many inputs there will be: a public number that the input's owner gives.
     pub fn announce(&mut self, owner: Party, count: Option<u64>, transport: &mut dyn Transport) -> Result<u64, Error> {
-        let position = Position { run: PARAMETER_RUN, round: weights::parts(&self.circuit).len() as u32 };
+        let position =
+            Position { run: PARAMETER_RUN, round: weights::parts(&self.circuit, PART_ELEMENTS).len() as u32 };
         let kind = Kind::Parameters;
         if owner == self.me {
             let count = count.ok_or(Error::Missing("the input's owner has no input"))?;

@@ -1,6 +1,7 @@
 //! Three parties over the in-process transport against the definition, and counters against the prediction.
 
 use super::Runner;
+use super::weights::{self, WeightUses};
 use crate::circuit::{
     Builder, Circuit, Coefficient, Constant, Integers, Movement, NodeKind, Party, Product, ProductKind, Shape, Sum,
     Term, Weights,
@@ -206,4 +207,43 @@ fn equal_values_of_runs_nodes_and_weights_travel_under_different_masks() {
     words.sort();
     words.dedup();
     assert_eq!(words.len(), all, "a word travelled twice");
+}
+
+/// Parts are whole weights in order, as many as fit; a weight that no part can hold is one of its own.
+#[test]
+fn weights_are_shared_in_parts_and_kept_where_they_are_read() {
+    let format = Format::z64(16).unwrap();
+    let chain = |lanes: &[usize]| {
+        let mut builder = Builder::new();
+        let mut last = builder.input("x", Party(1), Shape::new([1]).unwrap(), format).unwrap();
+        for &lanes in lanes {
+            last = builder.weight("w", Shape::new([lanes]).unwrap(), format).unwrap();
+        }
+        builder.output("y", Party(2), last).unwrap();
+        builder.finish().unwrap()
+    };
+    assert_eq!(weights::parts(&chain(&[3, 3, 5, 1, 9, 2]), 6), [0..2, 2..4, 4..5, 5..6]);
+    let only = |lanes: &[usize]| {
+        let parts = weights::parts(&chain(lanes), 6);
+        (parts.len(), parts[0].clone())
+    };
+    assert_eq!((only(&[7]), only(&[])), ((1, 0..1), (1, 0..0)));
+
+    // A matrix that only products read is kept packed; one that is also added is kept as it is too.
+    let uses = WeightUses::of(&circuit());
+    assert_eq!([0, 1].map(|weight| uses.is_read_elsewhere(weight)), [false, true]);
+    let both = {
+        let mut builder = Builder::new();
+        let square = || Shape::new([2, 2]).unwrap();
+        let x = builder.input("x", Party(1), square(), format).unwrap();
+        let w = builder.weight("w", square(), format).unwrap();
+        let product = Product { coefficient: Coefficient::ONE, kind: ProductKind::MatMul, left: x, right: w };
+        let linear = vec![Term { coefficient: Coefficient::raise(16).unwrap(), value: w }];
+        let constant = Constant::Scalar(0);
+        let sum = Sum { ring: Ring::Z64, products: vec![product], linear, constant, truncation: None };
+        let y = builder.push("y", NodeKind::Sum(sum)).unwrap();
+        builder.output("y", Party(2), y).unwrap();
+        builder.finish().unwrap()
+    };
+    assert!(WeightUses::of(&both).is_read_elsewhere(0));
 }

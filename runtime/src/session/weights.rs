@@ -8,18 +8,18 @@ use std::ops::Range;
 use std::sync::Arc;
 
 /// Weights that are shared together: 32 MiB of a component.
-const PART_ELEMENTS: usize = 1 << 22;
+pub(super) const PART_ELEMENTS: usize = 1 << 22;
 
 /// The weights in parts that are shared one after the other, so that a party holds the frames and the working memory
-/// of a part only: each has as many elements as fit [`PART_ELEMENTS`], or one weight. There is at least one part.
-pub(super) fn parts(circuit: &Circuit) -> Vec<Range<usize>> {
+/// of a part only: each has at most `most` elements, or one weight. There is at least one part.
+pub(super) fn parts(circuit: &Circuit, most: usize) -> Vec<Range<usize>> {
     let slots = circuit.weights();
-    let mut parts = vec![0..0];
+    let mut parts: Vec<Range<usize>> = Vec::from([Range::default()]);
     let mut elements = 0;
     for (index, slot) in slots.iter().enumerate() {
         elements += slot.shape.lanes();
         match parts.last_mut() {
-            Some(part) if part.start == part.end || elements <= PART_ELEMENTS => part.end = index + 1,
+            Some(part) if part.start == part.end || elements <= most => part.end = index + 1,
             _ => {
                 parts.push(index..index + 1);
                 elements = slot.shape.lanes();
@@ -62,6 +62,14 @@ impl WeightUses {
             }
         }
         uses
+    }
+}
+
+#[cfg(test)]
+impl WeightUses {
+    /// Whether anything but a product with the prepared form reads the weight.
+    pub(super) fn is_read_elsewhere(&self, index: usize) -> bool {
+        self.elsewhere[index]
     }
 }
 

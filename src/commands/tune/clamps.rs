@@ -6,9 +6,10 @@ use crate::failure::Failure;
 use catalogs::protocol::rss3::EXECUTED_BITS;
 use catalogs::{Catalog, Entry};
 use runtime::circuit::lower::{Formats, catalog_function};
+use runtime::graph::clamps::{self, Needed};
 use runtime::graph::observed::Observed;
 use runtime::graph::ranges::InputRange;
-use runtime::graph::{Clamp, Function, Graph, Tensor, clamps};
+use runtime::graph::{Function, Graph, Tensor};
 use runtime::plan::InputPromise;
 use runtime::tuner::leading;
 
@@ -21,7 +22,7 @@ impl RequestOptions {
         calibration: &[Tensor],
         promise: &InputPromise,
         catalog: &Catalog,
-    ) -> Result<Vec<Clamp>, Failure> {
+    ) -> Result<Vec<Needed>, Failure> {
         if let Some(factor) = self.cut.filter(|factor| !(factor.is_finite() && *factor >= 1.0)) {
             return Err(Failure::Input(format!("--cut {factor}: give a factor of at least 1")));
         }
