@@ -23,7 +23,7 @@ pub struct Demands {
     /// The least allowed cosine of an input's first output with the plain model's.
     #[arg(long, allow_negative_numbers = true, help_heading = "Demands")]
     min_cosine: Option<f64>,
-    /// Labels of the calibration inputs: an .npz with one array of whole numbers.
+    /// Labels of the calibration inputs: an .npz with one array of whole numbers, or one that is called label.
     #[arg(long, value_name = "Y.npz", help_heading = "Demands")]
     labels: Option<PathBuf>,
     /// How far the share of inputs whose arg-max is the label may fall below the plain model's.
@@ -89,8 +89,11 @@ impl Demands {
         let fail = |reason: String| Failure::Input(format!("{}: {reason}", path.display()));
         let arrays = Arrays::read(path).map_err(Failure::input)?;
         let names = arrays.names();
-        let [name] = names[..] else {
-            return Err(fail(format!("holds {} arrays; labels are one array of whole numbers", names.len())));
+        let name = match names[..] {
+            [name] => name,
+            _ => *names.iter().find(|name| ["label", "labels"].contains(*name)).ok_or_else(|| {
+                fail(format!("holds {} arrays, of which none is called label; labels are whole numbers", names.len()))
+            })?,
         };
         let tensor = arrays.reals(name).map_err(|error| fail(error.to_string()))?;
         let whole = |&value: &f64| match value >= 0.0 && value < 1e9 && value.fract() == 0.0 {

@@ -1,0 +1,155 @@
+//! Demands on plans, on the shipped model of digits: what the tuner is asked for it gives, or it says what is missing.
+
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use serde_json::Value;
+use std::path::Path;
+use support::{Outcome, Workshop};
+
+/// `tune` of digits_cnn on a few calibration inputs, with the shipped catalog.
+fn tune(shop: &Workshop, out: &str, more: &[&str]) -> Outcome {
+    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/models");
+    let [model, calibration] =
+        ["digits_cnn.onnx", "digits_calibration.npz"].map(|name| models.join(name).display().to_string());
+    let catalog = Path::new(env!("CARGO_MANIFEST_DIR")).join("catalogs").display().to_string();
+    let fixed = ["--json", "--catalog", &catalog, "tune", &model, "--calibration", &calibration, "--out", out];
+    let sizes = ["--batch", "4", "--simulate", "8"];
+    shop.run(&[&fixed[..], &sizes, more].concat())
+}
+
+fn report(outcome: &Outcome) -> Value {
+    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    serde_json::from_str(&outcome.stdout).unwrap()
+}
+
+fn number(report: &Value, path: &str) -> f64 {
+    report.pointer(path).and_then(Value::as_f64).unwrap_or_else(|| panic!("no number {path} in {report}"))
+}
+
+fn labels() -> String {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/models/digits_calibration.npz").display().to_string()
+}
+
+#[test]
+fn a_plan_meets_what_is_asked_and_its_front_falls() {
+    let shop = Workshop::new();
+    let tight = report(&tune(&shop, "tight.toml", &["--max-error", "4e-4", "--front", "front.svg"]));
+    assert!(number(&tight, "/measured/error") <= 2e-4);
+    let loose = report(&tune(&shop, "loose.toml", &["--max-error", "0.5"]));
+    assert!(number(&loose, "/predicted/seconds_per_run") <= number(&tight, "/predicted/seconds_per_run"));
+    let points = tight.pointer("/front/points").and_then(Value::as_array).unwrap();
+    let pairs: Vec<(f64, f64)> = points.iter().map(|p| (number(p, "/seconds"), number(p, "/error"))).collect();
+    assert!(pairs.len() > 3 && pairs.is_sorted_by(|a, b| a.0 <= b.0 && a.1 > b.1), "{pairs:?}");
+    assert_eq!(points.iter().filter(|point| point["chosen"] == true).count(), 1);
+    assert!((0.0..0.2).contains(&number(&tight, "/front/gap")));
+    assert!(shop.read("front.svg").contains("the plan:"));
+    // The same question has the same answer, to the byte, also when simulations are recalled.
+    let keep = ["--max-error", "4e-4", "--resume", "kept"];
+    tune(&shop, "again.toml", &keep).succeeded();
+    assert_eq!(shop.read("again.toml"), shop.read("tight.toml"));
+    assert!(std::fs::read_dir(shop.path("kept")).unwrap().count() > 0);
+    tune(&shop, "recalled.toml", &keep).succeeded();
+    assert_eq!(shop.read("recalled.toml"), shop.read("tight.toml"));
+    // From the plan itself nothing faster is found, and the plan stays.
+    let started = report(&tune(&shop, "started.toml", &["--max-error", "4e-4", "--start", "tight.toml"]));
+    assert!(number(&started, "/predicted/seconds_per_run") <= number(&tight, "/predicted/seconds_per_run"));
+}
+
+#[test]
+fn cosines_labels_and_budgets_are_demands_too() {
+    let shop = Workshop::new();
+    let cosine = report(&tune(&shop, "cosine.toml", &["--min-cosine", "0.9999999"]));
+    assert!(number(&cosine, "/measured/cosine") >= 0.99999995);
+    let labels = labels();
+    let asked = ["--labels", &labels, "--max-accuracy-loss", "0"];
+    let labelled = report(&tune(&shop, "labelled.toml", &asked));
+    let metric = [number(&labelled, "/measured/metric/0"), number(&labelled, "/measured/metric/1")];
+    assert!(metric[0] > 0.8 && metric[1] >= metric[0], "{metric:?}");
+    let asked = ["--labels", &labels, "--max-entropy-gain", "0.001"];
+    let entropy = report(&tune(&shop, "entropy.toml", &asked));
+    assert!(number(&entropy, "/measured/metric/1") <= number(&entropy, "/measured/metric/0") + 1e-3);
+    // A budget alone asks for the most accurate plan inside.
+    let megabytes = number(&cosine, "/predicted/bytes_per_run") / 1e6;
+    let generous = report(&tune(&shop, "generous.toml", &["--max-megabytes", &format!("{}", 4.0 * megabytes)]));
+    let narrow = report(&tune(&shop, "narrow.toml", &["--max-megabytes", &format!("{megabytes}")]));
+    assert!(number(&narrow, "/predicted/bytes_per_run") / 1e6 <= megabytes);
+    assert!(number(&generous, "/predicted/error") <= number(&narrow, "/predicted/error"));
+}
+
+#[test]
+fn what_cannot_be_met_is_refused_with_the_best_and_the_site() {
+    let shop = Workshop::new();
+    let before = shop.listing();
+    tune(&shop, "plan.toml", &["--max-error", "1e-9"]).failed(2, &["error ", "at most 5.000e-10", "the site that costs"]);
+    tune(&shop, "plan.toml", &["--max-seconds", "1e-6"]).failed(2, &["no plan stays within 0.000001 s", "the cheapest has"]);
+    tune(&shop, "plan.toml", &["--max-megabytes", "0.001"]).failed(2, &["1000 bytes", "of which most at"]);
+    tune(&shop, "plan.toml", &["--max-memory", "0.0001", "--max-error", "1"]).failed(2, &["bytes of memory"]);
+    assert_eq!(shop.listing(), before, "a refused plan leaves nothing");
+}
+
+#[test]
+fn nonsense_is_refused() {
+    let shop = Workshop::new();
+    tune(&shop, "plan.toml", &["--max-error", "0"]).failed(2, &["an error of 0 is not positive"]);
+    tune(&shop, "plan.toml", &["--min-agreement", "2"]).failed(2, &["an agreement of 2"]);
+    tune(&shop, "plan.toml", &["--min-cosine", "1.5"]).failed(2, &["a cosine of 1.5"]);
+    tune(&shop, "plan.toml", &["--max-seconds", "-1"]).failed(2, &["--max-seconds -1", "positive"]);
+    tune(&shop, "plan.toml", &["--machine", "none.toml"]).failed(2, &["none.toml", "chebyshare profile"]);
+    let accuracy = |file: &str| tune(&shop, "plan.toml", &["--labels", file, "--max-accuracy-loss", "0.1"]);
+    shop.write_array("few.npz", "label", &[3], &[1.0, 2.0, 3.0]);
+    accuracy("few.npz").failed(2, &["3 labels for"]);
+    shop.write_array("half.npz", "label", &[2], &[1.0, 2.5]);
+    accuracy("half.npz").failed(2, &["half.npz", "2.5 is no label"]);
+    tune(&shop, "plan.toml", &["--labels", &labels(), "--max-accuracy-loss", "-1"]).failed(2, &["worsen by -1"]);
+    shop.write("other.toml", "version = 1\n");
+    tune(&shop, "plan.toml", &["--start", "other.toml"]).failed(2, &["other.toml"]);
+}
+
+/// What the owner of the model learns from its plan, and what a discreet one does not tell.
+#[test]
+fn plans_have_pages_limits_and_secrets() {
+    let shop = Workshop::new();
+    tune(&shop, "plan.toml", &["--max-error", "0.5", "--discreet"]).succeeded();
+    let text = shop.read("plan.toml");
+    assert!(text.contains("sensitivity = 0.0") && !text.contains("roundings = [\"seed"));
+    let catalog = Path::new(env!("CARGO_MANIFEST_DIR")).join("catalogs").display().to_string();
+    let show = shop.run(&["plan", "show", "plan.toml"]);
+    show.succeeded();
+    assert!(show.stdout.contains("what was measured is left out"), "{}", show.stdout);
+    shop.run(&["plan", "page", "plan.toml", "--out", "plan.html"]).succeeded();
+    assert!(shop.read("plan.html").contains("left out"));
+    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/models/digits_cnn.onnx").display().to_string();
+    let limits = shop.run(&["--json", "--catalog", &catalog, "plan", "limits", "plan.toml", "--model", &model]);
+    limits.succeeded();
+    let rows: Vec<Value> = serde_json::from_str(&limits.stdout).unwrap();
+    assert!(rows.iter().any(|row| row["what"] == "argument of tanh"));
+    for row in rows {
+        let used = number(&row, "/used");
+        assert!((0.0..=1.0).contains(&used), "{row}");
+    }
+}
+
+/// A hand-written program is certified, published, and chosen by the tuner where it is the fastest that will do.
+#[test]
+#[cfg(feature = "generate")]
+fn a_program_of_ones_own_is_offered_to_the_tuner() {
+    let shop = Workshop::new();
+    let page = include_str!("../docs/own-program.md");
+    let recipe = page.split("```text\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    assert!(recipe.lines().count() <= 15, "{recipe}");
+    shop.write("own.recipe", recipe);
+    let outcome = shop.run(&["--json", "prove", "own.recipe", "--out", "catalogs"]);
+    outcome.succeeded();
+    let rows: Vec<Value> = serde_json::from_str(&outcome.stdout).unwrap();
+    let certified: f64 = rows[0]["certified_error"].as_str().unwrap().parse().unwrap();
+    let witness: f64 = rows[0]["witness_error"].as_str().unwrap().parse().unwrap();
+    assert!(witness <= certified && certified <= 1.02 * witness, "{rows:?}");
+    let name = rows[0]["entry"].as_str().unwrap();
+    shop.run(&["--catalog", "catalogs", "verify", name]).succeeded();
+    shop.write("bad.recipe", recipe.replace("less(x, 0)", "less(z, 0)"));
+    shop.run(&["prove", "bad.recipe"]).failed(2, &["bad.recipe", "no value 'z'"]);
+    shop.write("cut.recipe", "function relu\nstem own\nwindow w8 -8 8\n");
+    shop.run(&["prove", "cut.recipe"]).failed(2, &["cut.recipe", "the line 'program …' is missing"]);
+}
