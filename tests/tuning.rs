@@ -82,8 +82,10 @@ fn cosines_labels_and_budgets_are_demands_too() {
 fn what_cannot_be_met_is_refused_with_the_best_and_the_site() {
     let shop = Workshop::new();
     let before = shop.listing();
-    tune(&shop, "plan.toml", &["--max-error", "1e-9"]).failed(2, &["error ", "at most 5.000e-10", "the site that costs"]);
-    tune(&shop, "plan.toml", &["--max-seconds", "1e-6"]).failed(2, &["no plan stays within 0.000001 s", "the cheapest has"]);
+    tune(&shop, "plan.toml", &["--max-error", "1e-9"])
+        .failed(2, &["error ", "at most 5.000e-10", "the site that costs"]);
+    tune(&shop, "plan.toml", &["--max-seconds", "1e-6"])
+        .failed(2, &["no plan stays within 0.000001 s", "the cheapest has"]);
     tune(&shop, "plan.toml", &["--max-megabytes", "0.001"]).failed(2, &["1000 bytes", "of which most at"]);
     tune(&shop, "plan.toml", &["--max-memory", "0.0001", "--max-error", "1"]).failed(2, &["bytes of memory"]);
     assert_eq!(shop.listing(), before, "a refused plan leaves nothing");

@@ -2,6 +2,7 @@
 
 mod peers;
 mod synth;
+mod time;
 mod tuner;
 
 use crate::failure::Failure;
@@ -21,6 +22,7 @@ pub struct Bench {
 enum What {
     Synth(synth::Synth),
     Peers(peers::Peers),
+    Time(time::Time),
     Tuner(tuner::Tuner),
 }
 
@@ -30,6 +32,7 @@ impl Bench {
         match &self.what {
             What::Synth(bench) => bench.run(context),
             What::Peers(bench) => bench.run(context),
+            What::Time(bench) => bench.run(context),
             What::Tuner(bench) => bench.run(context),
         }
     }

@@ -2,7 +2,7 @@
 
 mod diff;
 pub mod front;
-mod limits;
+pub mod limits;
 mod time;
 
 use crate::commands::inspect;

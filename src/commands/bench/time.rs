@@ -1,0 +1,107 @@
+//! `chebyshare bench time`: predicted seconds of a plan's runs beside what they take.
+
+use crate::commands::back_end::BackEnd;
+use crate::commands::plan::limits::checked;
+use crate::commands::run::Run;
+use crate::failure::Failure;
+use crate::interrupt::TemporaryFolder;
+use crate::report::{Context, table};
+use clap::Args;
+use runtime::cost::Machine;
+use runtime::session::work;
+use runtime::transport::Shaping;
+use serde::Serialize;
+use std::path::PathBuf;
+
+/// Predicts the seconds of a run and takes them: how good the machine's profile is. Let nothing else run meanwhile.
+///
+/// Example: chebyshare bench time examples/models/digits_vit.onnx --plan examples/plans/digits_vit.plan.toml
+/// --input examples/models/digits_test.npz --machine machine.toml --networks lan,wan
+#[derive(Args)]
+pub struct Time {
+    /// The ONNX file.
+    model: PathBuf,
+    /// The plan.
+    #[arg(long, value_name = "PLAN.toml")]
+    plan: PathBuf,
+    /// The inputs.
+    #[arg(long, value_name = "X.npz")]
+    input: PathBuf,
+    /// The machine's rates; by default those of the project's own.
+    #[arg(long, value_name = "MACHINE.toml")]
+    machine: Option<PathBuf>,
+    /// Networks, with commas: lan, wan or TOML files.
+    #[arg(long, value_delimiter = ',', default_value = "lan,wan")]
+    networks: Vec<String>,
+    /// Sessions per network, of which the median counts.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u8).range(1..))]
+    runs: u8,
+}
+
+#[derive(Serialize)]
+struct Row {
+    network: String,
+    predicted_seconds: f64,
+    /// Per run, the median of the sessions.
+    seconds: f64,
+    least: f64,
+    most: f64,
+}
+
+impl Time {
+    /// Predicts, runs, prints.
+    pub fn run(&self, context: &Context) -> Result<(), Failure> {
+        let machine = self.machine.as_deref().map_or_else(|| Ok(Machine::reference()), Machine::read);
+        let machine = machine.map_err(Failure::input)?;
+        let plan = checked(&context.catalog, &self.plan)?;
+        let asked = work::of_circuit(&plan.lowered().circuit).map_err(Failure::input)?;
+        let folder = TemporaryFolder::new()?;
+        let mut rows = Vec::new();
+        for network in &self.networks {
+            let shaping = Shaping::named(network).map_err(Failure::input)?;
+            let run = Run {
+                model: self.model.clone(),
+                plan: self.plan.clone(),
+                input: self.input.clone(),
+                output: folder.path().join("output.npz"),
+                local: true,
+                network: Some(network.clone()),
+                policy: None,
+                backend: BackEnd::Cpu,
+                profile: None,
+                no_reference: true,
+            };
+            let mut seconds = Vec::new();
+            for _ in 0..self.runs {
+                let report = run.execute(&context.catalog)?;
+                seconds.push(report.run_seconds / report.runs.max(1) as f64);
+            }
+            seconds.sort_by(f64::total_cmp);
+            rows.push(Row {
+                network: network.clone(),
+                predicted_seconds: machine.seconds(&asked, Some(shaping)),
+                seconds: seconds[seconds.len() / 2],
+                least: seconds[0],
+                most: seconds[seconds.len() - 1],
+            });
+        }
+        context.print(&rows, |rows| {
+            let cells = rows.iter().map(|row| {
+                vec![
+                    row.network.clone(),
+                    format!("{:.4}", row.predicted_seconds),
+                    format!("{:.4}", row.seconds),
+                    format!("{:.4} to {:.4}", row.least, row.most),
+                    format!("{:+.1} %", 100.0 * (row.predicted_seconds / row.seconds - 1.0)),
+                ]
+            });
+            let header = ["network", ">predicted s", ">median s", ">from, to", ">off by"];
+            format!(
+                "a run of {}, {} inputs\n{}",
+                plan.plan().model.name,
+                plan.plan().model.batch,
+                table(&header, &cells.collect::<Vec<_>>())
+            )
+        })
+    }
+}
