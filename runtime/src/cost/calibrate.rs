@@ -76,13 +76,13 @@ mod tests {
 
     #[test]
     fn rates_are_found_again_even_where_one_probe_was_disturbed() {
-        let rates = [7e-5, 2e-9, 3e-6, 4e-10, 2e-9, 1e-9, 3e-10, 5e-10];
+        let rates = [7e-5, 2e-9, 3e-6, 4e-10, 2e-9, 1e-9, 3e-10, 5e-10, 6e-10];
         let mut state = 1u64;
         let mut random = || {
             state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
             (state >> 40) as f64 / (1u64 << 24) as f64
         };
-        let mut measurements: Vec<Measurement> = (0..24)
+        let mut measurements: Vec<Measurement> = (0..27)
             .map(|probe| {
                 let mut amounts = rates.map(|rate| 0.01 * random() / rate);
                 amounts[probe % rates.len()] *= 30.0;

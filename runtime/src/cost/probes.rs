@@ -4,8 +4,8 @@
 //! programs have the mixtures that models have; products and movements are there with and without packed weights.
 
 use crate::circuit::{
-    Builder, Circuit, Coefficient, Constant, Error, Integers, Movement, NodeId, NodeKind, Party, Product, ProductKind,
-    Shape, Sum, Weights,
+    Builder, Circuit, Coefficient, Constant, Convolution, Error, Integers, Movement, NodeId, NodeKind, Party, Product,
+    ProductKind, Shape, Sum, Weights,
 };
 use catalogs::{Failure, Format, Lemma, Ring, Rounding};
 use std::sync::Arc;
@@ -53,6 +53,9 @@ pub fn all(programs: &[(String, Arc<Certified>)]) -> Result<Vec<Probe>, Error> {
         products("packed products 128 x 1024 x 1024, twice", 2, [128, 1024, 1024], true)?,
         products("products 32 x 384 x 32 of values, 64 times", 64, [32, 384, 32], false)?,
         products("products 256 x 256 x 256 of values, 8 times", 8, [256, 256, 256], false)?,
+        small_products("512 products 16 x 32 x 16 of values, 8 times", 8, 512)?,
+        convolutions("convolutions 3 x 3 of 8 images of 16 x 32 x 32, 4 times", 4, [8, 16, 32])?,
+        convolutions("convolutions 3 x 3 of 32 images of 1 x 28 x 28, 8 times", 8, [32, 1, 28])?,
         movements("40 transpositions of 2^18 words", 40, 1 << 9)?,
     ];
     for (name, certified) in programs {
@@ -130,6 +133,36 @@ fn products(name: &str, length: usize, [rows, inner, columns]: [usize; 3], packe
     let mut results = Vec::new();
     for _ in 0..length {
         let product = Product { coefficient: Coefficient::ONE, kind: ProductKind::MatMul, left, right };
+        results.push((Coefficient::ONE, truncated(&mut builder, vec![product], None)?));
+    }
+    let value = builder.linear("sum", RING, &results)?;
+    finish(builder, name, value)
+}
+
+/// Products of many pairs of small matrices, as the heads of an attention have.
+fn small_products(name: &str, length: usize, pairs: usize) -> Result<Probe, Error> {
+    let mut builder = Builder::new();
+    let left = builder.input("x", Party(0), shape(&[pairs, 16, 32]), format(SHIFT))?;
+    let right = builder.input("y", Party(0), shape(&[pairs, 32, 16]), format(SHIFT))?;
+    let mut results = Vec::new();
+    for _ in 0..length {
+        let product = Product { coefficient: Coefficient::ONE, kind: ProductKind::MatMul, left, right };
+        results.push((Coefficient::ONE, truncated(&mut builder, vec![product], None)?));
+    }
+    let value = builder.linear("sum", RING, &results)?;
+    finish(builder, name, value)
+}
+
+/// Convolutions with 16 outputs that keep the image's extent.
+fn convolutions(name: &str, length: usize, [images, channels, extent]: [usize; 3]) -> Result<Probe, Error> {
+    let mut builder = Builder::new();
+    let left = builder.input("x", Party(0), shape(&[images, channels, extent, extent]), format(SHIFT))?;
+    let right = builder.weight("w", shape(&[16, channels, 3, 3]), format(SHIFT))?;
+    let window = Convolution { strides: [1; 2], dilations: [1; 2], pads_before: [1; 2], pads_after: [1; 2], groups: 1 };
+    let mut results = Vec::new();
+    for _ in 0..length {
+        let kind = ProductKind::Conv(window.clone());
+        let product = Product { coefficient: Coefficient::ONE, kind, left, right };
         results.push((Coefficient::ONE, truncated(&mut builder, vec![product], None)?));
     }
     let value = builder.linear("sum", RING, &results)?;

@@ -19,13 +19,15 @@ pub enum Resource {
     Word,
     /// A multiply-add of words in a product with a weight that was packed in advance.
     PackedMultiplyAdd,
-    /// A multiply-add of words in any other product of matrices, and in convolutions.
+    /// A multiply-add of words in any other product of matrices.
     MultiplyAdd,
+    /// A multiply-add of words in a convolution.
+    ConvolutionMultiplyAdd,
 }
 
 impl Resource {
     /// All kinds, in the order of [`Work`].
-    pub const ALL: [Resource; 8] = [
+    pub const ALL: [Resource; 9] = [
         Resource::Round,
         Resource::Byte,
         Resource::Stage,
@@ -34,6 +36,7 @@ impl Resource {
         Resource::Word,
         Resource::PackedMultiplyAdd,
         Resource::MultiplyAdd,
+        Resource::ConvolutionMultiplyAdd,
     ];
 
     /// Its name in files.
@@ -47,6 +50,7 @@ impl Resource {
             Resource::Word => "word",
             Resource::PackedMultiplyAdd => "packed_multiply_add",
             Resource::MultiplyAdd => "multiply_add",
+            Resource::ConvolutionMultiplyAdd => "convolution_multiply_add",
         }
     }
 

@@ -78,6 +78,8 @@ pub struct Runner<B: Backend = Cpu> {
     circuit: Circuit,
     schedule: Schedule,
     units: Vec<Ready<B>>,
+    /// Per round, the nodes with a step in it, in node order.
+    active: Vec<Vec<NodeId>>,
     me: Party,
     held: Held<B>,
     next_run: u64,
@@ -96,11 +98,13 @@ impl<B: Backend> Runner<B> {
     pub fn on(backend: B, circuit: Circuit, me: Party) -> Result<Runner<B>, Error> {
         let schedule = circuit::schedule(&circuit, &Rss3)?;
         let units = unit::ready(&backend, unit::Kernels::default().compile(&circuit, me)?)?;
+        let active = active(&circuit, &schedule, &units);
         Ok(Runner {
             backend,
             circuit,
             schedule,
             units,
+            active,
             me,
             held: Held::nothing(),
             next_run: PARAMETER_RUN + 1,
@@ -394,12 +398,9 @@ impl<B: Backend> Batch<'_, B> {
         let runner = self.runner;
         let mut leaving: [Vec<Vec<u8>>; 3] = std::array::from_fn(|_| vec![Vec::new(); 3]);
         let mut consumed = [[0usize; 3]; 3];
-        for (id, node) in runner.circuit.iter() {
-            let index = id.index();
+        for &id in &runner.active[round as usize] {
+            let (index, node) = (id.index(), runner.circuit.node(id));
             let (start, ready) = (runner.schedule.start[index], runner.schedule.ready[index]);
-            if round < start || round > ready || self.is_done(id, round) {
-                continue;
-            }
             let began = Instant::now();
             let ready_unit = &runner.units[index];
             if ready_unit.unit.is_local() {
@@ -426,10 +427,6 @@ impl<B: Backend> Batch<'_, B> {
             self.computing[index] += began.elapsed().as_secs_f64();
         }
         Ok(leaving)
-    }
-
-    fn is_done(&self, id: NodeId, round: u32) -> bool {
-        round > self.runner.schedule.start[id.index()] && self.runner.units[id.index()].unit.is_local()
     }
 
     fn local(&self) -> Local<'_, B> {
@@ -504,17 +501,30 @@ impl<B: Backend> Batch<'_, B> {
     /// Bytes that arrive from `peer` in `round`, of one class.
     fn expected(&self, round: u32, class_wanted: usize, peer: Party) -> usize {
         let runner = self.runner;
-        let active = runner.circuit.iter().filter(|(id, node)| {
-            let (start, ready) = (runner.schedule.start[id.index()], runner.schedule.ready[id.index()]);
-            start <= round && round < ready && class(&node.kind) == class_wanted
-        });
-        active
-            .map(|(id, node)| {
-                let stage = (round - runner.schedule.start[id.index()]) as usize;
-                runner.units[id.index()].unit.arriving(stage, peer, node.shape.lanes())
-            })
-            .sum()
+        let schedule = &runner.schedule;
+        let bytes = |&id: &NodeId| {
+            let (index, node) = (id.index(), runner.circuit.node(id));
+            if round >= schedule.ready[index] || class(&node.kind) != class_wanted {
+                return 0;
+            }
+            let stage = (round - schedule.start[index]) as usize;
+            runner.units[index].unit.arriving(stage, peer, node.shape.lanes())
+        };
+        runner.active[round as usize].iter().map(bytes).sum()
     }
+}
+
+/// Per round, the nodes with a step in it: a local one in its first round, the others from their first to the round
+/// before which their last message arrives.
+fn active<B: Backend>(circuit: &Circuit, schedule: &Schedule, units: &[Ready<B>]) -> Vec<Vec<NodeId>> {
+    let mut active = vec![Vec::new(); schedule.rounds as usize + 1];
+    for (id, _) in circuit.iter() {
+        let start = schedule.start[id.index()];
+        let last = if units[id.index()].unit.is_local() { start } else { schedule.ready[id.index()] };
+        let rounds = active.iter_mut().take(last as usize + 1).skip(start as usize);
+        rounds.for_each(|nodes| nodes.push(id));
+    }
+    active
 }
 
 #[cfg(test)]

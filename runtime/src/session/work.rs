@@ -141,7 +141,7 @@ fn of_sum(circuit: &Circuit, id: NodeId, sum: &Sum, local: bool) -> Work {
             ProductKind::MatMul => work.plus(Resource::MultiplyAdd, adds(left.row_length())),
             ProductKind::Conv(_) => {
                 let taps = right.lanes() / right.extents().first().copied().unwrap_or(1).max(1);
-                work.plus(Resource::MultiplyAdd, adds(taps))
+                work.plus(Resource::ConvolutionMultiplyAdd, adds(taps))
             }
             ProductKind::Hadamard => work.plus(Resource::Word, 2.0 * lanes),
         };
