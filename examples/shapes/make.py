@@ -11,9 +11,10 @@
 | vgg16-cifar, vgg16 | 32 × 32 with one dense layer of 512, or 224 × 224 with two of 4,096; max pooling |
 | gelu | nothing but GELU of `--elements` numbers, to see what an element costs |
 
-`--tokens` and `--side` make smaller ones, `--padding` masks other tokens. Weights are drawn so that headroom can be proved as it would be for a trained
-model with clamps: dense layers of transformers with a deviation of 0.02, kernels scaled so that no channel can grow by
-more than half. What is drawn decides no cost but the widths of comparisons.
+`--tokens` and `--side` make smaller ones, `--padding` masks other tokens. Weights are drawn so that headroom can be proved
+as it would be for a trained model with clamps: dense layers of transformers with a deviation of 0.02 (GPT-2's with less
+where it has less), kernels scaled so that no channel can grow by more than half. What is drawn decides no cost but the
+widths of comparisons.
 """
 
 import argparse
@@ -84,7 +85,7 @@ class Graph:
         return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9)
 
 
-def attention(graph, x, name, width, heads, tokens, mask):
+def attention(graph, x, name, width, heads, tokens, mask, deviation):
     split = graph.constant(name + "split", np.array([0, 0, heads, width // heads], np.int64))
     merged = graph.constant(name + "merged", np.array([0, 0, width], np.int64))
     scale = graph.constant(name + "scale", np.float32((width // heads) ** -0.5))
@@ -99,13 +100,14 @@ def attention(graph, x, name, width, heads, tokens, mask):
     weights = graph.node("Softmax", [scores], name + "attention", axis=-1)
     context = graph.node("MatMul", [weights, parts[2]], name + "context")
     rows = graph.node("Transpose", [context], name + "context.rows", perm=[0, 2, 1, 3])
-    return graph.dense(graph.node("Reshape", [rows, merged], name + "context.merged"), width, width, name + "output")
+    return graph.dense(graph.node("Reshape", [rows, merged], name + "context.merged"), width, width, name + "output",
+                       deviation)
 
 
-def mlp(graph, x, name, width, approximate):
+def mlp(graph, x, name, width, approximate, deviation):
     wide = graph.dense(x, width, 4 * width, name + "up")
     wide = graph.node("Gelu", [wide], name + "gelu", approximate=approximate)
-    return graph.dense(wide, 4 * width, width, name + "down")
+    return graph.dense(wide, 4 * width, width, name + "down", deviation)
 
 
 def transformer(options, layers, width, heads, decoder):
@@ -115,17 +117,20 @@ def transformer(options, layers, width, heads, decoder):
     else:
         mask = np.where(np.arange(tokens) < tokens - options.padding, 0, -1e4).astype(np.float32)[None, None, None]
     mask, x = graph.constant("mask", mask), "embeddings"
+    # GPT-2 draws what is added to the residual stream the smaller, the more layers add to it.
+    residual = 0.02 / np.sqrt(2 * layers) if decoder else 0.02
     for layer in range(layers):
         name = f"layer{layer}."
         if decoder:
             normed = graph.norm(x, width, name + "norm1")
-            x = graph.node("Add", [x, attention(graph, normed, name, width, heads, tokens, mask)], name + "sum1")
-            wide = mlp(graph, graph.norm(x, width, name + "norm2"), name, width, "tanh")
+            attended = attention(graph, normed, name, width, heads, tokens, mask, residual)
+            x = graph.node("Add", [x, attended], name + "sum1")
+            wide = mlp(graph, graph.norm(x, width, name + "norm2"), name, width, "tanh", residual)
             x = graph.node("Add", [x, wide], name + "sum2")
         else:
-            x = graph.node("Add", [x, attention(graph, x, name, width, heads, tokens, mask)], name + "sum1")
+            x = graph.node("Add", [x, attention(graph, x, name, width, heads, tokens, mask, residual)], name + "sum1")
             x = graph.norm(x, width, name + "norm1")
-            x = graph.node("Add", [x, mlp(graph, x, name, width, "none")], name + "sum2")
+            x = graph.node("Add", [x, mlp(graph, x, name, width, "none", residual)], name + "sum2")
             x = graph.norm(x, width, name + "norm2")
     if decoder:
         graph.norm(x, width, "last")
