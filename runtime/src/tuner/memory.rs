@@ -26,7 +26,7 @@ impl Memory {
     /// The verdict of this name, if it is known.
     pub fn recall(&self, key: Digest) -> Option<Verdict> {
         let text = std::fs::read_to_string(self.file(key)?).ok()?;
-        serde_json::from_str(&text).ok()
+        toml::from_str(&text).ok()
     }
 
     /// Keeps a verdict.
@@ -35,7 +35,7 @@ impl Memory {
     /// The file cannot be written.
     pub fn keep(&self, key: Digest, verdict: &Verdict) -> std::io::Result<()> {
         let (Some(file), Some(folder)) = (self.file(key), &self.folder) else { return Ok(()) };
-        let text = serde_json::to_string(verdict)?;
+        let text = toml::to_string(verdict).map_err(std::io::Error::other)?;
         let new = tempfile::NamedTempFile::new_in(folder)?;
         std::fs::write(new.path(), text)?;
         new.persist(file)?;
@@ -43,7 +43,7 @@ impl Memory {
     }
 
     fn file(&self, key: Digest) -> Option<PathBuf> {
-        Some(self.folder.as_ref()?.join(format!("{key}.json")))
+        Some(self.folder.as_ref()?.join(format!("{key}.toml")))
     }
 }
 
@@ -69,6 +69,9 @@ mod tests {
         memory.keep(key, &verdict).unwrap();
         assert_eq!(memory.recall(key), Some(verdict.clone()));
         assert_eq!(memory.recall(other), None);
+        let exact = Verdict { error: 0.1 + 1e-17 * 7.0 / 3.0, agreement: 1.0 / 3.0, ..verdict.clone() };
+        memory.keep(key, &exact).unwrap();
+        assert_eq!(memory.recall(key), Some(exact));
         std::fs::write(memory.file(other).unwrap(), "{").unwrap();
         assert_eq!(memory.recall(other), None);
         Memory::default().keep(key, &verdict).unwrap();
