@@ -50,7 +50,7 @@ enum Command {
     Catalog(catalog::CatalogCommand),
     Inspect(inspect::Inspect),
     Profile(profile::Profile),
-    Tune(tune::Tune),
+    Tune(Box<tune::Tune>),
     Plan(plan::PlanCommand),
     Run(run::Run),
     Party(party::Party),

@@ -23,7 +23,7 @@ enum What {
     Synth(synth::Synth),
     Peers(peers::Peers),
     Time(time::Time),
-    Tuner(tuner::Tuner),
+    Tuner(Box<tuner::Tuner>),
 }
 
 impl Bench {

@@ -29,7 +29,7 @@ pub enum Metric {
         /// Largest allowed decrease.
         decrease_max: f64,
     },
-    /// Mean of −ln softmax(outputs)[label].
+    /// The mean of −ln of the label's softmax.
     CrossEntropy {
         /// Largest allowed increase.
         increase_max: f64,

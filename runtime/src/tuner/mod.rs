@@ -8,7 +8,7 @@
 //! 3. *Choice* by an integer program ([`assignment`]): least predicted seconds with the predicted error inside a limit,
 //!    or the other way round. The limits between the fastest and the most accurate choice give a [`front`](Front).
 //! 4. *Gate*: a plan is simulated bit for bit over the calibration set under several choices of roundings, and
-//!    accepted only if what is *measured* meets the user's [`Constraint`]. [`search`] finds the fastest choice of the
+//!    accepted only if what is *measured* meets the user's [`Constraint`]. [`tune`] finds the fastest choice of the
 //!    front that passes, and looks again between it and the one before.
 
 mod admissible;

@@ -13,7 +13,7 @@ use crate::output;
 use crate::report::{Context, table};
 use clap::Args;
 use runtime::plan::Plan;
-use runtime::tuner::{self, Attempt, Problem, Progress, Request};
+use runtime::tuner::{self, Attempt, Problem, Request};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -115,20 +115,12 @@ impl Tuner {
             let own = problem.choice_of(&tuned.plan).ok_or_else(|| "the plan's choice was lost".to_owned());
             let own = own.and_then(|chosen| problem.attempt(chosen).map_err(|error| error.to_string()));
             let simulated = tuned.plan.measured.candidates_tried;
-            let mut rows = vec![row("tuned", own.map(|attempt| (attempt, simulated)))];
-            let mut add = |name: &str, find: &mut dyn FnMut(&mut dyn FnMut(Progress)) -> baselines::Found| {
-                rows.push(row(name, find(progress).map_err(|error| error.to_string())?));
-                Ok::<(), String>(())
-            };
-            let problem_error = |reason: String| tuner::Error::Request(reason);
-            add("(a) most accurate everywhere", &mut |_| baselines::most_accurate(problem)).map_err(problem_error)?;
-            add("(b) cheapest uniform", &mut |progress| baselines::uniform(problem, progress))
-                .map_err(problem_error)?;
-            add("greedy, site by site", &mut |progress| baselines::greedy(problem, simulations, progress))
-                .map_err(problem_error)?;
-            add("hill climbing", &mut |progress| baselines::hill_climbing(problem, simulations, progress))
-                .map_err(problem_error)?;
-            Ok(rows)
+            let tuned = row("tuned", own.map(|attempt| (attempt, simulated)));
+            let accurate = row("(a) most accurate everywhere", baselines::most_accurate(problem)?);
+            let uniform = row("(b) cheapest uniform", baselines::uniform(problem, progress)?);
+            let greedy = row("greedy, site by site", baselines::greedy(problem, simulations, progress)?);
+            let climbed = row("hill climbing", baselines::hill_climbing(problem, simulations, progress)?);
+            Ok(vec![tuned, accurate, uniform, greedy, climbed])
         })
         .map_err(tune::failure)
     }

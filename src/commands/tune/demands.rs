@@ -96,7 +96,7 @@ impl Demands {
             })?,
         };
         let tensor = arrays.reals(name).map_err(|error| fail(error.to_string()))?;
-        let whole = |&value: &f64| match value >= 0.0 && value < 1e9 && value.fract() == 0.0 {
+        let whole = |&value: &f64| match (0.0..1e9).contains(&value) && value.fract() == 0.0 {
             true => Ok(value as usize),
             false => Err(fail(format!("{value} is no label; labels are whole numbers from 0"))),
         };

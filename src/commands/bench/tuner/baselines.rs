@@ -69,16 +69,14 @@ pub fn uniform(problem: &Problem<'_>, progress: &mut dyn FnMut(Progress)) -> Fou
 fn shared(problem: &Problem<'_>, sites: &[usize]) -> Vec<Vec<(usize, usize)>> {
     let Some((&first, others)) = sites.split_first() else { return Vec::new() };
     let prices = &problem.prices()[first];
+    let key = |index: usize| [Quantity::Seconds, Quantity::Error].map(|quantity| prices[index].of(quantity));
+    // By another one that is no worse at both; of equals the first stays.
     let beaten = |index: usize| {
-        prices.iter().enumerate().any(|(other, price)| {
-            let own = &prices[index];
-            let no_worse = [Quantity::Seconds, Quantity::Error].iter().all(|&q| price.of(q) <= own.of(q));
-            no_worse
-                && (other < index
-                    || price.of(Quantity::Seconds) < own.of(Quantity::Seconds)
-                    || price.of(Quantity::Error) < own.of(Quantity::Error))
-                && other != index
-        })
+        let beats = |other: usize| {
+            let (own, theirs) = (key(index), key(other));
+            theirs[0] <= own[0] && theirs[1] <= own[1] && (theirs != own || other < index)
+        };
+        (0..prices.len()).any(|other| other != index && beats(other))
     };
     let place = |site: usize, candidate: usize| {
         let record = &problem.candidates()[first][candidate].record;
