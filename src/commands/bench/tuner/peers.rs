@@ -1,8 +1,9 @@
 //! Plans from other systems' approximations, as far as they are certified and our runtime can execute them.
 //!
-//! A system's catalog is its own entries, from the audited catalog of peers, for the functions that it publishes, and
-//! ours for the others; the tuner chooses among its variants. What our protocol needs besides (a maximum, a layer norm's
-//! scales) is ours: the comparison is of approximations, not of protocols.
+//! A system's catalog is its own entries, from the audited catalog of peers, for the activations that it publishes, and
+//! ours for the others; the tuner chooses among its variants. Inside softmax and layer norm the entries are ours: the
+//! bounds of those ask for truncations that never fail and for scales that no peer has. The comparison is of
+//! approximations, not of protocols.
 
 use super::Row;
 use crate::catalog_folder;
@@ -22,12 +23,16 @@ const SYSTEMS: [(&str, &[&str]); 5] = [
     ("MP-SPDZ", &["mp-spdz-"]),
 ];
 
+/// What only softmax and layer norm evaluate.
+const INSIDE: [&str; 3] = ["exp", "reciprocal", "rsqrt"];
+
 /// A row per system: its fastest plan that meets the constraint, otherwise its most accurate one.
 pub fn rows(folder: &Path, ours: &Catalog, request: &Request<'_>, place: &Path) -> Result<Vec<Row>, Failure> {
     let peers = catalog_folder::open(folder)?;
     let mut rows = Vec::new();
     for (system, prefixes) in SYSTEMS {
-        let own: Vec<_> = peers.iter().filter(|(name, _)| is_of(name, prefixes)).collect();
+        let activation = |name: &str| is_of(name, prefixes) && !INSIDE.contains(&function(name));
+        let own: Vec<_> = peers.iter().filter(|(name, _)| activation(name)).collect();
         let functions: BTreeSet<&str> = own.iter().map(|(name, _)| function(name)).collect();
         let mut catalog = Catalog::new();
         for (name, published) in
