@@ -1,6 +1,8 @@
 //! Where entries come from: the catalog's folder, or the copy embedded in the program.
 
 use crate::failure::Failure;
+#[cfg(feature = "generate")]
+use crate::interrupt::undivided;
 use catalogs::digest::Tag;
 use catalogs::{Catalog, Digest, Published};
 use runtime::trust::{Admission, Beside, Policy};
@@ -42,6 +44,20 @@ pub fn open(folder: &Path) -> Result<Catalog, Failure> {
         catalog.insert(name, Published { entry: (*entry).to_owned(), certificate: (*certificate).to_owned() })?;
     }
     Ok(catalog)
+}
+
+/// Adds entries to the catalog in `folder`, which is made if there is none; all of them or, after Ctrl-C, none.
+#[cfg(feature = "generate")]
+pub fn publish(folder: &Path, published: Vec<(String, Published)>) -> Result<(), Failure> {
+    let proofs = proofs_beside(folder);
+    let mut catalog = match folder.join(catalogs::catalog::INDEX).exists() {
+        true => Catalog::open(folder, &proofs)?,
+        false => Catalog::new(),
+    };
+    for (name, published) in published {
+        catalog.insert(&name, published)?;
+    }
+    Ok(undivided(|| catalog.write(folder, &proofs))?)
 }
 
 /// The signatures and revocation lists that belong to the catalog which [`open`] gives for `folder`.

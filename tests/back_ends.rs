@@ -17,6 +17,7 @@ use runtime::random::Key;
 use runtime::session::Runner;
 use runtime::transport::{Limits, Mesh, Transport, in_process};
 use runtime::tuner::leading;
+use std::io::Write;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -39,7 +40,9 @@ fn a_back_end_that_is_not_there_is_refused_and_auto_says_what_it_takes() {
         assert!(code == Some(2) && message.contains("cuda:NUMBER"), "{message}");
     }
     match driver::names() {
-        Ok(names) => println!("NOT RUN: what is said without a driver; this machine has {names:?}"),
+        Ok(names) => {
+            let _ = writeln!(std::io::stderr(), "NOT RUN: what is said without a driver; this machine has {names:?}");
+        }
         Err(_) => {
             let (code, message) = run("cuda");
             assert!(
@@ -84,7 +87,10 @@ fn session<B: Backend>(
 fn a_shipped_model_gives_the_same_integers_on_the_device_and_on_the_cpu() {
     let shim = match Cache::temporary().and_then(Shim::new) {
         Ok(shim) => Arc::new(shim),
-        Err(reason) => return println!("NOT RUN: no shipped model ran on the CUDA back end: {reason}"),
+        Err(reason) => {
+            let _ = writeln!(std::io::stderr(), "NOT RUN: no shipped model ran on the CUDA back end: {reason}");
+            return;
+        }
     };
     let text = |name: &str| std::fs::read_to_string(root().join("examples/plans").join(name)).unwrap();
     let structure = Graph::from_json(&text("digits_cnn.plan.structure.json")).unwrap();

@@ -6,6 +6,7 @@
 mod command;
 
 use command::{chebyshare, json, root};
+use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -15,7 +16,7 @@ const ENTRY: &str = "relu/k40-f13-w9";
 fn recheck(folder: &Path, arguments: &[&str]) -> Option<(i32, String)> {
     let present = |program: &str| Command::new(program).arg("--version").output().is_ok();
     if !present("python3") || !["z3", "cvc5"].iter().any(|solver| present(solver)) {
-        eprintln!("NOT RUN: proofs/recheck needs python3 and a solver command, z3 or cvc5");
+        let _ = writeln!(std::io::stderr(), "NOT RUN: proofs/recheck needs python3 and a solver command, z3 or cvc5");
         return None;
     }
     let mut command = Command::new("python3");

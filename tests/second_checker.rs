@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 use catalogs::Catalog;
+use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 
@@ -12,7 +13,7 @@ fn second_checker(arguments: &[&str]) -> Option<(bool, String)> {
     match Command::new("python3").arg("verify/second_checker").args(arguments).current_dir(root).output() {
         Ok(output) => Some((output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())),
         Err(error) => {
-            eprintln!("NOT RUN: the second checker needs python3 ({error})");
+            let _ = writeln!(std::io::stderr(), "NOT RUN: the second checker needs python3 ({error})");
             None
         }
     }
@@ -75,7 +76,7 @@ fn both_checkers_accept_what_is_synthesised_now() {
     ];
     let all = std::env::var_os("CHEBYSHARE_FUZZ").is_some();
     if !all {
-        println!("NOT RUN: {} slower functions; CHEBYSHARE_FUZZ=1 runs them", slow.len());
+        let _ = writeln!(std::io::stderr(), "NOT RUN: {} slower functions; CHEBYSHARE_FUZZ=1 runs them", slow.len());
     }
     let place = tempfile::tempdir().unwrap();
     let (entries, proofs) = (place.path().join("catalogs"), place.path().join("proofs"));

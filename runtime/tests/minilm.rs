@@ -13,6 +13,7 @@ use runtime::circuit::lower::{Centre, Choice, Comparisons, Formats, Ownership, l
 use runtime::circuit::{Party, schedule};
 use runtime::graph::{Axes, Graph, NodeId, SiteKind, Tensor, reference};
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -54,7 +55,10 @@ fn cosine(a: &[f64], b: &[f64]) -> f64 {
 #[test]
 fn a_sentence_is_embedded_privately() {
     let Some(folder) = std::env::var_os("CHEBYSHARE_MINILM") else {
-        eprintln!("NOT RUN: all-MiniLM-L6-v2; run examples/minilm/export.py and set CHEBYSHARE_MINILM");
+        let _ = writeln!(
+            std::io::stderr(),
+            "NOT RUN: all-MiniLM-L6-v2; run examples/minilm/export.py and set CHEBYSHARE_MINILM"
+        );
         return;
     };
     let folder = Path::new(&folder);

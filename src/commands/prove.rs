@@ -1,15 +1,14 @@
 //! `chebyshare prove`: a program that somebody wrote by hand becomes a certified entry.
 
-use crate::catalog_folder::proofs_beside;
+use crate::catalog_folder::{proofs_beside, publish};
 use crate::commands::inspect;
 use crate::failure::Failure;
-use crate::interrupt::undivided;
 use crate::output::check_folder_place;
 use crate::report::{Context, table};
 use ::synth::peers::{self, Recipe};
+use catalogs::Published;
 use catalogs::protocol::cost;
 use catalogs::protocol::rss3::Rss3;
-use catalogs::{Catalog, Published};
 use clap::Args;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -62,15 +61,7 @@ impl Prove {
             published.push((name, Published { entry: entry.to_text(), certificate: certificate.to_text() }));
         }
         if let Some(folder) = &self.out {
-            let proofs = proofs_beside(folder);
-            let mut catalog = match folder.join(catalogs::catalog::INDEX).exists() {
-                true => Catalog::open(folder, &proofs)?,
-                false => Catalog::new(),
-            };
-            for (name, published) in published {
-                catalog.insert(&name, published)?;
-            }
-            undivided(|| catalog.write(folder, &proofs))?;
+            publish(folder, published)?;
         }
         context.print(&rows, |rows| {
             let cells = rows.iter().map(|row| {

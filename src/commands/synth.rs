@@ -1,16 +1,15 @@
 //! `chebyshare synth`: search, certify and publish a front of programs for one function.
 
-use crate::catalog_folder::proofs_beside;
+use crate::catalog_folder::{proofs_beside, publish};
 use crate::commands::demo::entry_name;
 use crate::commands::fit::parse_domain;
 use crate::failure::Failure;
-use crate::interrupt::undivided;
 use crate::output::check_folder_place;
 use crate::report::{Context, table};
 use ::synth::families::Goal;
 use ::synth::search::{self, Density, Found, Progress, SearchError};
 use catalogs::protocol::rss3::Rss3;
-use catalogs::{Catalog, Decimal, Format, Function, Norm, Ring, Scale, Window};
+use catalogs::{Decimal, Format, Function, Norm, Ring, Scale, Window};
 use clap::Args;
 use serde::Serialize;
 use std::io::{IsTerminal, Write};
@@ -128,15 +127,7 @@ impl Synth {
             published.push((name, search::publish(found)));
         }
         if let Some(folder) = &self.out {
-            let proofs = proofs_beside(folder);
-            let mut catalog = match folder.join(catalogs::catalog::INDEX).exists() {
-                true => Catalog::open(folder, &proofs)?,
-                false => Catalog::new(),
-            };
-            for (name, published) in published {
-                catalog.insert(&name, published)?;
-            }
-            undivided(|| catalog.write(folder, &proofs))?;
+            publish(folder, published)?;
         }
         context.print(&Report { entries: rows, untried }, text)
     }

@@ -11,6 +11,7 @@ mod support;
 
 use catalogs::{Claim, Decimal, Entry, Expression, Function, Norm, Window};
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 use support::Random;
@@ -152,7 +153,7 @@ fn both_checkers_find_the_same_integers() {
     }
     let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("second_checker");
     let Ok(output) = Command::new("python3").arg(program).arg("--corpus").arg(place.path()).output() else {
-        println!("NOT RUN: the second checker needs python3");
+        let _ = writeln!(std::io::stderr(), "NOT RUN: the second checker needs python3");
         return;
     };
     let table = String::from_utf8_lossy(&output.stdout);
@@ -172,13 +173,13 @@ fn the_second_checker_passes_its_own_tests() {
     if effort() > 1 {
         modules.push("test_mutants");
     } else {
-        println!("NOT RUN: test_mutants, which takes longer; CHEBYSHARE_FUZZ=2 runs it");
+        let _ = writeln!(std::io::stderr(), "NOT RUN: test_mutants, which takes longer; CHEBYSHARE_FUZZ=2 runs it");
     }
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("second_checker");
     let Ok(output) =
         Command::new("python3").args(["-B", "-m", "unittest", "-q"]).args(modules).current_dir(folder).output()
     else {
-        println!("NOT RUN: the second checker needs python3");
+        let _ = writeln!(std::io::stderr(), "NOT RUN: the second checker needs python3");
         return;
     };
     let report = String::from_utf8_lossy(&output.stderr);

@@ -10,6 +10,7 @@ mod sessions;
 mod stages;
 
 use runtime::backend::cuda::{Cache, Cuda, Device, shim::Shim};
+use std::io::Write;
 use std::sync::{Arc, OnceLock};
 
 /// The shim, shared by all tests of this process; `None`, said loudly, without a C++ compiler.
@@ -18,7 +19,7 @@ fn shim() -> Option<Arc<dyn Device>> {
     let make = || match Shim::new(Cache::temporary().unwrap()) {
         Ok(shim) => Some(Arc::new(shim) as Arc<dyn Device>),
         Err(reason) => {
-            println!("NOT RUN: no kernel of the CUDA back end was run: {reason}");
+            let _ = writeln!(std::io::stderr(), "NOT RUN: no kernel of the CUDA back end was run: {reason}");
             None
         }
     };

@@ -15,6 +15,7 @@ use catalogs::{Entry, Window};
 use evidence::exhaust::{self, exhaust};
 use evidence::sample::{Strata, sample};
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Mutex;
@@ -196,7 +197,7 @@ fn second_checker(mutants: Vec<(Mutant, &'static str, String)>) {
     }
     let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("../second_checker");
     let Ok(output) = Command::new("python3").arg(program).arg("--corpus").arg(place.path()).output() else {
-        println!("NOT RUN: the second checker needs python3");
+        let _ = writeln!(std::io::stderr(), "NOT RUN: the second checker needs python3");
         return;
     };
     let table = String::from_utf8_lossy(&output.stdout);

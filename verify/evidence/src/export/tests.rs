@@ -5,6 +5,7 @@
 
 use super::*;
 use catalogs::{Catalog, Decimal};
+use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 
@@ -32,7 +33,7 @@ fn tool(command: &str, file: &str, text: &str) -> Option<(bool, String)> {
             Some((output.status.success(), streams.concat()))
         }
         Err(error) => {
-            eprintln!("NOT RUN: {command} is not installed ({error})");
+            let _ = writeln!(std::io::stderr(), "NOT RUN: {command} is not installed ({error})");
             None
         }
     }

@@ -4,6 +4,7 @@ use super::*;
 use crate::EvidenceError;
 use catalogs::{Failure, Ring, Rounding};
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -84,7 +85,7 @@ fn every_shipped_lemma_is_proved_and_every_twin_refuted() {
         .into_iter()
         .partition(|query| !slow.iter().any(|name| name == query.name.trim_end_matches(".twin")));
     assert_eq!(left.len(), 2 * slow.len());
-    eprintln!("NOT RUN here, by proofs/recheck only: {}", slow.join(", "));
+    let _ = writeln!(std::io::stderr(), "NOT RUN here, by proofs/recheck only: {}", slow.join(", "));
     confirm_all(asked);
 }
 
@@ -194,7 +195,11 @@ fn external_solvers_agree() {
     ];
     for solver in externals() {
         if solver.path.is_none() {
-            eprintln!("NOT RUN: the solver command '{}' is not on the path; only the linked Z3 was asked", solver.name);
+            let _ = writeln!(
+                std::io::stderr(),
+                "NOT RUN: the solver command '{}' is not on the path; only the linked Z3 was asked",
+                solver.name
+            );
             continue;
         }
         for query in queries.iter().filter(|query| kinds.contains(&query.name.trim_end_matches(".twin"))) {

@@ -17,7 +17,8 @@ use std::ops::Range;
 
 /// Columns of a panel.
 pub const PANEL: usize = 16;
-/// Rows of the right factor that are used together: 32 KiB of a panel. Even, so that pairs stay together.
+/// Rows of the right factor that are used together: 16 KiB of a panel, which stays in the first-level cache beside a tile of the
+/// left factor. Even, so that pairs stay together.
 const DEPTH: usize = 128;
 /// Rows of the left factor that are copied together, whole tiles.
 const HEIGHT: usize = 128;
