@@ -2,7 +2,9 @@
 //!
 //! A campaign that names its designs is rebuilt in seconds, and a better search does not change what it gives.
 
-use super::{Candidate, Found, SearchError, all_shapes, prove};
+use super::measure::{Candidate, all_shapes};
+use super::waves::prove;
+use super::{Found, SearchError};
 use crate::families::{Design, Goal, Shape, of_program, stated};
 use catalogs::protocol::{Model, cost};
 use catalogs::{Entry, Program};
