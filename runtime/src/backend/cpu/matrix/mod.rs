@@ -1,7 +1,7 @@
 //! Products of matrices modulo 2^64.
 //!
 //! A right factor is packed once (weights do not change) into panels of 16 columns, so that the inner loop reads it in
-//! order: `panel[16·k + column]`, with a row of zeros where the height is odd. A product copies blocks of `HEIGHT` rows
+//! order: `panel[k][column]`, with a row of zeros where the height is odd. A product copies blocks of `HEIGHT` rows
 //! and `DEPTH` columns of the left factor, tile by tile, into one buffer that stays in the second-level cache, and walks
 //! over the panels. A panel's sums stay in a small buffer over the whole depth, which is taken in slices that fit the
 //! first-level cache, and are given out once: with a result in every slice's turn, a fifth of the time went there.
@@ -12,7 +12,7 @@ mod rows;
 mod tile;
 
 pub use rows::{Matrix, Patches, Rows};
-pub use tile::{Instructions, ROWS as TILE_ROWS};
+pub use tile::{Instructions, ROWS as TILE_ROWS, Step};
 
 use crate::protocol::Error;
 use std::ops::Range;
@@ -32,8 +32,8 @@ const HEIGHT: usize = 64;
 pub struct Packed {
     rows: usize,
     columns: usize,
-    /// Panel by panel, an even number of rows of [`PANEL`] words each; missing rows and columns are zero.
-    words: Vec<u64>,
+    /// Panel by panel, an even number of rows; missing rows and columns are zero.
+    steps: Vec<Step<PANEL>>,
     /// Of each column of each panel, Σ of the products of rows 2k and 2k + 1.
     pair_sums: Vec<[u64; PANEL]>,
 }
@@ -46,12 +46,12 @@ impl Packed {
     pub fn new(words: &[u64], rows: usize, columns: usize) -> Result<Packed, Error> {
         require("the right factor", words.len(), rows, columns)?;
         let mut packed = Packed::zeros(rows, columns);
-        let length = packed.panel_words();
-        for (panel, goal) in packed.words.chunks_exact_mut(length).enumerate() {
+        let length = packed.panel_steps();
+        for (panel, goal) in packed.steps.chunks_exact_mut(length).enumerate() {
             let first = panel * PANEL;
             let width = PANEL.min(columns - first);
-            for (row, goal) in goal.as_chunks_mut::<PANEL>().0.iter_mut().take(rows).enumerate() {
-                goal[..width].copy_from_slice(&words[row * columns + first..][..width]);
+            for (row, goal) in goal.iter_mut().take(rows).enumerate() {
+                goal.0[..width].copy_from_slice(&words[row * columns + first..][..width]);
             }
         }
         Ok(packed.with_pair_sums())
@@ -64,12 +64,12 @@ impl Packed {
     pub fn transposed(words: &[u64], rows: usize, columns: usize) -> Result<Packed, Error> {
         require("the right factor", words.len(), rows, columns)?;
         let mut packed = Packed::zeros(rows, columns);
-        let length = packed.panel_words();
+        let length = packed.panel_steps();
         for column in 0..columns {
-            let goal = &mut packed.words[column / PANEL * length..][..length];
+            let goal = &mut packed.steps[column / PANEL * length..][..length];
             let column_words = &words[column * rows..][..rows];
-            for (goal, &word) in goal.as_chunks_mut::<PANEL>().0.iter_mut().zip(column_words) {
-                goal[column % PANEL] = word;
+            for (goal, &word) in goal.iter_mut().zip(column_words) {
+                goal.0[column % PANEL] = word;
             }
         }
         Ok(packed.with_pair_sums())
@@ -78,20 +78,20 @@ impl Packed {
     fn zeros(rows: usize, columns: usize) -> Packed {
         // A factor without rows has no panels: a chunk of no words does not exist.
         let panels = if rows == 0 { 0 } else { columns.div_ceil(PANEL) };
-        let words = vec![0; panels * rows.next_multiple_of(2) * PANEL];
-        Packed { rows, columns, words, pair_sums: vec![[0; PANEL]; panels] }
+        let steps = vec![Step::ZERO; panels * rows.next_multiple_of(2)];
+        Packed { rows, columns, steps, pair_sums: vec![[0; PANEL]; panels] }
     }
 
     fn with_pair_sums(mut self) -> Packed {
-        let length = self.panel_words();
-        for (words, sums) in self.words.chunks_exact(length).zip(&mut self.pair_sums) {
-            tile::pair_sums(Instructions::best(), words, sums);
+        let length = self.panel_steps();
+        for (steps, sums) in self.steps.chunks_exact(length).zip(&mut self.pair_sums) {
+            tile::pair_sums(Instructions::best(), steps, sums);
         }
         self
     }
 
-    fn panel_words(&self) -> usize {
-        (self.rows.next_multiple_of(2) * PANEL).max(PANEL)
+    fn panel_steps(&self) -> usize {
+        self.rows.next_multiple_of(2).max(1)
     }
 
     /// Rows.
@@ -139,9 +139,9 @@ fn product_by(
     panels: Range<usize>,
     mut add: impl FnMut(Part<'_>),
 ) {
-    let (rows, length) = (left.count(), right.panel_words());
+    let (rows, length) = (left.count(), right.panel_steps());
     let tiles_at_once = HEIGHT.min(rows).div_ceil(TILE_ROWS);
-    let mut buffer = vec![[0u64; TILE_ROWS]; tiles_at_once * DEPTH.min(right.rows.next_multiple_of(2))];
+    let mut buffer = vec![Step::ZERO; tiles_at_once * DEPTH.min(right.rows.next_multiple_of(2))];
     let mut sums = vec![[[0u64; PANEL]; TILE_ROWS]; tiles_at_once];
     for begin in (0..right.rows).step_by(DEPTH) {
         let steps = DEPTH.min(right.rows - begin);
@@ -153,13 +153,13 @@ fn product_by(
             for (index, goal) in buffer.chunks_exact_mut(padded).take(tiles).enumerate() {
                 let row = index * TILE_ROWS;
                 left.fill(top + row, TILE_ROWS.min(height - row), begin, &mut goal[..steps]);
-                goal[steps..].fill([0; TILE_ROWS]);
+                goal[steps..].fill(Step::ZERO);
                 if instructions.by_pairs() {
-                    tile::pair_sums(instructions, goal.as_flattened(), &mut corrections[index]);
+                    tile::pair_sums(instructions, goal, &mut corrections[index]);
                 }
             }
             for panel in panels.clone() {
-                let block = &right.words[panel * length..][begin * PANEL..(begin + padded) * PANEL];
+                let block = &right.steps[panel * length..][begin..begin + padded];
                 let column = panel * PANEL;
                 let width = PANEL.min(right.columns - column);
                 let of_columns =
@@ -173,8 +173,7 @@ fn product_by(
                     let end = padded.min(slice + SLICE);
                     for (index, (tile, sums)) in buffer.chunks_exact(padded).zip(&mut sums).take(tiles).enumerate() {
                         let tall = TILE_ROWS.min(height - index * TILE_ROWS);
-                        let words = tile[slice..end].as_flattened();
-                        tile::multiply(instructions, words, tall, &block[slice * PANEL..end * PANEL], sums);
+                        tile::multiply(instructions, &tile[slice..end], tall, &block[slice..end], sums);
                     }
                 }
                 for (index, sums) in sums.iter().take(tiles).enumerate() {
@@ -315,10 +314,10 @@ mod tests {
             for first in (0..patches.count()).step_by(3) {
                 for begin in [0, depth / 2, depth - 1] {
                     let tall = TILE_ROWS.min(patches.count() - first);
-                    let mut tile = vec![[1; TILE_ROWS]; depth - begin];
+                    let mut tile = vec![Step([1; TILE_ROWS]); depth - begin];
                     patches.fill(first, tall, begin, &mut tile);
                     for (step, words) in tile.iter().enumerate() {
-                        for (row, &found) in words.iter().enumerate().take(tall) {
+                        for (row, &found) in words.0.iter().enumerate().take(tall) {
                             assert_eq!(
                                 found,
                                 word(first + row, begin + step),

@@ -1,6 +1,6 @@
 //! Left factors: where the words of a row are.
 
-use super::tile::ROWS;
+use super::tile::{ROWS, Step};
 
 /// Rows of words that a product reads tile by tile.
 pub trait Rows: Sync {
@@ -8,8 +8,8 @@ pub trait Rows: Sync {
     fn count(&self) -> usize;
 
     /// Writes the words from `begin` on of the `tall` rows from `first` on, as many as `goal` has steps: the word of
-    /// row `first` + r at step k to `goal[ROWS·k + r]`.
-    fn fill(&self, first: usize, tall: usize, begin: usize, goal: &mut [[u64; ROWS]]);
+    /// row `first` + r at step k to `goal[k][r]`.
+    fn fill(&self, first: usize, tall: usize, begin: usize, goal: &mut [Step<ROWS>]);
 }
 
 /// A matrix, row by row.
@@ -31,18 +31,18 @@ impl Rows for Matrix<'_> {
         self.words.len().checked_div(self.length).unwrap_or(0)
     }
 
-    fn fill(&self, first: usize, tall: usize, begin: usize, goal: &mut [[u64; ROWS]]) {
+    fn fill(&self, first: usize, tall: usize, begin: usize, goal: &mut [Step<ROWS>]) {
         let steps = goal.len();
         let row = |index: usize| &self.words[(first + index) * self.length + begin..][..steps];
         if tall == ROWS {
             let rows: [&[u64]; ROWS] = std::array::from_fn(row);
             for (step, goal) in goal.iter_mut().enumerate() {
-                *goal = std::array::from_fn(|index| rows[index][step]);
+                goal.0 = std::array::from_fn(|index| rows[index][step]);
             }
             return;
         }
         for index in 0..tall {
-            goal.iter_mut().zip(row(index)).for_each(|(goal, &word)| goal[index] = word);
+            goal.iter_mut().zip(row(index)).for_each(|(goal, &word)| goal.0[index] = word);
         }
     }
 }
@@ -83,14 +83,14 @@ impl Rows for Patches<'_> {
         self.output[0] * self.output[1]
     }
 
-    fn fill(&self, first: usize, tall: usize, begin: usize, goal: &mut [[u64; ROWS]]) {
+    fn fill(&self, first: usize, tall: usize, begin: usize, goal: &mut [Step<ROWS>]) {
         let [height, width] = self.input;
         let taps = self.kernel[0] * self.kernel[1];
         let corners: [[usize; 2]; ROWS] = std::array::from_fn(|index| self.corner(first + index.min(tall - 1)));
         // Eight positions side by side read eight words side by side.
         let aligned = tall == ROWS && self.strides[1] == 1 && corners.iter().all(|corner| corner[0] == corners[0][0]);
         let (mut channel, mut y, mut x) = (begin / taps, begin % taps / self.kernel[1], begin % self.kernel[1]);
-        for goal in goal {
+        for Step(goal) in goal {
             let image = &self.image[channel * height * width..][..height * width];
             let (down, right) = (y * self.dilations[0], x * self.dilations[1]);
             let start = (corners[0][1] + right).checked_sub(self.padding[1]).filter(|start| start + ROWS <= width);

@@ -18,6 +18,16 @@ use super::PANEL;
 /// Rows of the left factor that are multiplied together.
 pub const ROWS: usize = 8;
 
+/// The words of one step, at the beginning of a line of the cache: a vector on two lines takes two loads.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
+pub struct Step<const WIDTH: usize>(pub [u64; WIDTH]);
+
+impl<const WIDTH: usize> Step<WIDTH> {
+    /// Zeros.
+    pub const ZERO: Step<WIDTH> = Step([0; WIDTH]);
+}
+
 /// Sums of one tile.
 pub(super) type Sums = [[u64; PANEL]; ROWS];
 
@@ -72,8 +82,14 @@ impl Instructions {
 }
 
 /// sums[r] += row r of `left` · `panel`, for the first `tall` rows, or the sums over pairs if
-/// [`Instructions::by_pairs`]. `left` holds [`ROWS`] words for each of an even number of steps, `panel` [`PANEL`].
-pub(super) fn multiply(instructions: Instructions, left: &[u64], tall: usize, panel: &[u64], sums: &mut Sums) {
+/// [`Instructions::by_pairs`]. `left` and `panel` have the same even number of steps.
+pub(super) fn multiply(
+    instructions: Instructions,
+    left: &[Step<ROWS>],
+    tall: usize,
+    panel: &[Step<PANEL>],
+    sums: &mut Sums,
+) {
     match instructions {
         #[cfg(target_arch = "x86_64")]
         Instructions::Avx512 => simd::avx512(left, tall, panel, sums),
@@ -83,30 +99,34 @@ pub(super) fn multiply(instructions: Instructions, left: &[u64], tall: usize, pa
     }
 }
 
-fn portable(left: &[u64], tall: usize, panel: &[u64], sums: &mut Sums) {
-    for (factors, row) in left.as_chunks::<ROWS>().0.iter().zip(panel.as_chunks::<PANEL>().0) {
-        for (sums, factor) in sums.iter_mut().zip(factors).take(tall) {
-            for (sum, word) in sums.iter_mut().zip(row) {
-                *sum = sum.wrapping_add(factor.wrapping_mul(*word));
+fn portable(left: &[Step<ROWS>], tall: usize, panel: &[Step<PANEL>], sums: &mut Sums) {
+    for (factors, row) in left.iter().zip(panel) {
+        for (sums, factor) in sums.iter_mut().zip(factors.0).take(tall) {
+            for (sum, word) in sums.iter_mut().zip(row.0) {
+                *sum = sum.wrapping_add(factor.wrapping_mul(word));
             }
         }
     }
 }
 
-/// totals[i] += Σ over steps k of words[2k][i] · words[2k + 1][i], for steps of `WIDTH` words.
-pub(super) fn pair_sums<const WIDTH: usize>(instructions: Instructions, words: &[u64], totals: &mut [u64; WIDTH]) {
+/// totals[i] += Σ over k of steps[2k][i] · steps[2k + 1][i].
+pub(super) fn pair_sums<const WIDTH: usize>(
+    instructions: Instructions,
+    steps: &[Step<WIDTH>],
+    totals: &mut [u64; WIDTH],
+) {
     match instructions {
         #[cfg(target_arch = "x86_64")]
-        Instructions::Avx512 => simd::pair_sums_avx512(words, totals),
-        _ => pairs(words, totals),
+        Instructions::Avx512 => simd::pair_sums_avx512(steps, totals),
+        _ => pairs(steps, totals),
     }
 }
 
 #[inline(always)]
-fn pairs<const WIDTH: usize>(words: &[u64], totals: &mut [u64; WIDTH]) {
-    for [first, second] in words.as_chunks::<WIDTH>().0.as_chunks::<2>().0 {
-        for index in 0..WIDTH {
-            totals[index] = totals[index].wrapping_add(first[index].wrapping_mul(second[index]));
+fn pairs<const WIDTH: usize>(steps: &[Step<WIDTH>], totals: &mut [u64; WIDTH]) {
+    for [first, second] in steps.as_chunks::<2>().0 {
+        for (total, (first, second)) in totals.iter_mut().zip(first.0.iter().zip(second.0)) {
+            *total = total.wrapping_add(first.wrapping_mul(second));
         }
     }
 }
@@ -117,15 +137,14 @@ mod simd {
     //! Vector code. Every function is safe to call: it asserts that the processor has the instructions (the answer is
     //! cached by the standard library) and that the slices are as long as the loop reads.
 
-    use super::{PANEL, ROWS, Sums, pairs};
+    use super::{PANEL, ROWS, Step, Sums, pairs};
     use std::arch::x86_64::*;
 
-    fn agree(left: &[u64], tall: usize, panel: &[u64]) {
-        let steps = panel.len() / PANEL;
-        assert!(left.len() == steps * ROWS && panel.len() == steps * PANEL && steps.is_multiple_of(2) && tall <= ROWS);
+    fn agree(left: &[Step<ROWS>], tall: usize, panel: &[Step<PANEL>]) {
+        assert!(left.len() == panel.len() && panel.len().is_multiple_of(2) && tall <= ROWS);
     }
 
-    pub(super) fn avx512(left: &[u64], tall: usize, panel: &[u64], sums: &mut Sums) {
+    pub(super) fn avx512(left: &[Step<ROWS>], tall: usize, panel: &[Step<PANEL>], sums: &mut Sums) {
         assert!(is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512dq"));
         agree(left, tall, panel);
         let mut first = 0;
@@ -148,7 +167,7 @@ mod simd {
         }
     }
 
-    pub(super) fn avx2(left: &[u64], tall: usize, panel: &[u64], sums: &mut Sums) {
+    pub(super) fn avx2(left: &[Step<ROWS>], tall: usize, panel: &[Step<PANEL>], sums: &mut Sums) {
         assert!(is_x86_feature_detected!("avx2"));
         agree(left, tall, panel);
         for first in (0..tall).step_by(2) {
@@ -163,24 +182,29 @@ mod simd {
         }
     }
 
-    pub(super) fn pair_sums_avx512<const WIDTH: usize>(words: &[u64], totals: &mut [u64; WIDTH]) {
+    pub(super) fn pair_sums_avx512<const WIDTH: usize>(steps: &[Step<WIDTH>], totals: &mut [u64; WIDTH]) {
         #[target_feature(enable = "avx512f,avx512dq")]
-        fn wide<const WIDTH: usize>(words: &[u64], totals: &mut [u64; WIDTH]) {
-            pairs(words, totals);
+        fn wide<const WIDTH: usize>(steps: &[Step<WIDTH>], totals: &mut [u64; WIDTH]) {
+            pairs(steps, totals);
         }
         assert!(is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512dq"));
         // SAFETY: the features were just asked for.
-        unsafe { wide(words, totals) }
+        unsafe { wide(steps, totals) }
     }
 
     /// # Safety
     /// The processor has the features; `left` and `panel` agree on an even number of steps; `first` + `HIGH` ≤ [`ROWS`].
     #[target_feature(enable = "avx512f,avx512dq")]
-    unsafe fn avx512_tile<const HIGH: usize>(left: &[u64], first: usize, panel: &[u64], sums: &mut Sums) {
+    unsafe fn avx512_tile<const HIGH: usize>(
+        left: &[Step<ROWS>],
+        first: usize,
+        panel: &[Step<PANEL>],
+        sums: &mut Sums,
+    ) {
         let mut totals = [[_mm512_setzero_si512(); 2]; HIGH];
         let mut words = panel.as_ptr().cast::<i64>();
-        let mut factors = left.as_ptr().wrapping_add(first).cast::<i64>();
-        for _ in 0..panel.len() / (2 * PANEL) {
+        let mut factors = left.as_ptr().cast::<i64>().wrapping_add(first);
+        for _ in 0..panel.len() / 2 {
             // SAFETY: a pair of steps has 2·16 words of the panel and 2·8 factors, of which `first` + `HIGH` are read.
             unsafe {
                 let even = [_mm512_loadu_epi64(words), _mm512_loadu_epi64(words.add(8))];
@@ -215,13 +239,13 @@ mod simd {
     /// # Safety
     /// The processor has the feature; `left` and `panel` agree on an even number of steps; `first` + `HIGH` ≤ [`ROWS`].
     #[target_feature(enable = "avx2")]
-    unsafe fn avx2_tile<const HIGH: usize>(left: &[u64], first: usize, panel: &[u64], sums: &mut Sums) {
+    unsafe fn avx2_tile<const HIGH: usize>(left: &[Step<ROWS>], first: usize, panel: &[Step<PANEL>], sums: &mut Sums) {
         for quarter in (0..PANEL).step_by(8) {
             let zero = _mm256_setzero_si256();
             let (mut low, mut cross) = ([[zero; 2]; HIGH], [[zero; 2]; HIGH]);
-            let mut words = panel.as_ptr().wrapping_add(quarter).cast::<__m256i>();
-            let mut factors = left.as_ptr().wrapping_add(first).cast::<i64>();
-            for _ in 0..panel.len() / (2 * PANEL) {
+            let mut words = panel.as_ptr().cast::<u64>().wrapping_add(quarter).cast::<__m256i>();
+            let mut factors = left.as_ptr().cast::<i64>().wrapping_add(first);
+            for _ in 0..panel.len() / 2 {
                 // SAFETY: as for AVX-512; `quarter` + 8 ≤ 16 words of a step are read.
                 unsafe {
                     let even = [_mm256_loadu_si256(words), _mm256_loadu_si256(words.add(1))];
