@@ -8,21 +8,22 @@
 //! The schedule is the one that predicted the cost, and the counters are the transport's: nothing here computes a
 //! byte count that is reported. Local steps happen between rounds, in node order.
 
+mod batch;
 mod local;
+mod mail;
 mod profile;
 mod unit;
 mod weights;
 pub mod work;
 
-use crate::backend::{self, Backend, Cpu, Frames, Shares, Streams};
-use crate::circuit::{self, Circuit, Integers, NodeId, NodeKind, Party, Schedule, Weights};
-use crate::kernel::Pair;
+use crate::backend::{self, Backend, Cpu, Shares};
+use crate::circuit::{self, Circuit, Integers, NodeId, Party, Schedule, Weights};
 use crate::protocol;
-use crate::random::{self, Generator};
+use crate::random;
 use crate::transport::{self, Expected, Frame, Kind, Length, Position, Transport};
-use catalogs::protocol::Role;
+use batch::Batch;
 use catalogs::protocol::rss3::Rss3;
-use local::Local;
+use mail::{CLASSES, Generators, Mail, peers};
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
@@ -229,19 +230,7 @@ impl<B: Backend> Runner<B> {
         let run = self.next_run;
         self.next_run += 1;
         let generators = Generators::new(transport, self.me, run)?;
-        let mut pending_uses = vec![0usize; self.circuit.nodes().len()];
-        for (_, node) in self.circuit.iter() {
-            node.kind.operands().iter().for_each(|operand| pending_uses[operand.index()] += 1);
-        }
-        let mut batch = Batch {
-            runner: self,
-            generators,
-            values: self.circuit.nodes().iter().map(|_| None).collect(),
-            active: (0..self.circuit.nodes().len()).map(|_| None).collect(),
-            outputs: Vec::new(),
-            pending_uses,
-            computing: vec![0.0; self.circuit.nodes().len()],
-        };
+        let mut batch = Batch::new(self, generators);
         let mut waiting = Vec::with_capacity(self.schedule.rounds as usize);
         let mut arrived: [Vec<Vec<u8>>; 3] = Default::default();
         let mut rounds = BTreeSet::new();
@@ -276,242 +265,14 @@ impl<B: Backend> Runner<B> {
             waiting.push(began.elapsed().as_secs_f64());
             self.rounds_done.fetch_add(1, Ordering::Relaxed);
         }
-        let profile = Profile { computing: batch.computing, waiting };
-        Ok(BatchOutcome { outputs: batch.outputs, rounds, profile })
+        let (outputs, computing) = batch.into_results();
+        Ok(BatchOutcome { outputs, rounds, profile: Profile { computing, waiting } })
     }
-}
-
-/// The kinds of frames of a batch, in the order in which they travel within a round.
-const CLASSES: [Kind; 3] = [Kind::Share, Kind::Masked, Kind::Opening];
-
-/// Which of [`CLASSES`] a node's messages are.
-fn class(kind: &NodeKind) -> usize {
-    match kind {
-        NodeKind::Input { .. } => 0,
-        NodeKind::Output { .. } => 2,
-        _ => 1,
-    }
-}
-
-fn peers(me: Party) -> Vec<Party> {
-    (0..3).filter(|&party| party != me.0).map(Party).collect()
 }
 
 /// Signed residues as words modulo the ring.
 fn words(values: &[i64], mask: u64) -> Vec<u64> {
     values.iter().map(|&value| value as u64 & mask).collect()
-}
-
-/// This party's generators of one run, by peer.
-struct Generators {
-    me: Party,
-    generators: Vec<Option<Generator>>,
-}
-
-impl Generators {
-    fn new(transport: &dyn Transport, me: Party, run: u64) -> Result<Generators, Error> {
-        let mut generators = Vec::new();
-        for party in 0..3 {
-            generators.push(if party == me.0 {
-                None
-            } else {
-                let key = transport.pair_key(transport::Party(party))?;
-                Some(Generator::new(key, transport.session(), run))
-            });
-        }
-        Ok(Generators { me, generators })
-    }
-
-    /// The streams of a node in which the party `first` plays role 0.
-    fn streams(&self, node: u32, first: Party) -> Streams<'_> {
-        let role = |party: u8| Role((party + 3 - first.0) % 3);
-        let mut streams = Streams::new(node, 0);
-        for (party, generator) in self.generators.iter().enumerate() {
-            let pair = Pair::new(role(self.me.0), role(party as u8));
-            if let (Some(pair), Some(generator)) = (pair, generator) {
-                streams = streams.with(pair, generator);
-            }
-        }
-        streams
-    }
-}
-
-/// The payloads of one class and round, by party: what arrived, how far it is consumed, and what leaves.
-struct Mail<'a> {
-    arrived: &'a [Vec<u8>],
-    consumed: &'a mut [usize; 3],
-    leaving: &'a mut [Vec<u8>],
-}
-
-impl Mail<'_> {
-    /// Runs one stage of a unit: takes its part of the arrived payloads, appends its messages to the leaving ones.
-    fn step<B: Backend>(
-        &mut self,
-        backend: &B,
-        ready: &Ready<B>,
-        state: &mut Active<B>,
-        stage: usize,
-        streams: &Streams<'_>,
-    ) -> Result<(), Error> {
-        let unit = &ready.unit;
-        let mut received: [&[u8]; 3] = [&[]; 3];
-        if stage > 0 {
-            for peer in peers(unit.me) {
-                let index = usize::from(peer.0);
-                let length = unit.arriving(stage - 1, peer, state.lanes());
-                if length > 0 {
-                    let end = self.consumed[index] + length;
-                    received[unit.role_of(peer)] = &self.arrived[index][self.consumed[index]..end];
-                    self.consumed[index] = end;
-                }
-            }
-        }
-        // By role for the kernel, and back: the buffers move, their bytes do not.
-        let party = |role: usize| usize::from(unit.party_of(role).0);
-        let mut sent: Frames = (0..3).map(|role| std::mem::take(&mut self.leaving[party(role)])).collect();
-        state.run(backend, ready, stage, &received, &mut sent, streams)?;
-        sent.into_iter().enumerate().for_each(|(role, payload)| self.leaving[party(role)] = payload);
-        Ok(())
-    }
-}
-
-struct Batch<'a, B: Backend> {
-    runner: &'a Runner<B>,
-    generators: Generators,
-    values: Vec<Option<Arc<Shares<B::Words>>>>,
-    active: Vec<Option<Active<B>>>,
-    outputs: Vec<Option<Integers>>,
-    /// Per node, how many uses of its value have not started.
-    pending_uses: Vec<usize>,
-    /// Per node, seconds of its local steps.
-    computing: Vec<f64>,
-}
-
-impl<B: Backend> Batch<'_, B> {
-    /// Everything between the messages of round − 1 and those of `round`, in node order.
-    fn advance(
-        &mut self,
-        round: u32,
-        arrived: &[Vec<Vec<u8>>; 3],
-        inputs: &[Option<Integers>],
-    ) -> Result<[Vec<Vec<u8>>; 3], Error> {
-        let runner = self.runner;
-        let mut leaving: [Vec<Vec<u8>>; 3] = std::array::from_fn(|_| vec![Vec::new(); 3]);
-        let mut consumed = [[0usize; 3]; 3];
-        for &id in &runner.active[round as usize] {
-            let (index, node) = (id.index(), runner.circuit.node(id));
-            let (start, ready) = (runner.schedule.start[index], runner.schedule.ready[index]);
-            let began = Instant::now();
-            let ready_unit = &runner.units[index];
-            if ready_unit.unit.is_local() {
-                self.values[index] = self.local().value(id)?;
-            } else {
-                if round == start {
-                    self.active[index] = Some(self.start(id, inputs)?);
-                }
-                let class = class(&node.kind);
-                let streams = self.generators.streams(id.0, ready_unit.unit.first);
-                let stage = (round - start) as usize;
-                if let Some(state) = &mut self.active[index] {
-                    let (arrived, leaving): (&[Vec<u8>], &mut [Vec<u8>]) = (&arrived[class], &mut leaving[class]);
-                    let mut mail = Mail { arrived, consumed: &mut consumed[class], leaving };
-                    mail.step(&runner.backend, ready_unit, state, stage, &streams)?;
-                }
-                if round == ready {
-                    self.finish(id)?;
-                }
-            }
-            if round == start {
-                self.consume(id);
-            }
-            self.computing[index] += began.elapsed().as_secs_f64();
-        }
-        Ok(leaving)
-    }
-
-    fn local(&self) -> Local<'_, B> {
-        let Runner { backend, circuit, held, me, .. } = self.runner;
-        Local { backend, circuit, values: &self.values, held, me: *me }
-    }
-
-    /// The state of a node at its first round: arguments loaded, local parts of sums computed.
-    fn start(&self, id: NodeId, inputs: &[Option<Integers>]) -> Result<Active<B>, Error> {
-        let (runner, backend) = (self.runner, &self.runner.backend);
-        let (node, unit) = (runner.circuit.node(id), &runner.units[id.index()].unit);
-        let mut state = Active::new(backend, unit, node.shape.lanes())?;
-        match &node.kind {
-            NodeKind::Input { owner, .. } => {
-                if *owner == runner.me {
-                    let position = runner.circuit.inputs().iter().position(|&input| input == id);
-                    let tensor = position.and_then(|position| inputs.get(position)).and_then(Option::as_ref);
-                    let tensor = tensor.ok_or(Error::Missing("the input's owner has no input"))?;
-                    let words = backend.upload(words(tensor.values(), node.format.ring.mask()))?;
-                    state.load(backend, unit, &[&words])?;
-                }
-            }
-            NodeKind::Program { argument, .. } | NodeKind::Output { value: argument, .. } => {
-                let shares = local::operand(&self.values, *argument)?;
-                state.load(backend, unit, &[&shares.own, &shares.next])?;
-            }
-            NodeKind::Maximum(maximum) => {
-                let candidates = maximum.candidates.iter().map(|&id| local::operand(&self.values, id));
-                let candidates = candidates.collect::<Result<Vec<_>, _>>()?;
-                let words: Vec<_> = candidates.iter().flat_map(|shares| [&shares.own, &shares.next]).collect();
-                state.load(backend, unit, &words)?;
-            }
-            NodeKind::Sum(sum) => {
-                let part = self.local().part(sum, &node.shape, unit.first == runner.me)?;
-                state.load(backend, unit, &[&part])?;
-            }
-            NodeKind::Weight(_) | NodeKind::Movement { .. } => {}
-        }
-        Ok(state)
-    }
-
-    fn finish(&mut self, id: NodeId) -> Result<(), Error> {
-        let (runner, backend) = (self.runner, &self.runner.backend);
-        let (node, unit) = (runner.circuit.node(id), &runner.units[id.index()].unit);
-        let Some(state) = self.active[id.index()].take() else { return Ok(()) };
-        if let NodeKind::Output { receiver, .. } = &node.kind {
-            let mut opened = None;
-            if *receiver == runner.me {
-                let unused = 64 - u32::from(node.format.ring.bits());
-                let words = state.opened(backend, unit)?;
-                let values = words.iter().map(|&word| ((word << unused) as i64) >> unused).collect();
-                opened = Some(Integers::new(node.shape.clone(), values).map_err(circuit::Error::Circuit)?);
-            }
-            self.outputs.push(opened);
-        } else {
-            self.values[id.index()] = Some(Arc::new(state.into_shares(backend, unit)?));
-        }
-        Ok(())
-    }
-
-    /// Frees the operands of a node that has started and holds copies of them, once all their users have.
-    fn consume(&mut self, id: NodeId) {
-        for operand in self.runner.circuit.node(id).kind.operands() {
-            let uses = &mut self.pending_uses[operand.index()];
-            *uses = uses.saturating_sub(1);
-            if *uses == 0 {
-                self.values[operand.index()] = None;
-            }
-        }
-    }
-
-    /// Bytes that arrive from `peer` in `round`, of one class.
-    fn expected(&self, round: u32, class_wanted: usize, peer: Party) -> usize {
-        let runner = self.runner;
-        let schedule = &runner.schedule;
-        let bytes = |&id: &NodeId| {
-            let (index, node) = (id.index(), runner.circuit.node(id));
-            if round >= schedule.ready[index] || class(&node.kind) != class_wanted {
-                return 0;
-            }
-            let stage = (round - schedule.start[index]) as usize;
-            runner.units[index].unit.arriving(stage, peer, node.shape.lanes())
-        };
-        runner.active[round as usize].iter().map(bytes).sum()
-    }
 }
 
 /// Per round, the nodes with a step in it: a local one in its first round, the others from their first to the round
