@@ -20,6 +20,8 @@ mod svg;
 mod tables;
 pub mod tuning;
 mod verdicts;
+#[cfg(feature = "generate")]
+pub mod ways;
 
 use crate::failure::Failure;
 use crate::output::visible;

@@ -11,7 +11,7 @@
 | vgg16-cifar, vgg16 | 32 × 32 with one dense layer of 512, or 224 × 224 with two of 4,096; max pooling |
 | gelu | nothing but GELU of `--elements` numbers, to see what an element costs |
 
-`--tokens` and `--side` make smaller ones, `--padding` masks other tokens. Weights are drawn so that headroom can be proved
+`--layers`, `--tokens` and `--side` make smaller ones, `--padding` masks other tokens. Weights are drawn so that headroom can be proved
 as it would be for a trained model with clamps: dense layers of transformers with a deviation of 0.02 (GPT-2's with less
 where it has less), kernels scaled so that no channel can grow by more than half. What is drawn decides no cost but the
 widths of comparisons.
@@ -112,6 +112,7 @@ def mlp(graph, x, name, width, approximate, deviation):
 
 def transformer(options, layers, width, heads, decoder):
     graph, tokens = Graph(), options.tokens
+    layers = options.layers or layers
     if decoder:
         mask = np.where(np.tri(tokens, dtype=bool), 0, -np.inf).astype(np.float32)[None, None]
     else:
@@ -218,6 +219,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("shape", choices=SHAPES)
     parser.add_argument("out", type=pathlib.Path)
+    parser.add_argument("--layers", type=int, help="blocks of a transformer; by default those of the architecture")
     parser.add_argument("--tokens", type=int, default=128)
     parser.add_argument("--padding", type=int, help="tokens that BERT's mask leaves out; by default an eighth of them")
     parser.add_argument("--side", type=int)

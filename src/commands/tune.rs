@@ -13,6 +13,8 @@ use clap::Args;
 use runtime::arrays::{self, Arrays};
 use runtime::circuit::lower::Formats;
 use runtime::cost::Machine;
+#[cfg(feature = "generate")]
+use runtime::graph::Axes;
 use runtime::graph::clamps::Needed;
 use runtime::graph::{Graph, Tensor};
 use runtime::plan::{InputPromise, PartiesRecord, Plan};
@@ -193,7 +195,7 @@ impl RequestOptions {
         let graph = inspect::import(&self.model, model, &self.open.axes(1)?)?;
         let calibration = model_inputs(&graph, &self.calibration)?;
         let promise = self.promise(&graph, &calibration)?;
-        let clamps = self.clamps(model, &graph, &calibration, &promise, catalog)?;
+        let clamps = self.clamps(self.clamp, model, &graph, &calibration, &promise, catalog)?;
         for Needed { clamp, proved, observed } in &clamps {
             let _ = writeln!(
                 std::io::stderr(),
@@ -227,6 +229,14 @@ impl RequestOptions {
             quick: self.quick,
             parties: PartiesRecord { model: 0, input: 1, output: 1 },
         })
+    }
+
+    /// The axes of a request with the clamps that its model needs if its entries are those of `catalog`.
+    #[cfg(feature = "generate")]
+    pub fn limited(&self, request: &Request<'_>, catalog: &Catalog) -> Result<Axes, Failure> {
+        let graph = inspect::import(&self.model, request.model, &self.open.axes(1)?)?;
+        let clamps = self.clamps(true, request.model, &graph, &request.calibration, &request.promise, catalog)?;
+        Ok(self.open.axes(self.batch)?.with_clamps(clamps.into_iter().map(|needed| needed.clamp).collect()))
     }
 
     fn memory(&self) -> Result<Memory, Failure> {

@@ -8,7 +8,7 @@ use rug::Rational;
 use std::path::{Path, PathBuf};
 use synth::peers::measure::Rounds;
 use synth::peers::page::line;
-use synth::peers::{Audited, Catalogs, Meter, Recipe, claim, name, prove, read_folder};
+use synth::peers::{Audited, Catalogs, Meter, Recipe, claim, name, ported, prove, read_folder};
 use verify::{Certificate, PieceProof};
 
 fn folder() -> PathBuf {
@@ -162,6 +162,39 @@ fn published_programs_are_the_recipes_certified_and_served_by_our_protocol() {
         assert!(names.iter().any(|known| known == name), "{name} answers no recipe");
         verify::check_texts(&published.entry, &published.certificate).unwrap();
     }
+}
+
+/// What is put into plans is the recipe's program with this runtime's truncation, and the page says so; a changed
+/// constant, a peer's own failing truncation and an entry without a recipe are refused.
+#[test]
+fn formulas_at_our_formats_are_their_recipes_certified() {
+    let recipes = read_folder(&folder().join("ported/recipes")).unwrap();
+    let catalog = open("ported/entries", "ported/proofs");
+    let page = std::fs::read_to_string(folder().join("../../docs/peers.md")).unwrap();
+    assert!(
+        page.contains(&ported::section(&recipes, &catalog).unwrap()),
+        "run `chebyshare bench peers --out docs/peers.md`"
+    );
+    let text = std::fs::read_to_string(folder().join("ported/recipes/spu-gelu.recipe")).unwrap();
+    for (from, to, part) in [
+        ("0.3603292692789629", "0.3613292692789629", "another program"),
+        ("norm 1 0", "norm 0 1", "another program"),
+        ("failure never", "failure two-shares", "never fails"),
+        ("window w511", "window w510", "w510"),
+    ] {
+        let changed = Recipe::parse(&text.replacen(from, to, 1)).unwrap();
+        let reason = ported::published(&changed, &changed.windows[0], &catalog).unwrap_err().to_string();
+        assert!(reason.contains(part), "{to}: {reason}");
+    }
+    assert!(ported::section(&recipes[1..], &catalog).unwrap_err().to_string().contains("no recipe"));
+    for (name, published) in catalog.iter() {
+        for lemma in Entry::parse(&published.entry).unwrap().program.lemmas() {
+            assert!(Rss3.offers(lemma).is_some(), "{name} needs '{lemma}'");
+        }
+    }
+    // None of them is offered by the shipped catalog.
+    let shipped = open("..", "../../proofs");
+    assert!(catalog.iter().all(|(name, _)| shipped.find(name).is_err()));
 }
 
 /// CrypTen's erf as it was measured in CrypTen itself.

@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 /// Example: chebyshare bench peers --out docs/peers.md --curves docs/peers.svg
 #[derive(Args)]
 pub struct Peers {
-    /// The folder with `recipes`, `entries` and `proofs` (theirs) and `ours`.
+    /// The folder with `recipes`, `entries` and `proofs` (theirs), `ours`, and `ported` (theirs at our formats).
     #[arg(long, value_name = "DIR", default_value = "catalogs/peers")]
     folder: PathBuf,
     /// Only programs whose name has this part; not together with --out.
@@ -66,8 +66,10 @@ impl Peers {
             output::check_file_place(path)?;
         }
         let recipes = read_folder(&self.folder.join("recipes")).map_err(failed)?;
+        let ported = read_folder(&self.ported().join("recipes")).map_err(failed)?;
         if self.publish {
             self.publish(&recipes)?;
+            self.publish_ported(&ported)?;
         }
         let catalogs = Catalogs {
             theirs: open(&self.folder.join("entries"))?,
@@ -78,7 +80,8 @@ impl Peers {
             output::write_texts(&[(path, &curves(&recipes, &catalogs)?)])?;
         }
         if let Some(path) = &self.out {
-            let page = peers::page(&recipes, &catalogs).map_err(failed)?;
+            let mut page = peers::page(&recipes, &catalogs).map_err(failed)?;
+            page += &peers::ported::section(&ported, &open(&self.ported().join("entries"))?).map_err(failed)?;
             output::write_texts(&[(path, &page)])?;
             return context.print(&path.display().to_string(), |path| format!("wrote {path}\n"));
         }
@@ -87,6 +90,23 @@ impl Peers {
             programs.push(program(catalogs.row(recipe, audited).map_err(failed)?));
         }
         context.print(&Report { programs }, text)
+    }
+
+    /// Their formulas at this runtime's formats.
+    fn ported(&self) -> PathBuf {
+        self.folder.join("ported")
+    }
+
+    /// Proves them; one that cannot be is an error.
+    fn publish_ported(&self, recipes: &[Recipe]) -> Result<(), Failure> {
+        let folder = self.ported().join("entries");
+        let mut entries = if self.only.is_some() { open(&folder)? } else { Catalog::new() };
+        for (recipe, audited) in self.wanted(recipes) {
+            let (entry, certificate, _) = peers::prove(recipe, audited).map_err(failed)?;
+            let published = Published { entry: entry.to_text(), certificate: certificate.to_text() };
+            entries.insert(&peers::name(recipe, audited), published)?;
+        }
+        Ok(undivided(|| entries.write(&folder, &catalog_folder::proofs_beside(&folder)))?)
     }
 
     fn wanted<'a>(&'a self, recipes: &'a [Recipe]) -> impl Iterator<Item = (&'a Recipe, &'a peers::Audited)> {

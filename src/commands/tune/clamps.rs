@@ -14,9 +14,10 @@ use runtime::plan::InputPromise;
 use runtime::tuner::leading;
 
 impl RequestOptions {
-    /// The arguments that must be limited, where that was asked for.
+    /// The arguments that must be limited, where that was asked for, or if `kept` says so.
     pub(super) fn clamps(
         &self,
+        kept: bool,
         model: &[u8],
         graph: &Graph,
         calibration: &[Tensor],
@@ -26,7 +27,7 @@ impl RequestOptions {
         if let Some(factor) = self.cut.filter(|factor| !(factor.is_finite() && *factor >= 1.0)) {
             return Err(Failure::Input(format!("--cut {factor}: give a factor of at least 1")));
         }
-        if !self.clamp && self.cut.is_none() {
+        if !kept && self.cut.is_none() {
             return Ok(Vec::new());
         }
         let formats = self.formats.formats()?;

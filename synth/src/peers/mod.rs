@@ -2,13 +2,15 @@
 //!
 //! A [`Recipe`] holds a published approximation in the words of its source; [`mod@elaborate`] makes the program of it, with the
 //! rounding set of the peer's own truncation; [`mod@prove`] finds what can be certified of it, [`measure`] what it does where
-//! nothing can. Peers' entries are a catalog of their own (`catalogs/peers`), never part of the shipped one.
+//! nothing can. Peers' entries are a catalog of their own (`catalogs/peers`), never part of the shipped one. [`ported`] has
+//! their formulas at this runtime's formats, for plans.
 
 pub mod answer;
 pub mod audit;
 pub mod elaborate;
 pub mod measure;
 pub mod page;
+pub mod ported;
 pub mod prove;
 pub mod recipe;
 

@@ -190,7 +190,7 @@ fn short(value: f64) -> String {
     }
 }
 
-fn real(value: &rug::Rational) -> String {
+pub(super) fn real(value: &rug::Rational) -> String {
     // Decimals such as 0.01 are shown as they were written.
     format!("{}", (value.to_f64() * 1e9).round() / 1e9)
 }

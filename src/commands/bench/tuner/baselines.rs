@@ -4,17 +4,28 @@
 //! pass over the calibration set); here a score is the bit-exact simulation, which theirs is not, so they are stronger
 //! than the original.
 
+use runtime::plan::ChoiceRecord;
 use runtime::tuner::assignment::{self, Quantity};
 use runtime::tuner::{Attempt, Error, Problem, Progress};
 use std::collections::BTreeMap;
 
-/// What a way gives: a plan and the number of plans that it simulated, or why it gives none.
-pub type Found = Result<Result<(Attempt, usize), String>, Error>;
+/// What a way gives.
+pub struct Way {
+    /// The plan.
+    pub attempt: Attempt,
+    /// Plans that were simulated.
+    pub simulated: usize,
+    /// Whether that was the most it may simulate, so that it is not at its end.
+    pub stopped: bool,
+}
+
+/// What a way gives, or why it gives none.
+pub type Found = Result<Result<Way, String>, Error>;
 
 /// Entries of least certified error at every site.
 pub fn most_accurate(problem: &Problem<'_>) -> Found {
     let attempt = problem.attempt(assignment::least(problem.prices(), Quantity::Error))?;
-    Ok(Ok((attempt, 1)))
+    Ok(Ok(Way { attempt, simulated: 1, stopped: false }))
 }
 
 /// One choice for all sites of a kind: the fastest combination that passes.
@@ -62,7 +73,8 @@ pub fn uniform(problem: &Problem<'_>, progress: &mut dyn FnMut(Progress)) -> Fou
             false => low = middle + 1,
         }
     }
-    Ok(best.map(|attempt| (attempt, simulated)).ok_or_else(|| "no uniform choice passes".into()))
+    let way = |attempt| Way { attempt, simulated, stopped: false };
+    Ok(best.map(way).ok_or_else(|| "no uniform choice passes".into()))
 }
 
 /// The choices that all of `sites` have among their undominated candidates.
@@ -78,10 +90,13 @@ fn shared(problem: &Problem<'_>, sites: &[usize]) -> Vec<Vec<(usize, usize)>> {
         };
         (0..prices.len()).any(|other| other != index && beats(other))
     };
+    // The same entries, combined alike; how a maximum is grouped and how many bits it compares is each site's own matter.
     let place = |site: usize, candidate: usize| {
-        let record = &problem.candidates()[first][candidate].record;
-        let found = problem.candidates()[site].iter().position(|other| other.record == *record);
-        found.map(|index| (site, index))
+        let wanted = alike(&problem.candidates()[first][candidate].record);
+        let same = |index: &usize| alike(&problem.candidates()[site][*index].record) == wanted;
+        let seconds = |index: usize| problem.prices()[site][index].of(Quantity::Seconds);
+        let found = (0..problem.candidates()[site].len()).filter(same);
+        found.min_by(|&a, &b| seconds(a).total_cmp(&seconds(b))).map(|index| (site, index))
     };
     let everywhere = |candidate: usize| {
         let places = others.iter().map(|&site| place(site, candidate)).collect::<Option<Vec<_>>>()?;
@@ -91,7 +106,17 @@ fn shared(problem: &Problem<'_>, sites: &[usize]) -> Vec<Vec<(usize, usize)>> {
     candidates.filter(|&candidate| !beaten(candidate)).filter_map(everywhere).collect()
 }
 
-/// From the most accurate choice, site by site the fastest candidate with which the plan still passes.
+/// A choice without what its maximum does.
+fn alike(record: &ChoiceRecord) -> ChoiceRecord {
+    let mut record = record.clone();
+    if let ChoiceRecord::Softmax { maximum, .. } | ChoiceRecord::Maximum { maximum } = &mut record {
+        (maximum.width, maximum.groups, maximum.joined) = (0, Vec::new(), 0);
+    }
+    record
+}
+
+/// From the most accurate choice, site by site the fastest candidate with which the plan still passes, by bisection as
+/// CrypTorch's binary greedy tuner does it.
 pub fn greedy(problem: &Problem<'_>, most: usize, progress: &mut dyn FnMut(Progress)) -> Found {
     let mut simulated = 0;
     let start = assignment::least(problem.prices(), Quantity::Error);
@@ -100,20 +125,25 @@ pub fn greedy(problem: &Problem<'_>, most: usize, progress: &mut dyn FnMut(Progr
         return Ok(Err("the most accurate choice does not pass".into()));
     }
     for site in 0..problem.sites().len() {
-        for candidate in faster(problem, site, best.chosen[site]) {
+        // Fastest first, so that what passes lies behind what does not.
+        let candidates = faster(problem, site, best.chosen[site]);
+        let (mut from, mut to) = (0, candidates.len());
+        while from < to {
             if simulated >= most {
-                return Ok(Ok((best, simulated)));
+                return Ok(Ok(Way { attempt: best, simulated, stopped: true }));
             }
+            // The fastest first: at most sites it passes.
+            let middle = if from == 0 && to == candidates.len() { 0 } else { (from + to) / 2 };
             let mut chosen = best.chosen.clone();
-            chosen[site] = candidate;
+            chosen[site] = candidates[middle];
             let attempt = simulate(problem, chosen, &mut simulated, progress)?;
-            if attempt.unmet.is_empty() {
-                best = attempt;
-                break;
+            match attempt.unmet.is_empty() {
+                true => (to, best) = (middle, attempt),
+                false => from = middle + 1,
             }
         }
     }
-    Ok(Ok((best, simulated)))
+    Ok(Ok(Way { attempt: best, simulated, stopped: false }))
 }
 
 /// From the most accurate choice, again and again the change of one site that saves most and passes.
@@ -136,7 +166,7 @@ pub fn hill_climbing(problem: &Problem<'_>, most: usize, progress: &mut dyn FnMu
         changes.sort_by(|a, b| saved(b).total_cmp(&saved(a)));
         let Some(&(site, candidate)) = changes.first() else { break };
         if simulated >= most {
-            break;
+            return Ok(Ok(Way { attempt: best, simulated, stopped: true }));
         }
         let mut chosen = best.chosen.clone();
         chosen[site] = candidate;
@@ -147,7 +177,7 @@ pub fn hill_climbing(problem: &Problem<'_>, most: usize, progress: &mut dyn FnMu
             false => drop(refused.insert((site, candidate))),
         }
     }
-    Ok(Ok((best, simulated)))
+    Ok(Ok(Way { attempt: best, simulated, stopped: false }))
 }
 
 /// Candidates of a site that are faster than `than`, the fastest first; of equally fast ones the most accurate.

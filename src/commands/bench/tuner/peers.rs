@@ -1,84 +1,297 @@
-//! Plans from other systems' approximations, as far as they are certified and our runtime can execute them.
+//! Plans from other systems' approximations, in our runtime: from the audited catalog of what they publish, written at
+//! this runtime's formats.
 //!
-//! A system's catalog is its own entries, from the audited catalog of peers, for the activations that it publishes, and
-//! ours for the others; the tuner chooses among its variants. Inside softmax and layer norm the entries are ours: the
-//! bounds of those ask for truncations that never fail and for scales that no peer has. The comparison is of
-//! approximations, not of protocols.
+//! At every site a system's own function stands where its certified window covers what is proved of the argument;
+//! elsewhere ours does, as the tuned plan has it, and the row says so. A scalar function that can be kept beyond its
+//! window is limited, as `--clamp` would. Among a system's variants the fastest plan that meets the constraint counts,
+//! otherwise the most accurate one. Maxima are ours: the comparison is of approximations, not of protocols.
 
-use super::Row;
+use super::fit::{self, Functions, Needed, Reach};
+use super::report::Row;
 use crate::catalog_folder;
+use crate::commands::tune::{RequestOptions, say};
 use crate::failure::Failure;
 use catalogs::Catalog;
-use runtime::tuner::assignment::{self, Quantity};
-use runtime::tuner::{self, Budget, Constraint, Problem, Request};
-use std::collections::BTreeSet;
+use runtime::graph::Graph;
+use runtime::plan::Plan;
+use runtime::tuner::assignment::{self, Price, Quantity};
+use runtime::tuner::{self, Attempt, Problem, Request};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// Systems by the prefix of their entries' stems.
-const SYSTEMS: [(&str, &[&str]); 5] = [
-    ("CrypTen", &["crypten-"]),
-    ("SPU", &["spu-", "puma-"]),
-    ("CrypTorch", &["cryptorch-"]),
-    ("BOLT", &["bolt-"]),
-    ("MP-SPDZ", &["mp-spdz-"]),
-];
+const SYSTEMS: [(&str, &[&str]); 3] =
+    [("CrypTen", &["crypten-"]), ("SPU", &["spu-", "puma"]), ("CrypTorch", &["cryptorch-"])];
 
-/// What only softmax and layer norm evaluate.
-const INSIDE: [&str; 3] = ["exp", "reciprocal", "rsqrt"];
+/// What is evaluated together: a site has the one system's functions or ours.
+const TOGETHER: [&[&str]; 2] = [&["exp", "reciprocal"], &["rsqrt"]];
 
-/// A row per system: its fastest plan that meets the constraint, otherwise its most accurate one.
-pub fn rows(folder: &Path, ours: &Catalog, request: &Request<'_>, place: &Path) -> Result<Vec<Row>, Failure> {
-    let peers = catalog_folder::open(folder)?;
+/// Limits of the predicted error that are tried between a system's most accurate variants and its fastest.
+const RUNGS: usize = 8;
+
+/// What the rows are about.
+pub struct Beside<'a> {
+    /// The folder of the peers' catalog.
+    pub folder: &'a Path,
+    /// The shipped catalog.
+    pub ours: &'a Catalog,
+    /// The command's options.
+    pub options: &'a RequestOptions,
+    /// What is tuned.
+    pub request: &'a Request<'a>,
+    /// The tuned plan and its structure.
+    pub tuned: (&'a Plan, &'a Graph),
+    /// Where catalogs of runs are written.
+    pub place: &'a Path,
+}
+
+/// A row per system.
+pub fn rows(beside: &Beside<'_>) -> Result<Vec<Row>, Failure> {
+    let peers = catalog_folder::open(beside.folder)?;
+    let (plan, structure) = beside.tuned;
+    let needed = fit::needed(plan, structure, beside.request.model, beside.ours)?;
     let mut rows = Vec::new();
     for (system, prefixes) in SYSTEMS {
-        let activation = |name: &str| is_of(name, prefixes) && !INSIDE.contains(&function(name));
-        let own: Vec<_> = peers.iter().filter(|(name, _)| activation(name)).collect();
-        let functions: BTreeSet<&str> = own.iter().map(|(name, _)| function(name)).collect();
-        let mut catalog = Catalog::new();
-        for (name, published) in
-            own.iter().copied().chain(ours.iter().filter(|(name, _)| !functions.contains(function(name))))
-        {
-            catalog.insert(name, published.clone())?;
-        }
-        let names: Vec<&str> = functions.iter().copied().collect();
-        let name = format!("(c) {system}: {}", names.join(", "));
-        let request = Request { catalog: &catalog, start: None, ..request.clone() };
-        // The folder that a run of the plan reads.
-        let folder = place.join(system);
-        catalog.write(&folder.join("catalogs"), &folder.join("proofs"))?;
-        let folder = folder.join("catalogs");
-        rows.push(match best(&request) {
-            Ok(attempt) => {
-                let mut row = Row::new(&name, 1, attempt);
-                if let Ok(outcome) = &mut row.outcome {
-                    outcome.catalog = Some(folder);
-                }
-                row
-            }
-            Err(error) => Row { name, simulated: 0, outcome: Err(error.to_string()) },
-        });
+        let functions = fit::of_system(&peers, prefixes).map_err(Failure::claim)?;
+        rows.push(System { name: system, functions, needed: &needed, beside, notes: Vec::new() }.row()?);
     }
     Ok(rows)
 }
 
-/// The tuned plan of a catalog, or its most accurate one where none passes.
-fn best(request: &Request<'_>) -> Result<tuner::Attempt, tuner::Error> {
-    let free = Request { constraint: Constraint::default(), budget: Budget::default(), ..request.clone() };
-    let tuned = tuner::tune(request, &mut |_| ());
-    Problem::explore(&free, &mut |_| (), |problem, _| {
-        let chosen = tuned.as_ref().ok().and_then(|tuned| problem.choice_of(&tuned.plan));
-        let chosen = chosen.unwrap_or_else(|| assignment::least(problem.prices(), Quantity::Error));
-        let mut attempt = problem.attempt(chosen)?;
-        attempt.unmet = request.constraint.unmet(&attempt.verdict);
-        Ok(attempt)
-    })
+/// Whose functions a plan has.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Whose {
+    /// The system's, at every site.
+    Theirs,
+    /// The system's, with limited arguments.
+    Limited,
+    /// The system's where they fit.
+    Mixed,
+    /// Ours.
+    Ours,
 }
 
-fn is_of(name: &str, prefixes: &[&str]) -> bool {
-    let stem = name.split_once('/').map_or(name, |(_, stem)| stem);
-    prefixes.iter().any(|prefix| stem.starts_with(prefix))
+struct System<'a> {
+    name: &'static str,
+    functions: Functions,
+    needed: &'a [Needed],
+    beside: &'a Beside<'a>,
+    notes: Vec<String>,
 }
 
-fn function(name: &str) -> &str {
-    name.split_once('/').map_or(name, |(function, _)| function)
+impl System<'_> {
+    fn row(mut self) -> Result<Row, Failure> {
+        let mut whose = self.whose();
+        // What no proof allows although windows fit falls back to ours, kind by kind.
+        for _ in 0..=whose.len() {
+            if whose.values().all(|whose| *whose == Whose::Ours) {
+                break;
+            }
+            let catalog = self.catalog(&whose)?;
+            let mut request = Request { catalog: &catalog, start: None, ..self.beside.request.clone() };
+            if whose.values().any(|whose| *whose == Whose::Limited) {
+                match self.beside.options.limited(&request, &catalog) {
+                    Ok(axes) => request.axes = axes,
+                    Err(Failure::Claim(reason) | Failure::Input(reason) | Failure::Peer(reason)) => {
+                        self.notes.push(format!("ours instead of limited: {reason}"));
+                        whose.values_mut().filter(|whose| **whose == Whose::Limited).for_each(|own| *own = Whose::Ours);
+                        continue;
+                    }
+                }
+            }
+            match self.best(&request) {
+                Ok((attempt, simulated)) => return self.finished(&catalog, &request, attempt, simulated),
+                Err(tuner::Error::Site { site, kind, reason }) => {
+                    let functions: Vec<&str> = match kind {
+                        "softmax" => TOGETHER[0].to_vec(),
+                        "layer norm" => TOGETHER[1].to_vec(),
+                        own => vec![own],
+                    };
+                    self.notes.push(format!("{}: ours: no plan at {site}: {reason}", functions.join(", ")));
+                    if !functions.iter().any(|function| whose.insert((*function).into(), Whose::Ours).is_some()) {
+                        break;
+                    }
+                }
+                Err(error) => return Ok(self.without(error.to_string())),
+            }
+        }
+        let known: BTreeSet<&str> = self.needed.iter().map(|needed| needed.function.as_str()).collect();
+        let known: Vec<&str> = known.into_iter().filter(|function| *function != "relu").collect();
+        Ok(self.without(match known.is_empty() {
+            true => "the model has comparisons only (ReLU, maxima), which every system computes exactly".into(),
+            false => format!("none of its functions reaches as far as the model's {} do", known.join(", ")),
+        }))
+    }
+
+    fn without(self, reason: String) -> Row {
+        Row { notes: self.notes, ..Row::without(&format!("(c) {}", self.name), reason) }
+    }
+
+    /// Whose functions fit, by the ranges that are proved of the tuned plan.
+    fn whose(&mut self) -> BTreeMap<String, Whose> {
+        let mut whose = BTreeMap::new();
+        let present: BTreeSet<&str> = self.needed.iter().map(|needed| needed.function.as_str()).collect();
+        let reach = |function: &str| match self.functions.get(function) {
+            Some(offered) => fit::reach(self.needed, function, offered),
+            None => {
+                let all = self.needed.iter().filter(|needed| needed.function == function).count();
+                Reach { served: BTreeSet::new(), all, obstacle: Some(format!("{function}: the system has none")) }
+            }
+        };
+        let mut notes = Vec::new();
+        for together in TOGETHER {
+            let reaches: Vec<Reach> =
+                together.iter().filter(|own| present.contains(**own)).map(|own| reach(own)).collect();
+            let Some(first) = reaches.first() else { continue };
+            let both = reaches.iter().fold(first.served.clone(), |all, reach| &all & &reach.served);
+            let own = match both.len() {
+                0 => Whose::Ours,
+                count if count == first.all => Whose::Theirs,
+                _ => Whose::Mixed,
+            };
+            for obstacle in reaches.iter().filter_map(|reach| reach.obstacle.as_ref()) {
+                let sites = format!("{} of {}", first.all - both.len(), first.all);
+                notes.push(format!("{}: ours at {sites} sites: {obstacle}", together.join(", ")));
+            }
+            whose.extend(together.iter().map(|function| ((*function).to_owned(), own)));
+        }
+        let scalar = |function: &&str| *function != "relu" && !TOGETHER.iter().any(|all| all.contains(function));
+        for function in present.iter().copied().filter(scalar) {
+            let reach = reach(function);
+            let own = match (reach.served.len() == reach.all, self.functions.contains_key(function)) {
+                (true, _) => Whose::Theirs,
+                (false, true) => Whose::Limited,
+                (false, false) => Whose::Ours,
+            };
+            if let Some(obstacle) = reach.obstacle {
+                let what = if own == Whose::Limited { "limited where it has to be" } else { "ours" };
+                notes.push(format!("{function}: {what}: {obstacle}"));
+            }
+            whose.insert(function.to_owned(), own);
+        }
+        self.notes.extend(notes);
+        whose
+    }
+
+    /// The system's entries, and of ours those that the tuned plan has for what is not the system's.
+    fn catalog(&self, whose: &BTreeMap<String, Whose>) -> Result<Catalog, Failure> {
+        let mut catalog = Catalog::new();
+        for (function, offered) in &self.functions {
+            if whose.get(function).is_some_and(|whose| *whose != Whose::Ours) {
+                for offered in offered {
+                    catalog.insert(&offered.name, offered.published.clone())?;
+                }
+            }
+        }
+        let tuned: BTreeSet<&str> =
+            self.beside.tuned.0.site.iter().flat_map(|site| fit::entries(&site.choice)).collect();
+        for name in tuned {
+            let own = whose.get(fit::function(name));
+            if own.is_none_or(|whose| matches!(whose, Whose::Ours | Whose::Mixed)) {
+                let (_, published) = self.beside.ours.find(name)?;
+                catalog.insert(name, published.clone())?;
+            }
+        }
+        Ok(catalog)
+    }
+
+    fn is_own(&self, name: &str) -> bool {
+        self.functions.values().flatten().any(|offered| offered.name == name)
+    }
+
+    /// The fastest plan that passes, of those with the system's functions wherever there are any; otherwise the most
+    /// accurate one.
+    fn best(&self, request: &Request<'_>) -> Result<(Attempt, usize), tuner::Error> {
+        Problem::explore(request, &mut say, |problem, _| {
+            let allowed = problem.candidates().iter().map(|candidates| {
+                let own = |index: &usize| {
+                    let names = fit::entries(&candidates[*index].record);
+                    !names.is_empty() && names.iter().all(|name| self.is_own(name))
+                };
+                let theirs: Vec<usize> = (0..candidates.len()).filter(own).collect();
+                if theirs.is_empty() { (0..candidates.len()).collect() } else { theirs }
+            });
+            choose(problem, &allowed.collect::<Vec<Vec<usize>>>())
+        })
+    }
+
+    fn finished(
+        self,
+        catalog: &Catalog,
+        request: &Request<'_>,
+        attempt: Attempt,
+        simulated: usize,
+    ) -> Result<Row, Failure> {
+        let mut sites: BTreeMap<String, [usize; 2]> = BTreeMap::new();
+        for name in attempt.plan.site.iter().flat_map(|site| fit::entries(&site.choice)) {
+            let count = sites.entry(fit::function(name).to_owned()).or_default();
+            count[usize::from(self.is_own(name))] += 1;
+        }
+        sites.remove("relu");
+        let (mut theirs, mut ours) = (Vec::new(), Vec::new());
+        for (function, [of_ours, own]) in &sites {
+            let share = |count: &usize| match of_ours.min(own) {
+                0 => function.clone(),
+                _ => format!("{function} at {count} of {}", of_ours + own),
+            };
+            theirs.extend((*own > 0).then(|| share(own)));
+            ours.extend((*of_ours > 0).then(|| share(of_ours)));
+        }
+        let mut name = format!("(c) {}: {}", self.name, theirs.join(", "));
+        if !ours.is_empty() {
+            name.push_str(&format!("; ours: {}", ours.join(", ")));
+        }
+        let mut row = Row { notes: self.notes, ..Row::new(&name, simulated, attempt) };
+        row.notes.extend(request.axes.clamps().iter().map(|clamp| {
+            let end = |end: Option<f64>| end.map_or("-".to_owned(), |end| end.to_string());
+            format!("{}: its argument is limited to {} to {}", clamp.name, end(clamp.low), end(clamp.high))
+        }));
+        // The folder that a run of the plan reads.
+        let folder = self.beside.place.join(self.name);
+        catalog.write(&folder.join("catalogs"), &folder.join("proofs"))?;
+        if let Ok(outcome) = &mut row.outcome {
+            outcome.catalog = Some(folder.join("catalogs"));
+        }
+        Ok(row)
+    }
+}
+
+/// The fastest choice among the allowed candidates that passes, by bisection over the predicted error; the most accurate
+/// one if that does not.
+fn choose(problem: &Problem<'_>, allowed: &[Vec<usize>]) -> Result<(Attempt, usize), tuner::Error> {
+    let prices: Vec<Vec<Price>> = problem
+        .prices()
+        .iter()
+        .zip(allowed)
+        .map(|(prices, allowed)| allowed.iter().map(|&index| prices[index]).collect())
+        .collect();
+    let meant = |chosen: &[usize]| allowed.iter().zip(chosen).map(|(allowed, &index)| allowed[index]).collect();
+    let error = |chosen: &[usize]| assignment::total(&prices, chosen).of(Quantity::Error);
+    let exact = assignment::least(&prices, Quantity::Error);
+    let mut best = problem.attempt(meant(&exact))?;
+    let mut simulated = 1;
+    if !best.unmet.is_empty() {
+        return Ok((best, simulated));
+    }
+    let fastest = assignment::least(&prices, Quantity::Seconds);
+    let (high, low) = (error(&fastest), error(&exact));
+    let mut rungs = vec![fastest];
+    let end = low.max(high * 1e-9);
+    for rung in 1..=RUNGS {
+        let limit = (high * (end / high).powf(rung as f64 / RUNGS as f64) * (1.0 + 1e-9)).max(low);
+        let limits = Price::UNLIMITED.with(Quantity::Error, limit);
+        let found = assignment::solve(&prices, Quantity::Seconds, &limits);
+        rungs.extend(found.filter(|found| rungs.last() != Some(found)));
+    }
+    let (mut from, mut to) = (0, rungs.len());
+    while from < to {
+        let middle = (from + to) / 2;
+        let attempt = problem.attempt(meant(&rungs[middle]))?;
+        simulated += 1;
+        match attempt.unmet.is_empty() {
+            true => (to, best) = (middle, attempt),
+            false => from = middle + 1,
+        }
+    }
+    Ok((best, simulated))
 }

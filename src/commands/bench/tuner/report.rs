@@ -1,0 +1,306 @@
+//! What the bench found: a row for every way to choose, and where ours is ahead.
+
+use crate::report::{table, ways};
+use runtime::plan::Plan;
+use runtime::tuner::Attempt;
+use serde::Serialize;
+use std::path::PathBuf;
+
+/// Seconds that differ by less are level: what two sessions of one plan differ by.
+const SAME_SECONDS: f64 = 0.03;
+/// Errors that differ by a smaller factor are level: roundings are fresh in every run.
+const SAME_ERROR: f64 = 1.5;
+
+/// One way to choose.
+#[derive(Serialize)]
+pub struct Row {
+    /// Which.
+    pub name: String,
+    /// Plans that it simulated.
+    pub simulated: usize,
+    /// What a reader has to know: which functions are whose and why.
+    pub notes: Vec<String>,
+    /// What it gave, or why it gave nothing.
+    pub outcome: Result<Outcome, String>,
+}
+
+/// A plan and what its runs showed.
+#[derive(Serialize)]
+pub struct Outcome {
+    /// Whether it meets the constraint, and if not why.
+    pub unmet: Vec<String>,
+    /// Rounds of one run.
+    pub rounds: u64,
+    /// Bytes of one run.
+    pub bytes: u64,
+    /// Predicted seconds of one run.
+    pub predicted_seconds: f64,
+    /// The median of the runs, per run.
+    pub seconds: Option<f64>,
+    /// On the calibration set.
+    pub simulated_error: f64,
+    /// On the inputs of the runs.
+    pub error: Option<f64>,
+    /// On the inputs of the runs.
+    pub agreement: Option<f64>,
+    /// The plan.
+    #[serde(skip)]
+    pub plan: Plan,
+    /// The public structure that it is about.
+    #[serde(skip)]
+    pub structure: String,
+    /// The folder of its catalog, if it is not the command's.
+    #[serde(skip)]
+    pub catalog: Option<PathBuf>,
+}
+
+/// The report.
+#[derive(Serialize)]
+pub struct Report {
+    /// The model.
+    pub model: String,
+    /// The network.
+    pub network: String,
+    /// Runs of every plan.
+    pub runs: u8,
+    /// The ways, ours first.
+    pub rows: Vec<Row>,
+    /// Where ours is ahead and where not.
+    pub verdict: Vec<String>,
+}
+
+impl Row {
+    /// A way that gave a plan.
+    pub fn new(name: &str, simulated: usize, attempt: Attempt) -> Row {
+        let Attempt { plan, structure, verdict, unmet, .. } = attempt;
+        let predicted = &plan.predicted;
+        let outcome = Outcome {
+            unmet,
+            rounds: predicted.rounds_per_run,
+            bytes: predicted.bytes_per_run,
+            predicted_seconds: predicted.seconds_per_run,
+            seconds: None,
+            simulated_error: verdict.error,
+            error: None,
+            agreement: None,
+            structure: structure.to_json(),
+            catalog: None,
+            plan,
+        };
+        Row { name: name.into(), simulated, notes: Vec::new(), outcome: Ok(outcome) }
+    }
+
+    /// A way that gave none.
+    pub fn without(name: &str, reason: String) -> Row {
+        Row { name: name.into(), simulated: 0, notes: Vec::new(), outcome: Err(reason) }
+    }
+}
+
+impl Outcome {
+    /// Measured where there were runs, otherwise predicted.
+    fn time(&self) -> f64 {
+        self.seconds.unwrap_or(self.predicted_seconds)
+    }
+
+    /// The largest that was seen, in simulations and runs.
+    fn worst(&self) -> f64 {
+        self.simulated_error.max(self.error.unwrap_or(0.0))
+    }
+}
+
+/// Where the first of the rows is ahead of the others in seconds and in the largest error seen, and where not.
+pub fn verdict(rows: &[Row]) -> Vec<String> {
+    let Some((own, others)) = rows.split_first() else { return Vec::new() };
+    let Ok(ours) = &own.outcome else { return vec![format!("{} gave no plan", own.name)] };
+    let mut groups: [(&str, Vec<String>); 6] = [
+        ("ahead on both axes of", Vec::new()),
+        ("ahead on one axis, level on the other, of", Vec::new()),
+        ("faster and less accurate than", Vec::new()),
+        ("NOT faster, though more accurate, than", Vec::new()),
+        ("NOT ahead on any axis of", Vec::new()),
+        ("the same plan as", Vec::new()),
+    ];
+    for row in others {
+        let Ok(outcome) = &row.outcome else { continue };
+        let seconds = outcome.time() / ours.time();
+        let error = match (outcome.worst(), ours.worst()) {
+            (theirs, own) if theirs == own => 1.0,
+            (theirs, own) => theirs / own,
+        };
+        let faster = if (seconds - 1.0).abs() <= SAME_SECONDS { 0 } else { (seconds > 1.0) as i8 * 2 - 1 };
+        let closer = if (1.0 / SAME_ERROR..=SAME_ERROR).contains(&error) { 0 } else { (error > 1.0) as i8 * 2 - 1 };
+        let group = match (faster, closer) {
+            _ if outcome.plan.site.iter().map(|site| &site.choice).eq(ours
+                .plan
+                .site
+                .iter()
+                .map(|site| &site.choice))
+                && outcome.plan.model.clamps == ours.plan.model.clamps =>
+            {
+                5
+            }
+            (1, 1) => 0,
+            (1, 0) | (0, 1) => 1,
+            (1, -1) => 2,
+            (-1, 1) => 3,
+            _ => 4,
+        };
+        let text = match group {
+            5 => row.name.clone(),
+            _ => format!("{} ({seconds:.2} × the seconds, {} × the error)", row.name, plain(error)),
+        };
+        groups[group].1.push(text);
+    }
+    let line = |(what, names): &(&str, Vec<String>)| format!("{} is {what} {}", own.name, names.join(", "));
+    let mut lines: Vec<String> = groups.iter().filter(|(_, names)| !names.is_empty()).map(line).collect();
+    if let Some(missing) = none(others) {
+        lines.push(missing);
+    }
+    lines.push(format!(
+        "level: seconds within {:.0} %, the largest errors seen within a factor of {SAME_ERROR}",
+        100.0 * SAME_SECONDS
+    ));
+    lines
+}
+
+/// The ways that gave no plan.
+fn none(rows: &[Row]) -> Option<String> {
+    let names: Vec<&str> = rows.iter().filter(|row| row.outcome.is_err()).map(|row| row.name.as_str()).collect();
+    (!names.is_empty()).then(|| format!("no plan to compare with: {}", names.join(", ")))
+}
+
+fn plain(ratio: f64) -> String {
+    if (0.1..1000.0).contains(&ratio) { format!("{ratio:.2}") } else { format!("{ratio:.1e}") }
+}
+
+const HEADER: [&str; 10] =
+    ["plan", ">rounds", ">MB", ">predicted s", ">s", ">of tuned", ">calibration", ">error", ">agreement", ">simulated"];
+
+impl Report {
+    fn cells(&self) -> Vec<Vec<String>> {
+        let own = self.rows.first().and_then(|row| row.outcome.as_ref().ok());
+        let optional =
+            |value: Option<f64>, digits: usize| value.map_or(String::new(), |value| format!("{value:.digits$}"));
+        let row = |row: &Row| {
+            let outcome = row.outcome.as_ref().ok()?;
+            let ratio = own.map(|own| outcome.time() / own.time());
+            let failed = if outcome.unmet.is_empty() { "" } else { " *" };
+            Some(vec![
+                format!("{}{failed}", row.name),
+                outcome.rounds.to_string(),
+                format!("{:.2}", outcome.bytes as f64 / 1e6),
+                format!("{:.3}", outcome.predicted_seconds),
+                optional(outcome.seconds, 3),
+                optional(ratio, 2),
+                format!("{:.2e}", outcome.simulated_error),
+                outcome.error.map_or(String::new(), |error| format!("{error:.2e}")),
+                optional(outcome.agreement, 4),
+                row.simulated.to_string(),
+            ])
+        };
+        self.rows.iter().filter_map(row).collect()
+    }
+
+    fn notes(&self) -> Vec<String> {
+        let mut notes = Vec::new();
+        for row in &self.rows {
+            match &row.outcome {
+                Err(reason) => notes.push(format!("{}: no plan: {reason}", row.name)),
+                Ok(outcome) if !outcome.unmet.is_empty() => {
+                    notes.push(format!("* {} does not meet the constraint: {}", row.name, outcome.unmet.join("; ")));
+                }
+                Ok(_) => {}
+            }
+            let system = row.name.split(':').next().unwrap_or_default();
+            notes.extend(row.notes.iter().map(|note| format!("{system}: {note}")));
+        }
+        notes
+    }
+
+    /// As text.
+    pub fn text(&self) -> String {
+        let notes: String = self.verdict.iter().chain(&self.notes()).map(|line| format!("{line}\n")).collect();
+        format!("{} under {}\n{}{notes}", self.model, self.network, table(&HEADER, &self.cells()))
+    }
+
+    /// For a picture and a page.
+    pub fn shown(&self) -> ways::Shown {
+        let point = |(index, row): (usize, &Row)| {
+            let outcome = row.outcome.as_ref().ok()?;
+            let kind = match index {
+                _ if !outcome.unmet.is_empty() => ways::Kind::Refused,
+                0 => ways::Kind::Ours,
+                _ if row.name.starts_with("(c)") => ways::Kind::Theirs,
+                _ => ways::Kind::Baseline,
+            };
+            Some(ways::Way { name: row.name.clone(), seconds: outcome.time(), error: outcome.worst(), kind })
+        };
+        let measured = if self.runs > 0 {
+            format!("measured, the median of {}", self.runs)
+        } else {
+            "predicted: nothing was run".into()
+        };
+        ways::Shown {
+            title: format!("{} under {}", self.model, self.network),
+            horizontal: format!("seconds of a run, {measured}"),
+            vertical: "largest error of an output that was seen, in simulations and runs".into(),
+            points: self.rows.iter().enumerate().filter_map(point).collect(),
+            header: HEADER.to_vec(),
+            rows: self.cells(),
+            verdict: self.verdict.clone(),
+            notes: self.notes(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(name: &str, seconds: f64, error: f64, clamped: bool) -> Row {
+        let mut plan = Plan::parse(include_str!("../../../../examples/plans/digits_cnn.plan.toml")).unwrap();
+        if clamped {
+            plan.site.clear();
+        }
+        let outcome = Outcome {
+            unmet: Vec::new(),
+            rounds: 1,
+            bytes: 1,
+            predicted_seconds: seconds,
+            seconds: None,
+            simulated_error: error,
+            error: None,
+            agreement: None,
+            plan,
+            structure: String::new(),
+            catalog: None,
+        };
+        Row { name: name.into(), simulated: 1, notes: Vec::new(), outcome: Ok(outcome) }
+    }
+
+    /// Every side on which another way can lie is said, and none of them flatters.
+    #[test]
+    fn what_is_not_ahead_is_said() {
+        let rows = [
+            row("tuned", 1.0, 1e-3, false),
+            row("a", 2.0, 1e-2, true),
+            row("b", 2.0, 1e-5, true),
+            row("c", 0.5, 1e-2, true),
+            row("d", 0.5, 1e-5, true),
+            row("e", 1.0, 1e-3, false),
+            row("f", 1.01, 1e-3, true),
+            row("g", 1.5, 1.1e-3, true),
+            Row::without("h", "nothing".into()),
+        ];
+        let said = verdict(&rows);
+        let has = |what: &str, name: &str| said.iter().any(|line| line.contains(what) && line.contains(name));
+        assert!(has("is ahead on both axes of", " a (2.00"));
+        assert!(has("faster and less accurate than", " b (2.00"));
+        assert!(has("NOT faster, though more accurate", " c (0.50"));
+        assert!(has("NOT ahead on any axis", " d (0.50"));
+        assert!(has("the same plan as", " e"));
+        assert!(has("NOT ahead on any axis", " f (1.01"));
+        assert!(has("ahead on one axis, level on the other", " g (1.50"));
+        assert!(has("no plan to compare with", "h"));
+    }
+}
