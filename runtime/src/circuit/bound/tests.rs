@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::circuit::ideal::{self, RoundingMode};
-use crate::circuit::lower::tests::{OWNERSHIP, choices, graph, integers, node, numbers, weight};
+use crate::circuit::lower::tests::{OWNERSHIP, choices, graph, integers, node, weight};
 use crate::circuit::lower::{Centre, Choice, Formats, lower};
 use crate::circuit::sample_entries::{exp_within, relu};
 use crate::graph::onnx::{AttributeMessage, TensorMessage};
@@ -255,7 +255,7 @@ fn better_choices_have_smaller_bounds() {
         }
         case.certified(Terms::ALL)
     };
-    let claims = |digits: u64| exp_within(Decimal::new(digits, -4).unwrap());
+    let claims = |digits: i128| exp_within(Decimal::new(digits, -4).unwrap());
     let (good, loose) = (claims(12), claims(40));
     assert!(case(16, good.clone()) < case(16, loose));
     assert!(case(20, good.clone()) < case(16, good.clone()));
