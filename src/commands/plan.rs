@@ -1,5 +1,6 @@
 //! `chebyshare plan`: why each choice was made.
 
+mod bound;
 mod diff;
 pub mod front;
 pub mod limits;
@@ -47,6 +48,15 @@ enum Action {
         #[arg(long)]
         model: PathBuf,
     },
+    /// A certified bound of how far private outputs are from the model's, for every input that the plan allows and every
+    /// rounding: for the model's owner. Of deep models it is too large to say anything.
+    Bound {
+        /// The ONNX file.
+        model: PathBuf,
+        /// The plan; the catalog that it names is read too.
+        #[arg(long, value_name = "PLAN.toml")]
+        plan: PathBuf,
+    },
     /// A plan as a page: what every site costs, where the error comes from, and what was chosen.
     Page {
         /// The plan.
@@ -76,6 +86,7 @@ impl PlanCommand {
             Action::Limits { plan, model } => {
                 context.print(&limits::of(&context.catalog, plan, model)?, |rows| limits::text(rows))
             }
+            Action::Bound { model, plan } => context.print(&bound::of(&context.catalog, plan, model)?, bound::text),
             Action::Page { plan, out } => {
                 output::check_file_place(out)?;
                 let page = plan_page::page(&read(plan)?);

@@ -9,6 +9,7 @@
 //! Assumes: nothing of the protocol but its lemmas (`catalogs::Lemma`) and its list of messages.
 
 pub mod accuracy;
+pub mod bound;
 mod builder;
 pub mod headroom;
 pub mod ideal;

@@ -54,13 +54,15 @@ pub fn relu(width: u8, scale: u8) -> Arc<Certified> {
 /// e^x for −30 ≤ x ≤ 0 at scale 16, output at scale 24.
 pub fn exp() -> Arc<Certified> {
     static ENTRY: OnceLock<Arc<Certified>> = OnceLock::new();
-    let make = || {
-        let mut ops = vec![Op::Input, sum(&[], &[(1, 0)], 1 << SCALE, None, SCALE)];
-        ops.extend((1..=8).map(|v| sum(&[(1, v, v)], &[], 0, Some(0), SCALE)));
-        let program = Program::new(Ring::Z64, Scale::new(16).unwrap(), vec![truncation(SCALE)], ops).unwrap();
-        certify(Function::Exp, program, -30 << 16, 0, Norm::ABSOLUTE, Decimal::new(12, -4).unwrap(), &[])
-    };
-    Arc::clone(ENTRY.get_or_init(make))
+    Arc::clone(ENTRY.get_or_init(|| exp_within(Decimal::new(12, -4).unwrap())))
+}
+
+/// The same program with another claim.
+pub fn exp_within(bound: Decimal) -> Arc<Certified> {
+    let mut ops = vec![Op::Input, sum(&[], &[(1, 0)], 1 << SCALE, None, SCALE)];
+    ops.extend((1..=8).map(|v| sum(&[(1, v, v)], &[], 0, Some(0), SCALE)));
+    let program = Program::new(Ring::Z64, Scale::new(16).unwrap(), vec![truncation(SCALE)], ops).unwrap();
+    certify(Function::Exp, program, -30 << 16, 0, Norm::ABSOLUTE, bound, &[])
 }
 
 /// 1/x for 1/2 ≤ x ≤ 6 at scale 24.

@@ -16,7 +16,8 @@ pub use file::{
 pub use promise::InputPromise;
 
 use crate::circuit::accuracy::certified_errors;
-use crate::circuit::headroom::{Headroom, Norms};
+use crate::circuit::bound::{ErrorBound, Question, error_bound};
+use crate::circuit::headroom::{Headroom, InputBound, Norms};
 use crate::circuit::limits::{Limit, limits};
 use crate::circuit::lower::{Centre, Choice, Formats, Lowered, Ownership, lower};
 use crate::circuit::{self, Party, Schedule, Weights};
@@ -315,10 +316,23 @@ impl CheckedPlan {
         Ok(limits(&self.lowered, &headroom))
     }
 
-    fn headroom(&self, weights: &Weights) -> Result<Headroom, Refusal> {
+    /// By how much a private output may differ from the model's, for every input in the plan's box and every rounding.
+    /// Where the plan cuts functions, the model is the one with the cuts. Only the model's owner can tell.
+    pub fn error_bound(&self, graph: &Graph) -> Result<ErrorBound, Refusal> {
+        let clamps = self.plan.model.clamps.iter();
+        let clamped = clamps.filter_map(|clamp| Some((self.plan.site.get(clamp.site)?.node, clamp.off?))).collect();
+        let weights = self.lowered.weights(graph)?;
+        let (lowered, boxes) = (&self.lowered, self.promised());
+        Ok(error_bound(&Question { lowered, graph, weights: &weights, boxes: &boxes, clamped: &clamped })?)
+    }
+
+    fn promised(&self) -> Vec<InputBound> {
         let promise = self.plan.model.promise();
-        let bounds: Vec<_> = self.lowered.input_names().map(|name| promise.of(name)).collect();
-        Ok(circuit::headroom::prove_with(&self.lowered, weights, &bounds, &mut Norms::default())?)
+        self.lowered.input_names().map(|name| promise.of(name)).collect()
+    }
+
+    fn headroom(&self, weights: &Weights) -> Result<Headroom, Refusal> {
+        Ok(circuit::headroom::prove_with(&self.lowered, weights, &self.promised(), &mut Norms::default())?)
     }
 
     /// One run's inputs from `count` ≤ batch images: the rest of the batch is zeros.

@@ -9,10 +9,10 @@ use dashu::rational::RBig;
 use verify::Certified;
 
 /// Margin of every floating-point bound.
-pub(super) const MARGIN: f64 = 1.0 / (1u64 << 40) as f64;
+pub(in crate::circuit) const MARGIN: f64 = 1.0 / (1u64 << 40) as f64;
 
 /// A rational rounded up: never below, at most a little above.
-pub(super) fn upper(value: &RBig) -> f64 {
+pub(in crate::circuit) fn upper(value: &RBig) -> f64 {
     let nearest = value.to_f64().value();
     nearest + nearest.abs() * MARGIN
 }
@@ -62,7 +62,7 @@ impl<'a> Bounds<'a> {
 }
 
 /// Bounds of a function on [low, high], or `None` outside of its domain.
-fn range(function: &Function, low: f64, high: f64) -> Option<(f64, f64)> {
+pub(in crate::circuit) fn range(function: &Function, low: f64, high: f64) -> Option<(f64, f64)> {
     let wide = |low: f64, high: f64| (low - low.abs() * MARGIN, high + high.abs() * MARGIN);
     let bounds = match function {
         Function::Exp if high < 100.0 => wide(low.exp(), high.exp()),

@@ -7,7 +7,7 @@
 
 mod ball;
 mod fact;
-mod function;
+pub(super) mod function;
 mod interval;
 mod narrow;
 mod rows;
@@ -15,6 +15,7 @@ mod spectral;
 
 pub use fact::{Fact, Squares, Stretched};
 pub use interval::Interval;
+pub(super) use interval::matrices;
 pub use spectral::Norms;
 
 use super::Error;
@@ -72,6 +73,21 @@ pub fn prove_with(
     boxes: &[InputBound],
     norms: &mut Norms,
 ) -> Result<Headroom, Error> {
+    prove_observed(lowered, weights, boxes, norms, &mut |_, _| Ok(()))
+}
+
+/// Shown a node and the proved ranges of its lanes: of none of them, for a weight that only serves as right matrix of
+/// products.
+pub(super) type Observer<'a> = dyn FnMut(NodeId, &[Interval]) -> Result<(), Error> + 'a;
+
+/// The same, showing what was proved of every node to `observer`.
+pub(super) fn prove_observed(
+    lowered: &Lowered,
+    weights: &Weights,
+    boxes: &[InputBound],
+    norms: &mut Norms,
+    observer: &mut Observer<'_>,
+) -> Result<Headroom, Error> {
     let circuit = &lowered.circuit;
     let inputs = circuit.inputs();
     if inputs.len() != boxes.len() {
@@ -102,6 +118,7 @@ pub fn prove_with(
             Some(values) => hull_of(values),
             None => interval::hull(&known.lanes),
         });
+        observer(id, &known.lanes)?;
         proof.known[id.index()] = Some(known);
         for operand in node.kind.operands() {
             // A fact may look at operands of operands, which are older than the node's own.

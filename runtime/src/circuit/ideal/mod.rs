@@ -13,11 +13,15 @@ pub use lanes::LaneProgram;
 
 use super::Error;
 use super::builder::{Circuit, Weights, check_tensor};
-use super::node::{Constant, Maximum, Movement, NodeId, NodeKind, Sum};
+use super::layout::Factor;
+use super::node::{Constant, Maximum, Movement, NodeId, NodeKind, Product, ProductKind, Sum};
 use super::shape::Shape;
 use super::tensor::{Integers, residue};
 use super::{layout, products};
+use crate::backend::cpu::matrix::Packed;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 /// What a node met that its proofs should exclude.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -59,7 +63,7 @@ pub struct Outcome {
 
 /// Simulates `circuit` on `inputs`, one per input node in order.
 pub fn run(circuit: &Circuit, weights: &Weights, inputs: &[Integers], mode: RoundingMode) -> Result<Outcome, Error> {
-    observe(circuit, weights, inputs, mode, &mut |_, _| {})
+    Simulation::new(circuit, weights).run(inputs, mode)
 }
 
 /// As [`run`], showing every node's value to `observer`: for calibration and for tests of a protocol.
@@ -70,30 +74,86 @@ pub fn observe(
     mode: RoundingMode,
     observer: &mut dyn FnMut(NodeId, &Integers),
 ) -> Result<Outcome, Error> {
+    Simulation::new(circuit, weights).observe(inputs, mode, observer)
+}
+
+/// A circuit with weights, to be simulated more than once: what follows from the weights alone is made in the first
+/// simulation and kept.
+pub struct Simulation<'a> {
+    circuit: &'a Circuit,
+    weights: &'a Weights,
+    /// Weights as right factors of products, packed.
+    factors: Vec<OnceLock<Packed>>,
+    last_uses: Vec<NodeId>,
+}
+
+impl<'a> Simulation<'a> {
+    /// Of `circuit` with `weights`.
+    pub fn new(circuit: &'a Circuit, weights: &'a Weights) -> Simulation<'a> {
+        let factors = circuit.weights().iter().map(|_| OnceLock::new()).collect();
+        Simulation { circuit, weights, factors, last_uses: circuit.last_uses() }
+    }
+
+    /// Simulates a run on `inputs`, one per input node in order.
+    pub fn run(&self, inputs: &[Integers], mode: RoundingMode) -> Result<Outcome, Error> {
+        self.observe(inputs, mode, &mut |_, _| {})
+    }
+
+    /// The same, showing every node's value to `observer`.
+    pub fn observe(
+        &self,
+        inputs: &[Integers],
+        mode: RoundingMode,
+        observer: &mut dyn FnMut(NodeId, &Integers),
+    ) -> Result<Outcome, Error> {
+        simulate(self, inputs, mode, observer)
+    }
+
+    /// The weight of a product as its packed right factor, if that is all it is: for a matrix with rows on the left.
+    fn factor(&self, product: &Product) -> Option<&Packed> {
+        let right = self.circuit.node(product.right);
+        match (&right.kind, &product.kind, right.shape.extents()) {
+            (&NodeKind::Weight(weight), ProductKind::MatMul, &[rows, columns]) => {
+                let pack = || Packed::new(&i64::words(self.weights.get(weight).values()), rows, columns);
+                let factor = &self.factors[weight.index()];
+                Some(factor.get_or_init(|| pack().expect("a weight has the lanes of its shape")))
+            }
+            _ => None,
+        }
+    }
+}
+
+fn simulate(
+    simulation: &Simulation<'_>,
+    inputs: &[Integers],
+    mode: RoundingMode,
+    observer: &mut dyn FnMut(NodeId, &Integers),
+) -> Result<Outcome, Error> {
+    let &Simulation { circuit, weights, ref last_uses, .. } = simulation;
     let wanted = circuit.inputs();
     if wanted.len() != inputs.len() {
         return Err(Error::Count { what: "inputs", needed: wanted.len(), given: inputs.len() });
     }
     let mut inputs = inputs.iter();
-    let last_uses = circuit.last_uses();
-    let mut state = State { circuit, mode, values: vec![None; circuit.nodes().len()], report: Report::default() };
+    let values = vec![None; circuit.nodes().len()];
+    let mut state = State { simulation, circuit, mode, values, report: Report::default() };
     let mut outputs = Vec::new();
     for (id, node) in circuit.iter() {
         let value = match &node.kind {
             NodeKind::Input { .. } => {
                 let input = inputs.next().ok_or(Error::Count { what: "inputs", needed: wanted.len(), given: 0 })?;
                 check_tensor(&node.name, &node.shape, node.format, input)?;
-                input.clone()
+                Cow::Borrowed(input)
             }
-            NodeKind::Weight(weight) => weights.get(*weight).clone(),
+            NodeKind::Weight(weight) => Cow::Borrowed(weights.get(*weight)),
             NodeKind::Output { value, .. } => {
                 let value = state.value(*value)?.clone();
                 outputs.push(value.clone());
-                value
+                Cow::Owned(value)
             }
             kind => {
                 let lanes = state.compute(id, kind, &node.shape)?;
-                Integers::new(node.shape.clone(), lanes).map_err(Error::Circuit)?
+                Cow::Owned(Integers::new(node.shape.clone(), lanes).map_err(Error::Circuit)?)
             }
         };
         observer(id, &value);
@@ -108,15 +168,16 @@ pub fn observe(
 }
 
 struct State<'a> {
+    simulation: &'a Simulation<'a>,
     circuit: &'a Circuit,
     mode: RoundingMode,
-    values: Vec<Option<Integers>>,
+    values: Vec<Option<Cow<'a, Integers>>>,
     report: Report,
 }
 
 impl State<'_> {
     fn value(&self, id: NodeId) -> Result<&Integers, Error> {
-        let value = self.values.get(id.index()).and_then(Option::as_ref);
+        let value = self.values.get(id.index()).and_then(Option::as_deref);
         value.ok_or_else(|| Error::Circuit(format!("{id} has no value yet")))
     }
 
@@ -167,6 +228,10 @@ impl State<'_> {
         };
         for product in &sum.products {
             let (left, right) = (self.operand(product.left)?, self.operand(product.right)?);
+            if let Some(factor) = self.simulation.factor(product) {
+                products::add_product(product.coefficient.value, left.0, factor, &mut total);
+                continue;
+            }
             products::accumulate(&product.kind, product.coefficient.value, left, right, &mut total, shape);
         }
         for term in &sum.linear {
@@ -192,6 +257,16 @@ impl State<'_> {
         let ring = self.circuit.node(maximum.candidates[0]).format.ring;
         let candidates = maximum.candidates.iter().map(|&id| self.operand(id)).collect::<Result<Vec<_>, _>>()?;
         let half = 1i128 << (maximum.width - 1);
+        // Usually all candidates of all lanes are close enough: then no lane is looked at on its own.
+        let (mut least, mut largest) = (candidates[0].0.to_vec(), candidates[0].0.to_vec());
+        for (values, _) in &candidates[1..] {
+            least.iter_mut().zip(*values).for_each(|(least, &value)| *least = value.min(*least));
+            largest.iter_mut().zip(*values).for_each(|(largest, &value)| *largest = value.max(*largest));
+        }
+        let mut differences = largest.iter().zip(&least).map(|(&a, &b)| i128::from(a) - i128::from(b));
+        if differences.all(|difference| difference < half) {
+            return Ok((largest, 0));
+        }
         let mut outside = 0;
         let lanes = (0..candidates[0].0.len()).map(|lane| {
             let own: Vec<i64> = candidates.iter().map(|(values, _)| values[lane]).collect();

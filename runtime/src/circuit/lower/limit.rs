@@ -4,7 +4,7 @@ use super::super::Error;
 use super::super::headroom::Fact;
 use super::super::node::{Coefficient, Movement, NodeId};
 use super::super::tensor::nearest;
-use super::{Lowering, Value};
+use super::{Lowering, Value, rounding_of};
 use crate::graph::operator::Side;
 use crate::graph::{self};
 use std::sync::Arc;
@@ -27,6 +27,8 @@ impl Lowering<'_> {
             .ok_or_else(|| self.refuse(node, format!("its bound {bound} does not fit the activations' format")))?;
         let replaced = Arc::new(vec![true; self.builder.shape(operand).lanes()]);
         let limit = self.builder.movement("bound", Movement::Replace { replaced, value }, operand)?;
+        let unit = (-f64::from(self.formats.activations.bits())).exp2();
+        self.rounded_summand(limit, rounding_of(signed, value as f64 * unit));
         let largest = self.builder.maximum("limited", vec![operand, limit], width, 1)?;
         let result = match side {
             Side::Below => largest,

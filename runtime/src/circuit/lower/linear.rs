@@ -3,8 +3,8 @@
 use super::super::Error;
 use super::super::headroom::Fact;
 use super::super::node::{Coefficient, Constant, Convolution, NodeId, Product, ProductKind, Term};
-use super::super::tensor::encode;
-use super::{Divisor, Lowering, Value, coefficient, shape_of};
+use super::super::tensor::{decode, encode};
+use super::{Divisor, Lowering, Value, coefficient, rounding_of, shape_of};
 use crate::graph::{self, Operator, Visibility, Window};
 use catalogs::{Format, Scale};
 use std::sync::Arc;
@@ -125,6 +125,7 @@ impl Lowering<'_> {
         let value = self.unmasked(node.inputs[0])?;
         let format = self.builder.format(value.node);
         let own = Term { coefficient: Coefficient::ONE, value: value.node };
+        let mut off = 0.0f64;
         let (linear, public) = match constant.visibility {
             Visibility::Weight => {
                 let weight = self.weight(node, 0, format, 1.0 / value.gain, None)?;
@@ -134,10 +135,14 @@ impl Lowering<'_> {
                 let tensor = constant.tensor().map_err(|error| self.refuse(node, error.to_string()))?;
                 let values: Vec<f64> = tensor.data.iter().map(|number| number / value.gain).collect();
                 let public = encode(&constant.name, &shape_of(&tensor.shape)?, &values, format)?;
+                let encoded = decode(&public, format.scale);
+                off =
+                    values.iter().zip(encoded).map(|(&value, encoded)| rounding_of(value, encoded)).fold(0.0, f64::max);
                 (vec![own], Constant::Tensor(Arc::new(public)))
             }
         };
         let sum = self.sum("sum", Vec::new(), linear, public, format.scale)?;
+        self.rounded_summand(sum, off);
         Ok(Value::with_gain(sum, value.gain))
     }
 }

@@ -16,14 +16,16 @@ mod movement;
 mod normalisation;
 mod softmax;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 pub use choice::{Centre, Choice, Comparisons, Formats, Ownership, group_sizes, is_exact_relu};
 
 use super::Error;
 use super::builder::{Builder, Circuit, Weights};
 use super::headroom::Fact;
-use super::node::{Coefficient, Constant, Construction, Group, Movement, NodeId, NodeKind, Product, Sum, Term};
+use super::node::{
+    Coefficient, Constant, Construction, Group, Movement, NodeId, NodeKind, Product, Sum, Term, WeightId,
+};
 use super::shape::Shape;
 use super::tensor::{Integers, decode, encode};
 use crate::graph::{self, Graph, Operator, Tensor};
@@ -40,9 +42,22 @@ pub struct Lowered {
     pub circuit: Circuit,
     /// What is known about nodes beyond their formats, for [`super::headroom`].
     pub facts: BTreeMap<NodeId, Fact>,
+    /// Where a public number of a node is not exactly what the model has, for [`super::bound`].
+    pub rounded: BTreeMap<NodeId, PublicRounding>,
+    /// Per node of the graph, the value that stands for it and its gain.
+    results: Vec<(NodeId, f64)>,
     sources: Vec<Source>,
     inputs: Vec<String>,
     outputs: Vec<(String, f64)>,
+}
+
+/// How far the public numbers of a node are from the real ones that they stand for.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub struct PublicRounding {
+    /// Of every factor, relative to itself.
+    pub relative: f64,
+    /// Of the summand, in real units of the sum.
+    pub absolute: f64,
 }
 
 /// Where a weight comes from: a constant of a graph node, times a public gain.
@@ -102,6 +117,7 @@ pub fn lower(
         users,
         builder: Builder::new(),
         facts: BTreeMap::new(),
+        rounded: BTreeMap::new(),
         limited: BTreeMap::new(),
         sources: Vec::new(),
         values: Vec::new(),
@@ -127,8 +143,9 @@ pub fn lower(
         lowering.builder.output(name, ownership.output, value.node)?;
         outputs.push((name.clone(), value.gain));
     }
-    let Lowering { builder, facts, sources, .. } = lowering;
-    Ok(Lowered { circuit: builder.finish()?, facts, sources, inputs, outputs })
+    let Lowering { builder, facts, rounded, values, sources, .. } = lowering;
+    let results = values.into_iter().map(|value| (value.node, value.gain)).collect();
+    Ok(Lowered { circuit: builder.finish()?, facts, rounded, results, sources, inputs, outputs })
 }
 
 impl Lowered {
@@ -146,6 +163,31 @@ impl Lowered {
             encode(&slot.name, &slot.shape, &values, slot.format)
         });
         Weights::new(&self.circuit, encoded.collect::<Result<_, _>>()?)
+    }
+
+    /// Bounds, weight by weight and element by element, of how far what `weights` encodes is from what it stands for;
+    /// in real units. `graph` and `weights` are those of [`Lowered::weights`].
+    pub fn weight_errors(&self, graph: &Graph, weights: &Weights) -> Result<Vec<Vec<f64>>, Error> {
+        let numbered = self.circuit.weights().iter().zip(&self.sources).enumerate();
+        let errors = numbered.map(|(index, (slot, source))| {
+            let constants = graph.nodes().get(source.node.index()).map(|node| node.operator.constants());
+            let tensor = constants.and_then(|constants| constants.get(source.constant)?.tensor().ok().cloned());
+            let tensor = tensor.ok_or_else(|| Error::Circuit(format!("the graph has no weight '{}'", slot.name)))?;
+            let encoded = decode(weights.get(WeightId(index as u32)), slot.format.scale);
+            let error = |(&value, &encoded): (&f64, &f64)| rounding_of(value * source.gain, encoded);
+            Ok(tensor.data.iter().zip(&encoded).map(error).collect())
+        });
+        errors.collect()
+    }
+
+    /// The circuit's node that stands for a node of the graph, and the gain of its value.
+    pub fn result(&self, id: graph::NodeId) -> Option<(NodeId, f64)> {
+        self.results.get(id.index()).copied()
+    }
+
+    /// The gain of every output, in order.
+    pub fn output_gains(&self) -> impl Iterator<Item = f64> {
+        self.outputs.iter().map(|&(_, gain)| gain)
     }
 
     /// Encodes one real tensor per input, in order.
@@ -207,6 +249,7 @@ struct Lowering<'a> {
     users: Vec<usize>,
     builder: Builder,
     facts: BTreeMap<NodeId, Fact>,
+    rounded: BTreeMap<NodeId, PublicRounding>,
     /// What was limited, by the limit's graph node.
     limited: BTreeMap<graph::NodeId, NodeId>,
     sources: Vec<Source>,
@@ -318,7 +361,21 @@ impl Lowering<'_> {
         let own = self.builder.format(value.node).scale.bits();
         let coefficient = coefficient(name, value.gain, scale.bits().saturating_sub(own))?;
         let term = Term { coefficient, value: value.node };
-        self.sum(name, Vec::new(), vec![term], Constant::Scalar(0), scale)
+        let settled = self.sum(name, Vec::new(), vec![term], Constant::Scalar(0), scale)?;
+        self.rounded_factor(settled, coefficient, value.gain);
+        Ok(settled)
+    }
+
+    /// Notes that `coefficient` stands for `factor` in every term of a sum.
+    fn rounded_factor(&mut self, sum: NodeId, coefficient: Coefficient, factor: f64) {
+        let encoded = coefficient.value as f64 * (-f64::from(coefficient.scale)).exp2();
+        let relative = rounding_of(factor, encoded) / encoded.abs() * (1.0 + RELATIVE);
+        self.rounded.entry(sum).or_default().relative = relative;
+    }
+
+    /// Notes by how much the summand of a sum or a replaced element differs from what it stands for.
+    fn rounded_summand(&mut self, node: NodeId, absolute: f64) {
+        self.rounded.entry(node).or_default().absolute = absolute;
     }
 
     /// An activation by an entry.
@@ -357,6 +414,17 @@ impl Lowering<'_> {
             }
             _ => Err(self.refuse(node, format!("the {name} entry takes {needed}, the value has {found}"))),
         }
+    }
+}
+
+/// More than a few operations on doubles lose, relative to their result.
+const RELATIVE: f64 = 1.0 / (1u64 << 48) as f64;
+
+/// A bound of |value − encoded|, where either is off by the rounding of a few operations on doubles.
+fn rounding_of(value: f64, encoded: f64) -> f64 {
+    match value == encoded {
+        true => 0.0,
+        false => (value - encoded).abs() + RELATIVE * (value.abs() + encoded.abs()),
     }
 }
 

@@ -18,7 +18,7 @@ use super::super::node::{
 };
 use super::super::shape::Shape;
 use super::super::tensor::nearest;
-use super::{Centre, Choice, Lowering, Value, choice};
+use super::{Centre, Choice, Lowering, Value, choice, rounding_of};
 use crate::graph::{self, Operator};
 use catalogs::{Format, Function, Lemma, Scale};
 use std::sync::Arc;
@@ -83,6 +83,8 @@ impl Lowering<'_> {
             mean_bits: (centre == Centre::Rounded).then_some(if mean_bits == 0 { 63 } else { mean_bits }),
         };
         let (radicand, variance) = self.variance(node, centred, squares, log, epsilon_encoded, scale)?;
+        let unit = (-f64::from(squares_scale)).exp2();
+        self.rounded_summand(radicand, rounding_of(variance_gain * epsilon, epsilon_encoded as f64 * unit));
         let inverse = self.program(node, "rsqrt", &rsqrt, variance)?;
         let gamma_gain = variance_gain.sqrt() / gain;
         let built = Normalisation {
@@ -143,6 +145,7 @@ impl Lowering<'_> {
                 };
                 let term = Term { coefficient: factor, value: total };
                 let mean = self.sum("mean", Vec::new(), vec![term], Constant::Scalar(0), scale)?;
+                self.rounded_factor(mean, factor, 1.0 / row as f64);
                 let terms = [(Coefficient::ONE, x), (Coefficient::MINUS_ONE, mean)];
                 let inexact = if row.is_power_of_two() { 0 } else { factor.scale };
                 Ok((self.builder.linear("centred", ring, &terms)?, Some(mean), inexact))
@@ -177,6 +180,7 @@ impl Lowering<'_> {
         let (left, right) = (layer.0, total(layer.1)?);
         let product = Product { coefficient: factor, kind: ProductKind::MatMul, left, right };
         let mean = self.sum("mean", vec![product], linear, Constant::Scalar(0), scale)?;
+        self.rounded_factor(mean, factor, 1.0 / row as f64);
         Ok(Some((mean, if exact.is_some() { 0 } else { factor.scale })))
     }
 
@@ -282,6 +286,7 @@ impl Lowering<'_> {
         let (ring, target) = (self.formats.ring, self.formats.activations);
         let own = self.builder.format(z.node).scale.bits();
         let (mut products, mut linear) = (Vec::new(), Vec::new());
+        let mut rounded = None;
         let bits = match gamma {
             true => {
                 let format = Format { ring, scale: self.formats.weights };
@@ -293,6 +298,7 @@ impl Lowering<'_> {
             false => {
                 let coefficient = super::coefficient("gain", z.gain, 0)?;
                 linear.push(Term { coefficient, value: z.node });
+                rounded = Some(coefficient);
                 own + coefficient.scale
             }
         };
@@ -301,6 +307,10 @@ impl Lowering<'_> {
             let bias = self.weight(node, usize::from(gamma), Format { ring, scale }, 1.0, None)?;
             linear.push(Term { coefficient: Coefficient::ONE, value: bias });
         }
-        self.sum("affine", products, linear, Constant::Scalar(0), target).map(Value::plain)
+        let sum = self.sum("affine", products, linear, Constant::Scalar(0), target)?;
+        if let Some(coefficient) = rounded {
+            self.rounded_factor(sum, coefficient, z.gain);
+        }
+        Ok(Value::plain(sum))
     }
 }

@@ -1,6 +1,7 @@
 //! Small ONNX models through lowering, proof, schedule and simulation, against the plain reference.
 
 use super::*;
+use crate::circuit::bound::{Question, error_bound};
 use crate::circuit::ideal::{self, RoundingMode};
 use crate::circuit::node::Party;
 use crate::circuit::sample_entries::{exp, reciprocal, relu, rsqrt};
@@ -14,10 +15,10 @@ use catalogs::protocol::rss3::Rss3;
 use catalogs::protocol::{Model, Operation};
 use prost::Message;
 
-const OWNERSHIP: Ownership = Ownership { input: Party(0), output: Party(2) };
+pub(in crate::circuit) const OWNERSHIP: Ownership = Ownership { input: Party(0), output: Party(2) };
 
 /// Weights that repeat: small, of both signs, different.
-fn numbers(count: usize, amplitude: f64) -> Vec<f64> {
+pub(in crate::circuit) fn numbers(count: usize, amplitude: f64) -> Vec<f64> {
     (0..count).map(|index| ((index * 37 + 11) % 101) as f64 / 50.0 - 1.0).map(|x| x * amplitude).collect()
 }
 
@@ -28,7 +29,7 @@ fn value(name: &str, dims: &[usize]) -> ValueMessage {
     ValueMessage { name: name.into(), kind: Some(TypeMessage { tensor }) }
 }
 
-fn weight(name: &str, dims: &[usize], amplitude: f64) -> TensorMessage {
+pub(in crate::circuit) fn weight(name: &str, dims: &[usize], amplitude: f64) -> TensorMessage {
     let data = numbers(dims.iter().product(), amplitude).into_iter().map(|value| value as f32).collect();
     TensorMessage {
         dims: dims.iter().map(|&extent| extent as i64).collect(),
@@ -39,11 +40,16 @@ fn weight(name: &str, dims: &[usize], amplitude: f64) -> TensorMessage {
     }
 }
 
-fn integers(name: &str, values: &[i64]) -> AttributeMessage {
+pub(in crate::circuit) fn integers(name: &str, values: &[i64]) -> AttributeMessage {
     AttributeMessage { name: name.into(), integers: values.to_vec(), kind: 7, ..AttributeMessage::default() }
 }
 
-fn node(operator: &str, inputs: &[&str], output: &str, attributes: Vec<AttributeMessage>) -> NodeMessage {
+pub(in crate::circuit) fn node(
+    operator: &str,
+    inputs: &[&str],
+    output: &str,
+    attributes: Vec<AttributeMessage>,
+) -> NodeMessage {
     NodeMessage {
         inputs: inputs.iter().map(|name| (*name).into()).collect(),
         outputs: vec![output.into()],
@@ -55,7 +61,7 @@ fn node(operator: &str, inputs: &[&str], output: &str, attributes: Vec<Attribute
 }
 
 /// A model from `x` to `y`.
-fn graph(input: &[usize], nodes: Vec<NodeMessage>, initializers: Vec<TensorMessage>) -> Graph {
+pub(in crate::circuit) fn graph(input: &[usize], nodes: Vec<NodeMessage>, initializers: Vec<TensorMessage>) -> Graph {
     let graph = GraphMessage {
         nodes,
         name: "test".into(),
@@ -68,11 +74,15 @@ fn graph(input: &[usize], nodes: Vec<NodeMessage>, initializers: Vec<TensorMessa
     Graph::import(&model.encode_to_vec(), input[0]).unwrap()
 }
 
-fn comparisons(groups: &[u8]) -> Comparisons {
+pub(in crate::circuit) fn comparisons(groups: &[u8]) -> Comparisons {
     Comparisons { width: 24, groups: groups.to_vec(), joined: 1, coarse: 0 }
 }
 
-fn choices(graph: &Graph, centre: Centre, normalise_last: bool) -> BTreeMap<graph::NodeId, Choice> {
+pub(in crate::circuit) fn choices(
+    graph: &Graph,
+    centre: Centre,
+    normalise_last: bool,
+) -> BTreeMap<graph::NodeId, Choice> {
     let relu = relu(24, 16);
     let choice = |kind| match kind {
         SiteKind::Rectifier => Choice::Unary { entry: relu.clone() },
@@ -116,6 +126,11 @@ fn worst_error(graph: &Graph, choices: &BTreeMap<graph::NodeId, Choice>, amplitu
             worst = worst.max((found - expected).abs());
         }
     }
+    let boxes = [headroom::InputBound { low: -amplitude, high: amplitude, row_norm: None }];
+    let clamped = &BTreeMap::new();
+    let question = Question { lowered: &lowered, graph, weights: &weights, boxes: &boxes, clamped };
+    let bound = error_bound(&question).unwrap().outputs.remove(0).error.unwrap().total();
+    assert!(worst <= bound, "off by {worst}, certified {bound}");
     (worst, lowered)
 }
 
