@@ -207,7 +207,7 @@ pub fn text(plan: &Plan) -> String {
                 site.elements.to_string(),
                 format!("{:.2e}", site.certified_error),
                 format!("{:.2e}", site.calibrated_error),
-                format!("{:.2e}", site.sensitivity),
+                site.effect.map_or("-".into(), |effect| format!("{effect:.2e}")),
                 site.rounds.to_string(),
                 format!("{:.1}", site.bytes as f64 / 1024.0),
                 site.admissible.to_string(),
@@ -216,7 +216,7 @@ pub fn text(plan: &Plan) -> String {
         })
         .collect();
     let header =
-        ["site", ">elements", ">certified", ">calibrated", ">sensitivity", ">rounds", ">KiB", ">admissible", "chosen"];
+        ["site", ">elements", ">certified", ">calibrated", ">effect", ">rounds", ">KiB", ">admissible", "chosen"];
     let (predicted, measured) = (&plan.predicted, &plan.measured);
     format!(
         "{} under {}, {} inputs a run, inputs in {}{}, digest {}\n{}{}\

@@ -90,6 +90,12 @@ pub struct RequestOptions {
     /// That changes the model beyond, and the plan says where.
     #[arg(long, value_name = "FACTOR", conflicts_with = "clamp")]
     cut: Option<f64>,
+    /// Simulations that are spent on trying faster choices, site by site, after a plan is found.
+    #[arg(long, default_value_t = 24, value_name = "COUNT")]
+    climb: usize,
+    /// Simulate every choice of the front, to see how well errors are predicted.
+    #[arg(long)]
+    whole_front: bool,
     /// A plan of the same model to start from: only faster ones are looked for, if it meets the constraint.
     #[arg(long, value_name = "PLAN.toml")]
     start: Option<PathBuf>,
@@ -152,6 +158,8 @@ impl Tune {
             row_norm: None,
             simulate: 240,
             quick: false,
+            climb: 24,
+            whole_front: false,
             clamp: false,
             cut: None,
             start: None,
@@ -226,6 +234,8 @@ impl RequestOptions {
             start: self.start.as_deref().map(plan::read).transpose()?,
             memory: self.memory()?,
             formats: self.formats.formats()?,
+            climb: self.climb,
+            whole_front: self.whole_front,
             quick: self.quick,
             parties: PartiesRecord { model: 0, input: 1, output: 1 },
         })

@@ -52,7 +52,8 @@ pub fn page(plan: &Plan) -> String {
 
 /// Bars: rounds, bytes, and the predicted share of the output's error.
 fn costs(plan: &Plan) -> Element {
-    let error = |site: &SiteRecord| site.calibrated_error * site.sensitivity;
+    // Plans of earlier versions have no effects.
+    let error = |site: &SiteRecord| site.effect.unwrap_or(site.calibrated_error * site.sensitivity);
     let of = |value: &dyn Fn(&SiteRecord) -> f64| plan.site.iter().map(|site| vec![value(site)]).collect();
     let sums = |value: &dyn Fn(&SiteRecord) -> f64| plan.site.iter().map(value).sum::<f64>();
     let panels = [

@@ -14,6 +14,7 @@ pub mod import;
 pub mod observed;
 pub mod onnx;
 pub mod operator;
+pub mod part;
 pub mod ranges;
 pub mod reference;
 mod rewrite;

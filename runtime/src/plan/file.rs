@@ -118,7 +118,7 @@ pub struct Predicted {
     /// Predicted bytes of one party's memory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory_bytes: Option<u64>,
-    /// Predicted output error: Σ sensitivity · calibrated error.
+    /// Predicted output error: the sites' effects added up, and what the sums of the circuit add.
     pub error: f64,
 }
 
@@ -177,6 +177,9 @@ pub struct SiteRecord {
     pub least_variance: f64,
     /// How much an error there moves the output, measured on the calibration set.
     pub sensitivity: f64,
+    /// How far this choice alone moves the output, everything else being exact, predicted on a few calibration inputs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effect: Option<f64>,
     /// Rounds of the site on the critical path.
     pub rounds: u64,
     /// Payload bytes of the site in one run.
@@ -255,7 +258,7 @@ impl Plan {
         self.measured = Measured::default();
         self.predicted.error = 0.0;
         for site in &mut self.site {
-            (site.sensitivity, site.calibrated_error) = (0.0, site.certified_error);
+            (site.sensitivity, site.calibrated_error, site.effect) = (0.0, site.certified_error, None);
         }
         self
     }

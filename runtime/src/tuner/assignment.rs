@@ -1,4 +1,4 @@
-//! One candidate per site: an integer program over certified errors and counted costs.
+//! One candidate per site: an integer program over predicted errors and counted costs.
 
 use good_lp::{Expression, ProblemVariables, Solution, SolverModel, Variable, constraint, variable};
 
@@ -9,7 +9,7 @@ pub enum Quantity {
     Seconds,
     /// Bytes of all parties.
     Bytes,
-    /// Predicted output error: sensitivity times certified error.
+    /// Predicted output error: the largest movement of an output that the candidate alone causes.
     Error,
     /// Probability of a failure.
     Failure,
@@ -299,7 +299,7 @@ struct Relaxed {
 }
 
 /// The candidates that no other one beats at the quantities `asked`; of equal ones the first.
-fn undominated(options: &[Price], asked: &[Quantity]) -> Vec<usize> {
+pub(super) fn undominated(options: &[Price], asked: &[Quantity]) -> Vec<usize> {
     let beats = |a: &Price, b: &Price| asked.iter().all(|&quantity| a.of(quantity) <= b.of(quantity));
     let stays = |&index: &usize| {
         let own = &options[index];

@@ -147,6 +147,17 @@ impl Constraint {
         *self != Constraint::default()
     }
 
+    /// How much of what is allowed an error and a cosine use, 1 being all; angles count as errors do, not squared.
+    /// `None` where neither is asked for.
+    pub fn strain(&self, error: f64, cosine: Option<f64>) -> Option<f64> {
+        let of_error = self.error_max.is_finite().then(|| error / (GUARD * self.error_max));
+        let of_cosine = (self.cosine_min > -1.0).then(|| {
+            let allowed = GUARD * (1.0 - self.cosine_min);
+            ((1.0 - cosine.unwrap_or(-1.0)).max(0.0) / allowed.max(f64::MIN_POSITIVE)).sqrt()
+        });
+        of_error.into_iter().chain(of_cosine).reduce(f64::max)
+    }
+
     /// The demands that a verdict does not meet, in words.
     pub fn unmet(&self, verdict: &Verdict) -> Vec<String> {
         let mut unmet = Vec::new();
@@ -219,6 +230,22 @@ mod tests {
         let allowed = Constraint { metric: Some(Metric::Accuracy { decrease_max: 0.011 }), ..met };
         assert!(allowed.unmet(&worse).is_empty());
         assert_eq!(Constraint { cosine_min: 0.5, ..allowed }.unmet(&Verdict { cosine: None, ..worse }).len(), 1);
+    }
+
+    #[test]
+    fn strain_is_one_where_a_demand_is_just_met() {
+        let both = Constraint { error_max: 0.008, cosine_min: 0.9998, ..Constraint::default() };
+        assert_eq!(Constraint { agreement_min: 0.9, ..Constraint::default() }.strain(1.0, None), None);
+        assert_eq!(both.strain(0.004, Some(1.0)), Some(1.0));
+        let angle = both.strain(0.0, Some(0.9999)).unwrap();
+        assert!((angle - 1.0).abs() < 1e-9, "{angle}");
+        assert!(both.strain(0.002, Some(0.9998)).unwrap() > 1.4);
+        assert!(both.strain(0.0, None).unwrap() > 1.0);
+        for (error, cosine) in [(0.00399, 0.99991), (0.00401, 0.99991), (0.00399, 0.99989)] {
+            let verdict = Verdict { error, cosine: Some(cosine), ..verdict() };
+            let met = both.unmet(&verdict).is_empty();
+            assert_eq!(both.strain(error, Some(cosine)).unwrap() <= 1.0, met, "{error} {cosine}");
+        }
     }
 
     #[test]

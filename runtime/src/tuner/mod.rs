@@ -2,18 +2,21 @@
 //!
 //! 1. *Admissible* choices per site: certified entries of the right function with which the circuit can be lowered
 //!    and its headroom proved, for every input of the box. Proved ranges decide, never observed ones.
-//! 2. *Predicted* error: Σ sensitivity · certified error, of a layer norm for the variances that the calibration set
-//!    shows; a sensitivity is measured by perturbing the plain model. *Predicted* seconds: the work of the circuit on a
-//!    profiled machine ([`crate::cost`]).
+//! 2. *Predicted* error: Σ effect over the sites. An [effect](Effects) is how far the output moves when a site alone is
+//!    computed as the candidate would, bit for bit, on calibration inputs. *Predicted* seconds: the work of the circuit
+//!    on a profiled machine ([`crate::cost`]).
 //! 3. *Choice* by an integer program ([`assignment`]): least predicted seconds with the predicted error inside a limit,
 //!    or the other way round. The limits between the fastest and the most accurate choice give a [`front`](Front).
 //! 4. *Gate*: a plan is simulated bit for bit over the calibration set under several choices of roundings, and
 //!    accepted only if what is *measured* meets the user's [`Constraint`]. [`tune`] finds the fastest choice of the
-//!    front that passes, and looks again between it and the one before.
+//!    front that passes, looks again between it and the one before, and climbs from there, site by site.
 
 mod admissible;
 pub mod assignment;
+mod climb;
 mod constraint;
+mod effects;
+mod following;
 mod gate;
 mod maxima;
 mod memory;
@@ -22,9 +25,11 @@ mod problem;
 mod prover;
 mod search;
 mod sensitivity;
+mod trace;
 
 pub use admissible::Candidate;
 pub use constraint::{Budget, Constraint, Metric};
+pub use effects::{Effects, Outlook};
 pub use gate::{Verdict, agreements, least_cosine};
 pub use memory::Memory;
 pub use problem::{Attempt, Problem};
@@ -76,6 +81,10 @@ pub struct Request<'a> {
     pub memory: Memory,
     /// Ring and scales of the run. A narrow ring sends fewer bits; headroom is proved in it like in any other.
     pub formats: Formats,
+    /// Simulations that are spent on climbing from the plan that was found.
+    pub climb: usize,
+    /// Simulates every choice of the front, also those that are not needed.
+    pub whole_front: bool,
     /// Takes the entries with the widest windows everywhere, with one proof and one simulation: a first plan of a
     /// large model.
     pub quick: bool,

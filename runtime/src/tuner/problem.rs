@@ -2,6 +2,8 @@
 
 use super::admissible::{self, Candidate};
 use super::assignment::{self, Price, Prices, Quantity};
+use super::effects::{Effects, Outlook};
+use super::following::Subject;
 use super::prover::Prover;
 use super::{Error, Progress, Request, Verdict, check_request, gate, sensitivity};
 use crate::circuit::{
@@ -27,6 +29,8 @@ pub struct Problem<'a> {
     sites: Vec<Site>,
     candidates: Vec<Vec<Candidate>>,
     sensitivities: Vec<f64>,
+    /// What candidates do to the outputs; none where nothing is chosen.
+    effects: Option<Effects>,
     prices: Vec<Vec<Price>>,
     /// What a run costs beside its sites.
     base: Price,
@@ -64,10 +68,25 @@ impl Problem<'_> {
             true => vec![0.0; sites.len()],
             false => sensitivity::measure(request, &single)?,
         };
-        let prices = candidates.iter().zip(&sensitivities).map(|(options, &sensitivity)| {
-            options.iter().map(|candidate| price(request, candidate, sensitivity)).collect()
-        });
-        let prices: Vec<Vec<Price>> = prices.collect();
+        let priced = |candidate: &Candidate| price(request, candidate);
+        let mut prices: Vec<Vec<Price>> =
+            candidates.iter().map(|options| options.iter().map(priced).collect()).collect();
+        let subject = Subject {
+            request,
+            single: &single,
+            candidates: &candidates,
+            prices: &prices,
+            sensitivities: &sensitivities,
+            formats: prover.formats,
+            ownership: prover.ownership,
+        };
+        let effects = if request.quick { None } else { Some(subject.measure()?) };
+        for (site, options) in prices.iter_mut().enumerate() {
+            for (index, price) in options.iter_mut().enumerate() {
+                let effect = effects.as_ref().map_or(0.0, |effects| effects.effect(site, index));
+                *price = price.with(Quantity::Error, effect);
+            }
+        }
         let mut problem = Problem {
             request,
             prover: &prover,
@@ -75,10 +94,12 @@ impl Problem<'_> {
             sites,
             candidates,
             sensitivities,
+            effects,
             prices,
             base: Price::default(),
         };
-        problem.base = problem.base()?;
+        let base_error = problem.effects.as_ref().map_or(0.0, Effects::base);
+        problem.base = problem.base()?.with(Quantity::Error, base_error);
         work(&problem, progress)
     }
 
@@ -110,6 +131,18 @@ impl Problem<'_> {
     /// What a choice is predicted to have.
     pub fn price(&self, chosen: &[usize]) -> Price {
         assignment::total(&self.prices, chosen).plus(&self.base)
+    }
+
+    /// What a choice is expected to show on a few calibration inputs; `None` where no effects were measured.
+    pub fn outlook(&self, chosen: &[usize]) -> Option<Outlook> {
+        self.effects.as_ref().map(|effects| effects.outlook(chosen))
+    }
+
+    /// How much of what the constraint allows a choice is expected to use; where it asks for neither error nor cosine,
+    /// the error.
+    pub(super) fn strain(&self, chosen: &[usize]) -> f64 {
+        let Some(outlook) = self.outlook(chosen) else { return 0.0 };
+        self.request.constraint.strain(outlook.error, outlook.cosine).unwrap_or(outlook.error)
     }
 
     /// The choice of a plan of the same model, if all of it is among the candidates.
@@ -172,6 +205,7 @@ impl Problem<'_> {
                     calibrated_error: error_of(&proved.calibrated),
                     least_variance: proved.least_variances.get(&number).copied().unwrap_or(0.0),
                     sensitivity: self.sensitivities[index],
+                    effect: self.effects.as_ref().map(|effects| effects.effect(index, chosen[index])),
                     rounds,
                     bytes,
                     admissible: self.candidates[index].len(),
@@ -179,7 +213,7 @@ impl Problem<'_> {
                 }
             })
             .collect();
-        let predicted = self.predicted(&lowered, &schedule, &site)?;
+        let predicted = self.predicted(&lowered, &schedule, self.price(chosen).of(Quantity::Error))?;
         let plan = Plan {
             version: 1,
             protocol: "rss3".into(),
@@ -211,7 +245,7 @@ impl Problem<'_> {
         &self,
         lowered: &Lowered,
         schedule: &circuit::Schedule,
-        sites: &[SiteRecord],
+        error: f64,
     ) -> Result<Predicted, Error> {
         let request = self.request;
         let mut counter = self.prover.counter.borrow_mut();
@@ -224,7 +258,7 @@ impl Problem<'_> {
             machine: Some(request.machine.name.clone()),
             seconds_per_run: request.machine.seconds(&run, Some(request.network)),
             memory_bytes: Some(counter.peak_bytes(&lowered.circuit, schedule).map_err(Box::new)?),
-            error: sites.iter().map(|site| site.calibrated_error * site.sensitivity).sum(),
+            error,
         })
     }
 
@@ -263,11 +297,9 @@ impl Problem<'_> {
     }
 }
 
-/// A candidate's price in a run.
-fn price(request: &Request<'_>, candidate: &Candidate, sensitivity: f64) -> Price {
-    cost(request, &candidate.work)
-        .with(Quantity::Error, sensitivity * candidate.error)
-        .with(Quantity::Failure, candidate.failure * request.batch as f64)
+/// A candidate's price in a run, but for its error.
+fn price(request: &Request<'_>, candidate: &Candidate) -> Price {
+    cost(request, &candidate.work).with(Quantity::Failure, candidate.failure * request.batch as f64)
 }
 
 /// Seconds and bytes of the work of one input, for a run.

@@ -1,6 +1,7 @@
 //! The search: the fastest choice that passes the gate, or the most accurate one within a budget.
 
 use super::assignment::{self, Price, Quantity};
+use super::climb::climb;
 use super::problem::{Attempt, Problem};
 use super::{Error, Progress, Request, Verdict};
 use crate::graph::Graph;
@@ -53,8 +54,6 @@ pub fn tune(request: &Request<'_>, progress: &mut dyn FnMut(Progress)) -> Result
 const RUNGS: usize = 24;
 /// Choices that are looked for between the last one that passed and the first one that did not.
 const REFINEMENTS: usize = 4;
-/// Choices that are simulated although slower ones did not pass.
-const PROBES: usize = 4;
 /// How often a budget is tightened because the drafted plan is more expensive than its sites add up to.
 const TIGHTENINGS: usize = 6;
 
@@ -110,8 +109,9 @@ impl<'a, 'b> Search<'a, 'b> {
 
     /// The fastest choice that passes.
     fn fastest(&mut self) -> Result<Tuned, Error> {
+        let request = self.problem.request();
         let rungs = self.front()?;
-        let started = match &self.problem.request().start {
+        let started = match &request.start {
             Some(plan) => {
                 let none = || Error::Request("the plan to start from makes choices that are not admissible now".into());
                 let attempt = self.attempt(self.problem.choice_of(plan).ok_or_else(none)?)?;
@@ -146,36 +146,30 @@ impl<'a, 'b> Search<'a, 'b> {
                 site: self.problem.heaviest(&last.chosen, Quantity::Error),
             });
         };
-        let best = match (self.luckier(&rungs[..low])?, worst) {
-            (Some(luckier), _) => luckier,
-            (None, Some(worst)) => self.between(best, worst)?,
-            (None, None) => best,
+        let best = match worst {
+            Some(worst) => self.between(best, worst)?,
+            None => best,
         };
+        let best = self.climbed(best)?;
+        if request.whole_front {
+            for chosen in &rungs {
+                self.attempt(chosen.clone())?;
+            }
+        }
         Ok(self.finish(best, &rungs))
     }
 
-    /// Predicted errors add up worst cases, and what is measured need not follow them: of the choices that are faster than
-    /// the first one that passed by bisection, some are simulated all the same, the fastest first.
-    fn luckier(&mut self, rungs: &[Vec<usize>]) -> Result<Option<Attempt>, Error> {
-        let untried: Vec<Vec<usize>> = {
-            let tried = |chosen: &Vec<usize>| self.tried.iter().any(|attempt| attempt.chosen == *chosen);
-            rungs.iter().filter(|chosen| !tried(chosen)).cloned().collect()
-        };
-        let step = untried.len().div_ceil(PROBES).max(1);
-        // The slowest of every part: it is the likeliest to pass.
-        for part in untried.chunks(step) {
-            let Some(chosen) = part.last() else { continue };
-            let attempt = self.attempt(chosen.clone())?;
-            if attempt.unmet.is_empty() {
-                return Ok(Some(attempt));
-            }
-        }
-        Ok(None)
+    /// The best that single exchanges lead to.
+    fn climbed(&mut self, best: Attempt) -> Result<Attempt, Error> {
+        let (problem, most) = (self.problem, self.problem.request().climb);
+        climb(problem, best, most, &mut |chosen| self.attempt(chosen))
     }
 
     /// Looks between the errors of a choice that passed and of one that did not.
     fn between(&mut self, mut best: Attempt, mut worst: Attempt) -> Result<Attempt, Error> {
-        let error = |search: &Self, attempt: &Attempt| search.problem.price(&attempt.chosen).of(Quantity::Error);
+        let error = |search: &Self, attempt: &Attempt| {
+            assignment::total(search.problem.prices(), &attempt.chosen).of(Quantity::Error)
+        };
         let (mut low, mut high) = (error(self, &best), error(self, &worst));
         for _ in 0..REFINEMENTS {
             let limit = (low.max(high * 1e-6) * high).sqrt();
@@ -250,11 +244,11 @@ impl<'a, 'b> Search<'a, 'b> {
 
     /// The plan with its measurement and its front.
     fn finish(&self, best: Attempt, rungs: &[Vec<usize>]) -> Tuned {
-        let price = self.problem.price(&best.chosen);
+        let price = assignment::total(self.problem.prices(), &best.chosen);
         let limits = self.limits.with(Quantity::Error, price.of(Quantity::Error) * (1.0 + 1e-9));
         let bound = assignment::lower_bound(self.problem.prices(), Quantity::Seconds, &limits);
         let bound = bound + self.problem.base_price().of(Quantity::Seconds);
-        let gap = if bound > 0.0 { (price.of(Quantity::Seconds) / bound - 1.0).max(0.0) } else { 0.0 };
+        let gap = if bound > 0.0 { (self.seconds(&best.chosen) / bound - 1.0).max(0.0) } else { 0.0 };
         let refused = self.tried.iter().filter(|attempt| !attempt.unmet.is_empty());
         let refused_seconds = refused.map(|attempt| self.seconds(&attempt.chosen)).max_by(f64::total_cmp);
         let front = Front { points: self.points(&best, rungs), gap, refused_seconds };
