@@ -57,6 +57,32 @@ fn a_plan_meets_what_is_asked_and_its_front_falls() {
     assert!(number(&started, "/predicted/seconds_per_run") <= number(&tight, "/predicted/seconds_per_run"));
 }
 
+/// What is predicted of a choice's error orders what simulations show, and a climb only makes plans faster.
+#[test]
+fn predicted_errors_follow_what_is_simulated_and_climbs_gain() {
+    let shop = Workshop::new();
+    let found = report(&tune(&shop, "found.toml", &["--max-error", "4e-4", "--climb", "0", "--whole-front"]));
+    let points = found.pointer("/front/points").and_then(Value::as_array).unwrap();
+    assert!(points.len() > 3);
+    let mut largest = 0.0f64;
+    for point in points.iter().rev() {
+        let [added, signed, shown] = ["/error", "/expected", "/measured/error"].map(|path| number(point, path));
+        assert!(0.0 < signed && signed <= added * (1.0 + 1e-9), "signs can only help: {point}");
+        assert!((0.3..3.0).contains(&(signed / shown)), "{point}");
+        // From the most accurate to the fastest: what is shown grows, but for roundings.
+        assert!(shown > 0.8 * largest, "{point}");
+        largest = largest.max(shown);
+    }
+    assert!(largest > 1.5 * number(points.last().unwrap(), "/measured/error"), "the front does not matter");
+    let sites = found.pointer("/site").and_then(Value::as_array).unwrap();
+    let effects = sites.iter().map(|site| number(site, "/effect"));
+    assert!(effects.sum::<f64>() <= number(&found, "/predicted/error"));
+    let climbed = report(&tune(&shop, "climbed.toml", &["--max-error", "4e-4", "--climb", "6"]));
+    let seconds = |report: &Value| number(report, "/predicted/seconds_per_run");
+    assert!(seconds(&climbed) <= seconds(&found));
+    assert!(number(&climbed, "/measured/error") <= 2e-4);
+}
+
 #[test]
 fn cosines_labels_and_budgets_are_demands_too() {
     let shop = Workshop::new();

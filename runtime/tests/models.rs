@@ -164,3 +164,30 @@ fn node_identifiers_do_not_depend_on_the_batch() {
         }
     }
 }
+
+/// A part computes what the whole graph computes at its last node.
+#[test]
+fn parts_compute_what_their_graph_does() {
+    for model in MODELS {
+        let graph = Graph::import(&bytes(model), 2).unwrap();
+        let images = reals("digits_calibration.npz", "image");
+        let inputs = [Tensor { shape: vec![2, 1, 8, 8], data: images.data[..128].to_vec() }];
+        let mut values = Vec::new();
+        reference::run(&graph, &inputs, &mut |_, value| values.push(value.clone())).unwrap();
+        assert!(graph.part(&[]).is_none());
+        for site in graph.sites() {
+            let user = graph.nodes().iter().find(|node| node.inputs.contains(&site.node));
+            for nodes in [vec![site.node], [site.node].into_iter().chain(user.map(|user| user.id)).collect()] {
+                let part = graph.part(&nodes).unwrap();
+                let arguments: Vec<Tensor> = part.arguments.iter().map(|id| values[id.index()].clone()).collect();
+                let last = *nodes.last().unwrap();
+                assert_eq!(
+                    reference::run(&part.graph, &arguments, &mut |_, _| {}).unwrap(),
+                    [values[last.index()].clone()]
+                );
+                assert_eq!(part.graph.sites()[0].name, site.name);
+                assert!(part.place(site.node).is_some());
+            }
+        }
+    }
+}

@@ -43,7 +43,8 @@ pub fn picture(plan: &Plan, front: &Front) -> String {
             svg = svg.with(label(place, row + 18.0, &text).class("strong").set("text-anchor", anchor));
         }
     }
-    let words = "line and small dots: predicted, a sum of worst cases; large dots: measured on the calibration set";
+    let words =
+        "line and small dots: predicted, the sites' effects added up; large dots: measured on the calibration set";
     let svg = svg.with(label(FRAME.left, FRAME.height - 14.0, words));
     standalone(&title, vec![(svg, FRAME.height)])
 }

@@ -42,7 +42,8 @@ impl Graph {
             Node { id: places[&id], name: own.name.clone(), operator, inputs, shape: own.shape.clone() }
         };
         let nodes = arguments.iter().chain(nodes).map(node).collect();
-        let inputs = arguments.iter().enumerate().map(|(place, id)| (format!("argument {place}"), places[id])).collect();
+        let inputs =
+            arguments.iter().enumerate().map(|(place, id)| (format!("argument {place}"), places[id])).collect();
         let graph = Graph { nodes, inputs, outputs: vec![("result".into(), places[&last])] };
         Some(Part { graph, arguments, places })
     }

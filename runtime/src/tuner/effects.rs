@@ -103,6 +103,11 @@ impl Effects {
         outlook
     }
 
+    /// Additions for every site of an outlook.
+    pub(super) fn outlook_work(&self) -> f64 {
+        (self.plain.len() * MODES.len()) as f64
+    }
+
     fn way(&self, site: usize, candidate: usize) -> &Way {
         let own = &self.sites[site];
         &own.ways[own.way_of[candidate]]
@@ -126,4 +131,3 @@ fn cosine(plain: &[f64], moved: &[f64]) -> Option<f64> {
 pub(super) fn largest(movement: &Movement) -> f64 {
     movement.iter().flatten().fold(0.0, |largest, moved| largest.max(moved.abs()))
 }
-

@@ -13,7 +13,7 @@ use rayon::prelude::*;
 use std::collections::BTreeMap;
 
 /// The most calibration inputs.
-const EXAMPLES_MAX: usize = 8;
+const EXAMPLES_MAX: usize = 32;
 /// Multiply-adds of the plain model that are spent in all.
 const WORK_MAX: f64 = 1e11;
 /// Numbers of one evaluation that are kept.
@@ -71,7 +71,8 @@ impl Subject<'_> {
         let work: f64 = sites.iter().zip(self.candidates).map(of_site).sum();
         let values: usize = self.single.nodes().iter().map(Node::elements).sum();
         let affordable = ((WORK_MAX / work.max(1.0)) as usize).min(VALUES_MAX / values.max(1));
-        affordable.clamp(1, EXAMPLES_MAX).min(given.copied().unwrap_or(1)).max(1)
+        let simulated = given.copied().unwrap_or(1).min(self.request.simulated_max);
+        affordable.min(EXAMPLES_MAX).min(simulated).max(1)
     }
 
     /// Every way of computing a site, the promising ones followed to the output.
@@ -85,7 +86,8 @@ impl Subject<'_> {
         let computed = firsts.par_iter().map(|&first| self.computed(&place, &candidates[first].choice, &arguments));
         let computed: Vec<Option<Vec<Tensor>>> = computed.collect::<Result<_, Error>>()?;
         let plain = trace.value(place.target);
-        let deviations: Vec<Deviation> = computed.iter().map(|values| Deviation::of(plain, values.as_deref())).collect();
+        let deviations: Vec<Deviation> =
+            computed.iter().map(|values| Deviation::of(plain, values.as_deref())).collect();
 
         let cost = MODES.len() as f64 * work_after(trace.graph(), place.target);
         let mut promising = self.promising(site, &way_of, &deviations);
@@ -137,9 +139,8 @@ impl Subject<'_> {
             return Ok(None);
         }
         let choices = BTreeMap::from([(place.site, choice.clone())]);
-        self.simulated(&place.part.graph, &choices, arguments).map(|outputs| {
-            Some(outputs.into_iter().filter_map(|outputs| outputs.into_iter().next()).collect())
-        })
+        self.simulated(&place.part.graph, &choices, arguments)
+            .map(|outputs| Some(outputs.into_iter().filter_map(|outputs| outputs.into_iter().next()).collect()))
     }
 
     /// The outputs of a graph in every mode.

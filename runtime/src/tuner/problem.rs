@@ -138,6 +138,11 @@ impl Problem<'_> {
         self.effects.as_ref().map(|effects| effects.outlook(chosen))
     }
 
+    /// Additions of an outlook's site.
+    pub(super) fn outlook_work(&self) -> f64 {
+        self.effects.as_ref().map_or(0.0, Effects::outlook_work)
+    }
+
     /// How much of what the constraint allows a choice is expected to use; where it asks for neither error nor cosine,
     /// the error.
     pub(super) fn strain(&self, chosen: &[usize]) -> f64 {
@@ -241,12 +246,7 @@ impl Problem<'_> {
         Ok((plan, structure))
     }
 
-    fn predicted(
-        &self,
-        lowered: &Lowered,
-        schedule: &circuit::Schedule,
-        error: f64,
-    ) -> Result<Predicted, Error> {
+    fn predicted(&self, lowered: &Lowered, schedule: &circuit::Schedule, error: f64) -> Result<Predicted, Error> {
         let request = self.request;
         let mut counter = self.prover.counter.borrow_mut();
         let run = counter.of_run(&lowered.circuit, schedule).map_err(Box::new)?;

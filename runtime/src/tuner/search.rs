@@ -13,8 +13,10 @@ use serde::Serialize;
 pub struct Point {
     /// Predicted seconds of a run.
     pub seconds: f64,
-    /// Predicted error.
+    /// Predicted error: effects added up.
     pub error: f64,
+    /// The error that is expected when effects are added up with their signs.
+    pub expected: Option<f64>,
     /// What a simulation showed, where there was one.
     pub measured: Option<Verdict>,
     /// Whether it is the plan.
@@ -161,8 +163,11 @@ impl<'a, 'b> Search<'a, 'b> {
 
     /// The best that single exchanges lead to.
     fn climbed(&mut self, best: Attempt) -> Result<Attempt, Error> {
-        let (problem, most) = (self.problem, self.problem.request().climb);
-        climb(problem, best, most, &mut |chosen| self.attempt(chosen))
+        let (problem, most) = (self.problem, self.tried.len() + self.problem.request().climb);
+        climb(problem, best, &mut |chosen| {
+            let known = self.tried.iter().any(|attempt| attempt.chosen == chosen);
+            if known || self.tried.len() < most { self.attempt(chosen).map(Some) } else { Ok(None) }
+        })
     }
 
     /// Looks between the errors of a choice that passed and of one that did not.
@@ -268,7 +273,8 @@ impl<'a, 'b> Search<'a, 'b> {
             }
             let price = self.problem.price(chosen);
             let (seconds, error) = (price.of(Quantity::Seconds), price.of(Quantity::Error));
-            points.push((chosen, Point { seconds, error, measured, chosen: *chosen == best.chosen }));
+            let expected = self.problem.outlook(chosen).map(|outlook| outlook.error);
+            points.push((chosen, Point { seconds, error, expected, measured, chosen: *chosen == best.chosen }));
         }
         let mut points: Vec<Point> = points.into_iter().map(|(_, point)| point).collect();
         points.sort_by(|a, b| a.seconds.total_cmp(&b.seconds).then(a.error.total_cmp(&b.error)));

@@ -3,13 +3,15 @@
 use crate::report::table;
 use runtime::tuner::{Front, Point};
 
-/// The table. Predicted errors add up worst cases; measured ones are what the calibration set showed.
+/// The table. Predicted errors add up the sites' effects, without and with their signs; measured ones are what the
+/// calibration set showed.
 pub fn text(front: &Front) -> String {
     let row = |point: &Point| {
         let measured = point.measured.as_ref();
         vec![
             format!("{:.4}", point.seconds),
             format!("{:.2e}", point.error),
+            point.expected.map_or(String::new(), |error| format!("{error:.2e}")),
             measured.map_or("not simulated".into(), |verdict| format!("{:.2e}", verdict.error)),
             measured.map_or(String::new(), |verdict| format!("{:.4}", verdict.agreement)),
             if point.chosen { "the plan".into() } else { String::new() },
@@ -18,7 +20,10 @@ pub fn text(front: &Front) -> String {
     let rows: Vec<Vec<String>> = front.points.iter().map(row).collect();
     let mut out = String::new();
     if rows.len() > 1 {
-        out.push_str(&table(&[">predicted s", ">predicted error", ">measured", ">agreement", ""], &rows));
+        out.push_str(&table(
+            &[">predicted s", ">predicted error", ">with signs", ">measured", ">agreement", ""],
+            &rows,
+        ));
     }
     out.push_str(&format!(
         "optimality: at most {:.2} % above the least seconds of any choice with this predicted error\n",
