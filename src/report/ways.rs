@@ -122,7 +122,10 @@ impl Shown {
                 }),
             );
         }
-        for (way, place) in self.points.iter().zip(&places) {
+        // Ours above what lies at the same place.
+        let (own, others): (Vec<_>, Vec<_>) =
+            self.points.iter().zip(&places).partition(|(way, _)| way.kind == Kind::Ours);
+        for (way, place) in others.into_iter().chain(own) {
             let class = match way.kind {
                 Kind::Ours => "point many",
                 Kind::Baseline => "point some",
