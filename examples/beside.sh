@@ -1,5 +1,6 @@
 #!/bin/sh
-# Tuned plans beside other ways, on five models under LAN and WAN: one table, one JSON object and one page each.
+# Tuned plans beside other ways, on five models under LAN and WAN: a table (.txt, and printed), a page with a picture
+# (.html) and an object for machines (.json) each.
 #
 #   sh examples/beside.sh OUT [RUNS]
 #
@@ -16,8 +17,10 @@ beside() {
     shift 2
     for network in ${NETWORKS:-lan wan}; do
         echo "$name under $network" >&2
-        "$program" --json --catalog "$catalog" bench tuner "$@" --network "$network" --runs "$runs" \
-            --out "$out/$name.$network.html" > "$out/$name.$network.json" 2> "$out/$name.$network.log"
+        file=$out/$name.$network
+        "$program" --catalog "$catalog" bench tuner "$@" --network "$network" --runs "$runs" \
+            --out "$file.html,$file.json,$file.txt" 2> "$file.log"
+        echo
     done
 }
 
@@ -34,7 +37,7 @@ for model in ${MODELS:-digits_cnn digits_vit lenet minilm bert}; do
     minilm)
         beside minilm catalogs "$out/minilm.onnx" --axis tokens=32 --public mask=0 --calibration "$out/sentences.npz" \
             --input "$out/sentences.npz" --batch 1 --simulate 2 --input-range=-8,8 --row-norm 18 --max-error 0.01 \
-            --simulations 20
+            --simulations 12
         ;;
     bert)
         beside bert catalogs "$out/bert/bert-base.onnx" --calibration "$out/bert/bert-base.npz" \

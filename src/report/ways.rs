@@ -93,7 +93,8 @@ impl Shown {
     }
 
     fn chart(&self) -> Element {
-        let positive = |value: f64| value.max(1e-12).min(1e12);
+        // Also of what is no number.
+        let positive = |value: f64| if value > 1e-12 { value.min(1e12) } else { 1e-12 };
         let ends = |values: &dyn Fn(&Way) -> f64| -> (f64, f64) {
             let all = self.points.iter().map(|way| positive(values(way)));
             let (low, high) = all.fold((1e12f64, 1e-12f64), |(low, high), value| (low.min(value), high.max(value)));

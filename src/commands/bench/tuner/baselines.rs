@@ -13,6 +13,9 @@ use runtime::tuner::{Attempt, Candidate, Error, Problem, Progress};
 use std::collections::BTreeMap;
 use verify::Certified;
 
+/// Sites with their candidates.
+type Places = Vec<(usize, usize)>;
+
 /// What a way gives.
 pub struct Way {
     /// The plan.
@@ -39,7 +42,7 @@ pub fn uniform(problem: &Problem<'_>, progress: &mut dyn FnMut(Progress)) -> Fou
         kinds.entry(site.kind.name()).or_default().push(index);
     }
     // Per kind, what every one of its sites has: the candidate's place at each.
-    let shared: Vec<Vec<Vec<(usize, usize)>>> = kinds.values().map(|sites| shared(problem, sites)).collect();
+    let shared: Vec<Vec<Places>> = kinds.values().map(|sites| shared(problem, sites)).collect();
     if let Some(kind) = shared.iter().position(Vec::is_empty) {
         let name = kinds.keys().nth(kind).copied().unwrap_or_default();
         return Ok(Err(format!("no single choice is admissible at every {name} site")));
@@ -47,7 +50,7 @@ pub fn uniform(problem: &Problem<'_>, progress: &mut dyn FnMut(Progress)) -> Fou
     let mut combinations: Vec<Vec<usize>> = vec![vec![0; problem.sites().len()]];
     for choices in &shared {
         let longer = |chosen: &Vec<usize>| -> Vec<Vec<usize>> {
-            let set = |choice: &Vec<(usize, usize)>| {
+            let set = |choice: &Places| {
                 let mut chosen = chosen.clone();
                 choice.iter().for_each(|&(site, candidate)| chosen[site] = candidate);
                 chosen
@@ -82,9 +85,9 @@ pub fn uniform(problem: &Problem<'_>, progress: &mut dyn FnMut(Progress)) -> Fou
 }
 
 /// The choices that all of `sites` can have, without those that another one beats at seconds and error.
-fn shared(problem: &Problem<'_>, sites: &[usize]) -> Vec<Vec<(usize, usize)>> {
+fn shared(problem: &Problem<'_>, sites: &[usize]) -> Vec<Places> {
     let mut known: Vec<ChoiceRecord> = Vec::new();
-    let mut shared: Vec<(Vec<(usize, usize)>, [f64; 2])> = Vec::new();
+    let mut shared: Vec<(Places, [f64; 2])> = Vec::new();
     for candidate in sites.iter().flat_map(|&site| &problem.candidates()[site]) {
         let record = alike(&candidate.record);
         if known.contains(&record) {
@@ -92,7 +95,7 @@ fn shared(problem: &Problem<'_>, sites: &[usize]) -> Vec<Vec<(usize, usize)>> {
         }
         known.push(record);
         let places = sites.iter().map(|&site| Some((site, place(problem, site, candidate)?)));
-        let Some(places) = places.collect::<Option<Vec<_>>>() else { continue };
+        let Some(places) = places.collect::<Option<Places>>() else { continue };
         let total = |quantity: Quantity| {
             places.iter().map(|&(site, index)| problem.prices()[site][index].of(quantity)).sum::<f64>()
         };
