@@ -93,7 +93,8 @@ impl Shown {
     }
 
     fn chart(&self) -> Element {
-        let positive = |value: f64| value.max(1e-12).min(1e12);
+        // Also of what is no number.
+        let positive = |value: f64| if value > 1e-12 { value.min(1e12) } else { 1e-12 };
         let ends = |values: &dyn Fn(&Way) -> f64| -> (f64, f64) {
             let all = self.points.iter().map(|way| positive(values(way)));
             let (low, high) = all.fold((1e12f64, 1e-12f64), |(low, high), value| (low.min(value), high.max(value)));
@@ -122,7 +123,10 @@ impl Shown {
                 }),
             );
         }
-        for (way, place) in self.points.iter().zip(&places) {
+        // Ours above what lies at the same place.
+        let (own, others): (Vec<_>, Vec<_>) =
+            self.points.iter().zip(&places).partition(|(way, _)| way.kind == Kind::Ours);
+        for (way, place) in others.into_iter().chain(own) {
             let class = match way.kind {
                 Kind::Ours => "point many",
                 Kind::Baseline => "point some",

@@ -40,16 +40,18 @@ pub struct Tuner {
     /// The most plans that the greedy and the hill-climbing tuner may simulate, each.
     #[arg(long, default_value_t = 40)]
     simulations: usize,
-    /// A page with a picture (seconds against errors), the table and the notes; of a file *.svg the picture alone.
-    #[arg(long, value_name = "FILE.html|.svg")]
-    out: Option<PathBuf>,
+    /// Files to write, with commas: *.html is a page with a picture (seconds against errors), the table and the notes;
+    /// *.svg the picture alone; *.json and *.txt what is printed.
+    #[arg(long, value_name = "FILE", value_delimiter = ',')]
+    out: Vec<PathBuf>,
 }
 
 impl Tuner {
     /// Tunes, runs, writes, prints.
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
-        if let Some(file) = &self.out {
+        for file in &self.out {
             output::check_file_place(file)?;
+            kind(file)?;
         }
         let catalog = self.options.catalog(&context.catalog)?;
         let model = inspect::read(&self.options.model)?;
@@ -71,9 +73,13 @@ impl Tuner {
         let verdict = verdict(&rows);
         let (model, network) = (request.model_name.clone(), request.network_name.clone());
         let report = Report { model, network, runs: self.runs, rows, verdict };
-        if let Some(file) = &self.out {
-            let shown = report.shown();
-            let text = if file.extension().is_some_and(|kind| kind == "svg") { shown.svg() } else { shown.page() };
+        for file in &self.out {
+            let text = match kind(file)? {
+                "svg" => report.shown().svg(),
+                "json" => serde_json::to_string_pretty(&report).map_err(Failure::input)? + "\n",
+                "txt" => report.text(),
+                _ => report.shown().page(),
+            };
             output::write_texts(&[(file, &text)])?;
         }
         context.print(&report, Report::text)
@@ -142,5 +148,14 @@ impl Tuner {
             }
         }
         Ok(())
+    }
+}
+
+/// What is to be written into a file.
+fn kind(file: &Path) -> Result<&str, Failure> {
+    let kind = file.extension().and_then(|kind| kind.to_str()).unwrap_or_default();
+    match kind {
+        "html" | "svg" | "json" | "txt" => Ok(kind),
+        _ => Err(Failure::Input(format!("--out {}: a name ends in .html, .svg, .json or .txt", file.display()))),
     }
 }

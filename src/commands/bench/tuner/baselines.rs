@@ -4,10 +4,17 @@
 //! pass over the calibration set); here a score is the bit-exact simulation, which theirs is not, so they are stronger
 //! than the original.
 
+use catalogs::protocol::cost;
+use catalogs::protocol::rss3::Rss3;
+use runtime::circuit::lower::Choice;
 use runtime::plan::ChoiceRecord;
 use runtime::tuner::assignment::{self, Quantity};
-use runtime::tuner::{Attempt, Error, Problem, Progress};
+use runtime::tuner::{Attempt, Candidate, Error, Problem, Progress};
 use std::collections::BTreeMap;
+use verify::Certified;
+
+/// Sites with their candidates.
+type Places = Vec<(usize, usize)>;
 
 /// What a way gives.
 pub struct Way {
@@ -35,7 +42,7 @@ pub fn uniform(problem: &Problem<'_>, progress: &mut dyn FnMut(Progress)) -> Fou
         kinds.entry(site.kind.name()).or_default().push(index);
     }
     // Per kind, what every one of its sites has: the candidate's place at each.
-    let shared: Vec<Vec<Vec<(usize, usize)>>> = kinds.values().map(|sites| shared(problem, sites)).collect();
+    let shared: Vec<Vec<Places>> = kinds.values().map(|sites| shared(problem, sites)).collect();
     if let Some(kind) = shared.iter().position(Vec::is_empty) {
         let name = kinds.keys().nth(kind).copied().unwrap_or_default();
         return Ok(Err(format!("no single choice is admissible at every {name} site")));
@@ -43,7 +50,7 @@ pub fn uniform(problem: &Problem<'_>, progress: &mut dyn FnMut(Progress)) -> Fou
     let mut combinations: Vec<Vec<usize>> = vec![vec![0; problem.sites().len()]];
     for choices in &shared {
         let longer = |chosen: &Vec<usize>| -> Vec<Vec<usize>> {
-            let set = |choice: &Vec<(usize, usize)>| {
+            let set = |choice: &Places| {
                 let mut chosen = chosen.clone();
                 choice.iter().for_each(|&(site, candidate)| chosen[site] = candidate);
                 chosen
@@ -77,33 +84,71 @@ pub fn uniform(problem: &Problem<'_>, progress: &mut dyn FnMut(Progress)) -> Fou
     Ok(best.map(way).ok_or_else(|| "no uniform choice passes".into()))
 }
 
-/// The choices that all of `sites` have among their undominated candidates.
-fn shared(problem: &Problem<'_>, sites: &[usize]) -> Vec<Vec<(usize, usize)>> {
-    let Some((&first, others)) = sites.split_first() else { return Vec::new() };
-    let prices = &problem.prices()[first];
-    let key = |index: usize| [Quantity::Seconds, Quantity::Error].map(|quantity| prices[index].of(quantity));
-    // By another one that is no worse at both; of equals the first stays.
-    let beaten = |index: usize| {
-        let beats = |other: usize| {
-            let (own, theirs) = (key(index), key(other));
-            theirs[0] <= own[0] && theirs[1] <= own[1] && (theirs != own || other < index)
+/// The choices that all of `sites` can have, without those that another one beats at seconds and error.
+fn shared(problem: &Problem<'_>, sites: &[usize]) -> Vec<Places> {
+    let mut known: Vec<ChoiceRecord> = Vec::new();
+    let mut shared: Vec<(Places, [f64; 2])> = Vec::new();
+    for candidate in sites.iter().flat_map(|&site| &problem.candidates()[site]) {
+        let record = alike(&candidate.record);
+        if known.contains(&record) {
+            continue;
+        }
+        known.push(record);
+        let places = sites.iter().map(|&site| Some((site, place(problem, site, candidate)?)));
+        let Some(places) = places.collect::<Option<Places>>() else { continue };
+        let total = |quantity: Quantity| {
+            places.iter().map(|&(site, index)| problem.prices()[site][index].of(quantity)).sum::<f64>()
         };
-        (0..prices.len()).any(|other| other != index && beats(other))
+        let price = [total(Quantity::Seconds), total(Quantity::Error)];
+        shared.push((places, price));
+    }
+    shared.sort_by(|a, b| a.1[0].total_cmp(&b.1[0]).then(a.1[1].total_cmp(&b.1[1])));
+    let mut least = f64::INFINITY;
+    shared.retain(|(_, [_, error])| {
+        let stays = *error < least;
+        least = least.min(*error);
+        stays
+    });
+    shared.into_iter().map(|(places, _)| places).collect()
+}
+
+/// A site's candidate that is the same choice: the same entries combined alike, or, where the tuner left it out for one that
+/// is better there at everything, that one, which favours this way. How a maximum is grouped and how many bits it compares
+/// is each site's own matter.
+fn place(problem: &Problem<'_>, site: usize, wanted: &Candidate) -> Option<usize> {
+    let candidates = &problem.candidates()[site];
+    let seconds = |index: &usize| problem.prices()[site][*index].of(Quantity::Seconds);
+    let fastest = |fits: &dyn Fn(&Candidate) -> bool| {
+        let found = (0..candidates.len()).filter(|&index| fits(&candidates[index]));
+        found.min_by(|a, b| seconds(a).total_cmp(&seconds(b)))
     };
-    // The same entries, combined alike; how a maximum is grouped and how many bits it compares is each site's own matter.
-    let place = |site: usize, candidate: usize| {
-        let wanted = alike(&problem.candidates()[first][candidate].record);
-        let same = |index: &usize| alike(&problem.candidates()[site][*index].record) == wanted;
-        let seconds = |index: usize| problem.prices()[site][index].of(Quantity::Seconds);
-        let found = (0..problem.candidates()[site].len()).filter(same);
-        found.min_by(|&a, &b| seconds(a).total_cmp(&seconds(b))).map(|index| (site, index))
+    let record = alike(&wanted.record);
+    fastest(&|own| alike(&own.record) == record).or_else(|| fastest(&|own| serves(&own.choice, &wanted.choice)))
+}
+
+/// Whether a choice is combined like another, of entries at the same scales that are as accurate and cost no more.
+fn serves(choice: &Choice, other: &Choice) -> bool {
+    let no_worse = |a: &Certified, b: &Certified| {
+        let scales = |entry: &Certified| (entry.program().input().1, entry.program().output().1);
+        let (own, limit) = (cost(a.program(), &Rss3), cost(b.program(), &Rss3));
+        scales(a) == scales(b)
+            && a.claim().absolute_part() <= b.claim().absolute_part()
+            && a.claim().relative_part() <= b.claim().relative_part()
+            && own.rounds <= limit.rounds
+            && own.bits <= limit.bits
     };
-    let everywhere = |candidate: usize| {
-        let places = others.iter().map(|&site| place(site, candidate)).collect::<Option<Vec<_>>>()?;
-        Some([vec![(first, candidate)], places].concat())
-    };
-    let candidates = 0..problem.candidates()[first].len();
-    candidates.filter(|&candidate| !beaten(candidate)).filter_map(everywhere).collect()
+    match (choice, other) {
+        (Choice::Unary { entry: a }, Choice::Unary { entry: b }) => no_worse(a, b),
+        (
+            Choice::Softmax { maximum: m, exp: a, reciprocal: c, normalise_last: x },
+            Choice::Softmax { maximum: n, exp: b, reciprocal: d, normalise_last: y },
+        ) => m.coarse == n.coarse && x == y && no_worse(a, b) && no_worse(c, d),
+        (Choice::Normalisation { rsqrt: a, centre: x }, Choice::Normalisation { rsqrt: b, centre: y }) => {
+            x == y && no_worse(a, b)
+        }
+        (Choice::Maximum { .. }, Choice::Maximum { .. }) => true,
+        _ => false,
+    }
 }
 
 /// A choice without what its maximum does.

@@ -112,9 +112,10 @@ impl Outcome {
 pub fn verdict(rows: &[Row]) -> Vec<String> {
     let Some((own, others)) = rows.split_first() else { return Vec::new() };
     let Ok(ours) = &own.outcome else { return vec![format!("{} gave no plan", own.name)] };
-    let mut groups: [(&str, Vec<String>); 6] = [
+    let mut groups: [(&str, Vec<String>); 7] = [
         ("ahead on both axes of", Vec::new()),
         ("ahead on one axis, level on the other, of", Vec::new()),
+        ("level on both axes with", Vec::new()),
         ("faster and less accurate than", Vec::new()),
         ("NOT faster, though more accurate, than", Vec::new()),
         ("NOT ahead on any axis of", Vec::new()),
@@ -137,16 +138,17 @@ pub fn verdict(rows: &[Row]) -> Vec<String> {
                 .map(|site| &site.choice))
                 && outcome.plan.model.clamps == ours.plan.model.clamps =>
             {
-                5
+                6
             }
             (1, 1) => 0,
             (1, 0) | (0, 1) => 1,
-            (1, -1) => 2,
-            (-1, 1) => 3,
-            _ => 4,
+            (0, 0) => 2,
+            (1, -1) => 3,
+            (-1, 1) => 4,
+            _ => 5,
         };
         let text = match group {
-            5 => row.name.clone(),
+            6 => row.name.clone(),
             _ => format!("{} ({seconds:.2} × the seconds, {} × the error)", row.name, plain(error)),
         };
         groups[group].1.push(text);
@@ -299,7 +301,7 @@ mod tests {
         assert!(has("NOT faster, though more accurate", " c (0.50"));
         assert!(has("NOT ahead on any axis", " d (0.50"));
         assert!(has("the same plan as", " e"));
-        assert!(has("NOT ahead on any axis", " f (1.01"));
+        assert!(has("level on both axes", " f (1.01"));
         assert!(has("ahead on one axis, level on the other", " g (1.50"));
         assert!(has("no plan to compare with", "h"));
     }

@@ -1,0 +1,52 @@
+#!/bin/sh
+# Tuned plans beside other ways, on five models under LAN and WAN: a table (.txt, and printed), a page with a picture
+# (.html) and an object for machines (.json) each.
+#
+#   sh examples/beside.sh OUT [RUNS]
+#
+# OUT has to hold minilm.onnx and sentences.npz (`examples/minilm/export.py`) and, in OUT/bert, bert-base.onnx and
+# bert-base.npz (`examples/shapes/make.py bert-base OUT/bert --layers 2 --padding 0`). RUNS is 5 by default; 0 predicts
+# only. CHEBYSHARE names the program, MODELS and NETWORKS take fewer. Let nothing else run on the machine meanwhile.
+set -eu
+out=${1:?"sh examples/beside.sh OUT [RUNS]"}
+runs=${2:-5}
+program=${CHEBYSHARE:-chebyshare}
+
+beside() {
+    name=$1 catalog=$2
+    shift 2
+    for network in ${NETWORKS:-lan wan}; do
+        echo "$name under $network" >&2
+        file=$out/$name.$network
+        "$program" --catalog "$catalog" bench tuner "$@" --network "$network" --runs "$runs" \
+            --out "$file.html,$file.json,$file.txt" 2> "$file.log"
+        echo
+    done
+}
+
+for model in ${MODELS:-digits_cnn digits_vit lenet minilm bert}; do
+    case $model in
+    digits_*)
+        beside "$model" catalogs "examples/models/$model.onnx" --calibration examples/models/digits_calibration.npz \
+            --input examples/models/digits_test.npz --max-error 0.01
+        ;;
+    lenet)
+        beside lenet examples/lenet/catalogs examples/lenet/lenet.onnx --calibration examples/lenet/calibration.npz \
+            --input examples/lenet/test.npz --batch 60 --input-range 0,1 --ring-bits 40 --fraction-bits 13 --max-error 0.02
+        ;;
+    minilm)
+        beside minilm catalogs "$out/minilm.onnx" --axis tokens=32 --public mask=0 --calibration "$out/sentences.npz" \
+            --input "$out/sentences.npz" --batch 1 --simulate 2 --input-range=-8,8 --row-norm 18 --max-error 0.01 \
+            --simulations 12
+        ;;
+    bert)
+        beside bert catalogs "$out/bert/bert-base.onnx" --calibration "$out/bert/bert-base.npz" \
+            --input "$out/bert/bert-base.npz" --batch 1 --simulate 1 --input-range=-8,8 --row-norm 32 --max-error 0.05 \
+            --simulations 12
+        ;;
+    *)
+        echo "there is no model $model" >&2
+        exit 2
+        ;;
+    esac
+done
