@@ -58,13 +58,13 @@ pub fn measure(transport: &mut dyn Transport, frame_bytes_max: u64) -> Result<Ve
 pub fn exchange(transport: &mut dyn Transport, own: &[f64]) -> Result<Vec<Vec<f64>>, Error> {
     let position = Position { run: 0, round: 0 };
     let payload: Vec<u8> = own.iter().flat_map(|number| number.to_le_bytes()).collect();
-    let peers: Vec<Party> = (0..transport.parties()).map(Party).collect();
-    for &peer in peers.iter().filter(|&&peer| peer != transport.me()) {
+    let (me, peers) = (transport.me(), (0..transport.parties()).map(Party).collect::<Vec<_>>());
+    for &peer in peers.iter().filter(|&&peer| peer != me) {
         transport.send(peer, Frame { kind: Kind::Masked, position, payload: payload.clone() })?;
     }
     let mut all = Vec::new();
     for peer in peers {
-        if peer == transport.me() {
+        if peer == me {
             all.push(own.to_vec());
             continue;
         }
