@@ -8,7 +8,7 @@ use catalogs::digest::Tag;
 use runtime::cost::links::{self, Link};
 use runtime::cost::probes::Probe;
 use runtime::deployment::PartyConfig;
-use runtime::transport::{self, Digest, tls};
+use runtime::transport::{self, Digest, Transport, tls};
 use std::path::{Path, PathBuf};
 
 /// What a probe took beside the links is at least this share of it.
