@@ -5,6 +5,10 @@
 mod support;
 
 use runtime::cost::{Machine, Resource};
+use runtime::deployment::{Loopback, Owners, PartyConfig, loopback};
+use runtime::transport::{Limits, Party};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 use support::{RELU, Workshop, model};
 
 #[test]
@@ -53,4 +57,108 @@ fn plans_are_compared_site_by_site() {
         &["different models", "model.onnx", "sigmoid.onnx"],
     );
     shop.refuses(&["plan", "diff", "plan.toml", "none.toml"], 2, &["none.toml"]);
+}
+
+/// Configurations of three parties on this machine that imitate a network.
+fn deployment(shop: &Workshop, network: Option<&str>, connect: Duration) -> Vec<PathBuf> {
+    let folder = shop.path("parties");
+    std::fs::create_dir(&folder).unwrap();
+    let first = Party(0);
+    let (plan, model, input, output) =
+        (shop.path("plan.toml"), shop.path("model.onnx"), shop.path("input.npz"), shop.path("output.npz"));
+    let what = Loopback {
+        session: "measured",
+        roles: &["model", "data", "helper"],
+        owners: Owners { model: first, input: first, output: first },
+        plan: &plan,
+        model: &model,
+        input: &input,
+        output: &output,
+        policy: None,
+        network,
+        limits: Limits { connect, ..Limits::default() },
+    };
+    loopback(&folder, &what).unwrap()
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+#[test]
+fn the_links_of_a_deployment_are_measured_by_its_parties() {
+    let shop = Workshop::new();
+    shop.write("slow.toml", "round_trip_seconds = 0.004\nbits_per_second = 1e9\n");
+    let configs = deployment(&shop, Some(text(&shop.path("slow.toml"))), Duration::from_secs(20));
+    let outs = ["first.toml", "second.toml", "third.toml"];
+    let parties = configs.iter().zip(outs);
+    let running: Vec<_> = parties
+        .map(|(config, out)| shop.start(&["profile", "--config", text(config), "--out", out, "--runs", "1"]))
+        .collect();
+    for running in running {
+        shop.watch(running).succeeded();
+    }
+    let machines = outs.map(|out| Machine::read(&shop.path(out)).unwrap());
+    assert!(machines.iter().all(|machine| machine.links == machines[0].links), "all parties know the same");
+    let ends: Vec<(u8, u8)> = machines[0].links.iter().map(|link| (link.from, link.to)).collect();
+    assert_eq!(ends, [(0, 1), (0, 2), (1, 0), (1, 2), (2, 0), (2, 1)]);
+    for link in &machines[0].links {
+        // The imitated network is a floor; above it is what the machine does besides.
+        assert!(link.round_trip_seconds >= 0.004 && link.round_trip_seconds < 0.4, "{link:?}");
+        assert!(link.bits_per_second > 1e7 && link.bits_per_second < 3e9, "{link:?}");
+    }
+    // The slowest link can be named as a network.
+    shop.tune("model.onnx", "plan.toml").succeeded();
+    let time = ["plan", "time", "plan.toml", "--machine", "first.toml", "--network", "first.network.toml"];
+    shop.run(&time).succeeded();
+}
+
+#[test]
+fn a_party_that_is_not_there_is_named_in_time() {
+    let shop = Workshop::new();
+    let configs = deployment(&shop, None, Duration::from_millis(500));
+    let alone = ["profile", "--config", text(&configs[1]), "--out", "machine.toml"];
+    shop.refuses(&alone, 3, &["party 0", "within"]);
+    assert!(!shop.path("machine.toml").exists());
+    let config = PartyConfig::read(&configs[1]).unwrap();
+    std::fs::remove_file(&config.private_key).unwrap();
+    shop.refuses(&alone, 2, &["private-key"]);
+    shop.refuses(&["profile", "--config", "none.toml", "--out", "machine.toml"], 2, &["none.toml"]);
+    shop.refuses(&["profile"], 2, &["--out"]);
+}
+
+#[test]
+fn a_bound_is_certified_and_the_run_is_within_it() {
+    let shop = Workshop::with_plan();
+    let outcome = shop.run(&["--json", "plan", "bound", "model.onnx", "--plan", "plan.toml"]);
+    outcome.succeeded();
+    let bound: serde_json::Value = serde_json::from_str(&outcome.stdout).unwrap();
+    let output = &bound["outputs"][0];
+    let number = |value: &serde_json::Value, name: &str| value[name].as_f64().unwrap();
+    let all = number(output, "bound");
+    let parts = ["roundings", "approximations", "quantisation"].map(|part| number(output, part));
+    assert!((parts.iter().sum::<f64>() / all - 1.0).abs() < 1e-9 && output["vacuous"] == false, "{output}");
+    let run = ["--json", "run", "model.onnx", "--plan", "plan.toml", "--input", "input.npz", "--local"];
+    let run = shop.run(&[&run[..], &["--output", "output.npz"]].concat());
+    run.succeeded();
+    let run: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    let measured = number(&run, "max_abs_error");
+    assert!(measured <= all && all < 1.0, "off by {measured}, certified {all}");
+    let page = shop.run(&["plan", "bound", "model.onnx", "--plan", "plan.toml"]);
+    assert!(page.stdout.contains("certified within") && page.stdout.contains("quantisation"), "{}", page.stdout);
+    shop.write("sigmoid.onnx", model::small("Sigmoid"));
+    shop.refuses(&["plan", "bound", "sigmoid.onnx", "--plan", "plan.toml"], 2, &["sigmoid"]);
+}
+
+#[test]
+fn a_simulation_is_timed_beside_runs() {
+    let shop = Workshop::with_plan();
+    let bench = ["--json", "bench", "simulate", "model.onnx", "--plan", "plan.toml", "--input", "input.npz"];
+    let outcome = shop.run(&[&bench[..], &["--runs", "1", "--networks", "lan"]].concat());
+    outcome.succeeded();
+    let report: serde_json::Value = serde_json::from_str(&outcome.stdout).unwrap();
+    let row = &report["networks"][0];
+    let [run, simulated] = [&row["run_seconds"], &report["seconds"]].map(|seconds| seconds.as_f64().unwrap());
+    assert!(simulated > 0.0 && (row["times_faster"].as_f64().unwrap() * simulated / run - 1.0).abs() < 1e-9);
+    shop.refuses(&[&bench[1..], &["--networks", "none"]].concat(), 2, &["none"]);
 }

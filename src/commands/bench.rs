@@ -1,6 +1,7 @@
 //! `chebyshare bench`: what things take on this machine, beside what other tools take.
 
 mod peers;
+mod simulate;
 mod synth;
 mod time;
 mod tuner;
@@ -22,6 +23,7 @@ pub struct Bench {
 enum What {
     Synth(synth::Synth),
     Peers(peers::Peers),
+    Simulate(simulate::Simulate),
     Time(time::Time),
     Tuner(Box<tuner::Tuner>),
 }
@@ -32,6 +34,7 @@ impl Bench {
         match &self.what {
             What::Synth(bench) => bench.run(context),
             What::Peers(bench) => bench.run(context),
+            What::Simulate(bench) => bench.run(context),
             What::Time(bench) => bench.run(context),
             What::Tuner(bench) => bench.run(context),
         }

@@ -1,4 +1,6 @@
-//! `chebyshare profile`: seconds per unit of work on this machine.
+//! `chebyshare profile`: seconds per unit of work on this machine, or of the parties of a deployment and their links.
+
+mod deployment;
 
 use crate::commands::run;
 use crate::failure::Failure;
@@ -9,7 +11,7 @@ use clap::Args;
 use runtime::circuit;
 use runtime::cost::calibrate::{Measurement, fit};
 use runtime::cost::probes::{self, Probe};
-use runtime::cost::{Machine, Resource};
+use runtime::cost::{Machine, Resource, Work};
 use runtime::deployment::{Loopback, Owners, PartyConfig, loopback};
 use runtime::session::{Runner, work};
 use runtime::transport::{self, Limits, Party, Transport, tls};
@@ -23,11 +25,16 @@ use std::time::Instant;
 /// Three processes run small circuits over mutual TLS on loopback; a linear program fits the rates to what those took.
 /// Let nothing else run meanwhile.
 ///
-/// Example: chebyshare profile --out machine.toml
+/// With --config every party of a deployment runs this, each with its own file, as for `chebyshare party`: together they
+/// measure round trip and throughput of every link and the rates of the slowest party. OUT gets the rates and the links,
+/// and beside it OUT with the ending .network.toml gets the slowest link, for --network.
+///
+/// Examples: chebyshare profile --out machine.toml, and at each party
+/// chebyshare profile --config party.toml --out machine.toml
 #[derive(Args)]
 pub struct Profile {
     /// The file of rates.
-    #[arg(long, value_name = "MACHINE.toml", required_unless_present = "party")]
+    #[arg(long, value_name = "MACHINE.toml", required_unless_present_any = ["party", "config"])]
     out: Option<PathBuf>,
     /// Runs of every circuit, of which the median counts.
     #[arg(long, default_value_t = 9, allow_negative_numbers = true, value_parser = clap::value_parser!(u8).range(1..))]
@@ -35,6 +42,9 @@ pub struct Profile {
     /// What the machine is called in the file; by default its processor and number of threads.
     #[arg(long)]
     name: Option<String>,
+    /// This party's file: measures the deployment together with the other parties.
+    #[arg(long, value_name = "PARTY.toml", conflicts_with = "party")]
+    config: Option<PathBuf>,
     /// Be one of the three parties.
     #[arg(long, hide = true)]
     party: Option<PathBuf>,
@@ -73,6 +83,9 @@ impl Profile {
             let medians = medians(config, &probes, self.runs)?;
 
             return context.print(&medians, |medians| format!("{medians:?}\n"));
+        }
+        if let Some(config) = &self.config {
+            return self.with_peers(context, config, &probes);
         }
         let Some(out) = &self.out else { return Err(Failure::input("name a file for the rates with --out")) };
         output::check_file_place(out)?;
@@ -113,21 +126,32 @@ impl Profile {
                 .ok_or_else(|| Failure::Peer("a party of the profile said something else".into()))
         });
         let medians: Vec<Vec<f64>> = medians.collect::<Result<_, _>>()?;
-        let mut measurements = Vec::new();
-        for (index, probe) in probes.iter().enumerate() {
-            let seconds = medians.iter().map(|medians| medians[index]).fold(0.0, f64::max);
-            let work = work::of_circuit(&probe.circuit).map_err(Failure::input)?;
-            measurements.push(Measurement { name: probe.name.clone(), work, seconds });
-        }
-        let (rates, worst) = fit(&measurements).map_err(Failure::Input)?;
-        let machine = Machine::new(self.name.clone().unwrap_or_else(processor), rates, worst);
-        let row = |measurement: &Measurement| Row {
-            name: measurement.name.clone(),
-            seconds: measurement.seconds,
-            predicted_seconds: machine.seconds(&measurement.work, None),
-        };
-        Ok(Report { probes: measurements.iter().map(row).collect(), machine })
+        fitted(probes, &medians, self.name.clone().unwrap_or_else(processor), |_, seconds| seconds)
     }
+}
+
+/// The rates that fit what `local` leaves of every probe's seconds, those of the slowest party.
+fn fitted(
+    probes: &[Probe],
+    medians: &[Vec<f64>],
+    name: String,
+    local: impl Fn(&Work, f64) -> f64,
+) -> Result<Report, Failure> {
+    let mut measurements = Vec::new();
+    for (index, probe) in probes.iter().enumerate() {
+        let seconds = medians.iter().map(|medians| medians[index]).fold(0.0, f64::max);
+        let work = work::of_circuit(&probe.circuit).map_err(Failure::input)?;
+        let seconds = local(&work, seconds);
+        measurements.push(Measurement { name: probe.name.clone(), work, seconds });
+    }
+    let (rates, worst) = fit(&measurements).map_err(Failure::Input)?;
+    let machine = Machine::new(name, rates, worst);
+    let row = |measurement: &Measurement| Row {
+        name: measurement.name.clone(),
+        seconds: measurement.seconds,
+        predicted_seconds: machine.seconds(&measurement.work, None),
+    };
+    Ok(Report { probes: measurements.iter().map(row).collect(), machine })
 }
 
 fn probes_of(catalog: &Path) -> Result<Vec<Probe>, Failure> {
@@ -151,13 +175,14 @@ fn probes_of(catalog: &Path) -> Result<Vec<Probe>, Failure> {
 fn medians(config: &Path, probes: &[Probe], runs: u8) -> Result<Vec<f64>, Failure> {
     let config = PartyConfig::read(config).map_err(Failure::input)?;
     let endpoint = config.endpoint().map_err(Failure::input)?;
+    let shaping = config.shaping().map_err(Failure::input)?;
     let peer = |error: transport::Error| Failure::Peer(error.to_string());
     let mut all = Vec::new();
     for (number, probe) in probes.iter().enumerate() {
         let mut digest = [0; 32];
         digest[..8].copy_from_slice(&(number as u64).to_le_bytes());
         let terms = config.terms(transport::Digest(digest));
-        let mut mesh = tls::connect(&endpoint, &terms, config.limits(), None).map_err(peer)?;
+        let mut mesh = tls::connect(&endpoint, &terms, config.limits(), shaping).map_err(peer)?;
         let seconds = time(config.party, probe, runs, &mut mesh).map_err(|error| Failure::Peer(error.to_string()))?;
         mesh.finish().map_err(peer)?;
         all.push(seconds);
@@ -204,6 +229,15 @@ fn text(report: &Report) -> String {
     out.push_str(&format!("\n{}\n", report.machine.name));
     for resource in Resource::ALL {
         out.push_str(&format!("  {:>10.3e} s per {}\n", report.machine.rate(resource), resource.name()));
+    }
+    for link in &report.machine.links {
+        out.push_str(&format!(
+            "party {} to {}: {:.3} ms there and back, {:.1} Mbit/s\n",
+            link.from,
+            link.to,
+            1e3 * link.round_trip_seconds,
+            link.bits_per_second / 1e6
+        ));
     }
     out
 }

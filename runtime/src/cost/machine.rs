@@ -1,6 +1,6 @@
 //! A machine as a file: seconds per unit of every kind of work.
 
-use super::{Resource, Work};
+use super::{Link, Resource, Work};
 use crate::transport::Shaping;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -24,6 +24,9 @@ pub struct Machine {
     pub name: String,
     /// The largest relative difference between a probe's median and what the rates say of it.
     pub worst_probe: f64,
+    /// Links of a deployment, where they were measured: information. What a prediction takes of a network is given apart.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", rename = "link")]
+    pub links: Vec<Link>,
     /// Seconds per unit, by the name of the [`Resource`]; all of them.
     seconds_per: BTreeMap<String, f64>,
 }
@@ -35,7 +38,7 @@ impl Machine {
     /// From rates in the order of [`Resource::ALL`].
     pub fn new(name: String, rates: [f64; Resource::ALL.len()], worst_probe: f64) -> Machine {
         let seconds_per = Resource::ALL.iter().zip(rates).map(|(resource, rate)| (resource.name().into(), rate));
-        Machine { version: Self::VERSION, name, worst_probe, seconds_per: seconds_per.collect() }
+        Machine { version: Self::VERSION, name, worst_probe, links: Vec::new(), seconds_per: seconds_per.collect() }
     }
 
     /// The machine on which the project is measured, for who has not profiled one.
@@ -67,6 +70,13 @@ impl Machine {
                 Some(_) => {}
             }
         }
+        let is_one = |link: &Link| {
+            let positive = |number: f64| number.is_finite() && number > 0.0;
+            link.from != link.to && positive(link.round_trip_seconds) && positive(link.bits_per_second)
+        };
+        if let Some(link) = self.links.iter().find(|link| !is_one(link)) {
+            return Err(format!("the link from party {} to {} is none", link.from, link.to));
+        }
         Ok(self)
     }
 
@@ -84,11 +94,14 @@ impl Machine {
     /// round trip on their way, and a party's bytes leave one after the other.
     pub fn seconds(&self, work: &Work, network: Option<Shaping>) -> f64 {
         let own: f64 = Resource::ALL.iter().map(|&resource| work[resource] * self.rate(resource)).sum();
-        let line = network.map_or(0.0, |network| {
-            work[Resource::Round] * network.round_trip_seconds / 2.0
-                + work[Resource::Byte] * 8.0 / network.bits_per_second
-        });
-        own + line
+        own + network.map_or(0.0, |network| network.seconds(work))
+    }
+}
+
+impl Shaping {
+    /// Seconds that the messages of this work are on their way.
+    pub fn seconds(self, work: &Work) -> f64 {
+        work[Resource::Round] * self.round_trip_seconds / 2.0 + work[Resource::Byte] * 8.0 / self.bits_per_second
     }
 }
 

@@ -9,9 +9,11 @@
 //! take. With all parties on one machine they share its processors, and the rates hold what that costs.
 
 pub mod calibrate;
+pub mod links;
 mod machine;
 pub mod probes;
 mod work;
 
+pub use links::Link;
 pub use machine::{Error, Machine};
 pub use work::{Resource, Work};

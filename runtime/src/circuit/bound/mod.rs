@@ -7,7 +7,7 @@
 //! | node | |v − r| grows by |
 //! | --- | --- |
 //! | input, weight, public number | what encoding it moved |
-//! | Σ c·a·b + Σ c·a | Σ \|c\|·(\|a\|·e_b + (\|b\| + e_b)·e_a) + Σ \|c\|·e_a, and one unit where it is truncated |
+//! | Σ c·a·b + Σ c·a | Σ \|c\|·(\|a\|·e_b + (\|b\| + e_b)·e_a) + Σ \|c\|·e_a, and one unit where it is truncated; for a weight b its differences are known: `Walk::encoding` |
 //! | entry for f | sup \|f′\| between v and r (a formula, [`slope`]) times e, and the entry's certified error |
 //! | maximum | the largest of its candidates' errors |
 //! | movement | moves with its lane |
@@ -31,7 +31,7 @@ use super::builder::{Circuit, Weights};
 use super::headroom::{self, InputBound, Interval, Norms, function};
 use super::layout;
 use super::lower::{Lowered, is_exact_relu};
-use super::node::{Coefficient, Construction, Maximum, Movement, NodeId, NodeKind, Sum};
+use super::node::{Coefficient, Construction, Maximum, Movement, NodeId, NodeKind, ProductKind, Sum};
 use super::shape::Shape;
 use crate::graph::{self, Graph};
 use catalogs::Lemma;
@@ -252,7 +252,8 @@ struct Walk<'a> {
     circuit: &'a Circuit,
     question: Question<'a>,
     terms: Terms,
-    weight_errors: Vec<Vec<f64>>,
+    /// Of every weight, its encoding's differences and what is not known of them.
+    weight_errors: Vec<[Vec<f64>; 2]>,
     /// Certified errors of the sites, by the number of their node.
     sites: BTreeMap<u32, f64>,
     last_uses: Vec<NodeId>,
@@ -339,7 +340,9 @@ impl Walk<'_> {
             }
             NodeKind::Weight(weight) => {
                 let mut parts = nothing(lanes);
-                add(&mut parts[QUANTISATION], self.terms.quantisation, &self.weight_errors[weight.index()]);
+                let [differences, lost] = &self.weight_errors[weight.index()];
+                let sizes = differences.iter().zip(lost).map(|(difference, lost)| (difference.abs() + lost).next_up());
+                add(&mut parts[QUANTISATION], self.terms.quantisation, &sizes.collect::<Vec<f64>>());
                 Ok(Ok(parts))
             }
             NodeKind::Sum(sum) => {
@@ -371,6 +374,16 @@ impl Walk<'_> {
             };
             let shapes = [product.left, product.right].map(|id| &self.circuit.node(id).shape);
             let (own, other) = (left.magnitudes(), right.real_magnitudes(b));
+            let weight = match self.circuit.node(product.right).kind {
+                NodeKind::Weight(weight) => Some(weight),
+                _ => None,
+            };
+            if let Some(weight) = weight {
+                let known = &self.weight_errors[weight.index()];
+                let (encoding, count) = self.encoding(&product.kind, left, shapes, known, shape);
+                operations += count;
+                add(&mut result[QUANTISATION], factor * self.terms.quantisation, &encoding);
+            }
             let mut spread = |goal: &mut [f64], factor: f64, a: &[f64], b: &[f64]| {
                 if factor > 0.0 && [a, b].iter().all(|side| side.iter().any(|&value| value > 0.0)) {
                     let (values, count) = spread::product(&product.kind, (a, shapes[0]), (b, shapes[1]), shape);
@@ -379,8 +392,13 @@ impl Walk<'_> {
                 }
             };
             for (goal, (a, b)) in result.iter_mut().zip(a.iter().zip(b)) {
-                spread(goal, factor, &own, b);
                 spread(goal, factor, a, &other);
+                if weight.is_none() {
+                    spread(goal, factor, &own, b);
+                }
+            }
+            if weight.is_some() {
+                spread(&mut result[QUANTISATION], factor * ARITHMETIC, &own, &right.magnitudes());
             }
             if relative > 0.0 {
                 spread(&mut result[QUANTISATION], relative * factor, &left.real_magnitudes(a), &other);
@@ -412,6 +430,33 @@ impl Walk<'_> {
         }
         result.iter_mut().for_each(|part| spread::raise(part, operations));
         Ok(Ok(result))
+    }
+
+    /// |Σ a·d| for the differences d of a weight's encoding, which are known: with a in c ± ρ it is at most
+    /// |Σ c·d| + Σ ρ·|d|, half of Σ |a|·|d| where a is not negative. What is not known of d, and what doubles lose in
+    /// Σ c·d, is counted with |a|.
+    fn encoding(
+        &self,
+        kind: &ProductKind,
+        left: &Known,
+        shapes: [&Shape; 2],
+        [differences, lost]: &[Vec<f64>; 2],
+        shape: &Shape,
+    ) -> (Vec<f64>, usize) {
+        let ends = || left.low.iter().zip(&left.high);
+        let centre: Vec<f64> = ends().map(|(low, high)| low / 2.0 + high / 2.0).collect();
+        let radius: Vec<f64> = ends().zip(&centre).map(|((low, high), c)| (high - c).max(c - low).next_up()).collect();
+        let sizes: Vec<f64> = differences.iter().map(|difference| difference.abs()).collect();
+        let (mut total, count) = spread::product(kind, (&centre, shapes[0]), (differences, shapes[1]), shape);
+        total.iter_mut().for_each(|sum| *sum = sum.abs());
+        let rest: Vec<f64> =
+            sizes.iter().zip(lost).map(|(size, lost)| size * (count + 8) as f64 * f64::EPSILON + lost).collect();
+        let others = [(&radius, &sizes), (&left.magnitudes(), &rest)];
+        for (a, b) in others {
+            let (values, _) = spread::product(kind, (a, shapes[0]), (b, shapes[1]), shape);
+            add(&mut total, 1.0, &values);
+        }
+        (total, 3 * count + 8)
     }
 
     /// What `verify::compose` says of truncated probabilities, and what their arguments' errors move: see the module.

@@ -165,17 +165,20 @@ impl Lowered {
         Weights::new(&self.circuit, encoded.collect::<Result<_, _>>()?)
     }
 
-    /// Bounds, weight by weight and element by element, of how far what `weights` encodes is from what it stands for;
-    /// in real units. `graph` and `weights` are those of [`Lowered::weights`].
-    pub fn weight_errors(&self, graph: &Graph, weights: &Weights) -> Result<Vec<Vec<f64>>, Error> {
+    /// How far, weight by weight and element by element, what `weights` encodes is from what it stands for, in real units:
+    /// the difference, and a bound of what doubles lost in taking it. `graph` and `weights` are those of
+    /// [`Lowered::weights`].
+    pub fn weight_errors(&self, graph: &Graph, weights: &Weights) -> Result<Vec<[Vec<f64>; 2]>, Error> {
         let numbered = self.circuit.weights().iter().zip(&self.sources).enumerate();
         let errors = numbered.map(|(index, (slot, source))| {
             let constants = graph.nodes().get(source.node.index()).map(|node| node.operator.constants());
             let tensor = constants.and_then(|constants| constants.get(source.constant)?.tensor().ok().cloned());
             let tensor = tensor.ok_or_else(|| Error::Circuit(format!("the graph has no weight '{}'", slot.name)))?;
             let encoded = decode(weights.get(WeightId(index as u32)), slot.format.scale);
-            let error = |(&value, &encoded): (&f64, &f64)| rounding_of(value * source.gain, encoded);
-            Ok(tensor.data.iter().zip(&encoded).map(error).collect())
+            let numbers = || tensor.data.iter().map(|value| value * source.gain).zip(&encoded);
+            let differences = numbers().map(|(value, encoded)| encoded - value).collect::<Vec<f64>>();
+            let lost = numbers().map(|(value, &encoded)| rounding_of(value, encoded) - (value - encoded).abs());
+            Ok([differences, lost.map(|lost| lost.max(0.0).next_up()).collect()])
         });
         errors.collect()
     }
