@@ -28,7 +28,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
-use unit::{Active, Ready};
+use unit::{Active, Ready, Unit};
 use weights::{Held, PART_ELEMENTS, WeightUses};
 
 pub use profile::{GroupShare, Profile, by_group};
@@ -176,12 +176,16 @@ impl<B: Backend> Runner<B> {
         let mut arrived: Vec<Vec<u8>> = vec![Vec::new(); 3];
         for stage in 0..2u32 {
             let mut leaving: Vec<Vec<u8>> = vec![Vec::new(); 3];
-            let mut consumed = [0usize; 3];
+            let (mut consumed, mut pending) = ([0usize; 3], Vec::with_capacity(active.len()));
             for (index, (ready, state)) in part.clone().zip(active.iter_mut()) {
                 let node = FIRST_WEIGHT_NODE + index as u32;
                 let streams = generators.streams(node, ready.unit.first);
                 let mut mail = Mail { arrived: &arrived, consumed: &mut consumed, leaving: &mut leaving };
-                mail.step(&self.backend, ready, state, stage as usize, &streams)?;
+                pending.push(mail.step(&self.backend, ready, state, stage as usize, &streams)?);
+            }
+            for ((ready, _), pending) in active.iter().zip(pending) {
+                let Some(pending) = pending else { continue };
+                by_role(&ready.unit, &mut leaving, |sent| Ok(self.backend.collect(pending, sent)?))?;
             }
             if stage == 0 {
                 let position = Position { run: PARAMETER_RUN, round };
@@ -344,7 +348,8 @@ struct Mail<'a> {
 }
 
 impl Mail<'_> {
-    /// Runs one stage of a unit: takes its part of the arrived payloads, appends its messages to the leaving ones.
+    /// Runs one stage of a unit: takes its part of the arrived payloads, appends its messages to the leaving ones, where
+    /// they are complete once what is returned was collected.
     fn step<B: Backend>(
         &mut self,
         backend: &B,
@@ -352,7 +357,7 @@ impl Mail<'_> {
         state: &mut Active<B>,
         stage: usize,
         streams: &Streams<'_>,
-    ) -> Result<(), Error> {
+    ) -> Result<Option<B::Pending>, Error> {
         let unit = &ready.unit;
         let mut received: [&[u8]; 3] = [&[]; 3];
         if stage > 0 {
@@ -366,13 +371,21 @@ impl Mail<'_> {
                 }
             }
         }
-        // By role for the kernel, and back: the buffers move, their bytes do not.
-        let party = |role: usize| usize::from(unit.party_of(role).0);
-        let mut sent: Frames = (0..3).map(|role| std::mem::take(&mut self.leaving[party(role)])).collect();
-        state.run(backend, ready, stage, &received, &mut sent, streams)?;
-        sent.into_iter().enumerate().for_each(|(role, payload)| self.leaving[party(role)] = payload);
-        Ok(())
+        by_role(unit, self.leaving, |sent| state.run(backend, ready, stage, &received, sent, streams))
     }
+}
+
+/// The payloads by role for a kernel, and back: the buffers move, their bytes do not.
+fn by_role<T>(
+    unit: &Unit,
+    leaving: &mut [Vec<u8>],
+    run: impl FnOnce(&mut Frames) -> Result<T, Error>,
+) -> Result<T, Error> {
+    let party = |role: usize| usize::from(unit.party_of(role).0);
+    let mut sent: Frames = (0..3).map(|role| std::mem::take(&mut leaving[party(role)])).collect();
+    let done = run(&mut sent)?;
+    sent.into_iter().enumerate().for_each(|(role, payload)| leaving[party(role)] = payload);
+    Ok(done)
 }
 
 struct Batch<'a, B: Backend> {
@@ -397,7 +410,7 @@ impl<B: Backend> Batch<'_, B> {
     ) -> Result<[Vec<Vec<u8>>; 3], Error> {
         let runner = self.runner;
         let mut leaving: [Vec<Vec<u8>>; 3] = std::array::from_fn(|_| vec![Vec::new(); 3]);
-        let mut consumed = [[0usize; 3]; 3];
+        let (mut consumed, mut pending) = ([[0usize; 3]; 3], Vec::new());
         for &id in &runner.active[round as usize] {
             let (index, node) = (id.index(), runner.circuit.node(id));
             let (start, ready) = (runner.schedule.start[index], runner.schedule.ready[index]);
@@ -415,7 +428,8 @@ impl<B: Backend> Batch<'_, B> {
                 if let Some(state) = &mut self.active[index] {
                     let (arrived, leaving): (&[Vec<u8>], &mut [Vec<u8>]) = (&arrived[class], &mut leaving[class]);
                     let mut mail = Mail { arrived, consumed: &mut consumed[class], leaving };
-                    mail.step(&runner.backend, ready_unit, state, stage, &streams)?;
+                    let sent = mail.step(&runner.backend, ready_unit, state, stage, &streams)?;
+                    pending.extend(sent.map(|sent| (&ready_unit.unit, class, sent)));
                 }
                 if round == ready {
                     self.finish(id)?;
@@ -425,6 +439,10 @@ impl<B: Backend> Batch<'_, B> {
                 self.consume(id);
             }
             self.computing[index] += began.elapsed().as_secs_f64();
+        }
+        // A device computes for all nodes of a round before this waits for the first message.
+        for (unit, class, sent) in pending {
+            by_role(unit, &mut leaving[class], |frames| Ok(runner.backend.collect(sent, frames)?))?;
         }
         Ok(leaving)
     }

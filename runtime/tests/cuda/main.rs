@@ -4,26 +4,42 @@
 #![allow(clippy::unwrap_used)]
 
 mod compiler;
+mod exact;
 mod lanes;
+mod memory;
 mod mutants;
 mod sessions;
 mod stages;
+mod streams;
 
-use runtime::backend::cuda::{Cache, Cuda, Device, shim::Shim};
+use runtime::backend::cuda::shim::{Order, Shim};
+use runtime::backend::cuda::{Cache, Cuda, Device};
 use std::io::Write;
-use std::sync::{Arc, OnceLock};
+use std::path::Path;
+use std::sync::{Arc, Once};
 
-/// The shim, shared by all tests of this process; `None`, said loudly, without a C++ compiler.
-fn shim() -> Option<Arc<dyn Device>> {
-    static SHIM: OnceLock<Option<Arc<dyn Device>>> = OnceLock::new();
-    let make = || match Shim::new(Cache::temporary().unwrap()) {
-        Ok(shim) => Some(Arc::new(shim) as Arc<dyn Device>),
+/// What the C++ compiler makes is kept from one run of the tests to the next, by the digest of all it depends on.
+fn kept() -> Cache {
+    Cache::new(Path::new(env!("CARGO_TARGET_TMPDIR")).join("shim")).unwrap()
+}
+
+/// A shim whose streams run in some order and which has so many bytes; `None`, said loudly, without a C++ compiler.
+fn shim_with(order: Order, limit: u64) -> Option<Arc<dyn Device>> {
+    static SAID: Once = Once::new();
+    match Shim::with(kept(), order, limit) {
+        Ok(shim) => Some(Arc::new(shim)),
         Err(reason) => {
-            let _ = writeln!(std::io::stderr(), "NOT RUN: no kernel of the CUDA back end was run: {reason}");
+            SAID.call_once(|| {
+                let _ = writeln!(std::io::stderr(), "NOT RUN: no kernel of the CUDA back end was run: {reason}");
+            });
             None
         }
-    };
-    SHIM.get_or_init(make).clone()
+    }
+}
+
+/// A shim whose streams wait as long as they may.
+fn shim() -> Option<Arc<dyn Device>> {
+    shim_with(Order::Late, u64::MAX)
 }
 
 fn cuda() -> Option<Cuda> {
