@@ -68,6 +68,12 @@ impl Device for Changed {
     }
 }
 
+/// A back end with one text changed.
+pub fn changed(from: &'static str, to: &'static str, tuning: Tuning) -> Result<Cuda, String> {
+    let device = Changed { inner: shim().unwrap(), from, to, changes: AtomicUsize::new(0) };
+    Cuda::tuned(Arc::new(device), tuning).map_err(|error| error.to_string())
+}
+
 fn seen(from: &'static str, to: &'static str, agrees: impl Fn(&Cuda) -> bool, products: Products) {
     seen_with(from, to, agrees, Tuning { products, steps_max: 64, ..Tuning::default() });
 }

@@ -121,6 +121,14 @@ impl Cuda {
         Ok(Cuda { device, transfers, fixed, tuning })
     }
 
+    /// Waits for all work that this party has asked for.
+    ///
+    /// # Errors
+    /// A call that fails, this one or an earlier one.
+    pub fn settle(&self) -> Result<(), Error> {
+        self.transfers.settle()
+    }
+
     /// Memory for the words of `lanes` lanes, with whatever was in it.
     fn fresh(&self, lanes: usize) -> Result<Words, Error> {
         let buffer = Buffer::new(&self.device, 8 * lanes as u64, Purpose::Words)?;
