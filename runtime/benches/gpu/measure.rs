@@ -222,7 +222,10 @@ fn bytes_of_lane(party: &CheckedParty) -> f64 {
 /// Functions of the catalog, the first entry of each, element by element.
 pub fn functions(cuda: &Cuda, sizes: &Sizes, root: &Path) -> Result<(), String> {
     let catalog = Catalog::open(&root.join("catalogs"), &root.join("proofs")).map_err(explain)?;
-    println!("functions, seconds of one of three parties, with messages through this process, median of {}:", sizes.runs);
+    println!(
+        "functions, seconds of one of three parties, with messages through this process, median of {}:",
+        sizes.runs
+    );
     for function in &sizes.functions {
         let programs = catalog.iter().filter(|(name, _)| name.starts_with(function)).filter_map(|(name, published)| {
             let program = Entry::parse(&published.entry).ok()?.program;

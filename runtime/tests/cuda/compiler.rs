@@ -154,7 +154,10 @@ fn every_kernel_compiles_to_ptx_and_assembles() {
             Err(error) => failures.push(format!("{:?}: {error}", source.kernels)),
         }
     }
-    println!("{} of {count} kernels compiled by NVRTC and assembled for sm_90, {old} of them in an earlier run", all.len());
+    println!(
+        "{} of {count} kernels compiled by NVRTC and assembled for sm_90, {old} of them in an earlier run",
+        all.len()
+    );
     listed("registers", &mut all, |used| used.registers);
     listed("bytes of shared memory", &mut all, |used| used.shared);
     listed("bytes of stack", &mut all, |used| used.stack);

@@ -55,7 +55,9 @@ impl Device for Careless {
     }
 
     fn free(&self, on: Stream, address: Address) {
-        if let Some(bytes) = self.secrets.lock().unwrap().remove(&address.0) {
+        // To look waits for the copy that this one forgets.
+        let looked_at = self.forgotten != Forgotten::GivenBack;
+        if let Some(bytes) = self.secrets.lock().unwrap().remove(&address.0).filter(|_| looked_at) {
             // What the stream sees when it gives the memory back.
             let host = self.inner.pin(bytes).unwrap();
             // SAFETY: both have as many bytes, which are read once the mark after the copy is reached.
@@ -135,11 +137,15 @@ fn a_missing_mark_is_seen() {
     if shim_with(Order::Late, u64::MAX).is_none() {
         return;
     }
-    // What leaves does not wait for its kernel; its reader does not wait for it.
+    // What leaves does not wait for its kernel, or its reader for it; kernels do not wait for what arrives; the source
+    // of a copy is written again, or what leaves given back, before the copy.
     let forgotten = [
         (Order::Late, Forgotten::Follow(Stream::Outgoing)),
         (Order::Late, Forgotten::Wait),
         (Order::KernelsFirst, Forgotten::Wait),
+        (Order::Late, Forgotten::Follow(Stream::Compute)),
+        (Order::Late, Forgotten::Done),
+        (Order::KernelsFirst, Forgotten::GivenBack),
     ];
     for (order, forgotten) in forgotten {
         assert!(!outcome(order, forgotten).unwrap().0, "{order:?}, {forgotten:?} is not seen");

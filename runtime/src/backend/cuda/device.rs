@@ -24,7 +24,9 @@ pub enum Error {
         log: String,
     },
     /// No memory left.
-    #[error("{device}: {needed} bytes are needed for {what} and {free} are free; use a smaller batch or another device")]
+    #[error(
+        "{device}: {needed} bytes are needed for {what} and {free} are free; use a smaller batch or another device"
+    )]
     Memory {
         /// Which device.
         device: String,

@@ -261,7 +261,11 @@ impl Printer {
             None => {
                 let start = starts(&self.sends).0[index];
                 let bits = field.bits;
-                writeln!(self.body, "            packed_alone<{bits}>(r{}, sent + {start} * groups, lane - begin);", a.0)
+                writeln!(
+                    self.body,
+                    "            packed_alone<{bits}>(r{}, sent + {start} * groups, lane - begin);",
+                    a.0
+                )
             }
         };
     }

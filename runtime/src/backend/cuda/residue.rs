@@ -83,7 +83,8 @@ impl Cuda {
         let bytes = moduli.count as u64 * batches * lines * inner;
         let components = [Buffer::new(&self.device, bytes, purpose)?, Buffer::new(&self.device, bytes, purpose)?];
         let table = self.table(&operands.table)?;
-        let function = self.fixed.residues(self.device.as_ref())?[side + 2 * usize::from(operands.kind == Kind::Windows)];
+        let function =
+            self.fixed.residues(self.device.as_ref())?[side + 2 * usize::from(operands.kind == Kind::Windows)];
         let [own, next] = operands.left_addresses();
         let arguments = arguments![
             components[0].address(),

@@ -230,12 +230,13 @@ impl Code {
         if bytes == 0 {
             return Ok(None);
         }
-        let parts = printed.sends.iter().zip(starts(&printed.sends).0).zip(places).map(|((field, start), place)| Part {
-            role: usize::from(field.to.0),
-            to: place + lanes.start / 8 * usize::from(field.bits),
-            from: (8 * groups * start) as usize,
-            bytes: field.bytes(lanes.len()),
-        });
+        let parts =
+            printed.sends.iter().zip(starts(&printed.sends).0).zip(places).map(|((field, start), place)| Part {
+                role: usize::from(field.to.0),
+                to: place + lanes.start / 8 * usize::from(field.bits),
+                from: (8 * groups * start) as usize,
+                bytes: field.bytes(lanes.len()),
+            });
         Ok(Some((cuda.transfers.depart(leaving, bytes as usize)?, parts.collect())))
     }
 

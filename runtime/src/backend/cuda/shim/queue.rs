@@ -165,7 +165,8 @@ impl Queues {
     fn run(&mut self, work: Work) {
         match work {
             Work::Launch { entry, blocks, threads, mut arguments } => {
-                let mut pointers: Vec<*mut c_void> = arguments.iter_mut().map(|words| words.as_mut_ptr().cast()).collect();
+                let mut pointers: Vec<*mut c_void> =
+                    arguments.iter_mut().map(|words| words.as_mut_ptr().cast()).collect();
                 // SAFETY: the library of the entry is loaded as long as the shim lives; who asked for the launch
                 // vouches for the arguments, which are kept word for word.
                 #[allow(unsafe_code)]
