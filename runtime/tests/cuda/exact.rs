@@ -56,7 +56,7 @@ fn all_pairs_of_edge_limbs_agree() {
     for place in [0, 3, 6] {
         all.extend(edges.iter().flat_map(|low| edges.map(|high| (low | high << 8) << (8 * place))));
     }
-    let masks = (0..256u64).step_by(5).map(|mask| (0..8).map(|i| (mask >> i & 1) * 255 << (8 * i)).sum::<u64>());
+    let masks = (0..256u64).step_by(5).map(|mask| (0..8).map(|i| ((mask >> i & 1) * 255) << (8 * i)).sum::<u64>());
     all.extend(masks);
     let zeros = vec![0; all.len()];
     for bits in [64, 57, 48, 40, 32, 24] {
