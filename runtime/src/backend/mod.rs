@@ -109,6 +109,8 @@ pub trait Backend {
     type Code;
     /// A weight that is the right factor of matrix products.
     type Factor;
+    /// What a stage sends and this process does not have yet.
+    type Pending;
 
     /// What computes, for people.
     fn name(&self) -> String;
@@ -150,7 +152,8 @@ pub trait Backend {
     fn take(&self, state: &mut Self::State, slot: Slot) -> Result<Self::Words, Error>;
 
     /// Runs a kernel on all lanes of a state: `received` holds the frames of the last round by the sender's role, what
-    /// is sent is appended to `sent` by the receiver's.
+    /// is sent is appended to `sent` by the receiver's. It may be on its way still: its bytes are right once
+    /// [`Backend::collect`] was called, with the same frames, to which others may have appended in the meantime.
     ///
     /// # Errors
     /// A frame whose size is not the kernel's, a generator at its end, or a device that fails.
@@ -161,7 +164,13 @@ pub trait Backend {
         received: &[&[u8]],
         sent: &mut Frames,
         streams: &Streams<'_>,
-    ) -> Result<(), Error>;
+    ) -> Result<Self::Pending, Error>;
+
+    /// Waits for what a stage sends.
+    ///
+    /// # Errors
+    /// A device that fails.
+    fn collect(&self, pending: Self::Pending, sent: &mut Frames) -> Result<(), Error>;
 
     /// A rearrangement of one component, modulo `ring`; public constants only `with_constants`.
     ///

@@ -1,7 +1,7 @@
 //! One batch on its way through the circuit: which values are held, and what every node does between two rounds.
 
 use super::local::{self, Local};
-use super::mail::{Generators, Mail, class};
+use super::mail::{Generators, Mail, by_role, class};
 use super::unit::Active;
 use super::{Error, Runner, words};
 use crate::backend::{Backend, Shares};
@@ -55,7 +55,7 @@ impl<'a, B: Backend> Batch<'a, B> {
     ) -> Result<[Vec<Vec<u8>>; 3], Error> {
         let runner = self.runner;
         let mut leaving: [Vec<Vec<u8>>; 3] = std::array::from_fn(|_| vec![Vec::new(); 3]);
-        let mut consumed = [[0usize; 3]; 3];
+        let (mut consumed, mut pending) = ([[0usize; 3]; 3], Vec::new());
         for &id in &runner.active[round as usize] {
             let (index, node) = (id.index(), runner.circuit.node(id));
             let (start, ready) = (runner.schedule.start[index], runner.schedule.ready[index]);
@@ -73,7 +73,8 @@ impl<'a, B: Backend> Batch<'a, B> {
                 if let Some(state) = &mut self.active[index] {
                     let (arrived, leaving): (&[Vec<u8>], &mut [Vec<u8>]) = (&arrived[class], &mut leaving[class]);
                     let mut mail = Mail { arrived, consumed: &mut consumed[class], leaving };
-                    mail.step(&runner.backend, ready_unit, state, stage, &streams)?;
+                    let sent = mail.step(&runner.backend, ready_unit, state, stage, &streams)?;
+                    pending.extend(sent.map(|sent| (&ready_unit.unit, class, sent)));
                 }
                 if round == ready {
                     self.finish(id)?;
@@ -83,6 +84,10 @@ impl<'a, B: Backend> Batch<'a, B> {
                 self.consume(id);
             }
             self.computing[index] += began.elapsed().as_secs_f64();
+        }
+        // A device computes for all nodes of a round before this waits for the first message.
+        for (unit, class, sent) in pending {
+            by_role(unit, &mut leaving[class], |frames| Ok(runner.backend.collect(sent, frames)?))?;
         }
         Ok(leaving)
     }

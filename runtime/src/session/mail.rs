@@ -1,7 +1,7 @@
 //! What travels in a round: the kinds of frames, whose masks belong to a node, and a node's share of a peer's frame.
 
 use super::Error;
-use super::unit::{Active, Ready};
+use super::unit::{Active, Ready, Unit};
 use crate::backend::{Backend, Frames, Streams};
 use crate::circuit::{NodeKind, Party};
 use crate::kernel::Pair;
@@ -67,7 +67,8 @@ pub(super) struct Mail<'a> {
 }
 
 impl Mail<'_> {
-    /// Runs one stage of a unit: takes its part of the arrived payloads, appends its messages to the leaving ones.
+    /// Runs one stage of a unit: takes its part of the arrived payloads, appends its messages to the leaving ones, where
+    /// they are complete once what is returned was collected.
     pub(super) fn step<B: Backend>(
         &mut self,
         backend: &B,
@@ -75,7 +76,7 @@ impl Mail<'_> {
         state: &mut Active<B>,
         stage: usize,
         streams: &Streams<'_>,
-    ) -> Result<(), Error> {
+    ) -> Result<Option<B::Pending>, Error> {
         let unit = &ready.unit;
         let mut received: [&[u8]; 3] = [&[]; 3];
         if stage > 0 {
@@ -89,11 +90,19 @@ impl Mail<'_> {
                 }
             }
         }
-        // By role for the kernel, and back: the buffers move, their bytes do not.
-        let party = |role: usize| usize::from(unit.party_of(role).0);
-        let mut sent: Frames = (0..3).map(|role| std::mem::take(&mut self.leaving[party(role)])).collect();
-        state.run(backend, ready, stage, &received, &mut sent, streams)?;
-        sent.into_iter().enumerate().for_each(|(role, payload)| self.leaving[party(role)] = payload);
-        Ok(())
+        by_role(unit, self.leaving, |sent| state.run(backend, ready, stage, &received, sent, streams))
     }
+}
+
+/// The payloads by role for a kernel, and back: the buffers move, their bytes do not.
+pub(super) fn by_role<T>(
+    unit: &Unit,
+    leaving: &mut [Vec<u8>],
+    run: impl FnOnce(&mut Frames) -> Result<T, Error>,
+) -> Result<T, Error> {
+    let party = |role: usize| usize::from(unit.party_of(role).0);
+    let mut sent: Frames = (0..3).map(|role| std::mem::take(&mut leaving[party(role)])).collect();
+    let done = run(&mut sent)?;
+    sent.into_iter().enumerate().for_each(|(role, payload)| leaving[party(role)] = payload);
+    Ok(done)
 }

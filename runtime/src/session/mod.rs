@@ -23,7 +23,7 @@ use crate::random;
 use crate::transport::{self, Expected, Frame, Kind, Length, Position, Transport};
 use batch::Batch;
 use catalogs::protocol::rss3::Rss3;
-use mail::{CLASSES, Generators, Mail, peers};
+use mail::{CLASSES, Generators, Mail, by_role, peers};
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
@@ -177,12 +177,16 @@ impl<B: Backend> Runner<B> {
         let mut arrived: Vec<Vec<u8>> = vec![Vec::new(); 3];
         for stage in 0..2u32 {
             let mut leaving: Vec<Vec<u8>> = vec![Vec::new(); 3];
-            let mut consumed = [0usize; 3];
+            let (mut consumed, mut pending) = ([0usize; 3], Vec::with_capacity(active.len()));
             for (index, (ready, state)) in part.clone().zip(active.iter_mut()) {
                 let node = FIRST_WEIGHT_NODE + index as u32;
                 let streams = generators.streams(node, ready.unit.first);
                 let mut mail = Mail { arrived: &arrived, consumed: &mut consumed, leaving: &mut leaving };
-                mail.step(&self.backend, ready, state, stage as usize, &streams)?;
+                pending.push(mail.step(&self.backend, ready, state, stage as usize, &streams)?);
+            }
+            for ((ready, _), pending) in active.iter().zip(pending) {
+                let Some(pending) = pending else { continue };
+                by_role(&ready.unit, &mut leaving, |sent| Ok(self.backend.collect(pending, sent)?))?;
             }
             if stage == 0 {
                 let position = Position { run: PARAMETER_RUN, round };

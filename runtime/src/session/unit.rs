@@ -178,7 +178,8 @@ impl<B: Backend> Active<B> {
         Ok(())
     }
 
-    /// Runs the kernel of `stage`; appends its frames, by the receiver's role, to `sent`.
+    /// Runs the kernel of `stage`; appends its frames, by the receiver's role, to `sent`, where they are once what is
+    /// returned was collected.
     pub fn run(
         &mut self,
         backend: &B,
@@ -187,11 +188,9 @@ impl<B: Backend> Active<B> {
         received: &[&[u8]],
         sent: &mut Frames,
         streams: &Streams<'_>,
-    ) -> Result<(), Error> {
-        match ready.stages.get(stage) {
-            Some(code) => Ok(backend.stage(code, &mut self.state, received, sent, streams)?),
-            None => Ok(()),
-        }
+    ) -> Result<Option<B::Pending>, Error> {
+        let run = |code| backend.stage(code, &mut self.state, received, sent, streams);
+        Ok(ready.stages.get(stage).map(run).transpose()?)
     }
 
     /// The result's components.

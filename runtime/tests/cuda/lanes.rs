@@ -7,7 +7,7 @@ use runtime::backend::{Backend, Cpu, LinearTerm, LocalSum, ProductTerm, RightFac
 use runtime::circuit::{Constant, Convolution, Integers, Movement, ProductKind, Shape};
 use std::sync::Arc;
 
-fn shape(extents: &[usize]) -> Shape {
+pub fn shape(extents: &[usize]) -> Shape {
     Shape::new(extents).unwrap()
 }
 
@@ -65,7 +65,7 @@ fn every_movement_agrees() {
     check(Movement::Replace { replaced, value: -77 }, &[&from], &[3, 5, 7]);
 }
 
-fn product<B: Backend>(
+pub fn product<B: Backend>(
     backend: &B,
     kind: &ProductKind,
     [left, right, result]: [&Shape; 3],
@@ -174,8 +174,8 @@ fn convolutions_agree_with_groups_strides_dilations_and_padding() {
 #[test]
 fn products_on_tensor_cores_agree() {
     let Some(device) = shim() else { return };
-    for (products, steps_max) in [(Products::Limbs, 32), (Products::Residues, 64)] {
-        let cuda = Cuda::tuned(device.clone(), Tuning { products, steps_max }).unwrap();
+    for (products, steps_max) in [(Products::Limbs, 64), (Products::Residues, 64)] {
+        let cuda = Cuda::tuned(device.clone(), Tuning { products, steps_max, ..Tuning::default() }).unwrap();
         for ([m, k, n], bits, prepared) in
             [([1, 1, 1], 64, false), ([17, 70, 9], 64, true), ([9, 33, 66], 48, false), ([65, 20, 3], 32, true)]
         {

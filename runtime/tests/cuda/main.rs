@@ -4,26 +4,44 @@
 #![allow(clippy::unwrap_used)]
 
 mod compiler;
+mod exact;
 mod lanes;
+#[path = "../../benches/gpu/measure.rs"]
+mod measure;
+mod memory;
 mod mutants;
 mod sessions;
 mod stages;
+mod streams;
 
-use runtime::backend::cuda::{Cache, Cuda, Device, shim::Shim};
+use runtime::backend::cuda::shim::{Order, Shim};
+use runtime::backend::cuda::{Cache, Cuda, Device};
 use std::io::Write;
-use std::sync::{Arc, OnceLock};
+use std::path::Path;
+use std::sync::{Arc, Once};
 
-/// The shim, shared by all tests of this process; `None`, said loudly, without a C++ compiler.
-fn shim() -> Option<Arc<dyn Device>> {
-    static SHIM: OnceLock<Option<Arc<dyn Device>>> = OnceLock::new();
-    let make = || match Shim::new(Cache::temporary().unwrap()) {
-        Ok(shim) => Some(Arc::new(shim) as Arc<dyn Device>),
+/// What the C++ compiler makes is kept from one run of the tests to the next, by the digest of all it depends on.
+fn kept() -> Cache {
+    Cache::new(Path::new(env!("CARGO_TARGET_TMPDIR")).join("shim")).unwrap()
+}
+
+/// A shim whose streams run in some order and which has so many bytes; `None`, said loudly, without a C++ compiler.
+fn shim_with(order: Order, limit: u64) -> Option<Arc<dyn Device>> {
+    static SAID: Once = Once::new();
+    match Shim::with(kept(), order, limit) {
+        Ok(shim) => Some(Arc::new(shim)),
         Err(reason) => {
-            let _ = writeln!(std::io::stderr(), "NOT RUN: no kernel of the CUDA back end was run: {reason}");
+            SAID.call_once(|| {
+                let _ = writeln!(std::io::stderr(), "NOT RUN: no kernel of the CUDA back end was run: {reason}");
+            });
             None
         }
-    };
-    SHIM.get_or_init(make).clone()
+    }
+}
+
+/// A shim whose streams wait as long as they may.
+fn shim() -> Option<Arc<dyn Device>> {
+    shim_with(Order::Late, u64::MAX)
 }
 
 fn cuda() -> Option<Cuda> {
@@ -38,4 +56,23 @@ fn words(count: usize, seed: u64) -> Vec<u64> {
         state ^ (state >> 29)
     };
     (0..count).map(next).collect()
+}
+
+/// The program that measures a GPU, at tiny sizes on the shim: that it works, not what it prints.
+#[test]
+fn what_measures_a_gpu_works() {
+    if shim().is_none() {
+        return;
+    }
+    let sizes = measure::Sizes::tiny();
+    // What a GPU is asked is not run here.
+    let _: fn() -> measure::Sizes = measure::Sizes::full;
+    let make = |tuning| Cuda::tuned(shim().unwrap(), tuning).map_err(|error| error.to_string());
+    assert_eq!(measure::agrees(&make, &sizes), Ok(true));
+    measure::products(&make, &sizes).unwrap();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    measure::functions(&cuda().unwrap(), &sizes, &root).unwrap();
+    // A device with another kernel is not measured.
+    let changed = |tuning| mutants::changed("sum += own * both + next * y_own", "sum += own * both", tuning);
+    assert_eq!(measure::agrees(&changed, &sizes), Ok(false));
 }

@@ -1,10 +1,20 @@
 //! Kernels with one thing wrong: the comparisons of these tests see every one of them.
 
 use crate::{lanes, shim, stages};
-use runtime::backend::cuda::{Address, Cuda, Device, Error, Function, Memory, Products, Source, Tuning};
-use std::ffi::c_void;
+use runtime::backend::cuda::{
+    Address, Argument, Cuda, Device, Error, Event, Function, HostAddress, Memory, Products, Purpose, Source, Stream,
+    Tuning,
+};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Forwards what a device around another does not change itself.
+macro_rules! forwarded {
+    ($($function:ident($($argument:ident: $kind:ty),*) -> $result:ty;)*) => {
+        $(fn $function(&self, $($argument: $kind),*) -> $result { self.inner.$function($($argument),*) })*
+    };
+}
+pub(crate) use forwarded;
 
 /// A device that changes the text of kernels.
 struct Changed {
@@ -14,13 +24,21 @@ struct Changed {
     changes: AtomicUsize,
 }
 
+#[allow(unsafe_code)]
 impl Device for Changed {
-    fn name(&self) -> String {
-        self.inner.name()
-    }
-
-    fn memory(&self) -> Result<Memory, Error> {
-        self.inner.memory()
+    forwarded! {
+        name() -> String;
+        memory() -> Result<Memory, Error>;
+        allocate(on: Stream, bytes: u64, purpose: Purpose) -> Result<Address, Error>;
+        free(on: Stream, address: Address) -> ();
+        pin(bytes: u64) -> Result<HostAddress, Error>;
+        unpin(address: HostAddress) -> ();
+        zero(on: Stream, at: Address, bytes: u64) -> Result<(), Error>;
+        record(on: Stream) -> Result<Event, Error>;
+        follow(on: Stream, event: Event) -> Result<(), Error>;
+        wait(event: Event) -> Result<(), Error>;
+        is_done(event: Event) -> bool;
+        forget(event: Event) -> ();
     }
 
     fn compile(&self, source: &Source) -> Result<Vec<Function>, Error> {
@@ -28,42 +46,40 @@ impl Device for Changed {
         self.inner.compile(&Source { text: source.text.replace(self.from, self.to), kernels: source.kernels.clone() })
     }
 
-    fn allocate(&self, bytes: u64) -> Result<Address, Error> {
-        self.inner.allocate(bytes)
+    unsafe fn copy_in(&self, on: Stream, to: Address, from: HostAddress, bytes: u64) -> Result<(), Error> {
+        // SAFETY: what the caller vouches for is what the inner device asks for.
+        unsafe { self.inner.copy_in(on, to, from, bytes) }
     }
 
-    fn free(&self, address: Address) {
-        self.inner.free(address);
+    unsafe fn copy_out(&self, on: Stream, from: Address, to: HostAddress, bytes: u64) -> Result<(), Error> {
+        // SAFETY: as above.
+        unsafe { self.inner.copy_out(on, from, to, bytes) }
     }
 
-    fn write(&self, to: Address, bytes: &[u8]) -> Result<(), Error> {
-        self.inner.write(to, bytes)
-    }
-
-    fn read(&self, from: Address, bytes: &mut [u8]) -> Result<(), Error> {
-        self.inner.read(from, bytes)
-    }
-
-    fn zero(&self, at: Address, bytes: u64) -> Result<(), Error> {
-        self.inner.zero(at, bytes)
-    }
-
-    #[allow(unsafe_code)]
     unsafe fn launch(
         &self,
         function: Function,
         blocks: u32,
         threads: u32,
-        arguments: &mut [*mut c_void],
+        arguments: &[Argument<'_>],
     ) -> Result<(), Error> {
-        // SAFETY: what the caller vouches for is what the inner device asks for.
+        // SAFETY: as above.
         unsafe { self.inner.launch(function, blocks, threads, arguments) }
     }
 }
 
+/// A back end with one text changed.
+pub fn changed(from: &'static str, to: &'static str, tuning: Tuning) -> Result<Cuda, String> {
+    let device = Changed { inner: shim().unwrap(), from, to, changes: AtomicUsize::new(0) };
+    Cuda::tuned(Arc::new(device), tuning).map_err(|error| error.to_string())
+}
+
 fn seen(from: &'static str, to: &'static str, agrees: impl Fn(&Cuda) -> bool, products: Products) {
+    seen_with(from, to, agrees, Tuning { products, steps_max: 64, ..Tuning::default() });
+}
+
+fn seen_with(from: &'static str, to: &'static str, agrees: impl Fn(&Cuda) -> bool, tuning: Tuning) {
     let Some(inner) = shim() else { return };
-    let tuning = Tuning { products, steps_max: 64 };
     let changed = Arc::new(Changed { inner, from, to, changes: AtomicUsize::new(0) });
     let cuda = Cuda::tuned(changed.clone(), tuning).unwrap();
     assert!(!agrees(&cuda), "'{to}' instead of '{from}' is not seen");
@@ -80,14 +96,28 @@ fn changed_stages_are_seen() {
     seen("first * draws[draw].word_bytes / 64", "first / 64", agrees, Products::ByShape);
 }
 
+/// What serves lanes one by one is compiled where shared memory ends.
+#[test]
+fn changed_masks_and_fields_without_room_are_seen() {
+    let agrees = |cuda: &Cuda| stages::resharing_agrees(cuda, 40, 200);
+    let tuning = Tuning { shared_bytes: 0, ..Tuning::default() };
+    assert!(shim().is_none_or(|device| agrees(&Cuda::tuned(device, tuning).unwrap())));
+    seen_with("if (i == at + 1) next", "if (i == at) next", agrees, tuning);
+    seen_with("(u32)(lane * WORD / 64)", "(u32)(lane / 64)", agrees, tuning);
+    seen_with("(u32)(lane % (64 / WORD))", "(u32)(lane % 16)", agrees, tuning);
+    seen_with("atomicOr(&field[bit / 64 + 1], value >> (64 - offset))", "(void)0", agrees, tuning);
+}
+
 #[test]
 fn changed_products_are_seen() {
     let agrees = |cuda: &Cuda| lanes::matrices_agree(cuda, [17, 70, 66]);
     for products in [Products::Integer, Products::Limbs, Products::Residues] {
-        let tuning = Tuning { products, steps_max: 64 };
+        let tuning = Tuning { products, steps_max: 64, ..Tuning::default() };
         assert!(shim().is_none_or(|device| agrees(&Cuda::tuned(device, tuning).unwrap())));
     }
     seen("x_next[k][row + SIDE * i]", "x_own[k][row + SIDE * i]", agrees, Products::Integer);
     seen("multiply_bytes(sums[i + j]", "multiply_bytes(sums[i]", agrees, Products::Limbs);
-    seen("rint(quotients[part][i])", "floor(quotients[part][i])", agrees, Products::Residues);
+    seen("rint(quotient)", "floor(quotient)", agrees, Products::Residues);
+    seen("own * (u32)modulus.inverse", "own", agrees, Products::Residues);
+    seen("(u32)modulus.multiple", "0u", agrees, Products::Residues);
 }

@@ -2,7 +2,7 @@
 
 use crate::{cuda, words};
 use catalogs::{Catalog, Entry, Published, Ring};
-use runtime::backend::cuda::Cuda;
+use runtime::backend::cuda::{Cuda, Tuning};
 use runtime::backend::{Backend, Cpu, Frames};
 use runtime::kernel::CheckedParty;
 use runtime::protocol::local::LocalKeys;
@@ -36,7 +36,11 @@ fn execute<B: Backend>(backend: &B, parties: &[CheckedParty], code: &[B::Code], 
             // What is sent is appended to what other nodes have put there.
             let mut sent: Frames = vec![vec![0xee]; 3];
             let received: Vec<&[u8]> = mail[from].iter().map(Vec::as_slice).collect();
-            backend.stage(&code[*first + stage], state, &received, &mut sent, &streams).unwrap();
+            let pending = backend.stage(&code[*first + stage], state, &received, &mut sent, &streams).unwrap();
+            // Others append before it is collected.
+            sent.iter_mut().for_each(|frame| frame.push(0xdd));
+            backend.collect(pending, &mut sent).unwrap();
+            sent.iter_mut().for_each(|frame| assert_eq!(frame.pop(), Some(0xdd)));
             for (to, bytes) in sent.into_iter().enumerate() {
                 assert_eq!(bytes[0], 0xee);
                 next[to][from] = bytes[1..].to_vec();
@@ -58,7 +62,12 @@ type Case = (String, Vec<CheckedParty>, Vec<usize>);
 
 /// Compiles all cases at once, and runs each.
 fn agree(cases: &[Case]) {
-    let Some(cuda) = cuda() else { return };
+    if let Some(cuda) = cuda() {
+        agree_on(&cuda, cases);
+    }
+}
+
+fn agree_on(cuda: &Cuda, cases: &[Case]) {
     let kernels: Vec<_> = cases.iter().flat_map(|(_, parties, _)| parties).flat_map(CheckedParty::stages).collect();
     let (mut on_cpu, mut on_device) = (Cpu.prepare(&kernels).unwrap(), cuda.prepare(&kernels).unwrap());
     println!("{} kernels", kernels.len());
@@ -66,9 +75,25 @@ fn agree(cases: &[Case]) {
         let count: usize = parties.iter().map(|party| party.stages().len()).sum();
         let (cpu, device): (Vec<_>, Vec<_>) = (on_cpu.drain(..count).collect(), on_device.drain(..count).collect());
         for &lanes in lanes {
-            let (expected, found) = (execute(&Cpu, parties, &cpu, lanes), execute(&cuda, parties, &device, lanes));
+            let (expected, found) = (execute(&Cpu, parties, &cpu, lanes), execute(cuda, parties, &device, lanes));
             assert!(expected == found, "{name}, {lanes} lanes: equal outputs {}", expected.0 == found.0);
         }
+    }
+}
+
+/// A product, a sign and a maximum whose masks and fields find no room in shared memory, or not all of them: words of
+/// every size are drawn and fields of several widths packed lane by lane.
+#[test]
+fn masks_and_fields_without_room_agree() {
+    let mut cases: Vec<Case> = Vec::new();
+    for bits in [3, 13, 32, 57, 64] {
+        let parties = rss3::compile_reshare(ring(bits)).unwrap();
+        cases.push((format!("reshare {bits}"), parties, vec![1, 64, 131]));
+    }
+    cases.push(("maximum of 3".into(), rss3::compile_maximum(Ring::Z64, 24, 3, 1).unwrap(), vec![70]));
+    for shared_bytes in [0, 3000] {
+        let Some(device) = crate::shim() else { return };
+        agree_on(&Cuda::tuned(device, Tuning { shared_bytes, ..Tuning::default() }).unwrap(), &cases);
     }
 }
 
@@ -145,6 +170,6 @@ fn frames_of_another_size_are_refused() {
     for frame in [31, 33, 0] {
         let frames: [&[u8]; 3] = [&[], &vec![0; frame], &[]];
         let refused = cuda.stage(&code[1], &mut state, &frames, &mut vec![Vec::new(); 3], &keys.streams(0, 0));
-        assert!(refused.unwrap_err().to_string().contains("bytes"), "{frame}");
+        assert!(refused.err().unwrap().to_string().contains("bytes"), "{frame}");
     }
 }

@@ -24,6 +24,7 @@ impl Backend for Cpu {
     type State = Slots;
     type Code = Prepared;
     type Factor = PackedWeight;
+    type Pending = ();
 
     fn name(&self) -> String {
         "cpu".into()
@@ -63,6 +64,10 @@ impl Backend for Cpu {
         streams: &Streams<'_>,
     ) -> Result<(), Error> {
         Ok(code.run(0, state, received, sent, streams)?)
+    }
+
+    fn collect(&self, (): (), _: &mut Frames) -> Result<(), Error> {
+        Ok(())
     }
 
     fn moved(

@@ -1,7 +1,11 @@
 //! What a CUDA device is to this back end: memory at addresses, and functions that are launched over blocks of threads.
 //!
-//! Work on one device happens in the order in which it was asked for; only reading waits for it.
+//! A device has three streams of work. Each does what it is asked for in order, and nothing orders one after another
+//! but marks: a stream that follows a mark waits until all work before the mark is done. Nothing but [`Device::wait`]
+//! waits in this process. [`super::transfers`] and [`super::stage`] keep this discipline; the shim can delay every
+//! stream as long as marks allow, so that a missing one is noticed without a GPU.
 
+use std::ffi::c_void;
 use std::fmt;
 use std::sync::Arc;
 
@@ -20,10 +24,14 @@ pub enum Error {
         log: String,
     },
     /// No memory left.
-    #[error("{device}: {needed} bytes are needed and {free} are free; use a smaller batch or another device")]
+    #[error(
+        "{device}: {needed} bytes are needed for {what} and {free} are free; use a smaller batch or another device"
+    )]
     Memory {
         /// Which device.
         device: String,
+        /// What for.
+        what: &'static str,
         /// What was asked for.
         needed: u64,
         /// What was left.
@@ -87,12 +95,101 @@ pub struct Memory {
     pub total: u64,
 }
 
+/// What memory is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Purpose {
+    /// Words of values: shares, inputs, results.
+    Words,
+    /// A received message.
+    Received,
+    /// A message to send.
+    Sent,
+    /// Residues of a product's left factor.
+    LeftResidues,
+    /// Residues of a product's right factor.
+    RightResidues,
+    /// Residues of a product.
+    Digits,
+    /// Where a kernel finds what; public.
+    Table,
+    /// Constants of kernels and circuits; public.
+    Constants,
+}
+
+impl Purpose {
+    /// For people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Purpose::Words => "the words of a value",
+            Purpose::Received => "a received message",
+            Purpose::Sent => "a message to send",
+            Purpose::LeftResidues => "residues of a product's left factor",
+            Purpose::RightResidues => "residues of a product's right factor",
+            Purpose::Digits => "residues of a product",
+            Purpose::Table => "a table of places",
+            Purpose::Constants => "public constants",
+        }
+    }
+
+    /// Whether it is cleared before it is given back.
+    pub fn is_secret(self) -> bool {
+        !matches!(self, Purpose::Table | Purpose::Constants)
+    }
+}
+
+/// A stream of work.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stream {
+    /// Kernels.
+    Compute,
+    /// Copies to the device.
+    Incoming,
+    /// Copies from the device.
+    Outgoing,
+}
+
+impl Stream {
+    /// All of them, by their number.
+    pub const ALL: [Stream; 3] = [Stream::Compute, Stream::Incoming, Stream::Outgoing];
+}
+
+/// A place in a stream, of the device that made it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Event(pub u64);
+
+/// Memory of this process that copies of a device reach while the process does something else.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct HostAddress(pub u64);
+
+/// An argument of a kernel.
+#[derive(Clone, Copy, Debug)]
+pub enum Argument<'a> {
+    /// An address or a number.
+    Word(u64),
+    /// A structure of 32-bit words.
+    Structure(&'a [u32]),
+    /// A structure of 64-bit words.
+    Words(&'a [u64]),
+}
+
+/// The addresses of arguments; `words` becomes the home of those that have none.
+pub fn pointers(arguments: &[Argument<'_>], words: &mut Vec<u64>) -> Vec<*mut c_void> {
+    words.clear();
+    words.extend(arguments.iter().map(|argument| if let Argument::Word(word) = argument { *word } else { 0 }));
+    let pointer = |(argument, word): (&Argument<'_>, &mut u64)| match argument {
+        Argument::Word(_) => std::ptr::from_mut(word).cast(),
+        Argument::Structure(words) => words.as_ptr().cast_mut().cast(),
+        Argument::Words(words) => words.as_ptr().cast_mut().cast(),
+    };
+    arguments.iter().zip(words).map(pointer).collect()
+}
+
 /// One device, as one party uses it.
 pub trait Device: Send + Sync {
     /// What it is called.
     fn name(&self) -> String;
 
-    /// Its memory.
+    /// Its memory, what this process keeps for later included in what is free.
     ///
     /// # Errors
     /// A call that fails.
@@ -104,38 +201,79 @@ pub trait Device: Send + Sync {
     /// No compiler, or a text that it refuses.
     fn compile(&self, source: &Source) -> Result<Vec<Function>, Error>;
 
-    /// Memory for `bytes` bytes, at least one, at a multiple of 256.
+    /// Memory for `bytes` bytes, at least one, at a multiple of 256, for work of `on` from now on.
     ///
     /// # Errors
     /// No memory left.
-    fn allocate(&self, bytes: u64) -> Result<Address, Error>;
+    fn allocate(&self, on: Stream, bytes: u64, purpose: Purpose) -> Result<Address, Error>;
 
-    /// Gives memory back that this device allocated, after all work so far.
-    fn free(&self, address: Address);
+    /// Gives memory back that this device allocated, after all work so far in `on`.
+    fn free(&self, on: Stream, address: Address);
 
-    /// Copies into memory that was allocated with at least as many bytes.
+    /// Memory of this process for copies.
+    ///
+    /// # Errors
+    /// No memory left.
+    fn pin(&self, bytes: u64) -> Result<HostAddress, Error>;
+
+    /// Gives memory of this process back that no copy uses any more.
+    fn unpin(&self, address: HostAddress);
+
+    /// Copies to the device, in `on`.
+    ///
+    /// # Safety
+    /// Both places hold `bytes` bytes, and `from` does not change before the copy is done.
     ///
     /// # Errors
     /// A call that fails.
-    fn write(&self, to: Address, bytes: &[u8]) -> Result<(), Error>;
+    #[allow(unsafe_code)]
+    unsafe fn copy_in(&self, on: Stream, to: Address, from: HostAddress, bytes: u64) -> Result<(), Error>;
 
-    /// Copies out of memory that was allocated with at least as many bytes, after all work so far.
+    /// Copies from the device, in `on`.
+    ///
+    /// # Safety
+    /// Both places hold `bytes` bytes, and nobody reads `to` before the copy is done.
+    ///
+    /// # Errors
+    /// A call that fails.
+    #[allow(unsafe_code)]
+    unsafe fn copy_out(&self, on: Stream, from: Address, to: HostAddress, bytes: u64) -> Result<(), Error>;
+
+    /// Fills memory that was allocated with at least as many bytes with zeros, in `on`.
+    ///
+    /// # Errors
+    /// A call that fails.
+    fn zero(&self, on: Stream, at: Address, bytes: u64) -> Result<(), Error>;
+
+    /// Marks the end of all work so far in `on`.
+    ///
+    /// # Errors
+    /// A call that fails.
+    fn record(&self, on: Stream) -> Result<Event, Error>;
+
+    /// Lets later work of `on` wait for a mark.
+    ///
+    /// # Errors
+    /// A call that fails.
+    fn follow(&self, on: Stream, event: Event) -> Result<(), Error>;
+
+    /// Waits for a mark.
     ///
     /// # Errors
     /// A call that fails, this one or an earlier one.
-    fn read(&self, from: Address, bytes: &mut [u8]) -> Result<(), Error>;
+    fn wait(&self, event: Event) -> Result<(), Error>;
 
-    /// Fills memory that was allocated with at least as many bytes with zeros.
-    ///
-    /// # Errors
-    /// A call that fails.
-    fn zero(&self, at: Address, bytes: u64) -> Result<(), Error>;
+    /// Whether a wait for a mark would be over at once.
+    fn is_done(&self, event: Event) -> bool;
 
-    /// Runs `blocks` blocks of `threads` threads; each argument is the address of a value of the kernel's parameter.
+    /// Forgets a mark, which streams may still wait for.
+    fn forget(&self, event: Event);
+
+    /// Runs `blocks` blocks of `threads` threads, in [`Stream::Compute`].
     ///
     /// # Safety
-    /// The function is of this device; there are as many arguments as it has parameters, each pointing to a value of
-    /// the parameter's type; the addresses among them are allocated with at least what the kernel reads and writes.
+    /// The function is of this device; the arguments are of the types of its parameters, one for each; the addresses
+    /// among them are allocated with at least what the kernel reads and writes.
     ///
     /// # Errors
     /// A call that fails.
@@ -145,60 +283,85 @@ pub trait Device: Send + Sync {
         function: Function,
         blocks: u32,
         threads: u32,
-        arguments: &mut [*mut std::ffi::c_void],
+        arguments: &[Argument<'_>],
     ) -> Result<(), Error>;
 }
 
-/// Memory of a device, given back when nobody holds it.
+/// A mark, forgotten when nobody holds it.
+pub struct Mark {
+    device: Arc<dyn Device>,
+    event: Event,
+}
+
+impl Mark {
+    /// The end of all work so far in `on`.
+    ///
+    /// # Errors
+    /// A call that fails.
+    pub fn new(device: &Arc<dyn Device>, on: Stream) -> Result<Mark, Error> {
+        Ok(Mark { event: device.record(on)?, device: Arc::clone(device) })
+    }
+
+    /// Lets `on` wait for it.
+    ///
+    /// # Errors
+    /// A call that fails.
+    pub fn before(&self, on: Stream) -> Result<(), Error> {
+        self.device.follow(on, self.event)
+    }
+
+    /// Waits for it.
+    ///
+    /// # Errors
+    /// A call that fails, this one or an earlier one.
+    pub fn wait(&self) -> Result<(), Error> {
+        self.device.wait(self.event)
+    }
+
+    /// Whether it is reached.
+    pub fn is_done(&self) -> bool {
+        self.device.is_done(self.event)
+    }
+}
+
+impl Drop for Mark {
+    fn drop(&mut self) {
+        self.device.forget(self.event);
+    }
+}
+
+/// Memory of a device, cleared if it may be secret and given back when nobody holds it.
 pub struct Buffer {
     device: Arc<dyn Device>,
     address: Address,
     bytes: u64,
+    purpose: Purpose,
+    /// Whose work is the last to use it.
+    last: Stream,
 }
 
 impl Buffer {
-    /// Memory with whatever was in it.
+    /// Memory with whatever was in it, for work of [`Stream::Compute`].
     ///
     /// # Errors
     /// No memory left.
-    pub fn new(device: &Arc<dyn Device>, bytes: u64) -> Result<Buffer, Error> {
-        Ok(Buffer { address: device.allocate(bytes.max(1))?, device: Arc::clone(device), bytes })
+    pub fn new(device: &Arc<dyn Device>, bytes: u64, purpose: Purpose) -> Result<Buffer, Error> {
+        Buffer::on(device, Stream::Compute, bytes, purpose)
     }
 
-    /// Memory with these bytes.
+    /// Memory that work of `first` fills and [`Stream::Compute`] is the last to use.
     ///
     /// # Errors
-    /// No memory left, or a call that fails.
-    pub fn of(device: &Arc<dyn Device>, bytes: &[u8]) -> Result<Buffer, Error> {
-        let buffer = Buffer::new(device, bytes.len() as u64)?;
-        device.write(buffer.address, bytes)?;
-        Ok(buffer)
+    /// No memory left.
+    pub fn on(device: &Arc<dyn Device>, first: Stream, bytes: u64, purpose: Purpose) -> Result<Buffer, Error> {
+        let bytes = bytes.max(1);
+        let address = device.allocate(first, bytes, purpose)?;
+        Ok(Buffer { address, device: Arc::clone(device), bytes, purpose, last: Stream::Compute })
     }
 
-    /// Memory with these words.
-    ///
-    /// # Errors
-    /// As [`Buffer::of`].
-    pub fn of_words(device: &Arc<dyn Device>, words: &[u64]) -> Result<Buffer, Error> {
-        Buffer::of(device, &bytes_of(words))
-    }
-
-    /// What is in it.
-    ///
-    /// # Errors
-    /// A call that fails.
-    pub fn bytes(&self) -> Result<Vec<u8>, Error> {
-        let mut bytes = vec![0; self.bytes as usize];
-        self.device.read(self.address, &mut bytes)?;
-        Ok(bytes)
-    }
-
-    /// What is in it, as words.
-    ///
-    /// # Errors
-    /// A call that fails.
-    pub fn words(&self) -> Result<Vec<u64>, Error> {
-        Ok(self.bytes()?.as_chunks().0.iter().map(|word| u64::from_le_bytes(*word)).collect())
+    /// Gives it back after work of `last`, which follows all other work that uses it.
+    pub fn end_on(mut self, last: Stream) {
+        self.last = last;
     }
 
     /// Where it is.
@@ -207,14 +370,13 @@ impl Buffer {
     }
 }
 
-/// Words as a device has them.
-pub fn bytes_of(words: &[u64]) -> Vec<u8> {
-    words.iter().flat_map(|word| word.to_le_bytes()).collect()
-}
-
 impl Drop for Buffer {
     fn drop(&mut self) {
-        self.device.free(self.address);
+        if self.purpose.is_secret() {
+            // A device that fails says so at the next call; the memory goes back all the same.
+            let _ = self.device.zero(self.last, self.address, self.bytes);
+        }
+        self.device.free(self.last, self.address);
     }
 }
 

@@ -1,20 +1,24 @@
 //! A GPU through NVIDIA's driver, which is found when the program runs: nothing of CUDA is needed to build.
 //!
-//! One stream per device object, so that work happens in the order in which it was asked for; memory comes from the
-//! device's pool, in the same order, so that giving it back never waits.
+//! Three streams per device object; memory comes from the device's pool in the order of a stream, so that giving it
+//! back never waits.
 
 use super::cache::Cache;
-use super::device::{Address, Device, Error, Function, Memory, Source};
+use super::device::{
+    Address, Argument, Device, Error, Event, Function, HostAddress, Memory, Purpose, Source, Stream, pointers,
+};
 use super::nvrtc;
 use cudarc::driver::{DriverError, result, sys};
-use std::ffi::{CString, c_int, c_void};
+use std::ffi::{CString, c_int};
 
 /// A GPU as one party uses it.
 pub struct Driver {
     name: String,
     device: sys::CUdevice,
     context: sys::CUcontext,
-    stream: sys::CUstream,
+    /// By the numbers of [`Stream`].
+    streams: [sys::CUstream; 3],
+    pool: sys::CUmemoryPool,
     architecture: String,
     cache: Cache,
 }
@@ -73,7 +77,8 @@ impl Driver {
         let context = unsafe { result::primary_ctx::retain(device) }.map_err(&failed)?;
         // SAFETY: the context was just retained and is released when `Driver` ends.
         unsafe { result::ctx::set_current(context) }.map_err(&failed)?;
-        let stream = result::stream::create(result::stream::StreamKind::NonBlocking).map_err(&failed)?;
+        let stream = || result::stream::create(result::stream::StreamKind::NonBlocking).map_err(&failed);
+        let streams = [stream()?, stream()?, stream()?];
         use sys::CUdevice_attribute as Attribute;
         let attribute = |attribute| {
             // SAFETY: the driver has just given this device.
@@ -83,13 +88,14 @@ impl Driver {
         let minor = attribute(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)?;
         let mut keep = u64::MAX;
         // SAFETY: the pool is the device's, and the attribute is one 64-bit number: memory given back stays with it.
-        unsafe {
+        let pool = unsafe {
             let pool = result::device::get_default_mem_pool(device).map_err(&failed)?;
             let threshold = sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD;
             result::mem_pool::set_attribute(pool, threshold, std::ptr::from_mut(&mut keep).cast()).map_err(&failed)?;
-        }
+            pool
+        };
         let architecture = format!("compute_{major}{minor}");
-        Ok(Driver { name, device, context, stream, architecture, cache })
+        Ok(Driver { name, device, context, streams, pool, architecture, cache })
     }
 
     fn current(&self) -> Result<(), Error> {
@@ -102,10 +108,23 @@ impl Driver {
         explain(&self.name, what)
     }
 
-    fn wait(&self) -> Result<(), Error> {
-        // SAFETY: the stream lives as long as `self`.
-        #[allow(unsafe_code)]
-        unsafe { result::stream::synchronize(self.stream) }.map_err(self.failed("computing"))
+    fn stream(&self, stream: Stream) -> sys::CUstream {
+        self.streams[stream as usize]
+    }
+
+    /// What the pool keeps and nobody uses.
+    fn kept(&self) -> Result<u64, Error> {
+        use sys::CUmemPool_attribute as Attribute;
+        let attribute = |attribute| {
+            let mut bytes = 0u64;
+            // SAFETY: the pool is the device's, and both attributes are one 64-bit number.
+            #[allow(unsafe_code)]
+            let asked =
+                unsafe { result::mem_pool::get_attribute(self.pool, attribute, std::ptr::from_mut(&mut bytes).cast()) };
+            asked.map(|()| bytes).map_err(self.failed("asking for its memory"))
+        };
+        let reserved = attribute(Attribute::CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT)?;
+        Ok(reserved.saturating_sub(attribute(Attribute::CU_MEMPOOL_ATTR_USED_MEM_CURRENT)?))
     }
 }
 
@@ -118,7 +137,7 @@ impl Device for Driver {
     fn memory(&self) -> Result<Memory, Error> {
         self.current()?;
         let (free, total) = result::mem_get_info().map_err(self.failed("asking for its memory"))?;
-        Ok(Memory { free: free as u64, total: total as u64 })
+        Ok(Memory { free: free as u64 + self.kept()?, total: total as u64 })
     }
 
     fn compile(&self, source: &Source) -> Result<Vec<Function>, Error> {
@@ -143,45 +162,98 @@ impl Device for Driver {
         source.kernels.iter().map(function).collect()
     }
 
-    fn allocate(&self, bytes: u64) -> Result<Address, Error> {
+    fn allocate(&self, on: Stream, bytes: u64, purpose: Purpose) -> Result<Address, Error> {
         self.current()?;
-        // SAFETY: the stream is this device's, and all work with the memory is put into it.
-        match unsafe { result::malloc_async(self.stream, bytes.max(1) as usize) } {
+        // SAFETY: the stream is this device's, and whoever uses the memory elsewhere follows a mark of it.
+        match unsafe { result::malloc_async(self.stream(on), bytes.max(1) as usize) } {
             Ok(address) => Ok(Address(address)),
             Err(DriverError(sys::CUresult::CUDA_ERROR_OUT_OF_MEMORY)) => {
                 let free = self.memory().map_or(0, |memory| memory.free);
-                Err(Error::Memory { device: self.name.clone(), needed: bytes, free })
+                Err(Error::Memory { device: self.name.clone(), what: purpose.name(), needed: bytes, free })
             }
             Err(error) => Err(self.failed("allocating memory")(error)),
         }
     }
 
-    fn free(&self, address: Address) {
+    fn free(&self, on: Stream, address: Address) {
         if self.current().is_ok() {
-            // SAFETY: the memory is this stream's, and its one owner gives it back. A failure is one of the context,
-            // which the next call reports.
-            let _ = unsafe { result::free_async(address.0, self.stream) };
+            // SAFETY: its one owner gives the memory back, in the stream whose work is the last to use it. A failure is
+            // one of the context, which the next call reports.
+            let _ = unsafe { result::free_async(address.0, self.stream(on)) };
         }
     }
 
-    fn write(&self, to: Address, bytes: &[u8]) -> Result<(), Error> {
+    fn pin(&self, bytes: u64) -> Result<HostAddress, Error> {
         self.current()?;
-        // SAFETY: the caller allocated as much memory there; the bytes stay until the copy is done, as we wait for it.
-        unsafe { result::memcpy_htod_async(to.0, bytes, self.stream) }.map_err(self.failed("copying to it"))?;
-        self.wait()
+        // SAFETY: asks for memory; the caller initialises it.
+        let address = unsafe { result::malloc_host(bytes.max(1) as usize, 0) };
+        Ok(HostAddress(address.map_err(self.failed("pinning memory"))? as u64))
     }
 
-    fn read(&self, from: Address, bytes: &mut [u8]) -> Result<(), Error> {
-        self.current()?;
-        // SAFETY: as in `write`.
-        unsafe { result::memcpy_dtoh_async(bytes, from.0, self.stream) }.map_err(self.failed("copying from it"))?;
-        self.wait()
+    fn unpin(&self, address: HostAddress) {
+        if self.current().is_ok() {
+            // SAFETY: `pin` gave it, and its one owner gives it back after all copies.
+            let _ = unsafe { result::free_host(address.0 as *mut std::ffi::c_void) };
+        }
     }
 
-    fn zero(&self, at: Address, bytes: u64) -> Result<(), Error> {
+    unsafe fn copy_in(&self, on: Stream, to: Address, from: HostAddress, bytes: u64) -> Result<(), Error> {
         self.current()?;
-        // SAFETY: the caller allocated as much memory there, in this stream.
-        unsafe { result::memset_d8_async(at.0, 0, bytes as usize, self.stream) }.map_err(self.failed("clearing memory"))
+        // SAFETY: the caller vouches for both places and keeps the source as it is until the copy is done.
+        unsafe {
+            let source = std::slice::from_raw_parts(from.0 as *const u8, bytes as usize);
+            result::memcpy_htod_async(to.0, source, self.stream(on)).map_err(self.failed("copying to it"))
+        }
+    }
+
+    unsafe fn copy_out(&self, on: Stream, from: Address, to: HostAddress, bytes: u64) -> Result<(), Error> {
+        self.current()?;
+        // SAFETY: the caller vouches for both places and reads the target only once the copy is done.
+        unsafe {
+            let target = std::slice::from_raw_parts_mut(to.0 as *mut u8, bytes as usize);
+            result::memcpy_dtoh_async(target, from.0, self.stream(on)).map_err(self.failed("copying from it"))
+        }
+    }
+
+    fn zero(&self, on: Stream, at: Address, bytes: u64) -> Result<(), Error> {
+        self.current()?;
+        // SAFETY: the caller allocated as much memory there, for this stream.
+        let cleared = unsafe { result::memset_d8_async(at.0, 0, bytes as usize, self.stream(on)) };
+        cleared.map_err(self.failed("clearing memory"))
+    }
+
+    fn record(&self, on: Stream) -> Result<Event, Error> {
+        self.current()?;
+        let failed = self.failed("marking work");
+        let event = result::event::create(sys::CUevent_flags::CU_EVENT_DISABLE_TIMING).map_err(&failed)?;
+        // SAFETY: the event was just made, the stream lives as long as `self`.
+        unsafe { result::event::record(event, self.stream(on)) }.map_err(failed)?;
+        Ok(Event(event as u64))
+    }
+
+    fn follow(&self, on: Stream, event: Event) -> Result<(), Error> {
+        self.current()?;
+        let (event, flags) = (event.0 as sys::CUevent, sys::CUevent_wait_flags::CU_EVENT_WAIT_DEFAULT);
+        // SAFETY: the event is one of `record` that is not forgotten yet.
+        unsafe { result::stream::wait_event(self.stream(on), event, flags) }.map_err(self.failed("ordering work"))
+    }
+
+    fn wait(&self, event: Event) -> Result<(), Error> {
+        self.current()?;
+        // SAFETY: as in `follow`.
+        unsafe { result::event::synchronize(event.0 as sys::CUevent) }.map_err(self.failed("computing"))
+    }
+
+    fn is_done(&self, event: Event) -> bool {
+        // SAFETY: as in `follow`.
+        self.current().is_ok() && unsafe { result::event::query(event.0 as sys::CUevent) }.is_ok()
+    }
+
+    fn forget(&self, event: Event) {
+        if self.current().is_ok() {
+            // SAFETY: its one owner forgets it; the driver keeps what streams still wait for.
+            let _ = unsafe { result::event::destroy(event.0 as sys::CUevent) };
+        }
     }
 
     unsafe fn launch(
@@ -189,23 +261,30 @@ impl Device for Driver {
         function: Function,
         blocks: u32,
         threads: u32,
-        arguments: &mut [*mut c_void],
+        arguments: &[Argument<'_>],
     ) -> Result<(), Error> {
         self.current()?;
-        let handle = function.0 as sys::CUfunction;
+        let (handle, stream) = (function.0 as sys::CUfunction, self.stream(Stream::Compute));
+        let mut words = Vec::with_capacity(arguments.len());
+        let mut pointers = pointers(arguments, &mut words);
         // SAFETY: the caller vouches for function and arguments; the driver copies the arguments before it returns.
-        unsafe { result::launch_kernel(handle, (blocks, 1, 1), (threads, 1, 1), 0, self.stream, arguments) }
+        unsafe { result::launch_kernel(handle, (blocks, 1, 1), (threads, 1, 1), 0, stream, &mut pointers) }
             .map_err(self.failed("launching a kernel"))
     }
 }
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        let _ = self.wait();
-        // SAFETY: nothing uses the stream or the context any more: all memory of this device holds it alive.
+        if self.current().is_err() {
+            return;
+        }
+        // SAFETY: nothing uses the streams or the context any more: all memory of this device holds it alive.
         #[allow(unsafe_code)]
         unsafe {
-            let _ = result::stream::destroy(self.stream);
+            for stream in self.streams {
+                let _ = result::stream::synchronize(stream);
+                let _ = result::stream::destroy(stream);
+            }
             let _ = result::primary_ctx::release(self.device);
         }
     }

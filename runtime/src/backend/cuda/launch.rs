@@ -1,21 +1,11 @@
 //! Launches: the kernels whose text is fixed, and how arguments reach them.
 
-use super::device::{Address, Device, Error, Function, Source, Style};
+use super::device::{Address, Argument, Device, Error, Function, Source, Style};
 use super::{Cuda, PRELUDE};
-use std::ffi::c_void;
 use std::sync::OnceLock;
 
 /// Threads of a block of kernels that serve a lane or an output each.
 pub const THREADS: u32 = 128;
-
-/// An argument of a kernel.
-#[derive(Clone, Copy)]
-pub enum Argument<'a> {
-    /// An address or a number.
-    Word(u64),
-    /// A structure of 32-bit words.
-    Structure(&'a [u32]),
-}
 
 impl From<u64> for Argument<'_> {
     fn from(word: u64) -> Self {
@@ -37,7 +27,7 @@ impl From<Address> for Argument<'_> {
 
 /// The arguments of a launch, each an address or a number.
 macro_rules! arguments {
-    ($($argument:expr),* $(,)?) => { &[$($crate::backend::cuda::launch::Argument::from($argument)),*] };
+    ($($argument:expr),* $(,)?) => { &[$($crate::backend::cuda::device::Argument::from($argument)),*] };
 }
 pub(super) use arguments;
 
@@ -49,6 +39,7 @@ pub struct Fixed {
     pub gather: Function,
     pub sum_axis: Function,
     pub replace: Function,
+    pub reduce: Function,
     pub hadamard: Function,
     /// Tiled, and a thread per output.
     pub matrices: [Function; 2],
@@ -68,6 +59,7 @@ const LANES: File = (
         ("gather", Style::Phased),
         ("sum_axis", Style::Phased),
         ("replace", Style::Phased),
+        ("reduce", Style::Phased),
         ("hadamard", Style::Phased),
     ],
 );
@@ -95,7 +87,14 @@ const BY_LIMBS: File = (
 );
 const BY_RESIDUES: File = (
     concat!(include_str!("kernels/operands.cu"), include_str!("kernels/residues.cu")),
-    &[("residues", Style::Phased), ("matrices_residues", Style::Threads), ("windows_residues", Style::Threads)],
+    &[
+        ("pack_left_matrices", Style::Phased),
+        ("pack_right_matrices", Style::Phased),
+        ("pack_left_windows", Style::Phased),
+        ("pack_right_windows", Style::Phased),
+        ("residue_digits", Style::Threads),
+        ("combined", Style::Phased),
+    ],
 );
 
 /// Everything that a compiler must accept.
@@ -111,7 +110,7 @@ impl Fixed {
     pub fn new(device: &dyn Device) -> Result<Fixed, Error> {
         let size = |_| Error::Failed { device: device.name(), what: "compiling", reason: "a kernel is missing".into() };
         let lanes = device.compile(&source(LANES))?.try_into().map_err(size)?;
-        let [linear, place, gather, sum_axis, replace, hadamard] = lanes;
+        let [linear, place, gather, sum_axis, replace, reduce, hadamard] = lanes;
         let integer = device.compile(&source(INTEGER))?.try_into().map_err(size)?;
         let [matrices_tiled, matrices_direct, windows_tiled, windows_direct] = integer;
         Ok(Fixed {
@@ -120,6 +119,7 @@ impl Fixed {
             gather,
             sum_axis,
             replace,
+            reduce,
             hadamard,
             matrices: [matrices_tiled, matrices_direct],
             windows: [windows_tiled, windows_direct],
@@ -134,7 +134,7 @@ impl Fixed {
         compiled.as_deref().map_err(Error::clone)
     }
 
-    /// Residues of words, products of matrices, of windows.
+    /// Residues of factors (left and right matrices, windows and their kernels), digits, words of digits.
     pub fn residues(&self, device: &dyn Device) -> Result<&[Function], Error> {
         let compiled = self.residues.get_or_init(|| device.compile(&source(BY_RESIDUES)));
         compiled.as_deref().map_err(Error::clone)
@@ -158,21 +158,11 @@ impl Cuda {
             what: "a launch",
             reason: format!("{blocks} blocks are too many; use a smaller batch"),
         })?;
-        let mut values: Vec<u64> =
-            arguments.iter().map(|a| if let Argument::Word(word) = a { *word } else { 0 }).collect();
-        let mut pointers: Vec<*mut c_void> = arguments
-            .iter()
-            .zip(&mut values)
-            .map(|(argument, value)| match argument {
-                Argument::Word(_) => std::ptr::from_mut(value).cast(),
-                Argument::Structure(words) => words.as_ptr().cast_mut().cast(),
-            })
-            .collect();
-        // SAFETY: the kernels are this module's, their parameters are words and one structure, in the order given, and
+        // SAFETY: the kernels are this module's, their parameters are words and structures, in the order given, and
         // the buffers live at least until this call has put the work in the device's order, in which they are freed.
         #[allow(unsafe_code)]
         unsafe {
-            self.device.launch(function, blocks, threads, &mut pointers)
+            self.device.launch(function, blocks, threads, arguments)
         }
     }
 

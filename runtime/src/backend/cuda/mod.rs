@@ -18,19 +18,24 @@ mod product;
 mod residue;
 pub mod shim;
 mod stage;
+mod transfers;
 mod view;
 
 use super::{Backend, Error as BackendError, Frames, LocalSum, Shares, Streams};
 use crate::circuit::{Movement, Shape};
 use crate::kernel::{CheckedKernel, Slot};
 use catalogs::Ring;
+use device::Buffer;
 use launch::Fixed;
 use residue::Residues;
 use std::sync::{Arc, OnceLock};
+use transfers::{Transfers, bytes_of};
 
-pub use cache::Cache;
-pub use device::{Address, Buffer, Device, Error, Function, Memory, Source, Style};
-pub use stage::{Code, State};
+pub use cache::{Cache, Cached};
+pub use device::{
+    Address, Argument, Device, Error, Event, Function, HostAddress, Memory, Purpose, Source, Stream, Style,
+};
+pub use stage::{Code, Pending, State};
 
 const PRELUDE: &str = include_str!("kernels/prelude.cu");
 
@@ -53,19 +58,22 @@ pub struct Tuning {
     /// The way of products.
     pub products: Products,
     /// The most steps of an inner axis that tensor cores add up before words are made of their sums: at most what
-    /// keeps the sums exact, and a multiple of 16.
+    /// keeps the sums exact, and a multiple of 64.
     pub steps_max: u64,
+    /// Bytes of shared memory that a block of a printed kernel may use, up to what every device has.
+    pub shared_bytes: usize,
 }
 
 impl Default for Tuning {
     fn default() -> Tuning {
-        Tuning { products: Products::ByShape, steps_max: u64::MAX - 15 }
+        Tuning { products: Products::ByShape, steps_max: u64::MAX - 63, shared_bytes: print::SHARED_BYTES }
     }
 }
 
 /// One party on one device.
 pub struct Cuda {
     device: Arc<dyn Device>,
+    transfers: Transfers,
     fixed: Fixed,
     tuning: Tuning,
 }
@@ -81,11 +89,11 @@ pub struct Words {
 #[derive(Debug)]
 pub struct Factor {
     own: Words,
-    both: Words,
+    next: Words,
     rows: usize,
     columns: usize,
-    /// Of both and own, made by the first product that needs them.
-    residues: OnceLock<Arc<[Residues; 2]>>,
+    /// Made by the first product that needs them.
+    residues: OnceLock<Arc<Residues>>,
 }
 
 impl Words {
@@ -109,16 +117,38 @@ impl Cuda {
     /// As [`Cuda::new`].
     pub fn tuned(device: Arc<dyn Device>, tuning: Tuning) -> Result<Cuda, Error> {
         let fixed = Fixed::new(device.as_ref())?;
-        Ok(Cuda { device, fixed, tuning })
+        let transfers = Transfers::new(Arc::clone(&device));
+        Ok(Cuda { device, transfers, fixed, tuning })
+    }
+
+    /// Waits for all work that this party has asked for.
+    ///
+    /// # Errors
+    /// A call that fails, this one or an earlier one.
+    pub fn settle(&self) -> Result<(), Error> {
+        self.transfers.settle()
     }
 
     /// Memory for the words of `lanes` lanes, with whatever was in it.
     fn fresh(&self, lanes: usize) -> Result<Words, Error> {
-        Ok(Words { buffer: Arc::new(Buffer::new(&self.device, 8 * lanes as u64)?), lanes })
+        let buffer = Buffer::new(&self.device, 8 * lanes as u64, Purpose::Words)?;
+        Ok(Words { buffer: Arc::new(buffer), lanes })
     }
 
-    fn words(&self, words: &[u64]) -> Result<Words, Error> {
-        Ok(Words { buffer: Arc::new(Buffer::of_words(&self.device, words)?), lanes: words.len() })
+    fn zeros(&self, lanes: usize) -> Result<Words, Error> {
+        let words = self.fresh(lanes)?;
+        self.device.zero(Stream::Compute, words.address(), 8 * lanes as u64)?;
+        Ok(words)
+    }
+
+    fn words(&self, words: &[u64], purpose: Purpose) -> Result<Words, Error> {
+        let buffer = self.transfers.upload(&bytes_of(words), purpose)?;
+        Ok(Words { buffer: Arc::new(buffer), lanes: words.len() })
+    }
+
+    /// Public numbers that a kernel reads.
+    fn table(&self, numbers: &[u64]) -> Result<Buffer, Error> {
+        self.transfers.upload(&bytes_of(numbers), Purpose::Table)
     }
 }
 
@@ -132,7 +162,7 @@ pub fn fixed_sources() -> Vec<Source> {
 /// # Errors
 /// A draw that no label holds.
 pub fn stage_source(kernels: &[&CheckedKernel]) -> Result<Source, BackendError> {
-    let printed = kernels.iter().map(|kernel| print::print(kernel)).collect::<Result<Vec<_>, _>>();
+    let printed = kernels.iter().map(|kernel| print::print(kernel, print::SHARED_BYTES)).collect::<Result<Vec<_>, _>>();
     Ok(stage::source(&printed.map_err(crate::protocol::Error::Random)?))
 }
 
@@ -141,21 +171,23 @@ impl Backend for Cuda {
     type State = State;
     type Code = Code;
     type Factor = Factor;
+    type Pending = Pending;
 
     fn name(&self) -> String {
         self.device.name()
     }
 
     fn prepare(&self, kernels: &[&CheckedKernel]) -> Result<Vec<Code>, BackendError> {
-        stage::prepare(&self.device, kernels)
+        stage::prepare(&self.device, &self.transfers, kernels, self.tuning.shared_bytes)
     }
 
     fn upload(&self, words: Vec<u64>) -> Result<Words, BackendError> {
-        Ok(self.words(&words)?)
+        Ok(self.words(&words, Purpose::Words)?)
     }
 
     fn download(&self, words: &Words) -> Result<Vec<u64>, BackendError> {
-        Ok(words.buffer.words()?)
+        let bytes = self.transfers.download(&words.buffer, 8 * words.lanes)?;
+        Ok(bytes.as_chunks().0.iter().map(|word| u64::from_le_bytes(*word)).collect())
     }
 
     fn state(&self, slots: u16, lanes: usize) -> Result<State, BackendError> {
@@ -169,7 +201,7 @@ impl Backend for Cuda {
     fn take(&self, state: &mut State, slot: Slot) -> Result<Words, BackendError> {
         match state.take(slot) {
             Some(words) => Ok(words),
-            None => Ok(self.words(&vec![0; state.lanes()])?),
+            None => Ok(self.zeros(state.lanes())?),
         }
     }
 
@@ -180,8 +212,12 @@ impl Backend for Cuda {
         received: &[&[u8]],
         sent: &mut Frames,
         streams: &Streams<'_>,
-    ) -> Result<(), BackendError> {
+    ) -> Result<Pending, BackendError> {
         code.run(self, state, received, sent, streams)
+    }
+
+    fn collect(&self, pending: Pending, sent: &mut Frames) -> Result<(), BackendError> {
+        pending.collect(&self.transfers, sent)
     }
 
     fn moved(
@@ -196,8 +232,8 @@ impl Backend for Cuda {
     }
 
     fn factor(&self, weight: &Shares<Words>, rows: usize, columns: usize) -> Result<Factor, BackendError> {
-        let (own, both, residues) = (weight.own.clone(), self.both(weight)?, OnceLock::new());
-        Ok(Factor { own, both, rows, columns, residues })
+        let (own, next, residues) = (weight.own.clone(), weight.next.clone(), OnceLock::new());
+        Ok(Factor { own, next, rows, columns, residues })
     }
 
     fn sum(&self, sum: &LocalSum<'_, Words, Factor>) -> Result<Words, BackendError> {

@@ -1,10 +1,10 @@
 //! Movements and linear sums on a device. CPU twins: `circuit::layout`, `backend::cpu::local`.
 
-use super::device::{Buffer, Error};
+use super::device::{Error, Purpose};
 use super::launch::arguments;
 use super::view::{View, strides};
 use super::{Cuda, Factor, Words};
-use crate::backend::{LocalSum, Shares};
+use crate::backend::LocalSum;
 use crate::circuit::{Constant, Movement, Shape};
 
 /// coefficient · words, seen through a view.
@@ -29,8 +29,8 @@ impl Cuda {
             table.extend([words.address().0, *coefficient, 3 + view.len() as u64]);
             table.extend(view);
         }
-        let (out, table) = (self.fresh(lanes)?, Buffer::of_words(&self.device, &table)?);
-        let terms = summands.len();
+        let out = self.fresh(lanes)?;
+        let (table, terms) = (self.table(&table)?, summands.len());
         let arguments = arguments![out.address(), lanes, table.address(), terms, scalar, mask];
         self.per_lane(self.fixed.linear, lanes, arguments)?;
         Ok(out)
@@ -40,20 +40,13 @@ impl Cuda {
         self.linear(lanes, &[Summand { coefficient: 1, words, view }], 0, mask)
     }
 
-    /// yᵢ + yᵢ₊₁.
-    pub(super) fn both(&self, shares: &Shares<Words>) -> Result<Words, Error> {
-        let lanes = shares.own.lanes;
-        let summand = |words| Summand { coefficient: 1, words, view: View::whole(lanes) };
-        self.linear(lanes, &[summand(&shares.own), summand(&shares.next)], 0, u64::MAX)
-    }
-
     pub(super) fn summed(&self, sum: &LocalSum<'_, Words, Factor>) -> Result<Words, Error> {
         let (mut scalar, mut tensor) = (0, None);
         match sum.constant {
             Some(Constant::Scalar(value)) => scalar = *value as u64,
             Some(Constant::Tensor(values)) => {
                 let words: Vec<u64> = values.values().iter().map(|&value| value as u64).collect();
-                tensor = Some((self.words(&words)?, View::broadcast(values.shape(), sum.shape)));
+                tensor = Some((self.words(&words, Purpose::Constants)?, View::broadcast(values.shape(), sum.shape)));
             }
             None => {}
         }
@@ -73,10 +66,11 @@ impl Cuda {
         for product in &sum.products {
             self.add_product(product, &total, sum.shape, sum.ring.bits())?;
         }
-        match sum.ring.mask() {
-            u64::MAX => Ok(total),
-            mask => self.seen(&total, View::whole(lanes), lanes, mask),
+        if sum.ring.mask() != u64::MAX {
+            // In place: nobody else holds it yet, and every lane is read before it is written.
+            self.per_lane(self.fixed.reduce, lanes, arguments![total.address(), lanes, sum.ring.mask()])?;
         }
+        Ok(total)
     }
 
     pub(super) fn rearranged(
@@ -107,7 +101,7 @@ impl Cuda {
             Movement::Gather { axis, indices } => {
                 let (_, extent, inner) = from.around(*axis);
                 let positions: Vec<u64> = indices.iter().map(|&index| index as u64).collect();
-                let (out, positions) = (self.fresh(lanes)?, Buffer::of_words(&self.device, &positions)?);
+                let (out, positions) = (self.fresh(lanes)?, self.table(&positions)?);
                 let count = indices.len();
                 let arguments =
                     arguments![out.address(), lanes, words.address(), positions.address(), count, extent, inner, mask];
@@ -125,8 +119,7 @@ impl Cuda {
                 Ok(out)
             }
             Movement::Pad { before, .. } => {
-                let out = self.fresh(lanes)?;
-                self.device.zero(out.address(), 8 * lanes as u64)?;
+                let out = self.zeros(lanes)?;
                 let steps = strides(shape);
                 let start = before.iter().zip(&steps).map(|(&zeros, &stride)| zeros as u64 * stride).sum();
                 self.place(&out, words, &View::new(start, from.extents(), &steps), mask)?;
@@ -144,7 +137,7 @@ impl Cuda {
                 for (lane, _) in replaced.iter().enumerate().filter(|(_, replaced)| **replaced) {
                     flags[lane / 64] |= 1 << (lane % 64);
                 }
-                let (out, flags) = (self.fresh(lanes)?, Buffer::of_words(&self.device, &flags)?);
+                let (out, flags) = (self.fresh(lanes)?, self.table(&flags)?);
                 let value = if with_constants { *value as u64 } else { 0 };
                 let arguments = arguments![out.address(), lanes, words.address(), flags.address(), value, mask];
                 self.per_lane(self.fixed.replace, lanes, arguments)?;
@@ -155,7 +148,7 @@ impl Cuda {
 
     /// Writes words to the places of a view of `out`, which nobody else holds yet.
     fn place(&self, out: &Words, words: &Words, view: &View, mask: u64) -> Result<(), Error> {
-        let view = Buffer::of_words(&self.device, &view.table())?;
+        let view = self.table(&view.table())?;
         let arguments = arguments![out.address(), words.lanes, words.address(), view.address(), mask];
         self.per_lane(self.fixed.place, words.lanes, arguments)
     }

@@ -37,6 +37,25 @@ pub fn load_from(folder: &Path) -> Result<(), Error> {
     if names.is_empty() { Err(missing("no file libnvrtc*".into())) } else { Ok(()) }
 }
 
+/// As [`load_from`], from whichever folder at or below `folder` holds the compiler.
+///
+/// # Errors
+/// No such folder.
+pub fn load_below(folder: &Path) -> Result<(), Error> {
+    let mut pending = vec![folder.to_owned()];
+    while let Some(next) = pending.pop() {
+        for path in std::fs::read_dir(&next).into_iter().flatten().flatten().map(|file| file.path()) {
+            let named = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("libnvrtc.so"));
+            match path.is_dir() {
+                true => pending.push(path),
+                false if named => return load_from(&next),
+                false => {}
+            }
+        }
+    }
+    Err(Error::Missing(format!("{} holds no CUDA compiler: no file libnvrtc.so* below it", folder.display())))
+}
+
 /// The PTX of a text for a virtual architecture, `compute_90` for example.
 ///
 /// # Errors

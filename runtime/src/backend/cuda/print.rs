@@ -2,8 +2,9 @@
 //!
 //! A block serves a tile of consecutive lanes, a thread a lane, in three phases. First the threads compute every
 //! ChaCha12 block that the tile's masks need, each once, into shared memory. Then each thread runs the straight-line
-//! code of its lane. What it sends goes to shared memory, from where the last phase packs whole words of each field: a
-//! tile is a multiple of 64 lanes, so that it starts and ends at words of every field, whatever its width.
+//! code of its lane. What it sends goes to shared memory, from where the last phase packs whole words of all fields, a
+//! word a thread: a tile is a multiple of 64 lanes, so that it starts and ends at words of every field, whatever its
+//! width. A launch serves lanes `begin..lanes`; slots hold all lanes, frames those of the launch.
 //!
 //! The text has the structure of a kernel only. Its constants, coefficients of entries among them, are an argument;
 //! kernels that differ in nothing else are one. CPU twin: `backend::cpu::Prepared`.
@@ -13,10 +14,14 @@ use crate::random::{self, Label, Roles};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+/// Bytes from one block of masks in shared memory to the next: `BLOCK_WORDS` of the text.
+const BLOCK_BYTES: usize = 4 * 17;
 /// Lanes of a group: a field of any width has whole words for them.
 pub const GROUP: u64 = 64;
 /// Shared memory of a block that every device has.
-const SHARED_BYTES: usize = 48 << 10;
+pub const SHARED_BYTES: usize = 48 << 10;
+/// Slots whose places are an argument of a launch: 4096 bytes of arguments are always served.
+const SLOTS_DIRECT_MAX: usize = 448;
 /// Lanes of a tile, the first that leaves room for all masks and fields.
 const TILES: [usize; 2] = [128, 64];
 
@@ -45,14 +50,16 @@ pub struct Printed {
     pub draws: Vec<Draw>,
     /// Whether what is sent is added to words that have to be zero.
     pub needs_zeros: bool,
+    /// Whether the places of slots are an argument themselves, and not in a table.
+    pub direct: bool,
 }
 
-/// Prints a kernel of the role `me`.
+/// Prints a kernel whose blocks use at most `shared_bytes` of shared memory.
 ///
 /// # Errors
 /// A draw that no label holds.
-pub fn print(kernel: &CheckedKernel) -> Result<Printed, random::Error> {
-    Printer::new(kernel).run(kernel)
+pub fn print(kernel: &CheckedKernel, shared_bytes: usize) -> Result<Printed, random::Error> {
+    Printer::new(kernel, shared_bytes.min(SHARED_BYTES)).run(kernel)
 }
 
 /// Words before each field, for one group of lanes, and of all fields.
@@ -98,7 +105,7 @@ struct Printer {
 }
 
 impl Printer {
-    fn new(kernel: &CheckedKernel) -> Printer {
+    fn new(kernel: &CheckedKernel, shared_bytes: usize) -> Printer {
         let mut draws: Vec<Draw> = Vec::new();
         let (mut loads, mut stores) = (Vec::new(), Vec::new());
         for instruction in kernel.instructions() {
@@ -110,9 +117,13 @@ impl Printer {
             }
         }
         let sends = kernel.sends().to_vec();
-        let needed = |tile: usize| tile * (draws.iter().map(word_bytes).sum::<usize>() + 8 * sends.len());
-        let tile = TILES.into_iter().find(|&tile| needed(tile) <= SHARED_BYTES).unwrap_or(TILES[TILES.len() - 1]);
-        let (mut left, mut blocks_in_all) = (SHARED_BYTES, 0);
+        let blocks_of = |tile: usize, draw: &Draw| tile * word_bytes(draw) / 64;
+        let needed = |tile: usize| {
+            let blocks = draws.iter().map(|draw| blocks_of(tile, draw)).sum::<usize>();
+            BLOCK_BYTES * blocks + 8 * (tile + 1) * sends.len()
+        };
+        let tile = TILES.into_iter().find(|&tile| needed(tile) <= shared_bytes).unwrap_or(TILES[TILES.len() - 1]);
+        let (mut left, mut blocks_in_all) = (shared_bytes, 0);
         let mut room = |bytes: usize| {
             let fits = bytes <= left;
             left -= if fits { bytes } else { 0 };
@@ -120,12 +131,12 @@ impl Printer {
         };
         let mut blocks = Vec::with_capacity(draws.len());
         for draw in &draws {
-            let needed = tile * word_bytes(draw) / 64;
-            blocks.push(room(64 * needed).then_some(blocks_in_all));
+            let needed = blocks_of(tile, draw);
+            blocks.push(room(BLOCK_BYTES * needed).then_some(blocks_in_all));
             blocks_in_all += if blocks.last() == Some(&None) { 0 } else { needed };
         }
         let mut used = 0..;
-        let places = sends.iter().map(|_| if room(8 * tile) { used.next() } else { None }).collect();
+        let places = sends.iter().map(|_| if room(8 * (tile + 1)) { used.next() } else { None }).collect();
         let mut pairs: Vec<_> = draws.iter().map(|draw| draw.pair).collect();
         pairs.sort();
         pairs.dedup();
@@ -158,6 +169,7 @@ impl Printer {
             name,
             tile: self.tile as u32,
             needs_zeros: self.places.contains(&None),
+            direct: self.direct(),
             constants: self.constants,
             loads: self.loads,
             stores: self.stores,
@@ -170,6 +182,10 @@ impl Printer {
 }
 
 impl Printer {
+    fn direct(&self) -> bool {
+        self.loads.len() + self.stores.len() <= SLOTS_DIRECT_MAX
+    }
+
     fn define(&mut self, index: usize, value: impl std::fmt::Display) {
         let _ = writeln!(self.body, "            const u64 r{index} = {value};");
     }
@@ -185,7 +201,7 @@ impl Printer {
                 Some(register) => self.define(index, format_args!("r{}", register.0)),
                 None => {
                     let place = self.loads.iter().position(|&other| other == slot).unwrap_or_default();
-                    self.define(index, format_args!("((const u64 *)slots[{place}])[lane]"));
+                    self.define(index, format_args!("__ldg((const u64 *)slots.at[{place}] + lane)"));
                 }
             },
             I::Constant(value) => {
@@ -204,12 +220,12 @@ impl Printer {
             I::Receive(field) => {
                 let place = self.receives.iter().position(|&other| other == field).unwrap_or_default();
                 let start = starts(&self.receives).0[place];
-                self.define(index, format_args!("unpacked<{}>(received + {start} * groups, lane)", field.bits));
+                self.define(index, format_args!("unpacked<{}>(received + {start} * groups, lane - begin)", field.bits));
             }
             I::Store(slot, a) => {
                 self.stored.insert(slot, a);
                 let place = self.loads.len() + self.stores.iter().position(|&other| other == slot).unwrap_or_default();
-                let _ = writeln!(self.body, "            ((u64 *)slots[{place}])[lane] = r{};", a.0);
+                let _ = writeln!(self.body, "            ((u64 *)slots.at[{place}])[lane] = r{};", a.0);
             }
             I::Send(field, a) | I::Disclose(field, a) => self.send(field, a),
         }
@@ -240,72 +256,90 @@ impl Printer {
         let index = self.sends.iter().position(|&other| other == field).unwrap_or_default();
         let _ = match self.places[index] {
             Some(place) => {
-                writeln!(self.body, "            leaving[{} + threadIdx.x] = r{};", place * self.tile, a.0)
+                writeln!(self.body, "            leaving[{} + threadIdx.x] = r{};", place * (self.tile + 1), a.0)
             }
             None => {
                 let start = starts(&self.sends).0[index];
                 let bits = field.bits;
-                writeln!(self.body, "            packed_alone<{bits}>(r{}, sent + {start} * groups, lane);", a.0)
+                writeln!(
+                    self.body,
+                    "            packed_alone<{bits}>(r{}, sent + {start} * groups, lane - begin);",
+                    a.0
+                )
             }
         };
     }
 
-    fn whole(&self) -> Result<String, random::Error> {
-        let mut text = String::new();
-        let tile = self.tile;
+    /// The draws that have room in shared memory, as the text's table.
+    fn draw_rows(&self) -> Result<String, random::Error> {
         let mut rows = String::new();
-        let mut end = 0;
         for (draw, block) in self.draws.iter().zip(&self.blocks) {
             let Some(block) = block else { continue };
-            end = block + tile * word_bytes(draw) / 64;
+            let end = block + self.tile * word_bytes(draw) / 64;
             let _ = write!(rows, "{{{end}, {}, {:#x}u, {}}}, ", self.key(draw), nonce_end(draw)?, word_bytes(draw));
         }
-        let fields = self.places.iter().flatten().count();
-        if end > 0 {
-            let _ = writeln!(text, "static __device__ const Draw draws_NAME[] = {{{rows}}};");
+        Ok(rows)
+    }
+
+    /// The fields that have room in shared memory, as the text's table, and their words of a tile.
+    fn sent_rows(&self) -> (String, usize) {
+        let (mut rows, mut end) = (String::new(), 0);
+        for ((field, start), place) in self.sends.iter().zip(starts(&self.sends).0).zip(&self.places) {
+            if place.is_some() {
+                end += self.tile / 64 * usize::from(field.bits);
+                let _ = write!(rows, "{{{end}, {}, {start}}}, ", field.bits);
+            }
         }
+        (rows, end)
+    }
+
+    fn whole(&self) -> Result<String, random::Error> {
+        let (mut text, tile, blocks) = (String::new(), self.tile, self.blocks_in_all);
+        let ((sent, words), fields) = (self.sent_rows(), self.places.iter().flatten().count());
+        if blocks > 0 {
+            let _ = writeln!(text, "static __device__ const Draw draws_NAME[] = {{{}}};", self.draw_rows()?);
+        }
+        if fields > 0 {
+            let _ = writeln!(text, "static __device__ const Sent sent_NAME[] = {{{sent}}};");
+        }
+        let slots = match (self.direct(), self.loads.len() + self.stores.len()) {
+            (true, count) => format!("const __grid_constant__ Slots<{}> slots", count.max(1)),
+            (false, _) => "const __grid_constant__ SlotTable slots".to_owned(),
+        };
         let _ = writeln!(
             text,
-            "extern \"C\" __global__ void __launch_bounds__({tile}) NAME(const u64 *slots, const u64 *constants, \
-             const u64 *received, u64 *sent, u64 lanes, Streams streams) {{\n    \
-             const u64 first = (u64)blockIdx.x * {tile}, groups = (lanes + {GROUP} - 1) / {GROUP};"
+            "extern \"C\" __global__ void __launch_bounds__({tile}) NAME({slots}, const u64 *__restrict__ constants, \
+             const u64 *__restrict__ received, u64 *__restrict__ sent, u64 begin, u64 lanes, \
+             const __grid_constant__ Streams streams) {{\n    const u64 first = (u64)blockIdx.x * {tile}, groups = \
+             (lanes - begin + {GROUP} - 1) / {GROUP};"
         );
-        if end > 0 {
-            let blocks = self.blocks_in_all;
+        if blocks > 0 {
+            let words = BLOCK_BYTES / 4 * blocks;
             let _ = writeln!(
                 text,
-                "    __shared__ u32 masks[{}];\n    EACH_THREAD {{ draw_tile(masks, draws_NAME, {blocks}, first, streams); \
-                 }}\n    __syncthreads();",
-                16 * blocks
+                "    __shared__ u32 masks[{words}];\n    EACH_THREAD {{ draw_tile(masks, draws_NAME, {blocks}, \
+                 begin + first, streams); }}\n    __syncthreads();",
             );
         }
         if fields > 0 {
-            let _ = writeln!(text, "    __shared__ u64 leaving[{}];", fields * tile);
+            let _ = writeln!(text, "    __shared__ u64 leaving[{}];", fields * (tile + 1));
         }
+        let body = &self.body;
         let _ = writeln!(
             text,
-            "    EACH_THREAD {{\n        const u64 lane = first + threadIdx.x;\n        if (lane < lanes) {{\n{}        }}",
-            self.body
+            "    EACH_THREAD {{\n        const u64 lane = begin + first + threadIdx.x;\n        \
+             if (lane < lanes) {{\n{body}        }}"
         );
         if fields > 0 {
             // Lanes beyond the last leave zeros in the last byte of a field.
-            let zeros: String =
-                (0..fields).map(|place| format!(" leaving[{} + threadIdx.x] = 0;", place * tile)).collect();
-            let _ = writeln!(text, "        else {{{zeros} }}");
-        }
-        let _ = writeln!(text, "    }}");
-        if fields > 0 {
-            let _ = writeln!(text, "    __syncthreads();\n    EACH_THREAD {{");
-            let starts = starts(&self.sends).0;
-            for ((field, start), place) in self.sends.iter().zip(starts).zip(&self.places) {
-                let Some(place) = place else { continue };
-                let bits = field.bits;
-                let _ = writeln!(
-                    text,
-                    "        packed<{bits}, {tile}>(leaving + {}, sent + {start} * groups, first, {bits} * groups);",
-                    place * tile
-                );
-            }
+            let zero = |place: usize| format!(" leaving[{} + threadIdx.x] = 0;", place * (tile + 1));
+            let zeros: String = (0..fields).map(zero).collect();
+            let _ = writeln!(
+                text,
+                "        else {{{zeros} }}\n    }}\n    __syncthreads();\n    \
+                 EACH_THREAD {{ pack_tile<{tile}>(leaving, sent_NAME, {words}, sent, first, groups); }}"
+            );
+        } else {
             let _ = writeln!(text, "    }}");
         }
         text.push_str("}\n");

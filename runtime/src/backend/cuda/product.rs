@@ -1,8 +1,8 @@
 //! Local parts of products on a device. CPU twins: `circuit::products`, `backend::cpu::matrix`.
 
-use super::device::{Buffer, Error};
+use super::device::{Address, Buffer, Error};
 use super::launch::{LIMBS, THREADS, arguments};
-use super::residue::{Moduli, Residues};
+use super::residue::Residues;
 use super::view::View;
 use super::{Cuda, Factor, Products, Words};
 use crate::backend::{ProductTerm, RightFactor, Shares};
@@ -12,7 +12,7 @@ use std::sync::{Arc, OnceLock};
 /// Outputs of a block of the tiled kernels, in each direction.
 const TILE: u64 = 64;
 /// Threads of such a block.
-const TILE_THREADS: u32 = 256;
+pub const TILE_THREADS: u32 = 256;
 /// Rows and columns from which a tile is filled well enough.
 const TILED_FROM: u64 = 16;
 /// Extents from which tensor cores are worth their tiles, and residues their making. Not measured yet.
@@ -29,26 +29,35 @@ const PART_MIN: u64 = 64;
 
 /// What a table of [`Operands`] is.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub enum Kind {
     /// Starts of left and right matrices, batch by batch.
     Matrices,
     /// The geometry of a convolution.
     Windows,
 }
 
-/// A product of matrices or windows as kernels take it.
-struct Operands<'a> {
-    kind: Kind,
-    left: &'a Shares<Words>,
-    both: &'a Words,
-    own: &'a Words,
+/// A product of matrices or windows as kernels take it, or a part of its rows or batches.
+#[derive(Clone)]
+pub struct Operands<'a> {
+    pub kind: Kind,
+    pub left: &'a Shares<Words>,
+    pub own: &'a Words,
+    pub next: &'a Words,
     /// Where residues of the right factor are kept.
-    kept: Option<&'a OnceLock<Arc<[Residues; 2]>>>,
-    batches: u64,
-    rows: u64,
-    columns: u64,
-    inner: u64,
-    table: Vec<u64>,
+    pub kept: Option<&'a OnceLock<Arc<Residues>>>,
+    pub batches: u64,
+    pub rows: u64,
+    pub columns: u64,
+    pub inner: u64,
+    pub table: Vec<u64>,
+    /// Words of the left factor, words of the result, and batches before this part.
+    pub left_first: u64,
+    pub out_first: u64,
+    pub batch_first: u64,
+    /// Batches after which right factors repeat.
+    pub right_batches: u64,
+    /// Batches that belong together: the groups of an image.
+    together: u64,
 }
 
 impl Operands<'_> {
@@ -58,6 +67,39 @@ impl Operands<'_> {
 
     fn extent_min(&self) -> u64 {
         self.rows.min(self.columns).min(self.inner)
+    }
+
+    /// Addresses of the left factor's components.
+    pub fn left_addresses(&self) -> [Address; 2] {
+        [&self.left.own, &self.left.next].map(|words| Address(words.address().0 + 8 * self.left_first))
+    }
+
+    /// Where the result begins.
+    pub fn out(&self, total: &Words) -> Address {
+        Address(total.address().0 + 8 * self.out_first)
+    }
+
+    /// Two parts of about equal size, of batches or of rows; none where a part would be less than a tile.
+    pub fn halves(&self) -> Option<[Self; 2]> {
+        let (mut one, mut other) = (self.clone(), self.clone());
+        if self.batches > self.together {
+            one.batches = (self.batches / self.together).div_ceil(2) * self.together;
+            other.batches = self.batches - one.batches;
+            other.batch_first += one.batches;
+            other.out_first += one.batches * self.rows * self.columns;
+            match self.kind {
+                Kind::Matrices => other.table = one.table.split_off(2 * one.batches as usize),
+                Kind::Windows => other.left_first += one.batches * self.table[WINDOW_WORDS],
+            }
+        } else if self.kind == Kind::Matrices && self.batches == 1 && self.rows > TILE {
+            one.rows = self.rows.div_ceil(2).next_multiple_of(TILE);
+            other.rows = self.rows - one.rows;
+            other.left_first += one.rows * self.inner;
+            other.out_first += one.rows * self.columns;
+        } else {
+            return None;
+        }
+        Some([one, other])
     }
 }
 
@@ -74,17 +116,17 @@ impl Cuda {
         let (right, right_shape) = match product.right {
             RightFactor::Prepared(factor) => {
                 let (inner, columns) = (factor.rows as u64, factor.columns as u64);
-                let (own, both, kept) = (&factor.own, &factor.both, Some(&factor.residues));
-                let (rows, table) = (shape.lanes() as u64 / columns.max(1), vec![0, 0]);
-                let kind = Kind::Matrices;
-                let operands = Operands { kind, left, both, own, kept, batches: 1, rows, columns, inner, table };
+                let rows = shape.lanes() as u64 / columns.max(1);
+                let extents = [1, rows, columns, inner];
+                let mut operands = matrices(left, &factor.own, &factor.next, extents, vec![0, 0]);
+                operands.kept = Some(&factor.residues);
                 return self.multiply(&operands, total, coefficient, bits);
             }
             RightFactor::Shared(right, right_shape) => (right, right_shape),
         };
         match product.kind {
             ProductKind::Hadamard => {
-                let view = |from: &Shape| Buffer::of_words(&self.device, &View::broadcast(from, shape).table());
+                let view = |from: &Shape| self.table(&View::broadcast(from, shape).table());
                 let (x, y) = (view(product.left_shape)?, view(right_shape)?);
                 let lanes = shape.lanes();
                 let arguments = arguments![
@@ -101,13 +143,11 @@ impl Cuda {
                 self.per_lane(self.fixed.hadamard, lanes, arguments)
             }
             ProductKind::MatMul => {
-                let both = self.both(right)?;
-                let operands = batched(left, product.left_shape, &both, &right.own, right_shape, shape);
+                let operands = batched(left, product.left_shape, right, right_shape, shape);
                 self.multiply(&operands, total, coefficient, bits)
             }
             ProductKind::Conv(convolution) => {
-                let both = self.both(right)?;
-                let operands = windows(convolution, left, product.left_shape, &both, &right.own, right_shape, shape);
+                let operands = windows(convolution, left, product.left_shape, right, right_shape, shape);
                 self.multiply(&operands, total, coefficient, bits)
             }
         }
@@ -122,7 +162,7 @@ impl Cuda {
             (chosen, _) => chosen,
         };
         match products {
-            Products::Residues => self.by_residues(operands, total, coefficient),
+            Products::Residues => self.by_residues(operands, total, coefficient, bits),
             Products::Limbs => self.by_limbs(operands, total, coefficient, bits),
             Products::Integer | Products::ByShape => self.integer(operands, total, coefficient),
         }
@@ -130,22 +170,10 @@ impl Cuda {
 
     /// On integer units: tiles, or a thread for each output and part of the inner axis where tiles would be empty.
     fn integer(&self, operands: &Operands<'_>, total: &Words, coefficient: u64) -> Result<(), Error> {
-        let Operands { kind, left, both, own, batches, rows, columns, inner, ref table, .. } = *operands;
+        let Operands { kind, batches, rows, columns, inner, .. } = *operands;
         let [tiled, direct] = if kind == Kind::Matrices { self.fixed.matrices } else { self.fixed.windows };
-        let table = Buffer::of_words(&self.device, table)?;
-        let mut arguments = arguments![
-            total.address(),
-            left.own.address(),
-            left.next.address(),
-            both.address(),
-            own.address(),
-            rows,
-            columns,
-            inner,
-            table.address(),
-            coefficient,
-        ]
-        .to_vec();
+        let table = self.table(&operands.table)?;
+        let mut arguments = factors(operands, total, &table, coefficient);
         if rows >= TILED_FROM && columns >= TILED_FROM {
             return self.launch(tiled, operands.tiles(), TILE_THREADS, &arguments);
         }
@@ -156,64 +184,72 @@ impl Cuda {
         self.launch(direct, blocks * inner.div_ceil(part), THREADS, &arguments)
     }
 
-    fn by_limbs(&self, operands: &Operands<'_>, total: &Words, coefficient: u64, bits: u8) -> Result<(), Error> {
-        let Operands { kind, left, both, own, rows, columns, inner, ref table, .. } = *operands;
+    /// On tensor cores, limb by limb: without memory of its own.
+    pub(super) fn by_limbs(
+        &self,
+        operands: &Operands<'_>,
+        total: &Words,
+        coefficient: u64,
+        bits: u8,
+    ) -> Result<(), Error> {
         let size = LIMBS.iter().position(|&limbs| bits <= 8 * limbs).unwrap_or(LIMBS.len() - 1);
-        let first = if kind == Kind::Matrices { 0 } else { LIMBS.len() };
+        let first = if operands.kind == Kind::Matrices { 0 } else { LIMBS.len() };
         let function = self.fixed.limbs(self.device.as_ref())?[first + size];
-        let table = Buffer::of_words(&self.device, table)?;
-        let arguments = arguments![
-            total.address(),
-            left.own.address(),
-            left.next.address(),
-            both.address(),
-            own.address(),
-            rows,
-            columns,
-            inner,
-            table.address(),
-            coefficient,
-            LIMB_STEPS_MAX.min(self.tuning.steps_max),
-        ];
-        self.launch(function, operands.tiles(), TILE_THREADS, arguments)
+        let table = self.table(&operands.table)?;
+        let mut arguments = factors(operands, total, &table, coefficient);
+        arguments.extend_from_slice(arguments![LIMB_STEPS_MAX.min(self.tuning.steps_max)]);
+        self.launch(function, operands.tiles(), TILE_THREADS, &arguments)
     }
+}
 
-    fn by_residues(&self, operands: &Operands<'_>, total: &Words, coefficient: u64) -> Result<(), Error> {
-        let Operands { kind, left, both, own, kept, rows, columns, inner, ref table, .. } = *operands;
-        let functions = self.fixed.residues(self.device.as_ref())?;
-        let function = functions[if kind == Kind::Matrices { 1 } else { 2 }];
-        let moduli = Moduli::of(inner);
-        let numbers = Buffer::of_words(&self.device, &moduli.table())?;
-        let x = [self.residues(&left.own, &moduli, &numbers)?, self.residues(&left.next, &moduli, &numbers)?];
-        let y = match kept.and_then(OnceLock::get) {
-            Some(residues) => Arc::clone(residues),
-            None => {
-                let y = [self.residues(both, &moduli, &numbers)?, self.residues(own, &moduli, &numbers)?];
-                let y = Arc::new(y);
-                // Another product may have been first: its residues are the same.
-                kept.map(|kept| kept.set(Arc::clone(&y)));
-                y
-            }
-        };
-        let table = Buffer::of_words(&self.device, table)?;
-        let arguments = arguments![
-            total.address(),
-            x[0].address(),
-            x[1].address(),
-            y[0].address(),
-            y[1].address(),
-            rows,
-            columns,
-            inner,
-            table.address(),
-            coefficient,
-            left.own.lanes,
-            own.lanes,
-            numbers.address(),
-            moduli.count(),
-            moduli.steps_max().min(self.tuning.steps_max),
-        ];
-        self.launch(function, operands.tiles(), TILE_THREADS, arguments)
+/// What all kernels that read words are given.
+fn factors(
+    operands: &Operands<'_>,
+    total: &Words,
+    table: &Buffer,
+    coefficient: u64,
+) -> Vec<super::device::Argument<'static>> {
+    let [own, next] = operands.left_addresses();
+    arguments![
+        operands.out(total),
+        own,
+        next,
+        operands.next.address(),
+        operands.own.address(),
+        operands.rows,
+        operands.columns,
+        operands.inner,
+        table.address(),
+        coefficient,
+    ]
+    .to_vec()
+}
+
+/// Products of matrices: batches, rows, columns and inner axis, and where left and right ones start.
+fn matrices<'a>(
+    left: &'a Shares<Words>,
+    own: &'a Words,
+    next: &'a Words,
+    [batches, rows, columns, inner]: [u64; 4],
+    table: Vec<u64>,
+) -> Operands<'a> {
+    let same = table.chunks_exact(2).all(|starts| starts[1] == table[1]);
+    Operands {
+        kind: Kind::Matrices,
+        left,
+        own,
+        next,
+        kept: None,
+        batches,
+        rows,
+        columns,
+        inner,
+        table,
+        left_first: 0,
+        out_first: 0,
+        batch_first: 0,
+        right_batches: if same { 1 } else { batches },
+        together: 1,
     }
 }
 
@@ -221,24 +257,15 @@ impl Cuda {
 fn batched<'a>(
     left: &'a Shares<Words>,
     left_shape: &Shape,
-    both: &'a Words,
-    own: &'a Words,
+    right: &'a Shares<Words>,
     right_shape: &Shape,
     shape: &Shape,
 ) -> Operands<'a> {
     let rank = shape.rank();
     let (rows, columns, inner) = (shape.extents()[rank - 2], shape.extents()[rank - 1], left_shape.row_length());
-    let of = |batches: usize, rows: usize, table: Vec<u64>| Operands {
-        kind: Kind::Matrices,
-        left,
-        both,
-        own,
-        kept: None,
-        batches: batches as u64,
-        rows: rows as u64,
-        columns: columns as u64,
-        inner: inner as u64,
-        table,
+    let of = |batches: usize, rows: usize, table: Vec<u64>| {
+        let extents = [batches, rows, columns, inner].map(|extent| extent as u64);
+        matrices(left, &right.own, &right.next, extents, table)
     };
     // One matrix on the right: the batch is more rows of one product.
     if right_shape.lanes() == inner * columns && left_shape.lanes() * columns == shape.lanes() * inner {
@@ -258,45 +285,58 @@ fn batched<'a>(
     of(left_starts.len(), rows, table)
 }
 
+/// Where the geometry of a convolution has the words of a batch.
+const WINDOW_WORDS: usize = 8;
+
 /// A convolution: a batch is an image and a group.
 fn windows<'a>(
     convolution: &Convolution,
     left: &'a Shares<Words>,
     image: &Shape,
-    both: &'a Words,
-    own: &'a Words,
+    right: &'a Shares<Words>,
     weight: &Shape,
     shape: &Shape,
 ) -> Operands<'a> {
     let (image, weight, output) = (image.extents(), weight.extents(), shape.extents());
     let Convolution { strides, dilations, pads_before, groups, .. } = convolution;
     let (columns, channels) = (weight[0] / groups, weight[1]);
-    let geometry = [
-        image[2],
-        image[3],
-        weight[2],
-        weight[3],
-        output[2],
+    let (height, width) = (image[2], image[3]);
+    let mut table: Vec<u64> = [
+        height,
+        width,
         output[3],
         strides[0],
         strides[1],
-        dilations[0],
-        dilations[1],
         pads_before[0],
         pads_before[1],
         *groups,
-        channels,
-    ];
+        channels * height * width,
+    ]
+    .map(|number| number as u64)
+    .to_vec();
+    // Computed once here instead of by divisions for every element of every window.
+    for channel in 0..channels {
+        for (down, across) in (0..weight[2]).flat_map(|down| (0..weight[3]).map(move |across| (down, across))) {
+            let (row, column) = (down * dilations[0], across * dilations[1]);
+            table.push(((channel * height + row) * width + column) as u64);
+            table.push(row as u64 | (column as u64) << 32);
+        }
+    }
     Operands {
         kind: Kind::Windows,
         left,
-        both,
-        own,
+        own: &right.own,
+        next: &right.next,
         kept: None,
         batches: (output[0] * groups) as u64,
         rows: (output[2] * output[3]) as u64,
         columns: columns as u64,
         inner: (channels * weight[2] * weight[3]) as u64,
-        table: geometry.map(|number| number as u64).to_vec(),
+        table,
+        left_first: 0,
+        out_first: 0,
+        batch_first: 0,
+        right_batches: *groups as u64,
+        together: *groups as u64,
     }
 }

@@ -1,8 +1,17 @@
 //! Words modulo small pairwise coprime numbers, and the numbers by which sums are put together again.
 
-use super::device::{Address, Buffer, Error};
-use super::launch::arguments;
+use super::device::{Buffer, Error, Purpose};
+use super::launch::{THREADS, arguments};
+use super::product::{Kind, Operands, TILE_THREADS};
 use super::{Cuda, Words};
+use std::sync::{Arc, OnceLock};
+
+/// A tile of `residues.cu`.
+const ROWS: u64 = 128;
+const COLUMNS: u64 = 64;
+const STEP: u64 = 64;
+/// Words of a `Modulus`.
+const MODULUS_WORDS: usize = 8;
 
 /// The largest pairwise coprime numbers of at most 256, from the largest on.
 const MODULI: [u64; 19] =
@@ -25,51 +34,162 @@ impl Moduli {
         Moduli { count: served.0, steps_max: served.1 }
     }
 
-    pub fn count(&self) -> usize {
-        self.count
-    }
-
-    /// Steps of an inner axis for which sums can be told from their residues.
-    pub fn steps_max(&self) -> u64 {
-        self.steps_max
-    }
-
-    /// Per modulus p: p, (M/p)⁻¹ mod p, M/p mod 2^64 and zero; then M mod 2^64.
+    /// Per modulus the structure `Modulus` of the kernels; then M mod 2^64.
     pub fn table(&self) -> Vec<u64> {
         let moduli = &MODULI[..self.count];
-        let mut table = Vec::with_capacity(4 * self.count + 1);
+        let mut table = Vec::with_capacity(MODULUS_WORDS * self.count + 1);
         for &p in moduli {
             let others = moduli.iter().filter(|&&other| other != p);
             let (rest, word) = others.fold((1, 1u64), |(rest, word), &q| (rest * q % p, word.wrapping_mul(q)));
             let inverse = (0..p).find(|candidate| rest * candidate % p == 1).unwrap_or_default();
-            table.extend([p, inverse, word, 0]);
+            let power = |bits: u32| (1u128 << bits) % u128::from(p);
+            let powers = (0..8).fold(0, |all, byte| all | (power(8 * byte) as u64) << (8 * byte));
+            let negative = (p - power(64) as u64) % p;
+            let (reciprocal, multiple) = ((1 << 32) / p, (1u64 << 31).next_multiple_of(p));
+            table.extend([p, inverse, word, powers, negative, reciprocal, multiple, (1.0 / p as f64).to_bits()]);
         }
         table.push(moduli.iter().fold(1, |all: u64, &p| all.wrapping_mul(p)));
         table
     }
 }
 
-/// The residues of words, plane by plane, a signed byte each.
+/// The residues of both components of a factor, a signed byte each: [modulus][batch][line][inner] in whole tiles.
 #[derive(Debug)]
 pub struct Residues {
-    planes: Buffer,
+    components: [Buffer; 2],
 }
 
-impl Residues {
-    /// Where the first plane is.
-    pub fn address(&self) -> Address {
-        self.planes.address()
-    }
+/// Products of one right factor.
+struct Planned<'a> {
+    moduli: Moduli,
+    numbers: &'a Buffer,
+    product: u64,
+    right: &'a Residues,
+    total: &'a Words,
+    coefficient: u64,
+    bits: u8,
 }
 
 impl Cuda {
-    /// The residues of words by moduli whose numbers are on the device.
-    pub(super) fn residues(&self, words: &Words, moduli: &Moduli, numbers: &Buffer) -> Result<Residues, Error> {
-        let function = self.fixed.residues(self.device.as_ref())?[0];
-        let planes = Buffer::new(&self.device, (moduli.count() * words.lanes) as u64)?;
-        let arguments = arguments![planes.address(), words.lanes, words.address(), numbers.address(), moduli.count()];
-        self.per_lane(function, words.lanes, arguments)?;
-        Ok(Residues { planes })
+    /// The residues of a factor; `lines` are its rows or columns, in whole tiles.
+    fn packed(
+        &self,
+        operands: &Operands<'_>,
+        (moduli, numbers): (Moduli, &Buffer),
+        (side, batches, lines): (usize, u64, u64),
+    ) -> Result<Residues, Error> {
+        let purpose = [Purpose::LeftResidues, Purpose::RightResidues][side];
+        let inner = operands.inner.next_multiple_of(STEP);
+        let bytes = moduli.count as u64 * batches * lines * inner;
+        let components = [Buffer::new(&self.device, bytes, purpose)?, Buffer::new(&self.device, bytes, purpose)?];
+        let table = self.table(&operands.table)?;
+        let function =
+            self.fixed.residues(self.device.as_ref())?[side + 2 * usize::from(operands.kind == Kind::Windows)];
+        let [own, next] = operands.left_addresses();
+        let arguments = arguments![
+            components[0].address(),
+            components[1].address(),
+            own,
+            next,
+            operands.next.address(),
+            operands.own.address(),
+            operands.rows,
+            operands.columns,
+            operands.inner,
+            table.address(),
+            batches,
+            lines,
+            inner,
+            numbers.address(),
+            moduli.count,
+        ];
+        self.launch(function, (batches * lines * inner / 4).div_ceil(u64::from(THREADS)), THREADS, arguments)?;
+        Ok(Residues { components })
+    }
+
+    /// On tensor cores, modulus by modulus; limb by limb where residues have no room.
+    pub(super) fn by_residues(
+        &self,
+        operands: &Operands<'_>,
+        total: &Words,
+        coefficient: u64,
+        bits: u8,
+    ) -> Result<(), Error> {
+        let moduli = Moduli::of(operands.inner);
+        let table = moduli.table();
+        let numbers = self.table(&table)?;
+        let right = match operands.kept.and_then(OnceLock::get) {
+            Some(residues) => Ok(Arc::clone(residues)),
+            None => {
+                let shape = (1, operands.right_batches, operands.columns.next_multiple_of(COLUMNS));
+                self.packed(operands, (moduli, &numbers), shape).map(Arc::new)
+            }
+        };
+        let right = match right {
+            Ok(right) => right,
+            Err(Error::Memory { .. }) => return self.by_limbs(operands, total, coefficient, bits),
+            Err(error) => return Err(error),
+        };
+        // Another product may have been first: its residues are the same.
+        operands.kept.map(|kept| kept.set(Arc::clone(&right)));
+        let product = table[table.len() - 1];
+        let planned = Planned { moduli, numbers: &numbers, product, right: &right, total, coefficient, bits };
+        self.in_parts(&planned, operands)
+    }
+
+    /// All rows and batches, or as many at a time as there is memory for.
+    fn in_parts(&self, planned: &Planned<'_>, operands: &Operands<'_>) -> Result<(), Error> {
+        match (self.part(planned, operands), operands.halves()) {
+            (Err(Error::Memory { .. }), Some(halves)) => {
+                halves.iter().try_for_each(|half| self.in_parts(planned, half))
+            }
+            (Err(Error::Memory { .. }), None) => {
+                self.by_limbs(operands, planned.total, planned.coefficient, planned.bits)
+            }
+            (done, _) => done,
+        }
+    }
+
+    /// Nothing is added before all memory is there.
+    fn part(&self, planned: &Planned<'_>, operands: &Operands<'_>) -> Result<(), Error> {
+        let Operands { batches, rows, columns, .. } = *operands;
+        let (count, outputs) = (planned.moduli.count as u64, batches * rows * columns);
+        let numbers = planned.numbers.address();
+        let digits = Buffer::new(&self.device, count * outputs, Purpose::Digits)?;
+        let shape = (0, batches, rows.next_multiple_of(ROWS));
+        let left = self.packed(operands, (planned.moduli, planned.numbers), shape)?;
+        let [_, _, _, _, multiply, combine] = *self.fixed.residues(self.device.as_ref())? else {
+            return Err(Error::Missing("a kernel of residues".into()));
+        };
+        let tiles = rows.div_ceil(ROWS) * columns.div_ceil(COLUMNS) * batches * count;
+        let inner = operands.inner.next_multiple_of(STEP);
+        let (mut begin, steps) = (0, planned.moduli.steps_max.min(self.tuning.steps_max));
+        while begin < inner {
+            let end = (begin + steps).min(inner);
+            let arguments = arguments![
+                digits.address(),
+                left.components[0].address(),
+                left.components[1].address(),
+                planned.right.components[0].address(),
+                planned.right.components[1].address(),
+                rows,
+                columns,
+                inner,
+                batches,
+                operands.right_batches,
+                operands.batch_first % operands.right_batches,
+                u64::from(operands.kind == Kind::Windows),
+                begin,
+                end,
+                numbers,
+            ];
+            self.launch(multiply, tiles, TILE_THREADS, arguments)?;
+            let (out, coefficient, product) = (operands.out(planned.total), planned.coefficient, planned.product);
+            let arguments = arguments![out, outputs, digits.address(), coefficient, numbers, count, product];
+            self.per_lane(combine, outputs as usize, arguments)?;
+            begin = end;
+        }
+        Ok(())
     }
 }
 
@@ -91,7 +211,9 @@ mod tests {
                 UBig::from(100 * steps) << 127 < UBig::from(49u8) * product(count),
                 "{count} moduli, {steps} steps"
             );
-            assert!(2 * steps * 127 * 127 < 1 << 31);
+            // Of the negative residue -128 only modulus 256 knows, whose sums may wrap. The multiple of p that makes a
+            // sum positive leaves it below 2^32.
+            assert!(2 * steps * 127 * 127 + (1 << 31) + 256 < 1 << 32);
         }
         let (fewest, steps) = SERVED[0];
         assert!(UBig::from(100 * 2 * steps) << 127 > UBig::from(49u8) * product(fewest), "fewer moduli would do");
@@ -102,15 +224,21 @@ mod tests {
         for count in [18, 19] {
             let moduli = Moduli { count, steps_max: 1 };
             let (table, all) = (moduli.table(), product(count));
-            for (row, &p) in table.chunks_exact(4).zip(&MODULI[..count]) {
+            for (row, &p) in table.chunks_exact(MODULUS_WORDS).zip(&MODULI[..count]) {
                 let others = &all / UBig::from(p);
                 assert_eq!((row[0], UBig::from(row[2])), (p, &others % (UBig::ONE << 64)));
                 assert_eq!(others * row[1] % UBig::from(p), UBig::ONE, "{p}");
+                let signed = (UBig::ONE << 64) + UBig::from(row[4]);
+                assert_eq!(signed % UBig::from(p), UBig::ZERO, "{p}");
+                for (byte, power) in row[3].to_le_bytes().into_iter().enumerate() {
+                    assert_eq!(UBig::from(power), (UBig::ONE << (8 * byte)) % UBig::from(p));
+                }
+                assert!(row[6] % p == 0 && (1 << 31..1 << 32).contains(&row[6]) && row[6] - p < 1 << 31);
             }
-            assert_eq!(UBig::from(table[4 * count]), all % (UBig::ONE << 64));
+            assert_eq!(UBig::from(table[MODULUS_WORDS * count]), all % (UBig::ONE << 64));
         }
-        assert_eq!(Moduli::of(4096).count(), 18);
-        assert_eq!(Moduli::of(4097).count(), 19);
-        assert_eq!(Moduli::of(1 << 20).steps_max(), 65536);
+        assert_eq!(Moduli::of(4096).count, 18);
+        assert_eq!(Moduli::of(4097).count, 19);
+        assert_eq!(Moduli::of(1 << 20).steps_max, 65536);
     }
 }

@@ -1,8 +1,11 @@
 //! Kernels of a protocol on a device: made ready once, then run stage by stage.
+//!
+//! A stage is one launch over all lanes; where its messages do not fit the device's memory it is several, over parts
+//! of the lanes, with the same words and frames.
 
-use super::device::{Address, Buffer, Device, Error, Function, Source, Style, bytes_of};
-use super::launch::Argument;
+use super::device::{Address, Argument, Buffer, Device, Error, Function, Purpose, Source, Style};
 use super::print::{GROUP, Printed, print, starts};
+use super::transfers::{Departing, Transfers, bytes_of};
 use super::{Cuda, PRELUDE, Words};
 use crate::backend::{Error as BackendError, Frames, Streams};
 use crate::circuit::Shape;
@@ -10,6 +13,7 @@ use crate::kernel::{CheckedKernel, Field, Slot};
 use crate::protocol;
 use crate::random;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 use zeroize::Zeroize;
 
@@ -17,6 +21,8 @@ const STAGE: &str = include_str!("kernels/stage.cu");
 /// Keys of a launch, one for each partner: roles are below four.
 const KEYS: usize = 3;
 const KEY_WORDS: usize = 8;
+/// The least lanes of a launch: whole tiles of any kernel.
+const LANES_LEAST: usize = 128;
 
 /// A kernel of a checked party, compiled, with its constants on the device.
 #[derive(Debug)]
@@ -71,8 +77,13 @@ pub fn source(printed: &[Printed]) -> Source {
 
 /// Prints and compiles kernels together, and puts their constants on the device, where they are read again: a run
 /// with other coefficients than the checked ones would be no run of the certified entry.
-pub(super) fn prepare(device: &Arc<dyn Device>, kernels: &[&CheckedKernel]) -> Result<Vec<Code>, BackendError> {
-    let printed = kernels.iter().map(|kernel| print(kernel)).collect::<Result<Vec<_>, _>>();
+pub(super) fn prepare(
+    device: &Arc<dyn Device>,
+    transfers: &Transfers,
+    kernels: &[&CheckedKernel],
+    shared_bytes: usize,
+) -> Result<Vec<Code>, BackendError> {
+    let printed = kernels.iter().map(|kernel| print(kernel, shared_bytes)).collect::<Result<Vec<_>, _>>();
     let printed = printed.map_err(protocol::Error::Random)?;
     if printed.is_empty() {
         return Ok(Vec::new());
@@ -85,8 +96,8 @@ pub(super) fn prepare(device: &Arc<dyn Device>, kernels: &[&CheckedKernel]) -> R
         let function = functions.get(printed.name.as_str()).copied();
         let function = function.ok_or_else(|| failed(device, "a compiled kernel is missing"))?;
         let bytes = bytes_of(&printed.constants);
-        let constants = Buffer::of(device, &bytes)?;
-        if blake3::hash(&constants.bytes()?) != blake3::hash(&bytes) {
+        let constants = transfers.upload(&bytes, Purpose::Constants)?;
+        if blake3::hash(&transfers.download(&constants, bytes.len())?) != blake3::hash(&bytes) {
             return Err(Error::Constants { device: device.name() }.into());
         }
         all.push(Code { function, printed, constants });
@@ -98,6 +109,36 @@ fn failed(device: &Arc<dyn Device>, reason: &str) -> Error {
     Error::Failed { device: device.name(), what: "preparing kernels", reason: reason.into() }
 }
 
+/// A part of a frame on its way: the role that it goes to, its first byte there and on the device, its bytes.
+struct Part {
+    role: usize,
+    to: usize,
+    from: usize,
+    bytes: usize,
+}
+
+/// What a stage sends, on its way from the device.
+#[derive(Default)]
+pub struct Pending(Vec<(Departing, Vec<Part>)>);
+
+impl Pending {
+    /// Waits for it, and puts it into the frames where room was left for it.
+    pub(super) fn collect(self, transfers: &Transfers, sent: &mut Frames) -> Result<(), BackendError> {
+        for (departing, parts) in self.0 {
+            transfers.arrive(departing, |place, piece| {
+                for part in &parts {
+                    let (start, end) = (part.from.max(place), (part.from + part.bytes).min(place + piece.len()));
+                    if start < end {
+                        let to = part.to + start - part.from;
+                        sent[part.role][to..to + end - start].copy_from_slice(&piece[start - place..end - place]);
+                    }
+                }
+            })?;
+        }
+        Ok(())
+    }
+}
+
 impl Code {
     pub(super) fn run(
         &self,
@@ -106,60 +147,102 @@ impl Code {
         received: &[&[u8]],
         sent: &mut Frames,
         streams: &Streams<'_>,
-    ) -> Result<(), BackendError> {
+    ) -> Result<Pending, BackendError> {
         let (printed, lanes) = (&self.printed, state.lanes);
         if lanes > Shape::LANES_MAX {
             return Err(size("the state", lanes, Shape::LANES_MAX, "lanes"));
         }
-        let groups = (lanes as u64).div_ceil(GROUP);
-        let arriving = self.arrived(cuda, received, lanes, groups)?;
-        let leaving_words = groups * starts(&printed.sends).1;
-        let leaving = Buffer::new(&cuda.device, 8 * leaving_words)?;
-        if printed.needs_zeros {
-            cuda.device.zero(leaving.address(), 8 * leaving_words)?;
-        }
+        let arrived = self.arrived(received, lanes)?;
         let zeros = if printed.loads.iter().any(|slot| state.slots[slot.index()].is_none()) {
-            Some(cuda.words(&vec![0; lanes])?)
+            Some(cuda.zeros(lanes)?)
         } else {
             None
         };
         let stored = printed.stores.iter().map(|_| cuda.fresh(lanes)).collect::<Result<Vec<_>, _>>()?;
         let loaded = |slot: &Slot| state.slots[slot.index()].as_ref().or(zeros.as_ref()).map_or(0, |w| w.address().0);
         let table: Vec<u64> = printed.loads.iter().map(loaded).chain(stored.iter().map(|w| w.address().0)).collect();
-        let table = Buffer::of_words(&cuda.device, &table)?;
+        let in_memory = if printed.direct { None } else { Some(cuda.table(&table)?) };
+        let slots = in_memory.as_ref().map_or(Argument::Words(&table), |table| table.address().into());
+        let places = self.room(sent, lanes);
         let mut names = self.names(streams)?;
-        let arguments = [
-            Argument::from(table.address()),
-            self.constants.address().into(),
-            arriving.as_ref().map_or(Address::NOWHERE, Buffer::address).into(),
-            leaving.address().into(),
-            lanes.into(),
-            Argument::Structure(&names),
-        ];
-        let blocks = (lanes as u64).div_ceil(u64::from(printed.tile));
-        let launched = cuda.launch(self.function, blocks, printed.tile, &arguments);
+        let launched = self.in_parts(cuda, lanes, |part| self.launch(cuda, slots, part, &arrived, &places, &names));
         names.zeroize();
-        launched?;
+        let pending = launched?;
         for (slot, words) in printed.stores.iter().zip(stored) {
             state.slots[slot.index()] = Some(words);
         }
-        if leaving_words > 0 {
-            self.departed(&leaving.bytes()?, sent, lanes, groups);
-        }
-        Ok(())
+        Ok(pending)
     }
 
-    /// Every field of the received frames at whole words, on the device.
-    fn arrived(
+    /// Launches over all lanes, or over as many at a time as there is memory for.
+    fn in_parts(
         &self,
         cuda: &Cuda,
-        received: &[&[u8]],
         lanes: usize,
-        groups: u64,
-    ) -> Result<Option<Buffer>, BackendError> {
+        launch: impl Fn(Range<usize>) -> Result<Option<(Departing, Vec<Part>)>, Error>,
+    ) -> Result<Pending, Error> {
+        let (mut all, mut begin, mut length) = (Vec::new(), 0, lanes.next_multiple_of(LANES_LEAST));
+        while begin < lanes {
+            match launch(begin..(begin + length).min(lanes)) {
+                Ok(departing) => {
+                    all.extend(departing);
+                    begin += length;
+                }
+                Err(Error::Memory { .. }) if length > LANES_LEAST => {
+                    length = (length / 2).next_multiple_of(LANES_LEAST);
+                    // What departs is given back once it has arrived.
+                    cuda.transfers.settle()?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Pending(all))
+    }
+
+    fn launch(
+        &self,
+        cuda: &Cuda,
+        slots: Argument<'_>,
+        lanes: Range<usize>,
+        arrived: &[&[u8]],
+        places: &[usize],
+        names: &[u32],
+    ) -> Result<Option<(Departing, Vec<Part>)>, Error> {
+        let printed = &self.printed;
+        let groups = (lanes.len() as u64).div_ceil(GROUP);
+        let arriving = self.arriving(cuda, arrived, &lanes, groups)?;
+        let bytes = 8 * groups * starts(&printed.sends).1;
+        let leaving = Buffer::new(&cuda.device, bytes, Purpose::Sent)?;
+        if printed.needs_zeros {
+            cuda.device.zero(super::device::Stream::Compute, leaving.address(), bytes)?;
+        }
+        let arguments = [
+            slots,
+            self.constants.address().into(),
+            arriving.as_ref().map_or(Address::NOWHERE, Buffer::address).into(),
+            leaving.address().into(),
+            lanes.start.into(),
+            lanes.end.into(),
+            Argument::Structure(names),
+        ];
+        let blocks = (lanes.len() as u64).div_ceil(u64::from(printed.tile));
+        cuda.launch(self.function, blocks, printed.tile, &arguments)?;
+        if bytes == 0 {
+            return Ok(None);
+        }
+        let parts =
+            printed.sends.iter().zip(starts(&printed.sends).0).zip(places).map(|((field, start), place)| Part {
+                role: usize::from(field.to.0),
+                to: place + lanes.start / 8 * usize::from(field.bits),
+                from: (8 * groups * start) as usize,
+                bytes: field.bytes(lanes.len()),
+            });
+        Ok(Some((cuda.transfers.depart(leaving, bytes as usize)?, parts.collect())))
+    }
+
+    /// The bytes of every received field.
+    fn arrived<'a>(&self, received: &[&'a [u8]], lanes: usize) -> Result<Vec<&'a [u8]>, BackendError> {
         let fields = &self.printed.receives;
-        let (starts, total) = starts(fields);
-        let mut whole = vec![0u8; (8 * groups * total) as usize];
         let mut rest: Vec<&[u8]> = received.to_vec();
         let roles = fields.iter().map(|field| usize::from(field.from.0) + 1).max().unwrap_or(0).max(rest.len());
         rest.resize(roles, &[]);
@@ -170,25 +253,48 @@ impl Code {
                 return Err(size("a received frame", frame.len(), expected, "bytes"));
             }
         }
-        for (field, start) in fields.iter().zip(starts) {
+        let own = fields.iter().map(|field| {
             let frame = &mut rest[usize::from(field.from.0)];
             let (own, others) = frame.split_at(field.bytes(lanes));
-            let first = (8 * groups * start) as usize;
-            whole[first..first + own.len()].copy_from_slice(own);
             *frame = others;
-        }
-        if whole.is_empty() { Ok(None) } else { Ok(Some(Buffer::of(&cuda.device, &whole)?)) }
+            own
+        });
+        Ok(own.collect())
     }
 
-    /// Appends the bytes of every sent field to its frame.
-    fn departed(&self, whole: &[u8], sent: &mut Frames, lanes: usize, groups: u64) {
+    /// Every received field of some lanes at whole words, on the device.
+    fn arriving(
+        &self,
+        cuda: &Cuda,
+        arrived: &[&[u8]],
+        lanes: &Range<usize>,
+        groups: u64,
+    ) -> Result<Option<Buffer>, Error> {
+        let fields = &self.printed.receives;
+        let (starts, total) = starts(fields);
+        if total == 0 {
+            return Ok(None);
+        }
+        let mut whole = vec![0u8; (8 * groups * total) as usize];
+        for ((field, start), own) in fields.iter().zip(starts).zip(arrived) {
+            // The first lane is one of a group, so that it starts with a byte.
+            let own = &own[lanes.start / 8 * usize::from(field.bits)..][..field.bytes(lanes.len())];
+            whole[(8 * groups * start) as usize..][..own.len()].copy_from_slice(own);
+        }
+        Ok(Some(cuda.transfers.upload(&whole, Purpose::Received)?))
+    }
+
+    /// Makes room for every sent field in its frame, and says where.
+    fn room(&self, sent: &mut Frames, lanes: usize) -> Vec<usize> {
         let fields: &[Field] = &self.printed.sends;
         let roles = fields.iter().map(|field| usize::from(field.to.0) + 1).max().unwrap_or(0);
         sent.resize_with(roles.max(sent.len()), Vec::new);
-        for (field, start) in fields.iter().zip(starts(fields).0) {
-            let first = (8 * groups * start) as usize;
-            sent[usize::from(field.to.0)].extend_from_slice(&whole[first..first + field.bytes(lanes)]);
-        }
+        let room = fields.iter().map(|field| {
+            let frame = &mut sent[usize::from(field.to.0)];
+            frame.resize(frame.len() + field.bytes(lanes), 0);
+            frame.len() - field.bytes(lanes)
+        });
+        room.collect()
     }
 
     /// The structure `Streams` of the prelude: keys, node, tile.

@@ -7,12 +7,12 @@
 // A block computes TILE x TILE outputs with SIDE x SIDE threads, a thread 4 x 4 of them, SIDE apart.
 template <class Operands> static __device__ __forceinline__ void tiled(u64 *out, const Operands &operands, u64 coefficient) {
     __shared__ u64 x_own[DEPTH][TILE + 1], x_next[DEPTH][TILE + 1], y_both[DEPTH][TILE], y_own[DEPTH][TILE];
-    const u64 down = (operands.rows + TILE - 1) / TILE, across = (operands.columns + TILE - 1) / TILE;
-    const u64 batch = blockIdx.x / (down * across), tile = blockIdx.x % (down * across);
-    const u64 top = tile / across * TILE, start = tile % across * TILE;
+    const u32 down = (u32)((operands.rows + TILE - 1) / TILE), across = (u32)((operands.columns + TILE - 1) / TILE);
+    const u32 batch = blockIdx.x / (down * across), tile = blockIdx.x % (down * across);
+    const u32 top = tile / across * TILE, start = tile % across * TILE;
     const u32 row = threadIdx.x / SIDE, column = threadIdx.x % SIDE;
     u64 sums[4][4] = {};
-    for (u64 begin = 0; begin < operands.inner; begin += DEPTH) {
+    for (u32 begin = 0; begin < operands.inner; begin += DEPTH) {
         for (u32 index = threadIdx.x; index < TILE * DEPTH; index += SIDE * SIDE) {
             const u32 r = index / DEPTH, k = index % DEPTH;
             u64 own = 0, next = 0;
@@ -40,7 +40,7 @@ template <class Operands> static __device__ __forceinline__ void tiled(u64 *out,
     }
     for (u32 i = 0; i < 4; ++i)
         for (u32 j = 0; j < 4; ++j) {
-            const u64 r = top + row + SIDE * i, c = start + column + SIDE * j;
+            const u32 r = top + row + SIDE * i, c = start + column + SIDE * j;
             if (r < operands.rows && c < operands.columns) out[operands.place(batch, r, c)] += coefficient * sums[i][j];
         }
 }
@@ -49,14 +49,15 @@ template <class Operands> static __device__ __forceinline__ void tiled(u64 *out,
 template <class Operands>
 static __device__ __forceinline__ void direct(u64 *out, const Operands &operands, u64 outputs, u64 part, u64 coefficient) {
     EACH_THREAD {
-        const u64 blocks = (outputs + blockDim.x - 1) / blockDim.x;
-        const u64 index = blockIdx.x % blocks * blockDim.x + threadIdx.x, begin = blockIdx.x / blocks * part;
+        const u32 blocks = ((u32)outputs + blockDim.x - 1) / blockDim.x;
+        const u32 index = blockIdx.x % blocks * blockDim.x + threadIdx.x, begin = blockIdx.x / blocks * (u32)part;
         if (index < outputs) {
-            const u64 size = operands.rows * operands.columns;
-            const u64 batch = index / size, row = index % size / operands.columns, column = index % operands.columns;
-            const u64 end = begin + part < operands.inner ? begin + part : operands.inner;
+            const u32 columns = (u32)operands.columns, size = (u32)operands.rows * columns;
+            const u32 batch = index / size, row = index % size / columns, column = index % columns;
+            const u32 end = begin + part < operands.inner ? begin + (u32)part : (u32)operands.inner;
             u64 sum = 0;
-            for (u64 k = begin; k < end; ++k) {
+#pragma unroll 4
+            for (u32 k = begin; k < end; ++k) {
                 u64 own, next, both, y_own;
                 operands.left(batch, row, k, own, next);
                 operands.right(batch, k, column, both, y_own);
@@ -68,25 +69,25 @@ static __device__ __forceinline__ void direct(u64 *out, const Operands &operands
 }
 
 extern "C" __global__ void __launch_bounds__(SIDE *SIDE)
-    matrices_tiled(u64 *out, const u64 *x_own, const u64 *x_next, const u64 *y_both, const u64 *y_own, u64 rows,
+    matrices_tiled(u64 *out, const u64 *x_own, const u64 *x_next, const u64 *y_next, const u64 *y_own, u64 rows,
                    u64 columns, u64 inner, const u64 *starts, u64 coefficient) {
-    tiled(out, Matrices<u64>{x_own, x_next, y_both, y_own, rows, columns, inner, starts}, coefficient);
+    tiled(out, Matrices{x_own, x_next, y_next, y_own, rows, columns, inner, starts}, coefficient);
 }
 
 extern "C" __global__ void __launch_bounds__(SIDE *SIDE)
-    windows_tiled(u64 *out, const u64 *x_own, const u64 *x_next, const u64 *y_both, const u64 *y_own, u64 rows,
+    windows_tiled(u64 *out, const u64 *x_own, const u64 *x_next, const u64 *y_next, const u64 *y_own, u64 rows,
                   u64 columns, u64 inner, const u64 *geometry, u64 coefficient) {
-    tiled(out, Windows<u64>{x_own, x_next, y_both, y_own, rows, columns, inner, geometry}, coefficient);
+    tiled(out, Windows{x_own, x_next, y_next, y_own, rows, columns, inner, geometry}, coefficient);
 }
 
-extern "C" __global__ void matrices_direct(u64 *out, const u64 *x_own, const u64 *x_next, const u64 *y_both,
+extern "C" __global__ void matrices_direct(u64 *out, const u64 *x_own, const u64 *x_next, const u64 *y_next,
                                            const u64 *y_own, u64 rows, u64 columns, u64 inner, const u64 *starts,
                                            u64 coefficient, u64 outputs, u64 part) {
-    direct(out, Matrices<u64>{x_own, x_next, y_both, y_own, rows, columns, inner, starts}, outputs, part, coefficient);
+    direct(out, Matrices{x_own, x_next, y_next, y_own, rows, columns, inner, starts}, outputs, part, coefficient);
 }
 
-extern "C" __global__ void windows_direct(u64 *out, const u64 *x_own, const u64 *x_next, const u64 *y_both,
+extern "C" __global__ void windows_direct(u64 *out, const u64 *x_own, const u64 *x_next, const u64 *y_next,
                                           const u64 *y_own, u64 rows, u64 columns, u64 inner, const u64 *geometry,
                                           u64 coefficient, u64 outputs, u64 part) {
-    direct(out, Windows<u64>{x_own, x_next, y_both, y_own, rows, columns, inner, geometry}, outputs, part, coefficient);
+    direct(out, Windows{x_own, x_next, y_next, y_own, rows, columns, inner, geometry}, outputs, part, coefficient);
 }

@@ -26,7 +26,7 @@ static __device__ __forceinline__ void multiply_bytes(u32 acc[4], const u32 a[4]
     const u32 warp = threadIdx.x / 32, lane = threadIdx.x % 32, group = lane / 4, member = lane % 4;
     for (u32 i = 0; i < 4; ++i) left[warp][lane][i] = a[i];
     for (u32 i = 0; i < 2; ++i) right[warp][lane][i] = b[i];
-    __syncthreads();
+    __syncwarp();
     for (u32 i = 0; i < 4; ++i) {
         const u32 column = 2 * member + i % 2;
         for (u32 k = 0; k < 32; ++k) {
@@ -37,7 +37,7 @@ static __device__ __forceinline__ void multiply_bytes(u32 acc[4], const u32 a[4]
             acc[i] += x * y;
         }
     }
-    __syncthreads();
+    __syncwarp();
 #endif
 }
 
@@ -56,13 +56,13 @@ template <unsigned LIMBS> struct Planes {
 
 // Puts the bytes of a step's words into planes; words beyond the operands are zero.
 template <unsigned LIMBS, class Operands>
-static __device__ __forceinline__ void fill(Planes<LIMBS> &planes, const Operands &operands, u64 batch, u64 top, u64 start,
-                                            u64 begin) {
+static __device__ __forceinline__ void fill(Planes<LIMBS> &planes, const Operands &operands, u32 batch, u32 top, u32 start,
+                                            u32 begin) {
     for (u32 index = threadIdx.x; index < SIDE * STEP / 4; index += WARPS * 32) {
         const u32 row = index / (STEP / 4), quarter = index % (STEP / 4);
         u64 own[4] = {}, next[4] = {};
         for (u32 i = 0; i < 4; ++i) {
-            const u64 k = begin + 4 * quarter + i;
+            const u32 k = begin + 4 * quarter + i;
             if (top + row < operands.rows && k < operands.inner) operands.left(batch, top + row, k, own[i], next[i]);
         }
 #pragma unroll
@@ -75,7 +75,7 @@ static __device__ __forceinline__ void fill(Planes<LIMBS> &planes, const Operand
         const u32 column = index % SIDE, quarter = index / SIDE;
         u64 both[4] = {}, own[4] = {};
         for (u32 i = 0; i < 4; ++i) {
-            const u64 k = begin + 4 * quarter + i;
+            const u32 k = begin + 4 * quarter + i;
             if (start + column < operands.columns && k < operands.inner)
                 operands.right(batch, k, start + column, both[i], own[i]);
         }
@@ -91,13 +91,13 @@ static __device__ __forceinline__ void fill(Planes<LIMBS> &planes, const Operand
 template <unsigned LIMBS, class Operands>
 static __device__ __forceinline__ void by_limbs(u64 *out, const Operands &operands, u64 coefficient, u64 part_max) {
     __shared__ Planes<LIMBS> planes;
-    const u64 down = (operands.rows + SIDE - 1) / SIDE, across = (operands.columns + SIDE - 1) / SIDE;
-    const u64 batch = blockIdx.x / (down * across), tile = blockIdx.x % (down * across);
-    const u64 top = tile / across * SIDE, start = tile % across * SIDE;
+    const u32 down = (u32)((operands.rows + SIDE - 1) / SIDE), across = (u32)((operands.columns + SIDE - 1) / SIDE);
+    const u32 batch = blockIdx.x / (down * across), tile = blockIdx.x % (down * across);
+    const u32 top = tile / across * SIDE, start = tile % across * SIDE;
     const u32 warp = threadIdx.x / 32, group = threadIdx.x % 32 / 4, member = threadIdx.x % 4;
     const u32 row = warp / 2 * 16 + group, column = warp % 2 * 32;
     u32 sums[LIMBS][4][4] = {};
-    for (u64 begin = 0; begin < operands.inner; begin += STEP) {
+    for (u32 begin = 0; begin < operands.inner; begin += STEP) {
         fill(planes, operands, batch, top, start, begin);
         __syncthreads();
         u32 b[LIMBS][4][2];
@@ -115,7 +115,10 @@ static __device__ __forceinline__ void by_limbs(u64 *out, const Operands &operan
 #pragma unroll
             for (u32 j = 0; j + i < LIMBS; ++j)
 #pragma unroll
-                for (u32 part = 0; part < 4; ++part) multiply_bytes(sums[i + j][part], a, b[j][part]);
+                for (u32 part = 0; part < 4; ++part)
+                    // The same for a whole warp: nothing is multiplied for outputs that do not exist.
+                    if (top + warp / 2 * 16 < operands.rows && start + column + 8 * part < operands.columns)
+                        multiply_bytes(sums[i + j][part], a, b[j][part]);
         }
         __syncthreads();
         if ((begin + STEP) % part_max == 0 || begin + STEP >= operands.inner) {
@@ -129,7 +132,7 @@ static __device__ __forceinline__ void by_limbs(u64 *out, const Operands &operan
                         total += (u64)sums[s][part][i] << 8 * s;
                         sums[s][part][i] = 0;
                     }
-                    const u64 r = top + row + i / 2 * 8, c = start + column + 8 * part + 2 * member + i % 2;
+                    const u32 r = top + row + i / 2 * 8, c = start + column + 8 * part + 2 * member + i % 2;
                     if (r < operands.rows && c < operands.columns) out[operands.place(batch, r, c)] += coefficient * total;
                 }
         }
@@ -138,14 +141,14 @@ static __device__ __forceinline__ void by_limbs(u64 *out, const Operands &operan
 
 #define BY_LIMBS(limbs)                                                                                                \
     extern "C" __global__ void __launch_bounds__(WARPS * 32)                                                           \
-        matrices_limbs_##limbs(u64 *out, const u64 *x_own, const u64 *x_next, const u64 *y_both, const u64 *y_own,     \
+        matrices_limbs_##limbs(u64 *out, const u64 *x_own, const u64 *x_next, const u64 *y_next, const u64 *y_own,     \
                                u64 rows, u64 columns, u64 inner, const u64 *starts, u64 coefficient, u64 part_max) {   \
-        by_limbs<limbs>(out, Matrices<u64>{x_own, x_next, y_both, y_own, rows, columns, inner, starts}, coefficient, part_max); \
+        by_limbs<limbs>(out, Matrices{x_own, x_next, y_next, y_own, rows, columns, inner, starts}, coefficient, part_max); \
     }                                                                                                                  \
     extern "C" __global__ void __launch_bounds__(WARPS * 32)                                                           \
-        windows_limbs_##limbs(u64 *out, const u64 *x_own, const u64 *x_next, const u64 *y_both, const u64 *y_own,      \
+        windows_limbs_##limbs(u64 *out, const u64 *x_own, const u64 *x_next, const u64 *y_next, const u64 *y_own,      \
                               u64 rows, u64 columns, u64 inner, const u64 *geometry, u64 coefficient, u64 part_max) {  \
-        by_limbs<limbs>(out, Windows<u64>{x_own, x_next, y_both, y_own, rows, columns, inner, geometry}, coefficient, part_max); \
+        by_limbs<limbs>(out, Windows{x_own, x_next, y_next, y_own, rows, columns, inner, geometry}, coefficient, part_max); \
     }
 BY_LIMBS(4)
 BY_LIMBS(6)

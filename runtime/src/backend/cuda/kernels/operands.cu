@@ -1,57 +1,56 @@
 // Where the factors of a product are. Every product is the local part of a product of shares:
-// x.own * y.both + x.next * y.own, y.both = y.own + y.next.
+// x.own * (y.own + y.next) + x.next * y.own. Rows, columns, and the inner axis are below 2^31.
 
-// Rows of a left matrix [rows, inner] and columns of a right one [inner, columns], per batch; T is a word or a residue.
-template <class T> struct Matrices {
-    const T *x_own, *x_next, *y_both, *y_own;
+// Rows of a left matrix [rows, inner] and columns of a right one [inner, columns], per batch.
+struct Matrices {
+    const u64 *__restrict__ x_own, *__restrict__ x_next, *__restrict__ y_next, *__restrict__ y_own;
     u64 rows, columns, inner;
     // Per batch, where its left and right matrix start.
-    const u64 *starts;
+    const u64 *__restrict__ starts;
 
-    __device__ __forceinline__ void left(u64 batch, u64 row, u64 k, T &own, T &next) const {
+    __device__ __forceinline__ void left(u32 batch, u32 row, u32 k, u64 &own, u64 &next) const {
         const u64 at = starts[2 * batch] + row * inner + k;
         own = x_own[at];
         next = x_next[at];
     }
-    __device__ __forceinline__ void right(u64 batch, u64 k, u64 column, T &both, T &own) const {
+    __device__ __forceinline__ void right(u32 batch, u32 k, u32 column, u64 &both, u64 &own) const {
         const u64 at = starts[2 * batch + 1] + k * columns + column;
-        both = y_both[at];
         own = y_own[at];
+        both = own + y_next[at];
     }
-    __device__ __forceinline__ u64 place(u64 batch, u64 row, u64 column) const {
+    __device__ __forceinline__ u64 place(u32 batch, u32 row, u32 column) const {
         return (batch * rows + row) * columns + column;
     }
 };
 
 // A convolution as a product: a batch is an image and a group, a row a position, a column an output channel, `inner`
-// the channels of a group and their taps. geometry: input, kernel and output extents, strides, dilations, padding,
-// groups, channels of a group.
-template <class T> struct Windows {
-    const T *x_own, *x_next, *y_both, *y_own;
+// the channels of a group and their taps. geometry: the image's height and width, the output's width, strides, padding,
+// groups, places of a batch; then for each place of the inner axis where it is from the place of the first tap, and its
+// row and column from there, in the halves of a word.
+struct Windows {
+    const u64 *__restrict__ x_own, *__restrict__ x_next, *__restrict__ y_next, *__restrict__ y_own;
     u64 rows, columns, inner;
-    const u64 *geometry;
+    const u64 *__restrict__ geometry;
 
-    __device__ __forceinline__ void left(u64 batch, u64 row, u64 k, T &own, T &next) const {
-        const u32 height = (u32)geometry[0], width = (u32)geometry[1];
-        const u32 kernel_width = (u32)geometry[3], taps = (u32)geometry[2] * kernel_width;
-        const u32 channel = (u32)k / taps, tap = (u32)k % taps, output_width = (u32)geometry[5];
+    __device__ __forceinline__ void left(u32 batch, u32 row, u32 k, u64 &own, u64 &next) const {
+        const u32 height = (u32)geometry[0], width = (u32)geometry[1], output_width = (u32)geometry[2];
+        const u64 offset = geometry[9 + 2 * k], tap = geometry[10 + 2 * k];
         // A place before the image wraps to a large number, so that one comparison serves both ends.
-        const u32 y = (u32)row / output_width * (u32)geometry[6] + tap / kernel_width * (u32)geometry[8] - (u32)geometry[10];
-        const u32 x = (u32)row % output_width * (u32)geometry[7] + tap % kernel_width * (u32)geometry[9] - (u32)geometry[11];
+        const u32 top = row / output_width * (u32)geometry[3] - (u32)geometry[5];
+        const u32 start = row % output_width * (u32)geometry[4] - (u32)geometry[6];
         own = next = 0;
-        if (y < height && x < width) {
-            const u64 at = ((batch * geometry[13] + channel) * height + y) * width + x;
+        if (top + (u32)tap < height && start + (u32)(tap >> 32) < width) {
+            const u64 at = batch * geometry[8] + (u64)((long long)(int)top * (int)width + (int)start) + offset;
             own = x_own[at];
             next = x_next[at];
         }
     }
-    __device__ __forceinline__ void right(u64 batch, u64 k, u64 column, T &both, T &own) const {
-        const u64 at = (batch % geometry[12] * columns + column) * inner + k;
-        both = y_both[at];
+    __device__ __forceinline__ void right(u32 batch, u32 k, u32 column, u64 &both, u64 &own) const {
+        const u64 at = (batch % (u32)geometry[7] * columns + column) * inner + k;
         own = y_own[at];
+        both = own + y_next[at];
     }
-    __device__ __forceinline__ u64 place(u64 batch, u64 row, u64 column) const {
+    __device__ __forceinline__ u64 place(u32 batch, u32 row, u32 column) const {
         return (batch * columns + column) * rows + row;
     }
 };
-

@@ -15,3 +15,11 @@ struct Streams {
     u32 node;
     u32 tile;
 };
+
+// Where the lanes of slots are: those that are read, then those that are written. Few are an argument themselves.
+template <unsigned COUNT> struct Slots {
+    u64 at[COUNT];
+};
+struct SlotTable {
+    const u64 *at;
+};

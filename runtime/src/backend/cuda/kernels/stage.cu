@@ -36,6 +36,9 @@ struct Draw {
     u32 word_bytes;
 };
 
+// Words from one block of masks to the next: sixteen and one by which a warp that writes blocks meets every bank once.
+#define BLOCK_WORDS 17
+
 // Every block that a tile needs is computed once, by whichever thread comes to it.
 static __device__ __forceinline__ void draw_tile(u32 *masks, const Draw *draws, u32 blocks, u64 first,
                                                  const Streams &streams) {
@@ -43,52 +46,78 @@ static __device__ __forceinline__ void draw_tile(u32 *masks, const Draw *draws, 
     for (u32 task = threadIdx.x; task < blocks; task += blockDim.x) {
         while (task >= draws[draw].end) begin = draws[draw++].end;
         const u32 counter = (u32)(first * draws[draw].word_bytes / 64) + (task - begin);
-        chacha12(masks + 16 * task, streams.keys[draws[draw].key], counter, streams.node, streams.tile,
+        chacha12(masks + BLOCK_WORDS * task, streams.keys[draws[draw].key], counter, streams.node, streams.tile,
                  draws[draw].high);
     }
 }
 
 // The word of a draw at a lane of the tile, from the blocks that start at `block`.
 template <unsigned WORD> static __device__ __forceinline__ u64 drawn(const u32 *masks, u32 block, u32 lane) {
-    const u32 *from = masks + 16 * block;
-    if (WORD == 8) return from[2 * lane] | (u64)from[2 * lane + 1] << 32;
-    if (WORD == 4) return from[lane];
-    if (WORD == 2) return from[lane / 2] >> 16 * (lane % 2) & 0xffff;
-    return from[lane / 4] >> 8 * (lane % 4) & 0xff;
+    const u32 at = lane * WORD / 4;
+    const u32 *from = masks + BLOCK_WORDS * block + at + at / 16;
+    if (WORD == 8) return from[0] | (u64)from[1] << 32;
+    if (WORD == 4) return from[0];
+    if (WORD == 2) return from[0] >> 16 * (lane % 2) & 0xffff;
+    return from[0] >> 8 * (lane % 4) & 0xff;
 }
 
-// The same for a draw that found no room in shared memory: its block is computed for this lane alone.
+// The same for a draw that found no room in shared memory: its block is computed for this lane alone, and its words are
+// chosen one by one, as registers have no addresses.
 template <unsigned WORD>
 static __device__ __forceinline__ u64 drawn_alone(const Streams &streams, u32 key, u32 high, u64 lane) {
-    u32 block[16];
+    u32 block[16], low = 0, next = 0;
     chacha12(block, streams.keys[key], (u32)(lane * WORD / 64), streams.node, streams.tile, high);
-    return drawn<WORD>(block, 0, (u32)(lane % (64 / WORD)));
+    const u32 place = (u32)(lane % (64 / WORD)), at = place * WORD / 4;
+#pragma unroll
+    for (u32 i = 0; i < 16; ++i) {
+        if (i == at) low = block[i];
+        if (i == at + 1) next = block[i];
+    }
+    if (WORD == 8) return low | (u64)next << 32;
+    if (WORD == 4) return low;
+    if (WORD == 2) return low >> 16 * (place % 2) & 0xffff;
+    return low >> 8 * (place % 4) & 0xff;
 }
 
 // The word of a lane of a field that starts at `field`.
-template <unsigned BITS> static __device__ __forceinline__ u64 unpacked(const u64 *field, u64 lane) {
+template <unsigned BITS> static __device__ __forceinline__ u64 unpacked(const u64 *__restrict__ field, u64 lane) {
     const u64 bit = lane * BITS;
     const u32 offset = (u32)(bit % 64);
     u64 word = field[bit / 64] >> offset;
-    if (offset + BITS > 64) word |= field[bit / 64 + 1] << (64 - offset);
+    if (64 % BITS != 0 && offset + BITS > 64) word |= field[bit / 64 + 1] << (64 - offset);
     return BITS == 64 ? word : word & ((1ull << (BITS % 64)) - 1);
 }
 
-// Writes the words of a field that hold the lanes from `first` on; `values` are a tile of them, `end` the field's end.
-template <unsigned BITS, unsigned TILE>
-static __device__ __forceinline__ void packed(const u64 *values, u64 *field, u64 first, u64 end) {
-    const u32 index = threadIdx.x;
-    const u64 place = first / 64 * BITS + index;
-    if (index >= TILE / 64 * BITS || place >= end) return;
-    const u64 mask = BITS == 64 ? ~0ull : (1ull << (BITS % 64)) - 1;
-    u32 lane = index * 64 / BITS;
-    int offset = (int)(lane * BITS) - (int)(index * 64);
-    u64 word = 0;
-    for (; offset < 64; offset += (int)BITS, ++lane) {
-        const u64 value = values[lane] & mask;
-        word |= offset >= 0 ? value << offset : value >> -offset;
+// A sent field: the words of a tile of all fields up to it, its width, and the words of a group before it.
+struct Sent {
+    u32 end;
+    u32 bits;
+    u32 start;
+};
+
+// Writes the words of all fields that hold the lanes of the tile at `first`, each by whichever thread comes to it.
+// `leaving` has the tile's lanes of one field after the other, and one word between them, by which threads that gather
+// the same lane of different fields meet different banks.
+template <unsigned TILE>
+static __device__ __forceinline__ void pack_tile(const u64 *leaving, const Sent *fields, u32 words, u64 *sent, u64 first,
+                                                 u64 groups) {
+    u32 field = 0, begin = 0;
+    for (u32 task = threadIdx.x; task < words; task += TILE) {
+        while (task >= fields[field].end) begin = fields[field++].end;
+        const u32 bits = fields[field].bits, index = task - begin;
+        const u64 place = first / 64 * bits + index;
+        if (place >= bits * groups) continue;
+        const u64 *values = leaving + field * (TILE + 1);
+        const u64 mask = ~0ull >> (64 - bits);
+        u32 lane = index * 64 / bits;
+        int offset = (int)(lane * bits) - (int)(index * 64);
+        u64 word = 0;
+        for (; offset < 64; offset += (int)bits, ++lane) {
+            const u64 value = values[lane] & mask;
+            word |= offset >= 0 ? value << offset : value >> -offset;
+        }
+        sent[fields[field].start * groups + place] = word;
     }
-    field[place] = word;
 }
 
 // The same for a field that found no room in shared memory, lane by lane, into words that are zero.
@@ -97,5 +126,5 @@ template <unsigned BITS> static __device__ __forceinline__ void packed_alone(u64
     const u32 offset = (u32)(bit % 64);
     if (BITS < 64) value &= (1ull << (BITS % 64)) - 1;
     atomicOr(&field[bit / 64], value << offset);
-    if (offset + BITS > 64) atomicOr(&field[bit / 64 + 1], value >> (64 - offset));
+    if (64 % BITS != 0 && offset + BITS > 64) atomicOr(&field[bit / 64 + 1], value >> (64 - offset));
 }

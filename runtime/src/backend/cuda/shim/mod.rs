@@ -1,22 +1,31 @@
 //! The host shim: the very same kernels, compiled by a C++ compiler and run on this processor. Slow, and for tests.
 //!
+//! Its streams are queues. [`Order`] says which of them run ahead and which wait until a mark asks for their work, so
+//! that work whose order no mark holds is done in a wrong one. Memory that is given back is kept, filled with a
+//! pattern, when streams wait, so that a late use of it is noticed too.
+//!
 //! What it cannot show is what a GPU alone has: races between threads, warps, and the compiler and the driver of CUDA.
 
+mod queue;
+
 use super::cache::Cache;
-use super::device::{Address, Device, Error, Function, Memory, Source, Style};
+use super::device::{
+    Address, Argument, Device, Error, Event, Function, HostAddress, Memory, Purpose, Source, Stream, Style,
+};
+use queue::{Entry, Queues, Work};
 use std::collections::HashMap;
-use std::ffi::c_void;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+
+pub use queue::Order;
 
 const HEADER: &str = include_str!("shim.h");
 const COMPILER: &str = "g++";
 /// No fast arithmetic, as on a device; fields and blocks of masks are read at several widths.
 const OPTIONS: &[&str] = &[
     "-std=c++17",
-    "-O1",
     "-shared",
     "-fPIC",
     "-fvisibility=hidden",
@@ -26,34 +35,50 @@ const OPTIONS: &[&str] = &[
     "-x",
     "c++",
 ];
-/// As a device aligns what it allocates.
-const ALIGNMENT: usize = 256;
 
-type Entry = unsafe extern "C" fn(u32, u32, *mut *mut c_void);
+/// Text from which the C++ compiler's work is more than that of running what it makes: it is told to hurry.
+const LONG_TEXT: usize = 64 << 10;
 
 /// This processor in the place of a GPU.
 pub struct Shim {
     cache: Cache,
+    /// The most bytes that are allocated at a time.
+    limit: u64,
     state: Mutex<State>,
 }
 
-#[derive(Default)]
 struct State {
+    /// Work may call entries of libraries: it goes before them.
+    queues: Queues,
     /// Loaded libraries, which hold the entries.
     libraries: HashMap<String, (libloading::Library, Vec<Function>)>,
     entries: Vec<Entry>,
-    allocated: HashMap<u64, std::alloc::Layout>,
+    /// What is allocated as far as work was asked for, with its bytes.
+    in_use: HashMap<u64, u64>,
+    pinned: HashMap<u64, std::alloc::Layout>,
 }
 
 impl Shim {
-    /// A device whose compiled kernels are kept in `cache`.
+    /// A device whose compiled kernels are kept in `cache`, and which does everything at once.
     ///
     /// # Errors
     /// No C++ compiler on this machine.
     pub fn new(cache: Cache) -> Result<Shim, Error> {
+        Shim::with(cache, Order::AsAsked, u64::MAX)
+    }
+
+    /// As [`Shim::new`], with streams that run in another order, and with `limit` bytes of memory.
+    ///
+    /// # Errors
+    /// As [`Shim::new`].
+    pub fn with(cache: Cache, order: Order, limit: u64) -> Result<Shim, Error> {
         let found = Command::new(COMPILER).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
         match found {
-            Ok(status) if status.success() => Ok(Shim { cache, state: Mutex::default() }),
+            Ok(status) if status.success() => {
+                let (libraries, entries, in_use) = (HashMap::new(), Vec::new(), HashMap::new());
+                let state = State { queues: Queues::new(order), libraries, entries, in_use, pinned: HashMap::new() };
+                Ok(Shim { cache, limit, state: Mutex::new(state) })
+            }
             _ => Err(Error::Missing(format!("the host shim needs the C++ compiler '{COMPILER}', which is not there"))),
         }
     }
@@ -62,13 +87,14 @@ impl Shim {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn failed(what: &'static str, reason: impl ToString) -> Error {
+    pub(super) fn failed(what: &'static str, reason: impl ToString) -> Error {
         Error::Failed { device: "host shim".into(), what, reason: reason.to_string() }
     }
 
     fn build(text: &str, library: &Path) -> Result<(), Error> {
         let mut compiler = Command::new(COMPILER)
             .args(OPTIONS)
+            .arg(optimisation(text))
             .arg("-o")
             .arg(library)
             .arg("-")
@@ -98,6 +124,10 @@ impl Device for Shim {
     }
 
     fn memory(&self) -> Result<Memory, Error> {
+        if self.limit < u64::MAX {
+            let used: u64 = self.state().in_use.values().sum();
+            return Ok(Memory { free: self.limit.saturating_sub(used), total: self.limit });
+        }
         let about = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
         let line = |name: &str| {
             let line = about.lines().find_map(|line| line.strip_prefix(name));
@@ -111,7 +141,7 @@ impl Device for Shim {
         for (kernel, style) in &source.kernels {
             let _ = writeln!(text, "SHIM_EXPORT({kernel}, {})", u8::from(*style == Style::Phased));
         }
-        let key = Cache::key(&["shim", COMPILER, &OPTIONS.join(" "), &text]);
+        let key = Cache::key(&["shim", COMPILER, &OPTIONS.join(" "), optimisation(&text), &text]);
         let mut state = self.state();
         if let Some((_, functions)) = state.libraries.get(&key) {
             return Ok(functions.clone());
@@ -135,30 +165,39 @@ impl Device for Shim {
         Ok(functions)
     }
 
-    fn allocate(&self, bytes: u64) -> Result<Address, Error> {
-        let refused = || Error::Memory { device: "host shim".into(), needed: bytes, free: 0 };
-        let size = usize::try_from(bytes.max(1)).map_err(|_| refused())?;
-        let layout = std::alloc::Layout::from_size_align(size, ALIGNMENT).map_err(|_| refused())?;
+    fn allocate(&self, _: Stream, bytes: u64, purpose: Purpose) -> Result<Address, Error> {
+        let mut state = self.state();
+        let free = self.limit.saturating_sub(state.in_use.values().sum());
+        let (device, what) = ("host shim".into(), purpose.name());
+        let bytes = bytes.max(1);
+        let address = if bytes > free { None } else { state.queues.allocate(bytes) };
+        let Some(address) = address else { return Err(Error::Memory { device, what, needed: bytes, free }) };
+        state.in_use.insert(address, bytes);
+        Ok(Address(address))
+    }
+
+    fn free(&self, on: Stream, address: Address) {
+        let mut state = self.state();
+        if state.in_use.remove(&address.0).is_some() {
+            state.queues.ask(on, Work::Free(address.0));
+        }
+    }
+
+    fn pin(&self, bytes: u64) -> Result<HostAddress, Error> {
+        let layout = queue::layout(bytes).ok_or_else(|| Shim::failed("pinning memory", "too much of it"))?;
         // SAFETY: the layout has at least one byte.
         #[allow(unsafe_code)]
         let address = unsafe { std::alloc::alloc(layout) };
         if address.is_null() {
-            return Err(refused());
+            return Err(Shim::failed("pinning memory", "there is none left"));
         }
-        // A device's memory holds anything: a kernel that reads what was not written must not find zeros.
-        // SAFETY: `size` bytes were allocated there.
-        #[allow(unsafe_code)]
-        unsafe {
-            std::ptr::write_bytes(address, 0xa5, size);
-        }
-        let address = address as u64;
-        self.state().allocated.insert(address, layout);
-        Ok(Address(address))
+        self.state().pinned.insert(address as u64, layout);
+        Ok(HostAddress(address as u64))
     }
 
-    fn free(&self, address: Address) {
-        if let Some(layout) = self.state().allocated.remove(&address.0) {
-            // SAFETY: it was allocated with this layout and is forgotten as of now.
+    fn unpin(&self, address: HostAddress) {
+        if let Some(layout) = self.state().pinned.remove(&address.0) {
+            // SAFETY: `pin` allocated it with this layout, and it is forgotten as of now.
             #[allow(unsafe_code)]
             unsafe {
                 std::alloc::dealloc(address.0 as *mut u8, layout);
@@ -166,34 +205,47 @@ impl Device for Shim {
         }
     }
 
-    fn write(&self, to: Address, bytes: &[u8]) -> Result<(), Error> {
-        self.require(to, bytes.len() as u64)?;
-        // SAFETY: as many bytes are allocated there, as just asked, and no slice of this process covers them.
-        #[allow(unsafe_code)]
-        unsafe {
-            std::ptr::copy_nonoverlapping(bytes.as_ptr(), to.0 as *mut u8, bytes.len());
-        }
+    #[allow(unsafe_code)]
+    unsafe fn copy_in(&self, on: Stream, to: Address, from: HostAddress, bytes: u64) -> Result<(), Error> {
+        let mut state = self.state();
+        state.queues.ask(on, Work::In { to: to.0, from: from.0, bytes });
+        state.queues.fault()
+    }
+
+    #[allow(unsafe_code)]
+    unsafe fn copy_out(&self, on: Stream, from: Address, to: HostAddress, bytes: u64) -> Result<(), Error> {
+        let mut state = self.state();
+        state.queues.ask(on, Work::Out { from: from.0, to: to.0, bytes });
+        state.queues.fault()
+    }
+
+    fn zero(&self, on: Stream, at: Address, bytes: u64) -> Result<(), Error> {
+        let mut state = self.state();
+        state.queues.ask(on, Work::Zero { at: at.0, bytes });
+        state.queues.fault()
+    }
+
+    fn record(&self, on: Stream) -> Result<Event, Error> {
+        Ok(Event(self.state().queues.record(on)))
+    }
+
+    fn follow(&self, on: Stream, event: Event) -> Result<(), Error> {
+        self.state().queues.ask(on, Work::Follow(event.0));
         Ok(())
     }
 
-    fn read(&self, from: Address, bytes: &mut [u8]) -> Result<(), Error> {
-        self.require(from, bytes.len() as u64)?;
-        // SAFETY: as in `write`.
-        #[allow(unsafe_code)]
-        unsafe {
-            std::ptr::copy_nonoverlapping(from.0 as *const u8, bytes.as_mut_ptr(), bytes.len());
-        }
-        Ok(())
+    fn wait(&self, event: Event) -> Result<(), Error> {
+        let mut state = self.state();
+        state.queues.until(event.0);
+        state.queues.fault()
     }
 
-    fn zero(&self, at: Address, bytes: u64) -> Result<(), Error> {
-        self.require(at, bytes)?;
-        // SAFETY: as in `write`.
-        #[allow(unsafe_code)]
-        unsafe {
-            std::ptr::write_bytes(at.0 as *mut u8, 0, bytes as usize);
-        }
-        Ok(())
+    fn is_done(&self, event: Event) -> bool {
+        self.state().queues.is_done(event.0)
+    }
+
+    fn forget(&self, event: Event) {
+        self.state().queues.forget(event.0);
     }
 
     #[allow(unsafe_code)]
@@ -202,22 +254,18 @@ impl Device for Shim {
         function: Function,
         blocks: u32,
         threads: u32,
-        arguments: &mut [*mut c_void],
+        arguments: &[Argument<'_>],
     ) -> Result<(), Error> {
-        let entry = self.state().entries.get(function.0).copied();
+        let mut state = self.state();
+        let entry = state.entries.get(function.0).copied();
         let entry = entry.ok_or_else(|| Shim::failed("a launch", "no such kernel"))?;
-        // SAFETY: the library of the entry is loaded as long as `self` lives; the caller vouches for the arguments.
-        unsafe { entry(blocks, threads, arguments.as_mut_ptr()) };
-        Ok(())
+        let arguments = arguments.iter().map(queue::kept).collect();
+        state.queues.ask(Stream::Compute, Work::Launch { entry, blocks, threads, arguments });
+        state.queues.fault()
     }
 }
 
-impl Shim {
-    /// Refuses places that were not allocated, or not with so many bytes.
-    fn require(&self, at: Address, bytes: u64) -> Result<(), Error> {
-        match self.state().allocated.get(&at.0) {
-            Some(layout) if layout.size() as u64 >= bytes => Ok(()),
-            _ => Err(Shim::failed("a copy", "that memory is not allocated")),
-        }
-    }
+/// How hard the C++ compiler tries.
+fn optimisation(text: &str) -> &'static str {
+    if text.len() < LONG_TEXT { "-O1" } else { "-O0" }
 }

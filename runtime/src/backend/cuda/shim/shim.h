@@ -1,7 +1,7 @@
 // Runs the text of CUDA kernels on a processor, slowly: for tests. One launch at a time; a block after the other.
 //
 // A kernel written in phases (EACH_THREAD) is called once a block and loops over its threads. Any other kernel has a
-// fiber per thread, and __syncthreads() switches to the next one: all have arrived once every fiber has had its turn.
+// fiber per thread; one that waits for others switches to the next one until all have arrived.
 // It knows no races and no warps: what needs those is not tested here.
 #include <math.h>
 #include <pthread.h>
@@ -18,8 +18,9 @@ static dim3 threadIdx, blockIdx, blockDim, gridDim;
 #define __constant__ static const
 #define __shared__ static
 #define __restrict__
+#define __grid_constant__
 #define __forceinline__ inline
-#define __launch_bounds__(threads)
+#define __launch_bounds__(...)
 #define EACH_THREAD for (threadIdx.x = 0; threadIdx.x < blockDim.x; ++threadIdx.x)
 
 static pthread_mutex_t shim_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -37,7 +38,26 @@ static void **shim_arguments;
 static __attribute__((noinline)) void shim_yield() {
     if (!_setjmp(shim_fibers[shim_thread].jump)) _longjmp(shim_scheduler, 1);
 }
-static inline void __syncthreads() { if (shim_in_fiber) shim_yield(); }
+// Threads that wait for each other: the warps, and the block.
+enum { SHIM_BLOCK = SHIM_THREADS_MAX / 32 };
+static unsigned shim_arrived[SHIM_BLOCK + 1], shim_generation[SHIM_BLOCK + 1];
+static void shim_meet(unsigned place, unsigned count) {
+    const unsigned generation = shim_generation[place];
+    if (++shim_arrived[place] == count) {
+        shim_arrived[place] = 0;
+        ++shim_generation[place];
+    }
+    while (shim_generation[place] == generation) shim_yield();
+}
+static inline void __syncthreads() { if (shim_in_fiber) shim_meet(SHIM_BLOCK, blockDim.x); }
+static inline void __syncwarp() { if (shim_in_fiber) shim_meet(shim_thread / 32, 32); }
+struct uint4 { unsigned x, y, z, w; };
+static inline unsigned __umulhi(unsigned a, unsigned b) { return (unsigned long long)a * b >> 32; }
+static inline unsigned __dp4a(unsigned a, unsigned b, unsigned sum) {
+    for (unsigned i = 0; i < 32; i += 8) sum += (a >> i & 255) * (b >> i & 255);
+    return sum;
+}
+template <class T> static inline T __ldg(const T *from) { return *from; }
 template <class T> static inline T atomicAdd(T *to, T value) { T old = *to; *to += value; return old; }
 template <class T> static inline T atomicOr(T *to, T value) { T old = *to; *to |= value; return old; }
 
