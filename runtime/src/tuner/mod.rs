@@ -33,7 +33,7 @@ pub use effects::{Effects, Outlook};
 pub use gate::{Verdict, agreements, least_cosine};
 pub use memory::Memory;
 pub use problem::{Attempt, Problem};
-pub use search::{Front, Point, Tuned, tune};
+pub use search::{Front, Point, Tuned, search, tune};
 pub use sensitivity::{difference, leading};
 
 use crate::circuit::{self, lower::Formats};

@@ -49,7 +49,12 @@ pub struct Tuned {
 
 /// Chooses for every site.
 pub fn tune(request: &Request<'_>, progress: &mut dyn FnMut(Progress)) -> Result<Tuned, Error> {
-    Problem::explore(request, progress, |problem, progress| Search::new(problem, progress).run())
+    Problem::explore(request, progress, search)
+}
+
+/// Chooses for every site of a model that was explored.
+pub fn search(problem: &Problem<'_>, progress: &mut dyn FnMut(Progress)) -> Result<Tuned, Error> {
+    Search::new(problem, progress).run()
 }
 
 /// Limits of the predicted error between the most accurate choice and the fastest one.

@@ -87,9 +87,9 @@ impl Tuner {
 
     /// The tuned plan and the baselines over the same candidates.
     fn own(&self, request: &Request<'_>) -> Result<Vec<Row>, Failure> {
-        let tuned = tuner::tune(request, &mut tune::say).map_err(tune::failure)?;
         let most = self.simulations;
         Problem::explore(request, &mut tune::say, |problem, progress| {
+            let tuned = tuner::search(problem, progress)?;
             let own = problem.choice_of(&tuned.plan).ok_or_else(|| "the plan's choice was lost".to_owned());
             let own = own.and_then(|chosen| problem.attempt(chosen).map_err(|error| error.to_string()));
             let simulated = tuned.plan.measured.candidates_tried;

@@ -154,13 +154,13 @@ fn entry_off() -> (Case, f64) {
 /// Each case is near its bound by one term: a bound with half of the term, or without it, is refuted.
 #[test]
 fn no_term_may_be_halved_or_dropped() {
-    type Made = (Case, f64);
+    type Make = fn() -> (Case, f64);
     type Mutant = fn(f64) -> Terms;
     let quantisation: Mutant = |factor| Terms { quantisation: factor, ..Terms::ALL };
     let roundings: Mutant = |factor| Terms { roundings: factor, ..Terms::ALL };
     let slopes: Mutant = |factor| Terms { slopes: factor, ..Terms::ALL };
     let entries: Mutant = |factor| Terms { entries: factor, ..Terms::ALL };
-    let cases: [(&str, fn() -> Made, Mutant); 8] = [
+    let cases: [(&str, Make, Mutant); 8] = [
         ("weights", weights_off, quantisation),
         ("inputs", inputs_off, quantisation),
         ("public factor", factor_off, quantisation),

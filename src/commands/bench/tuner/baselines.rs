@@ -8,7 +8,7 @@ use catalogs::protocol::cost;
 use catalogs::protocol::rss3::Rss3;
 use runtime::circuit::lower::Choice;
 use runtime::plan::ChoiceRecord;
-use runtime::tuner::assignment::{self, Quantity};
+use runtime::tuner::assignment::Quantity;
 use runtime::tuner::{Attempt, Candidate, Error, Problem, Progress};
 use std::collections::BTreeMap;
 use verify::Certified;
@@ -31,8 +31,22 @@ pub type Found = Result<Result<Way, String>, Error>;
 
 /// Entries of least certified error at every site.
 pub fn most_accurate(problem: &Problem<'_>) -> Found {
-    let attempt = problem.attempt(assignment::least(problem.prices(), Quantity::Error))?;
+    let attempt = problem.attempt(least_certified(problem))?;
     Ok(Ok(Way { attempt, simulated: 1, stopped: false }))
+}
+
+/// The choice of least certified error at every site, of equals the fastest.
+fn least_certified(problem: &Problem<'_>) -> Vec<usize> {
+    let sites = problem.candidates().iter().zip(problem.prices());
+    let least = sites.map(|(candidates, prices)| {
+        let order = |index: &usize| (candidates[*index].error, prices[*index].of(Quantity::Seconds));
+        let all = 0..candidates.len();
+        all.min_by(|a, b| {
+            let (a, b) = (order(a), order(b));
+            a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1))
+        })
+    });
+    least.map(Option::unwrap_or_default).collect()
 }
 
 /// One choice for all sites of a kind: the fastest combination that passes.
@@ -164,7 +178,7 @@ fn alike(record: &ChoiceRecord) -> ChoiceRecord {
 /// CrypTorch's binary greedy tuner does it.
 pub fn greedy(problem: &Problem<'_>, most: usize, progress: &mut dyn FnMut(Progress)) -> Found {
     let mut simulated = 0;
-    let start = assignment::least(problem.prices(), Quantity::Error);
+    let start = least_certified(problem);
     let mut best = simulate(problem, start, &mut simulated, progress)?;
     if !best.unmet.is_empty() {
         return Ok(Err("the most accurate choice does not pass".into()));
@@ -194,7 +208,7 @@ pub fn greedy(problem: &Problem<'_>, most: usize, progress: &mut dyn FnMut(Progr
 /// From the most accurate choice, again and again the change of one site that saves most and passes.
 pub fn hill_climbing(problem: &Problem<'_>, most: usize, progress: &mut dyn FnMut(Progress)) -> Found {
     let mut simulated = 0;
-    let start = assignment::least(problem.prices(), Quantity::Error);
+    let start = least_certified(problem);
     let mut best = simulate(problem, start, &mut simulated, progress)?;
     if !best.unmet.is_empty() {
         return Ok(Err("the most accurate choice does not pass".into()));
