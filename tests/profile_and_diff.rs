@@ -147,7 +147,8 @@ fn a_bound_is_certified_and_the_run_is_within_it() {
     let page = shop.run(&["plan", "bound", "model.onnx", "--plan", "plan.toml"]);
     assert!(page.stdout.contains("certified within") && page.stdout.contains("quantisation"), "{}", page.stdout);
     shop.write("sigmoid.onnx", model::small("Sigmoid"));
-    shop.refuses(&["plan", "bound", "sigmoid.onnx", "--plan", "plan.toml"], 2, &["sigmoid"]);
+    shop.refuses(&["plan", "bound", "sigmoid.onnx", "--plan", "plan.toml"], 2, &["tune this model"]);
+    shop.refuses(&["plan", "limits", "sigmoid.onnx", "--plan", "plan.toml"], 2, &["tune this model"]);
 }
 
 #[test]

@@ -304,7 +304,7 @@ impl CheckedPlan {
     /// Encodes the weights and proves that nothing the outputs depend on leaves its window, for every input in the
     /// plan's box; with that, the certified errors of the layer norms. Only the model's owner can.
     pub fn prove_headroom(&self, graph: &Graph) -> Result<Weights, Refusal> {
-        let weights = self.lowered.weights(graph)?;
+        let weights = self.weights(graph)?;
         let headroom = self.headroom(&weights)?;
         self.check_errors(Some(&headroom))?;
         Ok(weights)
@@ -312,7 +312,7 @@ impl CheckedPlan {
 
     /// How far everything stays from its limits, for every input in the plan's box. Only the model's owner can tell.
     pub fn limits(&self, graph: &Graph) -> Result<Vec<Limit>, Refusal> {
-        let headroom = self.headroom(&self.lowered.weights(graph)?)?;
+        let headroom = self.headroom(&self.weights(graph)?)?;
         Ok(limits(&self.lowered, &headroom))
     }
 
@@ -321,9 +321,18 @@ impl CheckedPlan {
     pub fn error_bound(&self, graph: &Graph) -> Result<ErrorBound, Refusal> {
         let clamps = self.plan.model.clamps.iter();
         let clamped = clamps.filter_map(|clamp| Some((self.plan.site.get(clamp.site)?.node, clamp.off?))).collect();
-        let weights = self.lowered.weights(graph)?;
+        let weights = self.weights(graph)?;
         let (lowered, boxes) = (&self.lowered, self.promised());
         Ok(error_bound(&Question { lowered, graph, weights: &weights, boxes: &boxes, clamped: &clamped })?)
+    }
+
+    /// The weights of the plan's model: another model of the same shapes would be proved as if it had the plan's sites.
+    fn weights(&self, graph: &Graph) -> Result<Weights, Refusal> {
+        let found = structure_digest(graph).to_string();
+        if found != self.plan.model.structure {
+            return Err(Refusal::Model { planned: self.plan.model.structure.clone(), found });
+        }
+        Ok(self.lowered.weights(graph)?)
     }
 
     fn promised(&self) -> Vec<InputBound> {

@@ -4,7 +4,7 @@ use super::assignment::{Price, Quantity, undominated};
 use super::effects::{Effects, MODES, Movement, SiteEffects, Way, largest};
 use super::trace::{Trace, work_after};
 use super::{Candidate, Error, Request, leading};
-use crate::circuit::ideal;
+use crate::circuit::ideal::Simulation;
 use crate::circuit::lower::{Choice, Formats, Ownership, is_exact_relu, lower};
 use crate::graph::part::Part;
 use crate::graph::{Graph, Node, NodeId, Operator, Tensor};
@@ -152,8 +152,9 @@ impl Subject<'_> {
     ) -> Result<Vec<Vec<Tensor>>, Error> {
         let lowered = lower(graph, choices, self.formats, self.ownership)?;
         let (weights, encoded) = (lowered.weights(graph)?, lowered.encode_inputs(inputs)?);
-        let run = |mode| ideal::run(&lowered.circuit, &weights, &encoded, mode);
-        let decoded = MODES.into_iter().map(|mode| Ok(lowered.decode_outputs(&run(mode)?.outputs)?));
+        let simulation = Simulation::new(&lowered.circuit, &weights);
+        let decoded =
+            MODES.into_iter().map(|mode| Ok(lowered.decode_outputs(&simulation.run(&encoded, mode)?.outputs)?));
         decoded.collect()
     }
 

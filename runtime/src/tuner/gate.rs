@@ -3,7 +3,7 @@
 use super::constraint::Metric;
 use super::sensitivity::{difference, leading};
 use super::{Error, Request};
-use crate::circuit::ideal::{self, RoundingMode};
+use crate::circuit::ideal::{RoundingMode, Simulation};
 use crate::graph::observed::Observed;
 use crate::graph::ranges::SiteRange;
 use crate::graph::{Graph, Tensor};
@@ -107,13 +107,14 @@ impl Reference {
             cosine: Some(1.0),
             metric: None,
         };
+        let simulation = Simulation::new(&checked.lowered().circuit, &weights);
         let mut agreeing = 0usize;
         for (_, mode) in modes {
             let mut all = Vec::new();
             for run in &self.runs {
                 let padded = checked.pad_batch(&run.inputs);
                 let encoded = checked.lowered().encode_inputs(&padded)?;
-                let outcome = ideal::run(&checked.lowered().circuit, &weights, &encoded, *mode)?;
+                let outcome = simulation.run(&encoded, *mode)?;
                 let outputs = checked.lowered().decode_outputs(&outcome.outputs)?;
                 let outputs: Vec<Tensor> = outputs.iter().map(|tensor| leading(tensor, 0, run.count())).collect();
                 verdict.error = verdict.error.max(difference(&run.outputs, &outputs));

@@ -160,7 +160,12 @@ impl Code {
         };
         let stored = printed.stores.iter().map(|_| cuda.fresh(lanes)).collect::<Result<Vec<_>, _>>()?;
         let loaded = |slot: &Slot| state.slots[slot.index()].as_ref().or(zeros.as_ref()).map_or(0, |w| w.address().0);
-        let table: Vec<u64> = printed.loads.iter().map(loaded).chain(stored.iter().map(|w| w.address().0)).collect();
+        let mut table: Vec<u64> =
+            printed.loads.iter().map(loaded).chain(stored.iter().map(|w| w.address().0)).collect();
+        if table.is_empty() {
+            // A stage that only passes messages on: its parameter has room for one address all the same.
+            table.push(Address::NOWHERE.0);
+        }
         let in_memory = if printed.direct { None } else { Some(cuda.table(&table)?) };
         let slots = in_memory.as_ref().map_or(Argument::Words(&table), |table| table.address().into());
         let places = self.room(sent, lanes);
