@@ -130,7 +130,7 @@ fn a_party_that_is_not_there_is_named_in_time() {
 #[test]
 fn a_bound_is_certified_and_the_run_is_within_it() {
     let shop = Workshop::with_plan();
-    let outcome = shop.run(&["--json", "plan", "bound", "model.onnx", "--plan", "plan.toml"]);
+    let outcome = shop.run(&["--json", "plan", "bound", "plan.toml", "--model", "model.onnx"]);
     outcome.succeeded();
     let bound: serde_json::Value = serde_json::from_str(&outcome.stdout).unwrap();
     let output = &bound["outputs"][0];
@@ -144,11 +144,11 @@ fn a_bound_is_certified_and_the_run_is_within_it() {
     let run: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
     let measured = number(&run, "max_abs_error");
     assert!(measured <= all && all < 1.0, "off by {measured}, certified {all}");
-    let page = shop.run(&["plan", "bound", "model.onnx", "--plan", "plan.toml"]);
+    let page = shop.run(&["plan", "bound", "plan.toml", "--model", "model.onnx"]);
     assert!(page.stdout.contains("certified within") && page.stdout.contains("quantisation"), "{}", page.stdout);
     shop.write("sigmoid.onnx", model::small("Sigmoid"));
-    shop.refuses(&["plan", "bound", "sigmoid.onnx", "--plan", "plan.toml"], 2, &["tune this model"]);
-    shop.refuses(&["plan", "limits", "sigmoid.onnx", "--plan", "plan.toml"], 2, &["tune this model"]);
+    shop.refuses(&["plan", "bound", "plan.toml", "--model", "sigmoid.onnx"], 2, &["tune this model"]);
+    shop.refuses(&["plan", "limits", "plan.toml", "--model", "sigmoid.onnx"], 2, &["tune this model"]);
 }
 
 #[test]

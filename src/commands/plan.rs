@@ -51,11 +51,11 @@ enum Action {
     /// A certified bound of how far private outputs are from the model's, for every input that the plan allows and every
     /// rounding: for the model's owner. Of deep models it is too large to say anything.
     Bound {
-        /// The ONNX file.
-        model: PathBuf,
         /// The plan; the catalog that it names is read too.
-        #[arg(long, value_name = "PLAN.toml")]
         plan: PathBuf,
+        /// The ONNX file.
+        #[arg(long)]
+        model: PathBuf,
     },
     /// A plan as a page: what every site costs, where the error comes from, and what was chosen.
     Page {
@@ -86,7 +86,7 @@ impl PlanCommand {
             Action::Limits { plan, model } => {
                 context.print(&limits::of(&context.catalog, plan, model)?, |rows| limits::text(rows))
             }
-            Action::Bound { model, plan } => context.print(&bound::of(&context.catalog, plan, model)?, bound::text),
+            Action::Bound { plan, model } => context.print(&bound::of(&context.catalog, plan, model)?, bound::text),
             Action::Page { plan, out } => {
                 output::check_file_place(out)?;
                 let page = plan_page::page(&read(plan)?);
