@@ -8,7 +8,7 @@
 //! | --- | --- |
 //! | input, weight, public number | what encoding it moved |
 //! | Σ c·a·b + Σ c·a | Σ \|c\|·(\|a\|·e_b + (\|b\| + e_b)·e_a) + Σ \|c\|·e_a, and one unit where it is truncated; for a weight b its differences are known: `Walk::encoding` |
-//! | entry for f | sup \|f′\| between v and r (a formula, [`slope`]) times e, and the entry's certified error |
+//! | entry for f | sup \|f′\| between v and r (a formula, `slope`) times e, and the entry's certified error |
 //! | maximum | the largest of its candidates' errors |
 //! | movement | moves with its lane |
 //!
