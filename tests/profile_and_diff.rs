@@ -162,4 +162,7 @@ fn a_simulation_is_timed_beside_runs() {
     let [run, simulated] = [&row["run_seconds"], &report["seconds"]].map(|seconds| seconds.as_f64().unwrap());
     assert!(simulated > 0.0 && (row["times_faster"].as_f64().unwrap() * simulated / run - 1.0).abs() < 1e-9);
     shop.refuses(&[&bench[1..], &["--networks", "none"]].concat(), 2, &["none"]);
+    shop.write("sigmoid.onnx", model::small("Sigmoid"));
+    let other = ["bench", "simulate", "sigmoid.onnx", "--plan", "plan.toml", "--input", "input.npz"];
+    shop.refuses(&other, 2, &["tune this model"]);
 }

@@ -1,6 +1,7 @@
 //! `chebyshare bench`: what things take on this machine, beside what other tools take.
 
 mod peers;
+mod sessions;
 mod simulate;
 mod synth;
 mod time;

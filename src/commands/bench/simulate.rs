@@ -1,17 +1,16 @@
 //! `chebyshare bench simulate`: the bit-exact simulation beside private runs.
 
-use crate::commands::back_end::BackEnd;
+use super::sessions;
 use crate::commands::inspect;
 use crate::commands::plan::limits::checked;
-use crate::commands::run::Run;
 use crate::commands::tune::model_inputs;
 use crate::failure::Failure;
-use crate::interrupt::TemporaryFolder;
 use crate::report::{Context, table};
 use clap::Args;
 use runtime::circuit::ideal::{RoundingMode, Simulation};
 use runtime::graph::Tensor;
 use runtime::transport::Shaping;
+use runtime::tuner;
 use serde::Serialize;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -68,9 +67,12 @@ impl Simulate {
         let batch = plan.plan().model.batch;
         let graph = inspect::import(&self.model, &inspect::read(&self.model)?, &plan.plan().model.axes())?;
         let given = model_inputs(&graph, &self.input)?;
-        let first: Vec<Tensor> = given.iter().map(|tensor| beginning(tensor, batch)).collect();
+        let first: Vec<Tensor> = given
+            .iter()
+            .map(|tensor| tuner::leading(tensor, 0, batch.min(tensor.shape.first().copied().unwrap_or(0))))
+            .collect();
         let inputs = plan.lowered().encode_inputs(&plan.pad_batch(&first)).map_err(Failure::input)?;
-        let weights = plan.lowered().weights(&graph).map_err(Failure::input)?;
+        let weights = plan.prove_headroom(&graph).map_err(Failure::input)?;
         let simulation = Simulation::new(&plan.lowered().circuit, &weights);
         let mut seconds = Vec::new();
         for run in 0..=u64::from(self.runs) {
@@ -82,48 +84,18 @@ impl Simulate {
         let seconds = median(seconds);
         let mut networks = Vec::new();
         for network in &self.networks {
-            let run_seconds = self.private(context, network)?;
+            let files = (self.model.as_path(), self.plan.as_path(), self.input.as_path());
+            let run_seconds = median(sessions::seconds(&context.catalog, files, network, self.runs)?);
             networks.push(Row { network: network.clone(), run_seconds, times_faster: run_seconds / seconds });
         }
         let report = Report { model: plan.plan().model.name.clone(), batch, first_seconds, seconds, networks };
         context.print(&report, text)
-    }
-
-    /// Seconds of a private run.
-    fn private(&self, context: &Context, network: &str) -> Result<f64, Failure> {
-        let folder = TemporaryFolder::new()?;
-        let run = Run {
-            model: self.model.clone(),
-            plan: self.plan.clone(),
-            input: self.input.clone(),
-            output: folder.path().join("output.npz"),
-            local: true,
-            network: Some(network.to_owned()),
-            policy: None,
-            backend: BackEnd::Cpu,
-            profile: None,
-            no_reference: true,
-        };
-        let mut seconds = Vec::new();
-        for _ in 0..self.runs {
-            let report = run.execute(&context.catalog)?;
-            seconds.push(report.run_seconds / report.runs.max(1) as f64);
-        }
-        Ok(median(seconds))
     }
 }
 
 fn median(mut seconds: Vec<f64>) -> f64 {
     seconds.sort_by(f64::total_cmp);
     seconds[seconds.len() / 2]
-}
-
-/// The first examples of a tensor.
-fn beginning(tensor: &Tensor, count: usize) -> Tensor {
-    let given = tensor.shape.first().copied().unwrap_or(1).max(1);
-    let (kept, row) = (given.min(count), tensor.data.len() / given);
-    let shape = [&[kept], &tensor.shape[1..]].concat();
-    Tensor { shape, data: tensor.data[..kept * row].to_vec() }
 }
 
 fn text(report: &Report) -> String {

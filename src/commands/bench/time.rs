@@ -1,10 +1,8 @@
 //! `chebyshare bench time`: predicted seconds of a plan's runs beside what they take.
 
-use crate::commands::back_end::BackEnd;
+use super::sessions;
 use crate::commands::plan::limits::checked;
-use crate::commands::run::Run;
 use crate::failure::Failure;
-use crate::interrupt::TemporaryFolder;
 use crate::report::{Context, table};
 use clap::Args;
 use runtime::cost::Machine;
@@ -55,28 +53,11 @@ impl Time {
         let machine = machine.map_err(Failure::input)?;
         let plan = checked(&context.catalog, &self.plan)?;
         let asked = work::of_circuit(&plan.lowered().circuit).map_err(Failure::input)?;
-        let folder = TemporaryFolder::new()?;
         let mut rows = Vec::new();
         for network in &self.networks {
             let shaping = Shaping::named(network).map_err(Failure::input)?;
-            let run = Run {
-                model: self.model.clone(),
-                plan: self.plan.clone(),
-                input: self.input.clone(),
-                output: folder.path().join("output.npz"),
-                local: true,
-                network: Some(network.clone()),
-                policy: None,
-                backend: BackEnd::Cpu,
-                profile: None,
-                no_reference: true,
-            };
-            let mut seconds = Vec::new();
-            for _ in 0..self.runs {
-                let report = run.execute(&context.catalog)?;
-                seconds.push(report.run_seconds / report.runs.max(1) as f64);
-            }
-            seconds.sort_by(f64::total_cmp);
+            let files = (self.model.as_path(), self.plan.as_path(), self.input.as_path());
+            let seconds = sessions::seconds(&context.catalog, files, network, self.runs)?;
             rows.push(Row {
                 network: network.clone(),
                 predicted_seconds: machine.seconds(&asked, Some(shaping)),
