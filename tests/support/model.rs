@@ -70,10 +70,20 @@ pub fn input(index: usize) -> f64 {
     scattered(index, 500)
 }
 
-/// What must never be printed: five digits of every weight and of every input, and how they are encoded.
-pub fn secrets() -> Vec<String> {
+/// A weight or an input that a text tells: one whose first five decimals stand in it, and whose other decimals are those
+/// that follow, as far as they go. Measured seconds, which have as many digits, now and then begin like one.
+pub fn told(text: &str) -> Option<f64> {
     let weights = (0..(INPUTS + OUTPUTS) * HIDDEN + OUTPUTS).map(weight);
     let inputs = (0..10 * INPUTS).map(input);
-    let decimals = weights.chain(inputs).map(f64::abs).filter(|value| *value > 0.01);
-    decimals.map(|value| format!("{value:.8}")[1..7].to_owned()).collect()
+    let mut secrets = weights.chain(inputs).filter(|value| value.abs() > 0.01);
+    secrets.find(|value| {
+        let start = &format!("{:.8}", value.abs())[1..7];
+        text.match_indices(start).any(|(at, _)| {
+            let digits: String = text[at + 1..].chars().take_while(char::is_ascii_digit).collect();
+            // As precise as it is written, and no more precise than a model's weights are.
+            let unit = 10f64.powi(-i32::try_from(digits.len()).unwrap_or(i32::MAX)).max(1e-7);
+            let written: f64 = format!("0.{digits}").parse().unwrap();
+            (written - value.abs().fract()).abs() <= unit
+        })
+    })
 }
