@@ -131,6 +131,13 @@ pub enum ProductKind {
     Hadamard,
 }
 
+impl ProductKind {
+    /// Whether every lane of the result is a product of two lanes.
+    pub fn is_element_wise(&self) -> bool {
+        *self == ProductKind::Hadamard
+    }
+}
+
 /// coefficient · (left × right). Its result has the sum's shape exactly.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Product {

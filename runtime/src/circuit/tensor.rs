@@ -46,6 +46,7 @@ impl fmt::Debug for Integers {
 }
 
 /// The signed residue of `value` modulo 2^k.
+#[inline(always)]
 pub fn residue(ring: Ring, value: i64) -> i64 {
     let unused = 64 - u32::from(ring.bits());
     (value << unused) >> unused

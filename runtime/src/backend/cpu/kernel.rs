@@ -1,11 +1,12 @@
 //! Executes checked kernels over lanes, block by block.
 //!
 //! [`Prepared`] gives the registers of a kernel places that are reused when a value is dead and folds constants into
-//! their users. A run then walks the steps for every block of [`LANES`] lanes; nothing is allocated in between. The
-//! loop is compiled three times, for AVX-512, AVX2 and the baseline, and chosen at run time.
+//! their users. A run then walks the steps for every block of [`LANES`] lanes, with the widest vectors; nothing is
+//! allocated in between.
 
 use super::lanes::{Binary, Block, LANES, binary, immediate};
 use super::packing::{pack, unpack};
+use super::widest::{Loop, widest};
 use crate::backend::{DrawSource, Frames};
 use crate::kernel::{CheckedKernel, Draw, Field, Instruction, Register, Slot};
 use crate::protocol::Error;
@@ -116,7 +117,7 @@ impl Prepared {
             frame.resize(frame.len() + length, 0);
         }
         let run = Run { kernel: self, first_lane, slots, received: &received, sent, draws, arrivals, departures };
-        dispatch(run)
+        widest(run)
     }
 }
 
@@ -146,9 +147,11 @@ struct Run<'a> {
     departures: Vec<usize>,
 }
 
-impl Run<'_> {
+impl Loop for Run<'_> {
+    type Output = Result<(), Error>;
+
     #[inline(always)]
-    fn blocks(mut self) -> Result<(), Error> {
+    fn run(mut self) -> Result<(), Error> {
         let mut registers: Vec<Box<Block>> = (0..self.kernel.places).map(|_| Box::new([0; LANES])).collect();
         // Steps write here and swap it with their goal, so that reading and writing never overlap.
         let mut fresh: Box<Block> = Box::new([0; LANES]);
@@ -161,7 +164,9 @@ impl Run<'_> {
         }
         Ok(())
     }
+}
 
+impl Run<'_> {
     #[inline(always)]
     fn step(
         &mut self,
@@ -219,50 +224,6 @@ impl Run<'_> {
 fn part(offset: usize, bits: u8, start: usize, count: usize) -> std::ops::Range<usize> {
     let begin = offset + start / 8 * usize::from(bits);
     begin..begin + (count * usize::from(bits)).div_ceil(8)
-}
-
-#[cfg(target_arch = "x86_64")]
-#[allow(unsafe_code)]
-mod vector {
-    //! The block loop compiled for wider vectors.
-
-    use super::{Error, Run};
-
-    #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,bmi1,bmi2")]
-    fn avx512(run: Run) -> Result<(), Error> {
-        run.blocks()
-    }
-
-    #[target_feature(enable = "avx2,bmi1,bmi2")]
-    fn avx2(run: Run) -> Result<(), Error> {
-        run.blocks()
-    }
-
-    pub(super) fn dispatch(run: Run) -> Result<(), Error> {
-        let has_bmi = is_x86_feature_detected!("bmi1") && is_x86_feature_detected!("bmi2");
-        if has_bmi
-            && is_x86_feature_detected!("avx512f")
-            && is_x86_feature_detected!("avx512dq")
-            && is_x86_feature_detected!("avx512bw")
-            && is_x86_feature_detected!("avx512vl")
-        {
-            // SAFETY: the processor has every feature that the function is compiled for, as just asked.
-            unsafe { avx512(run) }
-        } else if has_bmi && is_x86_feature_detected!("avx2") {
-            // SAFETY: as above.
-            unsafe { avx2(run) }
-        } else {
-            run.blocks()
-        }
-    }
-}
-
-#[cfg(target_arch = "x86_64")]
-use vector::dispatch;
-
-#[cfg(not(target_arch = "x86_64"))]
-fn dispatch(run: Run) -> Result<(), Error> {
-    run.blocks()
 }
 
 #[derive(Clone, Copy)]

@@ -5,6 +5,7 @@ mod lanes;
 mod local;
 pub mod matrix;
 pub(crate) mod packing;
+pub(crate) mod widest;
 
 pub use super::Frames;
 pub use kernel::{Prepared, Slots};

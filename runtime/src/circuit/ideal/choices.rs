@@ -28,6 +28,7 @@ pub struct Choices {
 const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// The finaliser of splitmix64 (Steele, Lea, Flood 2014): a bijection of words that spreads every bit.
+#[inline(always)]
 fn mix(word: u64) -> u64 {
     let word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -45,13 +46,13 @@ impl Choices {
         Choices { mode, key: mix(mix(seed.wrapping_add(GOLDEN)) ^ mix(place.wrapping_add(GOLDEN))) }
     }
 
-    #[inline]
+    #[inline(always)]
     fn word(self, lane: u64) -> u64 {
         mix(self.key.wrapping_add(lane.wrapping_mul(GOLDEN)))
     }
 
     /// δ of a truncation by `shift` of `operand`, within `rounding`.
-    #[inline]
+    #[inline(always)]
     pub fn rounding(self, lane: u64, operand: i64, shift: u8, rounding: Rounding) -> i8 {
         match self.mode {
             RoundingMode::AllLow => rounding.low,
@@ -65,13 +66,13 @@ impl Choices {
     }
 
     /// What a truncation returns for an operand outside its window: any residue.
-    #[inline]
+    #[inline(always)]
     pub fn outside(self, lane: u64, target: Ring) -> i64 {
         residue(target, self.word(lane) as i64)
     }
 
     /// A bit whose operand is inside the band.
-    #[inline]
+    #[inline(always)]
     pub fn band(self, lane: u64) -> bool {
         match self.mode {
             RoundingMode::AllLow => false,
@@ -123,26 +124,40 @@ impl Truncation {
     }
 
     /// Truncates residues in place; the first is lane `first`. Returns how many lay outside the window.
+    #[inline(always)]
     pub fn apply(&self, choices: Choices, first: u64, values: &mut [i64]) -> u64 {
-        let outside = values.iter().filter(|&&operand| operand < self.low || operand > self.high).count() as u64;
-        let (target, shift, rounding) = (self.target, self.shift, self.rounding);
-        let lanes = values.iter_mut().enumerate().map(|(index, value)| (first.wrapping_add(index as u64), value));
+        let outside = values.iter().map(|&operand| u64::from(operand < self.low || operand > self.high)).sum();
         // Usually every operand is inside: then no lane branches.
-        if outside == 0 {
-            lanes.for_each(|(lane, value)| {
-                let delta = choices.rounding(lane, *value, shift, rounding);
-                *value = residue(target, (*value >> shift).wrapping_add(i64::from(delta)));
-            });
-        } else {
-            lanes.for_each(|(lane, value)| {
-                *value = if self.low <= *value && *value <= self.high {
-                    let delta = choices.rounding(lane, *value, shift, rounding);
-                    residue(target, (*value >> shift).wrapping_add(i64::from(delta)))
-                } else {
-                    choices.outside(lane, target)
-                }
-            });
+        match (outside, choices.mode) {
+            (0, RoundingMode::AllLow) => self.shift_all(values, |_, _| self.rounding.low),
+            (0, RoundingMode::AllHigh) => self.shift_all(values, |_, _| self.rounding.high),
+            (0, RoundingMode::Seed(_)) => self.shift_all(values, |index, operand| {
+                choices.rounding(first.wrapping_add(index as u64), operand, self.shift, self.rounding)
+            }),
+            _ => self.truncate_each(choices, first, values),
         }
         outside
+    }
+
+    #[inline(always)]
+    fn shift_all(&self, values: &mut [i64], rounding: impl Fn(usize, i64) -> i8) {
+        let (target, shift) = (self.target, self.shift);
+        for (index, value) in values.iter_mut().enumerate() {
+            let delta = i64::from(rounding(index, *value));
+            *value = residue(target, (*value >> shift).wrapping_add(delta));
+        }
+    }
+
+    #[cold]
+    fn truncate_each(&self, choices: Choices, first: u64, values: &mut [i64]) {
+        for (index, value) in values.iter_mut().enumerate() {
+            let lane = first.wrapping_add(index as u64);
+            *value = if self.low <= *value && *value <= self.high {
+                let delta = choices.rounding(lane, *value, self.shift, self.rounding);
+                residue(self.target, (*value >> self.shift).wrapping_add(i64::from(delta)))
+            } else {
+                choices.outside(lane, self.target)
+            };
+        }
     }
 }

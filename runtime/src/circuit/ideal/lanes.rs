@@ -6,6 +6,7 @@
 use super::super::node::NodeId;
 use super::super::tensor::residue;
 use super::choices::{Choices, RoundingMode, Truncation};
+use crate::backend::cpu::widest::{Loop, widest};
 use catalogs::{Lemma, Op, Program, Ring};
 use rayon::prelude::*;
 
@@ -80,7 +81,8 @@ impl LaneProgram {
         let outside = blocks.map_init(
             || vec![0i64; self.steps.len() * BLOCK],
             |values, (block, (output, argument))| {
-                let outside = self.block(&choices, (block * BLOCK) as u64, argument, values);
+                let first = (block * BLOCK) as u64;
+                let outside = widest(Block { steps: &self.steps, choices: &choices, first, argument, values });
                 let last = (self.steps.len() - 1) * BLOCK;
                 output.copy_from_slice(&values[last..last + argument.len()]);
                 outside
@@ -89,12 +91,27 @@ impl LaneProgram {
         let outside = outside.sum();
         (output, outside)
     }
+}
 
-    /// Evaluates at most [`BLOCK`] lanes; operation i leaves its values at `values[i·BLOCK..]`.
-    fn block(&self, choices: &[Choices], first: u64, argument: &[i64], values: &mut [i64]) -> u64 {
+/// At most [`BLOCK`] lanes; operation i leaves its values at `values[i·BLOCK..]`.
+struct Block<'a> {
+    steps: &'a [Step],
+    choices: &'a [Choices],
+    first: u64,
+    argument: &'a [i64],
+    values: &'a mut [i64],
+}
+
+impl Loop for Block<'_> {
+    /// Operands of truncations outside their windows.
+    type Output = u64;
+
+    #[inline(always)]
+    fn run(self) -> u64 {
+        let Block { steps, choices, first, argument, values } = self;
         let lanes = argument.len();
         let mut outside = 0;
-        for (step_index, step) in self.steps.iter().enumerate() {
+        for (step_index, step) in steps.iter().enumerate() {
             let (before, rest) = values.split_at_mut(step_index * BLOCK);
             let result = &mut rest[..lanes];
             let value = |index: usize| &before[index * BLOCK..index * BLOCK + lanes];
@@ -122,10 +139,11 @@ impl LaneProgram {
                 Step::Sign { operand, position, band } => {
                     let operand = value(*operand);
                     result.iter_mut().zip(operand).for_each(|(bit, &v)| *bit = (v >> position) & 1);
-                    if *band > 0 {
-                        let below = (1u64 << position) - 1;
-                        let inside = operand.iter().enumerate().filter(|&(_, &v)| (v as u64 & below) < *band);
-                        for (index, _) in inside {
+                    let below = (1u64 << position) - 1;
+                    let inside = |v: i64| (v as u64 & below) < *band;
+                    // Few operands are, as a band is narrow: most blocks have none, and no lane branches.
+                    if operand.iter().map(|&v| u64::from(inside(v))).sum::<u64>() > 0 {
+                        for (index, _) in operand.iter().enumerate().filter(|&(_, &v)| inside(v)) {
                             result[index] = i64::from(choices[step_index].band(first.wrapping_add(index as u64)));
                         }
                     }

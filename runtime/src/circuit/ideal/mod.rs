@@ -7,6 +7,7 @@
 
 mod choices;
 mod lanes;
+mod terms;
 
 pub use choices::{Choices, RoundingMode, Truncation};
 pub use lanes::LaneProgram;
@@ -14,7 +15,7 @@ pub use lanes::LaneProgram;
 use super::Error;
 use super::builder::{Circuit, Weights, check_tensor};
 use super::layout::Factor;
-use super::node::{Constant, Maximum, Movement, NodeId, NodeKind, Product, ProductKind, Sum};
+use super::node::{Maximum, Movement, NodeId, NodeKind, Product, ProductKind, Sum};
 use super::shape::Shape;
 use super::tensor::{Integers, residue};
 use super::{layout, products};
@@ -22,6 +23,7 @@ use crate::backend::cpu::matrix::Packed;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
+use terms::Terms;
 
 /// What a node met that its proofs should exclude.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -188,11 +190,8 @@ impl State<'_> {
     fn compute(&mut self, id: NodeId, kind: &NodeKind, shape: &Shape) -> Result<Vec<i64>, Error> {
         match kind {
             NodeKind::Sum(sum) => {
-                let mut total = self.sum(sum, shape)?;
-                if let Some(truncation) = sum.truncation.as_ref().and_then(Truncation::new) {
-                    let outside = truncation.apply(Choices::new(self.mode, id, 0), 0, &mut total);
-                    self.note(id, Outside { truncated: outside, arguments: 0 });
-                }
+                let (total, truncated) = self.sum(id, sum, shape)?;
+                self.note(id, Outside { truncated, arguments: 0 });
                 Ok(total)
             }
             NodeKind::Program { certified, argument } => {
@@ -221,34 +220,19 @@ impl State<'_> {
         }
     }
 
-    fn sum(&self, sum: &Sum, shape: &Shape) -> Result<Vec<i64>, Error> {
-        let mut total = match &sum.constant {
-            Constant::Scalar(value) => vec![*value; shape.lanes()],
-            Constant::Tensor(tensor) => layout::broadcast(tensor.values(), tensor.shape(), shape),
-        };
-        for product in &sum.products {
+    /// A sum, and how many operands of its truncation lay outside the window.
+    fn sum(&self, id: NodeId, sum: &Sum, shape: &Shape) -> Result<(Vec<i64>, u64), Error> {
+        let mut total = vec![0; shape.lanes()];
+        for product in sum.products.iter().filter(|product| !product.kind.is_element_wise()) {
             let (left, right) = (self.operand(product.left)?, self.operand(product.right)?);
-            if let Some(factor) = self.simulation.factor(product) {
-                products::add_product(product.coefficient.value, left.0, factor, &mut total);
-                continue;
-            }
-            products::accumulate(&product.kind, product.coefficient.value, left, right, &mut total, shape);
-        }
-        for term in &sum.linear {
-            let (values, own) = self.operand(term.value)?;
-            let coefficient = term.coefficient.value;
-            let mut add = |values: &[i64]| {
-                for (total, &value) in total.iter_mut().zip(values) {
-                    *total = total.wrapping_add(value.wrapping_mul(coefficient));
-                }
-            };
-            match own == shape {
-                true => add(values),
-                false => add(&layout::broadcast(values, own, shape)),
+            match self.simulation.factor(product) {
+                Some(factor) => products::add_product(product.coefficient.value, left.0, factor, &mut total),
+                None => products::accumulate(&product.kind, product.coefficient.value, left, right, &mut total, shape),
             }
         }
-        total.iter_mut().for_each(|value| *value = residue(sum.ring, *value));
-        Ok(total)
+        let terms = Terms::new(sum, shape, (self.mode, id), |operand| self.operand(operand))?;
+        let truncated = terms.finish(&mut total);
+        Ok((total, truncated))
     }
 
     /// The largest candidates, and how many lanes have candidates that are too far apart to be compared: there the
