@@ -15,8 +15,8 @@ fn tune(shop: &Workshop, out: &str, more: &[&str]) -> Outcome {
         ["digits_cnn.onnx", "digits_calibration.npz"].map(|name| models.join(name).display().to_string());
     let catalog = Path::new(env!("CARGO_MANIFEST_DIR")).join("catalogs").display().to_string();
     let fixed = ["--json", "--catalog", &catalog, "tune", &model, "--calibration", &calibration, "--out", out];
-    let sizes = ["--batch", "4", "--simulate", "8"];
-    shop.run(&[&fixed[..], &sizes, more].concat())
+    let batch: &[&str] = if more.contains(&"--batch") { &[] } else { &["--batch", "4"] };
+    shop.run(&[&fixed[..], &["--simulate", "8"], batch, more].concat())
 }
 
 fn report(outcome: &Outcome) -> Value {
@@ -180,4 +180,45 @@ fn a_program_of_ones_own_is_offered_to_the_tuner() {
     shop.run(&["prove", "bad.recipe"]).failed(2, &["bad.recipe", "no value 'z'"]);
     shop.write("cut.recipe", "function relu\nstem own\nwindow w8 -8 8\n");
     shop.run(&["prove", "cut.recipe"]).failed(2, &["cut.recipe", "the line 'program …' is missing"]);
+}
+
+/// As many inputs as pay and fit what a run may cost.
+#[test]
+fn the_tuner_chooses_how_many_inputs_a_run_has() {
+    let shop = Workshop::new();
+    let batch = |out: &str, more: &[&str]| {
+        let outcome =
+            tune(&shop, out, &[&["--batch", "auto", "--network", "wan", "--max-error", "0.5"], more].concat());
+        assert!(outcome.stderr.contains("inputs a run"), "{}", outcome.stderr);
+        let report = report(&outcome);
+        (number(&report, "/model/batch") as usize, number(&report, "/predicted/seconds_per_run"))
+    };
+    // A round costs 20 ms on its way: every further input is nearly free.
+    assert_eq!(batch("most.toml", &["--max-batch", "24"]).0, 24);
+    let (few, seconds) = batch("few.toml", &["--max-seconds", "1.85"]);
+    assert!((2..=8).contains(&few) && seconds <= 1.85, "{few} inputs in {seconds} s");
+    // Where not even one input fits, the budget is what is refused.
+    let refused = tune(&shop, "none.toml", &["--batch", "auto", "--network", "wan", "--max-seconds", "0.1"]);
+    refused.failed(2, &["no plan stays within 0.1 s"]);
+}
+
+/// The narrowest ring of the catalog is the fastest, and the error decides whether it will do.
+#[test]
+fn the_tuner_chooses_the_ring_of_a_run() {
+    let shop = Workshop::new();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/lenet");
+    let [catalog, model, calibration] =
+        ["catalogs", "lenet.onnx", "calibration.npz"].map(|name| folder.join(name).display().to_string());
+    let fixed = ["--json", "--catalog", &catalog, "tune", &model, "--calibration", &calibration, "--batch", "1"];
+    let auto = ["--input-range", "0,1", "--ring-bits", "auto", "--simulate", "8", "--out", "lenet.toml"];
+    let ring = |more: &[&str]| {
+        let outcome = shop.run(&[&fixed[..], &auto, more].concat());
+        assert!(outcome.stderr.contains("a ring of 32 bits, 9 fraction bits: "), "{}", outcome.stderr);
+        let report = report(&outcome);
+        (number(&report, "/formats/ring"), number(&report, "/formats/activations"), number(&report, "/formats/weights"))
+    };
+    assert_eq!(ring(&["--max-error", "0.02"]), (40.0, 13.0, 13.0));
+    assert_eq!(ring(&["--max-error", "0.3", "--weight-bits", "11"]), (32.0, 9.0, 11.0));
+    shop.run(&[&fixed[..], &auto, &["--fraction-bits", "9"]].concat()).failed(2, &["--ring-bits auto"]);
+    tune(&shop, "plan.toml", &["--batch", "many"]).failed(2, &["many", "auto"]);
 }

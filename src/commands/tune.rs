@@ -2,13 +2,14 @@
 
 mod clamps;
 mod demands;
+mod whole;
 
 use crate::catalog_folder;
 use crate::commands::{inspect, plan};
 use crate::failure::Failure;
 use crate::output;
 use crate::report::{Context, tuning};
-use catalogs::{Catalog, Ring, Scale};
+use catalogs::Catalog;
 use clap::Args;
 use runtime::arrays::{self, Arrays};
 use runtime::circuit::lower::Formats;
@@ -24,6 +25,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use whole::{BatchOptions, FormatOptions};
 
 /// Chooses certified entries for every nonlinear site of a model: the fastest that meet the constraint.
 ///
@@ -61,9 +63,8 @@ pub struct RequestOptions {
     machine: Option<PathBuf>,
     #[command(flatten)]
     demands: demands::Demands,
-    /// Inputs of one run.
-    #[arg(long, default_value_t = 60, allow_negative_numbers = true)]
-    batch: usize,
+    #[command(flatten)]
+    batch: BatchOptions,
     #[command(flatten)]
     formats: FormatOptions,
     #[command(flatten)]
@@ -130,8 +131,10 @@ impl Tune {
             output::check_file_place(file)?;
         }
         let model = inspect::read(&self.options.model)?;
-        let request = self.options.request(&model, catalog)?;
-        let tuned = tuner::tune(&request, progress).map_err(failure)?;
+        let mut request = self.options.request_of_any_batch(&model, catalog)?;
+        let formats = self.options.formats.each(&request)?;
+        self.options.batch.choose(&mut request, &formats)?;
+        let tuned = tuner::tune_over(&request, &formats, progress).map_err(failure)?;
         let structure_file = plan::structure_file(&self.out);
         let told = if self.discreet { tuned.plan.clone().discreet() } else { tuned.plan.clone() };
         let (structure, text) = (tuned.structure.to_json(), told.to_text());
@@ -151,7 +154,7 @@ impl Tune {
             network: "lan".into(),
             machine: None,
             demands: demands::Demands::default(),
-            batch: 60,
+            batch: BatchOptions::default(),
             formats: FormatOptions::default(),
             open: inspect::Open::default(),
             input_range: Vec::new(),
@@ -177,6 +180,10 @@ pub fn say(progress: Progress) {
         Progress::Simulation { candidate, seconds, error } => {
             format!("simulating plan {candidate}: predicted {seconds:.4} s, error {error:.2e}")
         }
+        Progress::Formats { formats: Formats { ring, activations, .. }, outcome } => {
+            let outcome = outcome.map_or_else(|reason| reason, |seconds| format!("{seconds:.4} s"));
+            format!("a ring of {ring} bits, {activations} fraction bits: {outcome}")
+        }
     };
     let _ = writeln!(std::io::stderr(), "{line}");
 }
@@ -200,6 +207,16 @@ impl RequestOptions {
 
     /// The request for the bytes of the model's file.
     pub fn request<'a>(&self, model: &'a [u8], catalog: &'a Catalog) -> Result<Request<'a>, Failure> {
+        self.formats.decided()?;
+        let mut request = self.request_of_any_batch(model, catalog)?;
+        let formats = [request.formats];
+        self.batch.choose(&mut request, &formats)?;
+        Ok(request)
+    }
+
+    /// The request, whose batch is one where it is left open.
+    fn request_of_any_batch<'a>(&self, model: &'a [u8], catalog: &'a Catalog) -> Result<Request<'a>, Failure> {
+        let batch = self.batch.given().unwrap_or(1);
         let graph = inspect::import(&self.model, model, &self.open.axes(1)?)?;
         let calibration = model_inputs(&graph, &self.calibration)?;
         let promise = self.promise(&graph, &calibration)?;
@@ -223,8 +240,8 @@ impl RequestOptions {
             calibration,
             labels: self.demands.labels()?,
             simulated_max: self.simulate,
-            batch: self.batch,
-            axes: self.open.axes(self.batch)?.with_clamps(clamps.into_iter().map(|needed| needed.clamp).collect()),
+            batch,
+            axes: self.open.axes(batch)?.with_clamps(clamps.into_iter().map(|needed| needed.clamp).collect()),
             promise,
             network: Shaping::named(&self.network).map_err(Failure::input)?,
             network_name: self.network.clone(),
@@ -246,7 +263,7 @@ impl RequestOptions {
     pub fn limited(&self, request: &Request<'_>, catalog: &Catalog) -> Result<Axes, Failure> {
         let graph = inspect::import(&self.model, request.model, &self.open.axes(1)?)?;
         let clamps = self.clamps(true, request.model, &graph, &request.calibration, &request.promise, catalog)?;
-        Ok(self.open.axes(self.batch)?.with_clamps(clamps.into_iter().map(|needed| needed.clamp).collect()))
+        Ok(self.open.axes(request.batch)?.with_clamps(clamps.into_iter().map(|needed| needed.clamp).collect()))
     }
 
     fn memory(&self) -> Result<Memory, Failure> {
@@ -274,37 +291,6 @@ impl RequestOptions {
         let others = graph.inputs().iter().zip(calibration).filter(|((name, _), _)| !named.contains_key(name));
         let range = range.unwrap_or_else(|| hull(others.map(|(_, tensor)| tensor)));
         Ok(InputPromise { range, row_norm: self.row_norm, named })
-    }
-}
-
-/// Ring and scales of a run.
-#[derive(Args)]
-struct FormatOptions {
-    /// Width of the ring: fewer bits are sent in a narrow one, and the headroom is proved in it.
-    #[arg(long, default_value_t = 64)]
-    ring_bits: u8,
-    /// Fraction bits of activations; entries have to take them.
-    #[arg(long, default_value_t = 16)]
-    fraction_bits: u8,
-    /// Fraction bits of weights; by default those of activations.
-    #[arg(long)]
-    weight_bits: Option<u8>,
-}
-
-impl Default for FormatOptions {
-    fn default() -> FormatOptions {
-        FormatOptions { ring_bits: 64, fraction_bits: 16, weight_bits: None }
-    }
-}
-
-impl FormatOptions {
-    fn formats(&self) -> Result<Formats, Failure> {
-        let ring = Ring::new(self.ring_bits);
-        let ring = ring.ok_or_else(|| Failure::Input(format!("no ring has {} bits", self.ring_bits)))?;
-        let scale =
-            |bits: u8| Scale::new(bits).ok_or_else(|| Failure::Input(format!("no scale has {bits} fraction bits")));
-        let weights = scale(self.weight_bits.unwrap_or(self.fraction_bits))?;
-        Ok(Formats { ring, activations: scale(self.fraction_bits)?, weights })
     }
 }
 

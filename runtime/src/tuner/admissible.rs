@@ -366,7 +366,7 @@ fn moved_from(circuit: &Circuit, id: circuit::NodeId) -> circuit::NodeId {
 }
 
 /// Every entry of the catalog, proved, and why those were left out that the protocol cannot execute.
-fn certified_entries(request: &Request<'_>) -> Result<(Vec<Named>, Vec<String>), Error> {
+pub(super) fn certified_entries(request: &Request<'_>) -> Result<(Vec<Named>, Vec<String>), Error> {
     let (mut entries, mut not_offered) = (Vec::new(), Vec::new());
     for (name, published) in request.catalog.iter() {
         let certified = verify::check_texts(&published.entry, &published.certificate)

@@ -4,6 +4,7 @@
 //! [`GUARD`] on the calibration set, because a private run sees other inputs; shares of inputs are compared as they are.
 
 use super::Verdict;
+use crate::plan::Predicted;
 
 /// A measured error must stay below this share of what is allowed.
 const GUARD: f64 = 0.5;
@@ -67,6 +68,22 @@ impl Budget {
     /// Whether seconds or bytes are limited: the most accurate plan inside is then asked for, if accuracy is not.
     pub fn limits_cost(&self) -> bool {
         self.seconds.is_finite() || self.bytes.is_finite()
+    }
+
+    /// What of the budget a run exceeds, in words.
+    pub fn exceeded(&self, predicted: &Predicted) -> Vec<String> {
+        let memory = predicted.memory_bytes.unwrap_or(0) as f64;
+        let mut over = Vec::new();
+        if predicted.seconds_per_run > self.seconds {
+            over.push(format!("{:.3} s, at most {:.3}", predicted.seconds_per_run, self.seconds));
+        }
+        if predicted.bytes_per_run as f64 > self.bytes {
+            over.push(format!("{} bytes, at most {}", predicted.bytes_per_run, self.bytes));
+        }
+        if memory > self.memory {
+            over.push(format!("{memory} bytes of memory, at most {}", self.memory));
+        }
+        over
     }
 }
 

@@ -10,6 +10,8 @@
 //! 4. *Gate*: a plan is simulated bit for bit over the calibration set under several choices of roundings, and
 //!    accepted only if what is *measured* meets the user's [`Constraint`]. [`tune`] finds the fastest choice of the
 //!    front that passes, looks again between it and the one before, and climbs from there, site by site.
+//!
+//! What a whole run has in common, its inputs and its ring, can be chosen before: [`batches`], [`tune_over`].
 
 mod admissible;
 pub mod assignment;
@@ -26,6 +28,7 @@ mod prover;
 mod search;
 mod sensitivity;
 mod trace;
+mod whole;
 
 pub use admissible::Candidate;
 pub use constraint::{Budget, Constraint, Metric};
@@ -35,6 +38,7 @@ pub use memory::Memory;
 pub use problem::{Attempt, Problem};
 pub use search::{Front, Point, Tuned, search, tune};
 pub use sensitivity::{difference, leading};
+pub use whole::{Batch, batches, formats, preferred, tune_over};
 
 use crate::circuit::{self, lower::Formats};
 use crate::cost::Machine;
@@ -172,6 +176,13 @@ pub enum Progress {
         /// Predicted error.
         error: f64,
     },
+    /// A ring and scales were tried for the whole run.
+    Formats {
+        /// Which.
+        formats: Formats,
+        /// Predicted seconds of the plan, or why there is none.
+        outcome: Result<f64, String>,
+    },
 }
 
 fn check_request(request: &Request<'_>, graph: &Graph) -> Result<(), Error> {
@@ -182,13 +193,7 @@ fn check_request(request: &Request<'_>, graph: &Graph) -> Result<(), Error> {
     if request.calibration.is_empty() || request.calibration.iter().any(|tensor| tensor.shape.first() == Some(&0)) {
         return fail("the calibration set is empty".into());
     }
-    let Formats { ring, activations, weights } = request.formats;
-    if !serves(ring) || u16::from(activations.bits()) + u16::from(weights.bits()) + 3 > u16::from(ring.bits()) {
-        return fail(format!(
-            "a ring of {ring} bits cannot hold sums with {activations} + {weights} fraction bits; take 3 to \
-             {EXECUTED_BITS} bits, at least three more than the fraction bits of activations and weights together"
-        ));
-    }
+    check_formats(request.formats).map_err(Error::Request)?;
     request.promise.sensible(graph.inputs().iter().map(|(name, _)| name.as_str())).map_err(Error::Request)?;
     for ((name, _), tensor) in graph.inputs().iter().zip(&request.calibration) {
         request
@@ -203,4 +208,16 @@ fn check_request(request: &Request<'_>, graph: &Graph) -> Result<(), Error> {
         return fail(format!("there are {} labels for {examples} calibration inputs", labels.len()));
     }
     request.constraint.sensible(request.labels.is_some()).map_err(Error::Request)
+}
+
+/// That sums of products fit the ring at all; a phrase about what does not.
+fn check_formats(formats: Formats) -> Result<(), String> {
+    let Formats { ring, activations, weights } = formats;
+    if serves(ring) && u16::from(activations.bits()) + u16::from(weights.bits()) + 3 <= u16::from(ring.bits()) {
+        return Ok(());
+    }
+    Err(format!(
+        "a ring of {ring} bits cannot hold sums with {activations} + {weights} fraction bits; take 3 to \
+         {EXECUTED_BITS} bits, at least three more than the fraction bits of activations and weights together"
+    ))
 }

@@ -168,9 +168,7 @@ impl Problem<'_> {
 
     fn base(&self) -> Result<Price, Error> {
         let chosen = assignment::least(&self.prices, Quantity::Error);
-        let choices: BTreeMap<NodeId, Choice> =
-            self.sites.iter().enumerate().map(|(site, own)| (own.node, self.choice(site, &chosen))).collect();
-        let lowered = lower(self.prover.single, &choices, self.prover.formats, self.prover.ownership)?;
+        let lowered = lower(self.prover.single, &self.choices(&chosen), self.prover.formats, self.prover.ownership)?;
         let schedule = circuit::schedule(&lowered.circuit, &Rss3)?;
         let run = self.prover.counter.borrow_mut().of_run(&lowered.circuit, &schedule).map_err(Box::new)?;
         let sites = self.candidates.iter().zip(&chosen).map(|(options, &index)| options[index].work);
@@ -178,17 +176,18 @@ impl Problem<'_> {
         Ok(cost(self.request, &rest))
     }
 
-    fn choice(&self, site: usize, chosen: &[usize]) -> Choice {
-        self.candidates[site][chosen[site]].choice.clone()
+    /// Sites have the same nodes at every batch.
+    fn choices(&self, chosen: &[usize]) -> BTreeMap<NodeId, Choice> {
+        let choice = |site: usize| self.candidates[site][chosen[site]].choice.clone();
+        self.sites.iter().enumerate().map(|(site, own)| (own.node, choice(site))).collect()
     }
 
     /// The plan of a choice without what was measured, and the public structure that it is about.
     pub fn draft(&self, chosen: &[usize]) -> Result<(Plan, Graph), Error> {
         let request = self.request;
-        let structure = Graph::import_with(request.model, &request.axes.for_batch(request.batch))?.without_weights();
+        let structure = self.structure(request.batch)?;
         let sites = structure.sites();
-        let choices: BTreeMap<NodeId, Choice> =
-            sites.iter().enumerate().map(|(index, site)| (site.node, self.choice(index, chosen))).collect();
+        let choices = self.choices(chosen);
         // The errors of layer norms depend on the ranges that the other choices leave.
         let proved = self.prover.prove(&choices)?;
         let formats = self.prover.formats;
@@ -246,6 +245,19 @@ impl Problem<'_> {
         Ok((plan, structure))
     }
 
+    /// What a run of so many inputs is predicted to cost.
+    pub(super) fn predict(&self, chosen: &[usize], inputs: usize) -> Result<Predicted, Error> {
+        let structure = self.structure(inputs)?;
+        let lowered = lower(&structure, &self.choices(chosen), self.prover.formats, self.prover.ownership)?;
+        let schedule = circuit::schedule(&lowered.circuit, &Rss3)?;
+        self.predicted(&lowered, &schedule, self.price(chosen).of(Quantity::Error))
+    }
+
+    fn structure(&self, inputs: usize) -> Result<Graph, Error> {
+        let request = self.request;
+        Ok(Graph::import_with(request.model, &request.axes.for_batch(inputs))?.without_weights())
+    }
+
     fn predicted(&self, lowered: &Lowered, schedule: &circuit::Schedule, error: f64) -> Result<Predicted, Error> {
         let request = self.request;
         let mut counter = self.prover.counter.borrow_mut();
@@ -275,25 +287,8 @@ impl Problem<'_> {
             }
         };
         let mut unmet = self.request.constraint.unmet(&verdict);
-        unmet.extend(self.over_budget(&plan));
+        unmet.extend(self.request.budget.exceeded(&plan.predicted));
         Ok(Attempt { chosen, plan, structure, verdict, unmet })
-    }
-
-    /// What of the budget a drafted plan exceeds, in words.
-    fn over_budget(&self, plan: &Plan) -> Vec<String> {
-        let (budget, predicted) = (&self.request.budget, &plan.predicted);
-        let memory = predicted.memory_bytes.unwrap_or(0) as f64;
-        let mut over = Vec::new();
-        if predicted.seconds_per_run > budget.seconds {
-            over.push(format!("{:.3} s, at most {:.3}", predicted.seconds_per_run, budget.seconds));
-        }
-        if predicted.bytes_per_run as f64 > budget.bytes {
-            over.push(format!("{} bytes, at most {}", predicted.bytes_per_run, budget.bytes));
-        }
-        if memory > budget.memory {
-            over.push(format!("{memory} bytes of memory, at most {}", budget.memory));
-        }
-        over
     }
 }
 

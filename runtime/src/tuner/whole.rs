@@ -1,0 +1,100 @@
+//! What is chosen for a whole run before its sites: the inputs that it computes at once, and its ring and scales.
+//!
+//! Inputs of a run share its rounds and stages, so seconds per input fall with their number, ever more slowly, while
+//! memory and the seconds of a run grow. Ring and scales decide what every message has to carry and how much every
+//! product rounds; entries exist for a few of them.
+
+use super::admissible::certified_entries;
+use super::search::{Tuned, tune};
+use super::{Error, Problem, Progress, Request, check_formats};
+use crate::circuit::lower::Formats;
+use crate::plan::Predicted;
+use catalogs::{Ring, Scale};
+use std::collections::BTreeSet;
+
+/// How much slower per input a run may be than the fastest one inside the budget, to be preferred for its size.
+const SLACK: f64 = 0.02;
+
+/// A number of inputs, and what their run is predicted to cost with the entries that reach farthest.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// Inputs of the run.
+    pub inputs: usize,
+    /// The run.
+    pub predicted: Predicted,
+}
+
+impl Batch {
+    /// Predicted seconds of one input.
+    pub fn seconds_per_input(&self) -> f64 {
+        self.predicted.seconds_per_run / self.inputs as f64
+    }
+}
+
+/// The runs of 1, 2, 4, … and of `most` inputs that stay inside the request's budget, smallest first.
+///
+/// # Errors
+/// Those of [`tune`]; that not even one input stays inside the budget is left to it.
+pub fn batches(request: &Request<'_>, most: usize) -> Result<Vec<Batch>, Error> {
+    let first = Request { quick: true, simulated_max: 1, batch: 1, start: None, ..request.clone() };
+    Problem::explore(&first, &mut |_| {}, |problem, _| {
+        let chosen = vec![0; problem.sites().len()];
+        let sizes =
+            std::iter::successors(Some(1), |&inputs| Some((2 * inputs).min(most)).filter(|&next| next > inputs));
+        let mut batches = Vec::new();
+        for inputs in sizes {
+            let predicted = problem.predict(&chosen, inputs)?;
+            if inputs > 1 && !request.budget.exceeded(&predicted).is_empty() {
+                break;
+            }
+            batches.push(Batch { inputs, predicted });
+        }
+        Ok(batches)
+    })
+}
+
+/// Of some batches, smallest first, the smallest that is nearly as fast per input as the fastest.
+pub fn preferred(batches: &[Batch]) -> usize {
+    let least = batches.iter().map(Batch::seconds_per_input).fold(f64::INFINITY, f64::min);
+    let near = |batch: &&Batch| batch.seconds_per_input() <= (1.0 + SLACK) * least;
+    batches.iter().find(near).map_or(1, |batch| batch.inputs)
+}
+
+/// The rings and activation scales that entries of the request's catalog take and a run can have, narrowest first.
+/// Weights have `weights` fraction bits, or those of activations.
+///
+/// # Errors
+/// Entries that are rejected.
+pub fn formats(request: &Request<'_>, weights: Option<Scale>) -> Result<Vec<Formats>, Error> {
+    let (entries, _) = certified_entries(request)?;
+    let inputs: BTreeSet<(Ring, Scale)> = entries.iter().map(|named| named.certified.program().input()).collect();
+    let formats = inputs.into_iter().map(|(ring, activations)| Formats {
+        ring,
+        activations,
+        weights: weights.unwrap_or(activations),
+    });
+    Ok(formats.filter(|formats| check_formats(*formats).is_ok()).collect())
+}
+
+/// Tunes in each of the formats and returns the fastest plan that meets the constraint.
+///
+/// # Errors
+/// What the widest of the formats failed with, if all fail.
+pub fn tune_over(request: &Request<'_>, all: &[Formats], progress: &mut dyn FnMut(Progress)) -> Result<Tuned, Error> {
+    let mut best: Option<Tuned> = None;
+    let mut failed = Error::Request("the catalog has no entry, so that no ring is known; give --ring-bits".into());
+    for &formats in all {
+        let outcome = tune(&Request { formats, ..request.clone() }, progress);
+        let seconds = |tuned: &Tuned| tuned.plan.predicted.seconds_per_run;
+        if all.len() > 1 {
+            let outcome = outcome.as_ref().map(seconds).map_err(ToString::to_string);
+            progress(Progress::Formats { formats, outcome });
+        }
+        match outcome {
+            Ok(tuned) if best.as_ref().is_none_or(|best| seconds(&tuned) < seconds(best)) => best = Some(tuned),
+            Ok(_) => {}
+            Err(error) => failed = error,
+        }
+    }
+    best.ok_or(failed)
+}
