@@ -6,6 +6,7 @@
 mod compiler;
 mod exact;
 mod lanes;
+mod machine_code;
 #[path = "../../benches/gpu/measure.rs"]
 mod measure;
 mod memory;

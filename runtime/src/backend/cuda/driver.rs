@@ -3,7 +3,7 @@
 //! Three streams per device object; memory comes from the device's pool in the order of a stream, so that giving it
 //! back never waits.
 
-use super::cache::Cache;
+use super::cache::{Cache, Cached};
 use super::device::{
     Address, Argument, Device, Error, Event, Function, HostAddress, Memory, Purpose, Source, Stream, pointers,
 };
@@ -60,6 +60,18 @@ pub fn names() -> Result<Vec<String>, Error> {
     (0..count).map(name).collect()
 }
 
+/// The machine code of a text for an architecture, from the cache or put there.
+///
+/// # Errors
+/// Those of [`nvrtc::machine_code`], or a cache that cannot be written.
+pub fn machine_code(cache: &Cache, source: &Source, architecture: &str) -> Result<Cached, Error> {
+    let key = Cache::key(&["nvrtc", architecture, &nvrtc::OPTIONS.join(" "), &source.text]);
+    cache.file(&key, "cubin", |path| {
+        let code = nvrtc::machine_code(source, architecture)?;
+        std::fs::write(path, code).map_err(|error| Error::Missing(format!("{}: {error}", path.display())))
+    })
+}
+
 impl Driver {
     /// The GPU with this number, whose compiled kernels are kept in `cache`.
     ///
@@ -94,7 +106,7 @@ impl Driver {
             result::mem_pool::set_attribute(pool, threshold, std::ptr::from_mut(&mut keep).cast()).map_err(&failed)?;
             pool
         };
-        let architecture = format!("compute_{major}{minor}");
+        let architecture = format!("sm_{major}{minor}");
         Ok(Driver { name, device, context, streams, pool, architecture, cache })
     }
 
@@ -142,16 +154,11 @@ impl Device for Driver {
 
     fn compile(&self, source: &Source) -> Result<Vec<Function>, Error> {
         self.current()?;
-        let key = Cache::key(&["nvrtc", &self.architecture, &nvrtc::OPTIONS.join(" "), &source.text]);
-        let file = self.cache.file(&key, "ptx", |path| {
-            let ptx = nvrtc::compile(source, &self.architecture)?;
-            std::fs::write(path, ptx).map_err(|error| Error::Missing(format!("{}: {error}", path.display())))
-        })?;
-        let text = std::fs::read(file.path()).map_err(|error| Error::Missing(error.to_string()))?;
+        let file = machine_code(&self.cache, source, &self.architecture)?;
+        let code = std::fs::read(file.path()).map_err(|error| Error::Missing(error.to_string()))?;
         let refused = |reason: &str| Error::Compile { target: self.name.clone(), log: reason.into() };
-        let text = CString::new(text).map_err(|_| refused("compiled kernels hold a zero byte"))?;
-        // SAFETY: the text ends with a zero byte and lives during the call.
-        let module = unsafe { result::module::load_data(text.as_ptr().cast()) };
+        // SAFETY: what the cache holds was written whole by the compiler, and lives during the call.
+        let module = unsafe { result::module::load_data(code.as_ptr().cast()) };
         let module = module.map_err(|error| refused(&format!("{error:?}")))?;
         let function = |(name, _): &(String, _)| {
             let name = CString::new(name.as_str()).map_err(|_| refused("a kernel's name holds a zero byte"))?;

@@ -1,7 +1,9 @@
-//! CUDA's run-time compiler: text to PTX, on machines with or without a GPU. Found when it is called.
+//! CUDA's run-time compiler: text to PTX or machine code, on machines with or without a GPU. Found when it is called.
 
 use super::device::{Error, Source};
-use cudarc::nvrtc::{self, CompileError, CompileOptions};
+use cudarc::nvrtc::result::{self as nvrtc, NvrtcError};
+use cudarc::nvrtc::sys;
+use std::ffi::{CString, c_char};
 use std::path::Path;
 
 /// No fused multiply-add where the text has none: what is computed is what the CPU computes.
@@ -12,7 +14,7 @@ pub fn is_present() -> bool {
     // SAFETY: asks the loader for a library, which runs the initialisation of NVIDIA's compiler and nothing else.
     #[allow(unsafe_code)]
     unsafe {
-        nvrtc::sys::is_culib_present()
+        sys::is_culib_present()
     }
 }
 
@@ -61,21 +63,73 @@ pub fn load_below(folder: &Path) -> Result<(), Error> {
 /// # Errors
 /// No compiler on this machine, or a text that it refuses.
 pub fn compile(source: &Source, architecture: &str) -> Result<String, Error> {
-    if !is_present() {
-        return Err(Error::Missing(
-            "CUDA's run-time compiler (libnvrtc.so) is not on this machine; install the CUDA toolkit, or compute with \
-             --backend cpu"
-                .into(),
-        ));
-    }
-    let mut options: Vec<String> = OPTIONS.map(str::to_owned).to_vec();
-    options.push(format!("--gpu-architecture={architecture}"));
-    let options = CompileOptions { options, ..CompileOptions::default() };
-    match nvrtc::compile_ptx_with_opts(&source.text, options) {
-        Ok(ptx) => Ok(ptx.to_src()),
-        Err(CompileError::CompileError { log, .. }) => {
-            Err(Error::Compile { target: architecture.into(), log: log.to_string_lossy().into_owned() })
+    let program = Program::compiled(source, architecture)?;
+    // SAFETY: the program was compiled.
+    #[allow(unsafe_code)]
+    let ptx = unsafe { nvrtc::get_ptx(program.0) }.map_err(|error| refused(architecture, error))?;
+    let bytes: Vec<u8> = ptx.into_iter().map(c_char::cast_unsigned).take_while(|&byte| byte != 0).collect();
+    String::from_utf8(bytes).map_err(|error| refused(architecture, error))
+}
+
+/// The machine code of a text for an architecture, `sm_90` for example: what the driver loads without a compiler of its
+/// own.
+///
+/// # Errors
+/// No compiler on this machine, a text that it refuses, or an architecture that it does not know.
+#[allow(unsafe_code)]
+pub fn machine_code(source: &Source, architecture: &str) -> Result<Vec<u8>, Error> {
+    let program = Program::compiled(source, architecture)?;
+    let failed = |error: NvrtcError| refused(architecture, error);
+    let mut size = 0;
+    // SAFETY: the program was compiled, and the number is written during the call.
+    unsafe { sys::nvrtcGetCUBINSize(program.0, &mut size) }.result().map_err(failed)?;
+    let mut code = vec![0u8; size];
+    // SAFETY: the program was compiled, and its code has this size.
+    unsafe { sys::nvrtcGetCUBIN(program.0, code.as_mut_ptr().cast()) }.result().map_err(failed)?;
+    Ok(code)
+}
+
+fn refused(architecture: &str, error: impl ToString) -> Error {
+    Error::Compile { target: architecture.into(), log: error.to_string() }
+}
+
+/// A program of the compiler, which forgets it in the end.
+struct Program(sys::nvrtcProgram);
+
+#[allow(unsafe_code)]
+impl Program {
+    fn compiled(source: &Source, architecture: &str) -> Result<Program, Error> {
+        if !is_present() {
+            return Err(Error::Missing(
+                "CUDA's run-time compiler (libnvrtc.so) is not on this machine; install the CUDA toolkit, or compute \
+                 with --backend cpu"
+                    .into(),
+            ));
         }
-        Err(other) => Err(Error::Compile { target: architecture.into(), log: other.to_string() }),
+        let text = CString::new(source.text.as_str()).map_err(|error| refused(architecture, error))?;
+        let program = nvrtc::create_program(&text, None).map_err(|error| refused(architecture, error))?;
+        let program = Program(program);
+        let mut options: Vec<String> = OPTIONS.map(str::to_owned).to_vec();
+        options.push(format!("--gpu-architecture={architecture}"));
+        // SAFETY: the program was just made.
+        match unsafe { nvrtc::compile_program(program.0, &options) } {
+            Ok(()) => Ok(program),
+            // SAFETY: as above.
+            Err(error) => match unsafe { nvrtc::get_program_log(program.0) } {
+                Ok(log) => {
+                    let log: Vec<u8> = log.into_iter().map(c_char::cast_unsigned).take_while(|&c| c != 0).collect();
+                    Err(refused(architecture, format!("{error}: {}", String::from_utf8_lossy(&log))))
+                }
+                Err(_) => Err(refused(architecture, error)),
+            },
+        }
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // SAFETY: nobody else has the program. A failure leaves nothing to be done.
+        #[allow(unsafe_code)]
+        let _ = unsafe { nvrtc::destroy_program(self.0) };
     }
 }
