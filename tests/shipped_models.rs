@@ -196,3 +196,23 @@ fn the_shipped_plan_of_digits_cnn_is_what_tune_writes() {
         std::fs::read_to_string(example("plans/digits_cnn.plan.toml")).unwrap()
     );
 }
+
+/// A model that is sure of its calibration images hides errors behind its softmax; what a plan shows holds for others too.
+#[test]
+fn what_is_measured_on_calibration_images_holds_for_others() {
+    let shop = support::Workshop::new();
+    let (model, calibration) = (example("models/digits_cnn.onnx"), example("models/digits_calibration.npz"));
+    let (images, catalog) = (example("models/digits_test.npz"), example("../catalogs"));
+    let [model, calibration, images, catalog] =
+        [&model, &calibration, &images, &catalog].map(|path| path.to_str().unwrap());
+    let tune = ["tune", model, "--calibration", calibration, "--max-error", "0.5", "--out", "coarse.toml"];
+    shop.run(&[&tune[..], &["--catalog", catalog]].concat()).succeeded();
+    let measured = Plan::parse(&shop.read("coarse.toml")).unwrap().measured.error;
+    let run = ["--json", "run", model, "--plan", "coarse.toml", "--input", images, "--output", "scores.npz", "--local"];
+    let outcome = shop.run(&[&run[..], &["--catalog", catalog]].concat());
+    outcome.succeeded();
+    let report: serde_json::Value = serde_json::from_str(&outcome.stdout).unwrap();
+    let seen = report["max_abs_error"].as_f64().unwrap();
+    assert!(seen > 1e-2, "the coarsest entries show {seen}: nothing is tested");
+    assert!(seen <= measured, "{seen} on test images, {measured} on calibration images");
+}

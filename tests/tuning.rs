@@ -35,8 +35,8 @@ fn labels() -> String {
 #[test]
 fn a_plan_meets_what_is_asked_and_its_front_falls() {
     let shop = Workshop::new();
-    let tight = report(&tune(&shop, "tight.toml", &["--max-error", "4e-4", "--front", "front.svg"]));
-    assert!(number(&tight, "/measured/error") <= 2e-4);
+    let tight = report(&tune(&shop, "tight.toml", &["--max-error", "8e-4", "--front", "front.svg"]));
+    assert!(number(&tight, "/measured/error") <= 4e-4);
     let loose = report(&tune(&shop, "loose.toml", &["--max-error", "0.5"]));
     assert!(number(&loose, "/predicted/seconds_per_run") <= number(&tight, "/predicted/seconds_per_run"));
     let points = tight.pointer("/front/points").and_then(Value::as_array).unwrap();
@@ -46,14 +46,14 @@ fn a_plan_meets_what_is_asked_and_its_front_falls() {
     assert!((0.0..0.2).contains(&number(&tight, "/front/gap")));
     assert!(shop.read("front.svg").contains("the plan:"));
     // The same question has the same answer, to the byte, also when simulations are recalled.
-    let keep = ["--max-error", "4e-4", "--resume", "kept"];
+    let keep = ["--max-error", "8e-4", "--resume", "kept"];
     tune(&shop, "again.toml", &keep).succeeded();
     assert_eq!(shop.read("again.toml"), shop.read("tight.toml"));
     assert!(std::fs::read_dir(shop.path("kept")).unwrap().count() > 0);
     tune(&shop, "recalled.toml", &keep).succeeded();
     assert_eq!(shop.read("recalled.toml"), shop.read("tight.toml"));
     // From the plan itself nothing faster is found, and the plan stays.
-    let started = report(&tune(&shop, "started.toml", &["--max-error", "4e-4", "--start", "tight.toml"]));
+    let started = report(&tune(&shop, "started.toml", &["--max-error", "8e-4", "--start", "tight.toml"]));
     assert!(number(&started, "/predicted/seconds_per_run") <= number(&tight, "/predicted/seconds_per_run"));
 }
 
@@ -61,7 +61,7 @@ fn a_plan_meets_what_is_asked_and_its_front_falls() {
 #[test]
 fn predicted_errors_follow_what_is_simulated_and_climbs_gain() {
     let shop = Workshop::new();
-    let found = report(&tune(&shop, "found.toml", &["--max-error", "4e-4", "--climb", "0", "--whole-front"]));
+    let found = report(&tune(&shop, "found.toml", &["--max-error", "8e-4", "--climb", "0", "--whole-front"]));
     let points = found.pointer("/front/points").and_then(Value::as_array).unwrap();
     assert!(points.len() > 3);
     let mut largest = 0.0f64;
@@ -77,10 +77,10 @@ fn predicted_errors_follow_what_is_simulated_and_climbs_gain() {
     let sites = found.pointer("/site").and_then(Value::as_array).unwrap();
     let effects = sites.iter().map(|site| number(site, "/effect"));
     assert!(effects.sum::<f64>() <= number(&found, "/predicted/error"));
-    let climbed = report(&tune(&shop, "climbed.toml", &["--max-error", "4e-4", "--climb", "6"]));
+    let climbed = report(&tune(&shop, "climbed.toml", &["--max-error", "8e-4", "--climb", "6"]));
     let seconds = |report: &Value| number(report, "/predicted/seconds_per_run");
     assert!(seconds(&climbed) <= seconds(&found));
-    assert!(number(&climbed, "/measured/error") <= 2e-4);
+    assert!(number(&climbed, "/measured/error") <= 4e-4);
 }
 
 #[test]

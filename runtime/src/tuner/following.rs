@@ -2,6 +2,7 @@
 
 use super::assignment::{Price, Quantity, undominated};
 use super::effects::{Effects, MODES, Movement, SiteEffects, Way, largest};
+use super::hidden::{self, Hidden};
 use super::trace::{Trace, work_after};
 use super::{Candidate, Error, Request, leading};
 use crate::circuit::ideal::Simulation;
@@ -53,8 +54,9 @@ impl Subject<'_> {
             sites.push(self.site(site, &trace, &mut left)?);
         }
         sites.reverse();
-        let plain = flat(trace.outputs());
-        let row = trace.outputs().first().map_or(0, |tensor| tensor.data.len() / examples);
+        let outputs = trace.outputs();
+        let plain = flat(&outputs);
+        let row = outputs.first().map_or(0, |tensor| tensor.data.len() / examples);
         let base = vec![vec![0.0; plain.len()]; MODES.len()];
         let mut effects = Effects { sites, plain, row, examples, base };
         effects.base = self.base(&effects, &trace, &inputs)?;
@@ -139,22 +141,24 @@ impl Subject<'_> {
             return Ok(None);
         }
         let choices = BTreeMap::from([(place.site, choice.clone())]);
-        self.simulated(&place.part.graph, &choices, arguments)
+        self.simulated(&place.part.graph, &choices, arguments, &[])
             .map(|outputs| Some(outputs.into_iter().filter_map(|outputs| outputs.into_iter().next()).collect()))
     }
 
-    /// The outputs of a graph in every mode.
+    /// The outputs of a graph in every mode, and then what stands for those that hide something.
     fn simulated(
         &self,
         graph: &Graph,
         choices: &BTreeMap<NodeId, Choice>,
         inputs: &[Tensor],
+        hidden: &[Hidden],
     ) -> Result<Vec<Vec<Tensor>>, Error> {
         let lowered = lower(graph, choices, self.formats, self.ownership)?;
         let (weights, encoded) = (lowered.weights(graph)?, lowered.encode_inputs(inputs)?);
         let simulation = Simulation::new(&lowered.circuit, &weights);
-        let decoded =
-            MODES.into_iter().map(|mode| Ok(lowered.decode_outputs(&simulation.run(&encoded, mode)?.outputs)?));
+        let decoded = MODES.into_iter().map(|mode| {
+            Ok(hidden::simulated((&simulation, &lowered), &encoded, mode, hidden).map(|all| all.concat())?)
+        });
         decoded.collect()
     }
 
@@ -168,10 +172,10 @@ impl Subject<'_> {
         let sites = trace.graph().sites();
         let choice = |(site, node): (usize, NodeId)| (node, self.candidates[site][chosen[site]].choice.clone());
         let choices = sites.iter().map(|site| site.node).enumerate().map(choice).collect();
-        let simulated = self.simulated(trace.graph(), &choices, inputs)?;
+        let simulated = self.simulated(trace.graph(), &choices, inputs, &hidden::hidden(trace.graph()))?;
         let known = effects.movement(&chosen);
         let rest = simulated.into_iter().zip(known).map(|(outputs, known)| {
-            let shown = flat(outputs.iter().collect());
+            let shown = flat(&outputs);
             let plain = effects.plain.iter().zip(known);
             shown.iter().zip(plain).map(|(shown, (plain, known))| shown - plain - known).collect()
         });
@@ -263,11 +267,11 @@ fn compare(ways: &mut [Way]) {
 }
 
 fn movement(trace: &Trace, target: NodeId, value: &Tensor) -> Result<Vec<f64>, Error> {
-    let moved = flat(trace.with(target, value.clone())?.iter().collect());
-    Ok(moved.iter().zip(flat(trace.outputs())).map(|(moved, plain)| moved - plain).collect())
+    let moved = flat(&trace.with(target, value.clone())?);
+    Ok(moved.iter().zip(flat(&trace.outputs())).map(|(moved, plain)| moved - plain).collect())
 }
 
 /// All outputs, one after the other.
-fn flat(outputs: Vec<&Tensor>) -> Vec<f64> {
-    outputs.into_iter().flat_map(|tensor| tensor.data.iter().copied()).collect()
+fn flat(outputs: &[Tensor]) -> Vec<f64> {
+    outputs.iter().flat_map(|tensor| tensor.data.iter().copied()).collect()
 }

@@ -20,6 +20,7 @@ mod constraint;
 mod effects;
 mod following;
 mod gate;
+mod hidden;
 mod maxima;
 mod memory;
 mod options;

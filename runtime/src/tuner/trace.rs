@@ -2,6 +2,7 @@
 //! follows that node is computed again.
 
 use super::Error;
+use super::hidden::hidden;
 use crate::graph::operator::Operator;
 use crate::graph::{Graph, Node, NodeId, Tensor, reference};
 
@@ -29,12 +30,13 @@ impl Trace {
         &self.values[id.index()]
     }
 
-    /// The outputs, in order.
-    pub fn outputs(&self) -> Vec<&Tensor> {
-        self.graph.outputs().iter().map(|&(_, id)| self.value(id)).collect()
+    /// The outputs, in order, and then what stands for those that hide something.
+    pub fn outputs(&self) -> Vec<Tensor> {
+        let outputs = self.graph.outputs().iter().map(|&(_, id)| self.value(id).clone());
+        outputs.chain(hidden(&self.graph).iter().map(|hidden| hidden.shown(self.value(hidden.node)))).collect()
     }
 
-    /// The outputs of a model in which the value of `node` is another one.
+    /// The same of a model in which the value of `node` is another one.
     pub fn with(&self, node: NodeId, value: Tensor) -> Result<Vec<Tensor>, Error> {
         let mut changed: Vec<Option<Tensor>> = vec![None; self.values.len()];
         let mut open: Vec<usize> = self.readers();
@@ -54,18 +56,17 @@ impl Trace {
                 }
             }
         }
-        let output = |&(_, id): &(String, NodeId)| match &changed[id.index()] {
-            Some(value) => value.clone(),
-            None => self.value(id).clone(),
-        };
-        Ok(self.graph.outputs().iter().map(output).collect())
+        let value = |id: NodeId| changed[id.index()].as_ref().unwrap_or_else(|| self.value(id));
+        let outputs = self.graph.outputs().iter().map(|&(_, id)| value(id).clone());
+        Ok(outputs.chain(hidden(&self.graph).iter().map(|hidden| hidden.shown(value(hidden.node)))).collect())
     }
 
-    /// How often every value is read, an output of the model once more.
+    /// How often every value is read, an output of the model, and what it hides, once more.
     fn readers(&self) -> Vec<usize> {
         let mut readers = vec![0; self.values.len()];
         let inputs = self.graph.nodes().iter().flat_map(|node| &node.inputs);
         inputs.chain(self.graph.outputs().iter().map(|(_, id)| id)).for_each(|id| readers[id.index()] += 1);
+        hidden(&self.graph).iter().for_each(|hidden| readers[hidden.node.index()] += 1);
         readers
     }
 }

@@ -1,0 +1,69 @@
+//! What a last function hides: where a model is sure of its answer, a softmax or sigmoid at its end moves by next to
+//! nothing, whatever moved before. Calibration inputs are often those that the model was trained on, of which it is
+//! surer than of others; so the error of such an output is also taken where no row is sure: the movement of the
+//! function's argument times the largest slope that the function has anywhere.
+//!
+//! The slope of sigmoid is at most 1/4, and that of softmax, from the largest movement of a logit to the largest of a
+//! probability, 1/2: |Δp_i| ≤ p_i·|Δx_i − Σ p_j·Δx_j| ≤ 2·p_i(1 − p_i)·max|Δx|.
+
+use crate::circuit::ideal::{RoundingMode, Simulation};
+use crate::circuit::lower::Lowered;
+use crate::circuit::{self, Error};
+use crate::circuit::{Integers, decode};
+use crate::graph::operator::{Function, Operator};
+use crate::graph::{Graph, NodeId, Tensor};
+use std::collections::BTreeMap;
+
+/// The argument of an output's last function, and the function's largest slope.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(super) struct Hidden {
+    /// The node of the graph.
+    pub node: NodeId,
+    slope: f64,
+}
+
+impl Hidden {
+    /// What stands for an output where nothing is hidden: the argument times the slope.
+    pub fn shown(&self, argument: &Tensor) -> Tensor {
+        let data = argument.data.iter().map(|value| self.slope * value).collect();
+        Tensor { shape: argument.shape.clone(), data }
+    }
+}
+
+/// The outputs of a model that hide something.
+pub(super) fn hidden(graph: &Graph) -> Vec<Hidden> {
+    let of = |&(_, id): &(String, NodeId)| {
+        let last = graph.node(id);
+        let slope = match last.operator {
+            Operator::Softmax => 0.5,
+            Operator::Activation { function: Function::Sigmoid } => 0.25,
+            _ => return None,
+        };
+        Some(Hidden { node: *last.inputs.first()?, slope })
+    };
+    graph.outputs().iter().filter_map(of).collect()
+}
+
+/// The outputs of a simulation, and then what stands for those that hide something.
+pub(super) fn simulated(
+    (simulation, lowered): (&Simulation<'_>, &Lowered),
+    inputs: &[Integers],
+    mode: RoundingMode,
+    hidden: &[Hidden],
+) -> Result<[Vec<Tensor>; 2], Error> {
+    let place = |hidden: &Hidden| {
+        let missing = || Error::Circuit("an argument of an output has no value".into());
+        lowered.result(hidden.node).ok_or_else(missing)
+    };
+    let places: Vec<(circuit::NodeId, f64)> = hidden.iter().map(place).collect::<Result<_, _>>()?;
+    let mut values: BTreeMap<circuit::NodeId, Tensor> = BTreeMap::new();
+    let outcome = simulation.observe(inputs, mode, &mut |id, value| {
+        if let Some((_, gain)) = places.iter().find(|(node, _)| *node == id) {
+            let data = decode(value, lowered.circuit.node(id).format.scale).into_iter().map(|value| value * gain);
+            values.insert(id, Tensor { shape: value.shape().extents().to_vec(), data: data.collect() });
+        }
+    })?;
+    let outputs = lowered.decode_outputs(&outcome.outputs)?;
+    let shown = hidden.iter().zip(&places).filter_map(|(hidden, (node, _))| Some(hidden.shown(values.get(node)?)));
+    Ok([outputs, shown.collect()])
+}
