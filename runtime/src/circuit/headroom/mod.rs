@@ -13,7 +13,7 @@ mod narrow;
 mod rows;
 mod spectral;
 
-pub use fact::{Fact, Squares, Stretched};
+pub use fact::{Exponentials, Fact, Squares, Stretched};
 pub use interval::Interval;
 pub(super) use interval::matrices;
 pub use spectral::Norms;
