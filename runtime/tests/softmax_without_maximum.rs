@@ -238,6 +238,10 @@ fn narrow_logits_need_no_maximum_and_what_is_announced_is_proved() {
             "{name}: {rounds} rounds, {} bytes, {:.4} s predicted, softmax {} rounds, certified {:.2e}, off by {off:.2e}",
             plan.predicted.bytes_per_run, plan.predicted.seconds_per_run, site.rounds, site.certified_error
         );
+        println!(
+            "    {}",
+            site.choice.entries().iter().map(|entry| entry.name.as_str()).collect::<Vec<_>>().join(" + ")
+        );
         assert_eq!(rounds, plan.predicted.rounds_per_run);
         assert!(off > 0.0 && off < 1e-2, "{name}: {off}");
     }

@@ -50,11 +50,11 @@ pub(super) struct Bounds {
 }
 
 impl Bounds {
-    /// Quarters around what is proved, and a thirty-second more, because other entries before the site may move its
-    /// logits a little: a plan is public and need not tell more of the weights.
+    /// Quarters around what is proved, since a plan is public and need not tell more of the weights. What is proved is
+    /// taken a little wider, by a thirty-second of itself and of one: other entries before the site move its logits.
     pub fn around(range: Interval, scale: Scale, terms: usize) -> Option<Bounds> {
         let quarter = 1i128 << scale.bits().saturating_sub(2);
-        let more = quarter / 8;
+        let more = quarter / 8 + range.magnitude() / 32;
         let low = range.low.checked_sub(more)?.div_euclid(quarter).checked_mul(quarter)?;
         let high = range.high.checked_add(more + quarter - 1)?.div_euclid(quarter).checked_mul(quarter)?;
         let [low, high] = [i64::try_from(low).ok()?, i64::try_from(high).ok()?];
