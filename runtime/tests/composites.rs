@@ -8,8 +8,9 @@ mod onnx_model;
 use catalogs::Catalog;
 use onnx_model::Model;
 use runtime::circuit::accuracy::certified_errors;
+use runtime::circuit::bound::{Question, error_bound};
 use runtime::circuit::ideal::{self, RoundingMode};
-use runtime::circuit::lower::{Centre, Choice, Comparisons, Formats, Lowered, Ownership, lower};
+use runtime::circuit::lower::{Centre, Choice, Comparisons, Formats, Logits, Lowered, Ownership, lower};
 use runtime::circuit::{Error, Party, Weights, headroom};
 use runtime::graph::onnx::AttributeMessage;
 use runtime::graph::{Graph, SiteKind, Tensor, reference};
@@ -131,6 +132,99 @@ fn softmax_rows_that_others_get_wrong() {
     let site = Site::new(graph, SiteKind::Softmax, choice, 1e4).unwrap();
     assert!(site.bound < 3e-4, "{}", site.bound);
     site.assert_within("softmax of 256", &rows);
+}
+
+/// A public bound instead of the maximum: rows all at one end, spread over both, and in between; exponentials as they
+/// are and raised.
+#[test]
+fn softmax_rows_without_a_maximum() {
+    let n = 16;
+    let value = |row: usize, i: usize| match row {
+        0 => -1.75,
+        1 => 1.75,
+        2 => [1.75, -1.75][usize::from(i != 3)],
+        3 => [-1.75, 1.75][usize::from(i != 3)],
+        4 => [-1.75, 1.75][i % 2],
+        _ => ((i * 37 + row * 11) % 101) as f64 / 32.0 - 1.5,
+    };
+    let data: Vec<f64> = (0..8 * n).map(|at| (value(at / n, at % n) * 65536.0).round() / 65536.0).collect();
+    let rows = Tensor::new(vec![8, n], data).unwrap();
+    let choice = |reciprocal: &str, raised: u8, low: f64| Choice::SoftmaxWithoutMaximum {
+        logits: Logits { low, high: 1.75, raised },
+        exp: entry("exp/k64-f16-o24-w10-mixed-2e-6"),
+        reciprocal: entry(reciprocal),
+        normalise_last: false,
+    };
+    let site = |choice: Choice| Site::new(softmax_model(8, n), SiteKind::Softmax, choice, 1.75);
+    let (small, wide) = ("reciprocal/k64-f24-o28-n64-1e-5", "reciprocal/k64-f24-o26-n64-fast-2e-4");
+    for (reciprocal, raised) in [(small, 1), (small, 2), (wide, 0), ("reciprocal/k64-f24-o30-n1024-1e-5", 6)] {
+        let site = site(choice(reciprocal, raised, -1.75)).unwrap();
+        assert!(site.bound < 2e-3, "{}", site.bound);
+        site.assert_within(&format!("softmax of 16 without maximum, raised by {raised}"), &rows);
+        // What is proved node by node holds in simulations, and so does the bound of the whole model.
+        let boxes = [headroom::InputBound { low: -1.75, high: 1.75, row_norm: None }];
+        let clamped = &BTreeMap::new();
+        let (lowered, graph, weights) = (&site.lowered, &site.graph, &site.weights);
+        let question = Question { lowered, graph, weights, boxes: &boxes, clamped };
+        let bound = error_bound(&question).unwrap().outputs.remove(0).error.unwrap().total();
+        assert!(site.errors(&rows).iter().all(|&error| error <= bound) && bound < 4e-3, "{bound}");
+        let proof = headroom::prove_with(lowered, weights, &boxes, &mut Default::default()).unwrap();
+        let inputs = lowered.encode_inputs(std::slice::from_ref(&rows)).unwrap();
+        for mode in [RoundingMode::Seed(3), RoundingMode::AllLow, RoundingMode::AllHigh] {
+            let mut inside = |id, tensor: &runtime::circuit::Integers| {
+                let range = proof.range(id);
+                let leaves = |&v: &i64| i128::from(v) < range.low || i128::from(v) > range.high;
+                assert!(!tensor.values().iter().any(leaves), "{id} leaves {range:?}");
+            };
+            let outcome = ideal::observe(&lowered.circuit, weights, &inputs, mode, &mut inside).unwrap();
+            assert!(outcome.report.violations(&lowered.circuit).is_empty());
+        }
+    }
+    // Too little raised, too much, or logits that are announced narrower than they are.
+    for (raised, low, proved) in [(0, -1.75, false), (3, -1.75, false), (1, -1.5, true)] {
+        let refused = site(choice(small, raised, low)).map(|_| ()).unwrap_err();
+        let fits = match proved {
+            true => matches!(refused, Error::Logits { .. }),
+            false => matches!(refused, Error::Window { .. } | Error::Bound { .. }),
+        };
+        assert!(fits, "{raised} {low}: {refused}");
+    }
+}
+
+/// Masked lanes take no part in a row's least sum, nor in what is announced of logits; divided first and last.
+#[test]
+fn masked_rows_without_a_maximum() {
+    let mask: Vec<f32> = (0..9).map(|at| if at % 3 > at / 3 { -1e4 } else { 0.0 }).collect();
+    let graph = || {
+        Model::default()
+            .input("x", &["3", "2"])
+            .weight("mask", &[3, 3], &mask)
+            .op("Transpose", &["x"], "t")
+            .op("MatMul", &["x", "t"], "scores")
+            .op("Add", &["scores", "mask"], "masked")
+            .op("Softmax", &["masked"], "weights")
+            .op("MatMul", &["weights", "x"], "y")
+            .graph("y")
+    };
+    let x = Tensor { shape: vec![3, 2], data: vec![0.5, -0.5, 0.5, 0.25, -0.5, -0.125] };
+    let site = |raised: u8, normalise_last: bool| {
+        let choice = Choice::SoftmaxWithoutMaximum {
+            logits: Logits { low: -0.625, high: 0.625, raised },
+            exp: entry("exp/k64-f16-o24-w10-mixed-2e-6"),
+            reciprocal: entry("reciprocal/k64-f24-o26-n16-1e-5"),
+            normalise_last,
+        };
+        Site::new(graph(), SiteKind::Softmax, choice, 0.5)
+    };
+    for normalise_last in [false, true] {
+        let errors = site(2, normalise_last).unwrap().errors(&x);
+        assert!(errors.iter().all(|&error| error < 3e-4), "{errors:?}");
+        // The first row has one element that counts: e^−1.25 is below the window, and so is twice that.
+        for raised in [0, 1] {
+            let refused = site(raised, normalise_last).map(|_| ()).unwrap_err();
+            assert!(matches!(refused, Error::Bound { .. } | Error::Window { .. }), "{refused}");
+        }
+    }
 }
 
 /// A window that does not contain what the mask makes is refused, not run.

@@ -138,6 +138,12 @@ pub fn entries(choice: &ChoiceRecord) -> String {
             let last = if *normalise_last { ", divided last" } else { "" };
             format!("{} + {} + {}{last}", exp.name, reciprocal.name, comparisons(maximum))
         }
+        ChoiceRecord::SoftmaxWithoutMaximum { logits, exp, reciprocal, normalise_last } => {
+            let last = if *normalise_last { ", divided last" } else { "" };
+            let raised = if logits.raised > 0 { format!(", raised by 2^{}", logits.raised) } else { String::new() };
+            let within = format!("no maximum: logits within {} to {}{raised}", logits.low, logits.high);
+            format!("{} + {} + {within}{last}", exp.name, reciprocal.name)
+        }
         ChoiceRecord::Normalisation { rsqrt, centre_exactly } => {
             format!("{}{}", rsqrt.name, if *centre_exactly { ", exact centre" } else { "" })
         }

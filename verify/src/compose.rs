@@ -15,7 +15,7 @@ pub use layer_norm::{
     Affine, Average, Centre, LayerNormBound, LayerNormErrors, LayerNormLowering, layer_norm, layer_norm_bound,
 };
 pub use log_softmax::{LogSoftmaxBound, LogSoftmaxErrors, LogSoftmaxLowering, log_softmax, log_softmax_bound};
-pub use softmax::{SoftmaxBound, SoftmaxErrors, SoftmaxLowering, coarse_softmax, softmax, softmax_bound};
+pub use softmax::{SoftmaxBound, SoftmaxErrors, SoftmaxLowering, Subtracted, shifted_softmax, softmax, softmax_bound};
 
 use crate::Certified;
 use crate::integer::{IBig, square_root_floor};

@@ -13,7 +13,7 @@ use support::build::truncation;
 use verify::Certified;
 use verify::compose::{
     Affine, Average, Centre, LayerNormErrors, LayerNormLowering, SideCondition, SoftmaxErrors, SoftmaxLowering,
-    coarse_softmax, layer_norm, layer_norm_bound, softmax, softmax_bound,
+    Subtracted, layer_norm, layer_norm_bound, shifted_softmax, softmax, softmax_bound,
 };
 
 fn exact(value: f64) -> RBig {
@@ -311,13 +311,13 @@ fn softmax_of_certified_entries() {
     let unrounded = softmax(&SoftmaxLowering { last: None, ..lowering }, &exp, &reciprocal).unwrap();
     assert!(unrounded.element < bound.element && unrounded.sum_unrounded == bound.sum_unrounded);
     // What is subtracted may be a little above the maximum; the sum is then smaller, and errors count more.
-    assert_eq!(coarse_softmax(&lowering, 0, &exp, &reciprocal).unwrap(), bound);
-    let coarse = coarse_softmax(&lowering, 1 << 11, &exp, &reciprocal).unwrap();
+    assert_eq!(shifted_softmax(&lowering, Subtracted::Maximum(0), &exp, &reciprocal).unwrap(), bound);
+    let coarse = shifted_softmax(&lowering, Subtracted::Maximum(1 << 11), &exp, &reciprocal).unwrap();
     assert!(coarse.element > bound.element && coarse.inverse > bound.inverse);
     let (less, total) = (float(&coarse.denominator.0), f64::exp(-1.0 / 32.0) * float(&bound.denominator.0));
     assert!(less <= total && less > total - 1e-3, "{less} {total}");
     for (above, name) in [(1i64 << 18, "denominator"), (1 << 17, "window"), (-1, "parameter")] {
-        let refused = coarse_softmax(&lowering, above, &exp, &reciprocal).unwrap_err();
+        let refused = shifted_softmax(&lowering, Subtracted::Maximum(above), &exp, &reciprocal).unwrap_err();
         let fits = match name {
             "denominator" => refused == SideCondition::Denominator(16),
             "window" => matches!(refused, SideCondition::Window { .. } | SideCondition::Denominator(_)),
@@ -325,6 +325,114 @@ fn softmax_of_certified_entries() {
         };
         assert!(fits, "{name}: {refused}");
     }
+}
+
+/// A public number instead of the maximum: rows anywhere in [c − w, c], also all of them at its lower end, with
+/// exponentials as far off as claimed, stay within the bound, which needs the least sum in every place.
+#[test]
+fn softmax_without_a_maximum() {
+    let (exp, reciprocal) = (certified(exponential()), certified(reciprocal_wide()));
+    let scale = Scale::new(16).unwrap();
+    let [a, alpha, beta] =
+        [exp.claim().absolute_part(), reciprocal.claim().absolute_part(), reciprocal.claim().relative_part()]
+            .map(|part| float(&part) * (1.0 - 1e-9));
+    let mut random = Random(8);
+    for (n, width, raised) in [(16u32, 2.0, 0u8), (16, 3.25, 0), (4, 3.0, 2), (2, 3.25, 3)] {
+        let spread = (width * 65536.0) as i64;
+        let lowering = SoftmaxLowering { n, spread, last: Some((truncation(Ring::Z64, 32), scale)) };
+        let public = |terms: u32, raised: u8| Subtracted::Public { terms, raised };
+        let bound = shifted_softmax(&lowering, public(n, raised), &exp, &reciprocal).unwrap();
+        let (least, greatest) = (float(&bound.denominator.0), float(&bound.denominator.1));
+        let (mut worst, mut near, mut lowest) = (0.0f64, 0.0f64, f64::MAX);
+        for case in 0..400 {
+            let row: Vec<f64> = (0..n)
+                .map(|i| match case % 5 {
+                    0 => -width,
+                    1 => 0.0,
+                    2 => {
+                        if i == 0 {
+                            0.0
+                        } else {
+                            -width
+                        }
+                    }
+                    3 => {
+                        if i == 0 {
+                            -width + 0.125
+                        } else {
+                            -width
+                        }
+                    }
+                    _ => -(random.between(0, spread) as f64) / 65536.0,
+                })
+                .collect();
+            let unit = f64::exp2(24.0);
+            let (mode, delta) = (random.between(0, 3), random.between(0, 1));
+            let computed: Vec<i128> = (0..n as usize)
+                .map(|i| {
+                    let up = match mode {
+                        0 => true,
+                        1 => false,
+                        2 => i == 0,
+                        _ => i != 0,
+                    };
+                    let e = row[i].exp();
+                    (if up { ((e + a) * unit).floor() } else { ((e - a) * unit).ceil() }) as i128
+                })
+                .map(|e| e << raised)
+                .collect();
+            let sum = computed.iter().sum::<i128>();
+            let real = sum as f64 / unit;
+            assert!(least <= real && real <= greatest, "{n} {width} {raised}: {least} {real} {greatest}");
+            lowest = lowest.min(real);
+            let off = (alpha + beta / real) * if case % 2 == 0 { 1.0 } else { -1.0 };
+            let inverse = ((1.0 / real + off) * unit) as i128;
+            assert!(inverse as f64 / unit <= float(&bound.inverse));
+            let total: f64 = row.iter().map(|x| x.exp()).sum();
+            for (e, x) in computed.iter().zip(&row) {
+                let y = ((e * inverse) >> 32) as f64 / 65536.0 + delta as f64 / 65536.0;
+                let off = (y - x.exp() / total).abs();
+                worst = worst.max(off);
+                near = near.max(off / float(&bound.at(&exact(x.exp() / total))));
+            }
+        }
+        let element = float(&bound.element);
+        println!(
+            "{n} of {width}, raised by {raised}: {worst:.3e} of {element:.3e}; sums from {lowest:.5} of {least:.5}"
+        );
+        assert!(worst <= element && near <= 1.0 && near > 0.8, "{worst:e} {element:e} {near}");
+        assert!(lowest - least < 1e-4 * least, "the least sum is not tight: {lowest} {least}");
+        // Rows a little lower than what was promised leave the sum's bound: the spread is needed.
+        let beyond = f64::from(n) * (-width - 0.125).exp() * f64::exp2(f64::from(raised));
+        assert!(beyond < least);
+        // Masked elements leave less of a row.
+        if n > 4 {
+            let masked = shifted_softmax(&lowering, public(n - 2, raised), &exp, &reciprocal).unwrap();
+            assert!(masked.element > bound.element && masked.denominator.0 < bound.denominator.0);
+        }
+        let refused = |spread: i64, terms: u32, raised: u8| {
+            let lowering = SoftmaxLowering { spread, ..lowering };
+            shifted_softmax(&lowering, public(terms, raised), &exp, &reciprocal).unwrap_err()
+        };
+        let few = refused(spread, n, raised + 4);
+        assert!(matches!(few, SideCondition::Window { function: catalogs::Function::Reciprocal, .. }), "{few}");
+        let wide = refused(spread + (2 << 16), n, raised);
+        assert!(matches!(wide, SideCondition::Window { function: catalogs::Function::Reciprocal, .. }), "{wide}");
+        assert_eq!(refused(100 << 16, n, raised), SideCondition::Denominator(n));
+        assert_eq!(refused(256 << 16, n, raised), SideCondition::Denominator(n));
+        let window = refused(i64::MAX, n, raised);
+        assert!(matches!(window, SideCondition::Window { function: catalogs::Function::Exp, .. }), "{window}");
+        assert_eq!(refused(spread, 0, raised), SideCondition::Denominator(n));
+        assert!(matches!(refused(spread, n + 1, raised), SideCondition::Parameter(_)));
+        assert!(matches!(refused(-1, n, raised), SideCondition::Parameter(_)));
+    }
+    // With sums below one the bound of a softmax with its maximum is refuted.
+    let lowering = SoftmaxLowering { n: 4, spread: 3 << 16, last: Some((truncation(Ring::Z64, 32), scale)) };
+    let public = Subtracted::Public { terms: 4, raised: 2 };
+    let (with, without) =
+        (softmax(&lowering, &exp, &reciprocal), shifted_softmax(&lowering, public, &exp, &reciprocal));
+    let [with, without] = [with.unwrap(), without.unwrap()].map(|bound| float(&bound.sum_unrounded));
+    assert!(without > with, "{without:e} {with:e}");
 }
 
 #[test]

@@ -91,7 +91,7 @@ fn the_readme_counts_right() {
     let readme = fs::read_to_string(root().join("README.md")).unwrap();
     let (own, shared) = (lines(&checker), lines(&catalogs));
     println!("{own} lines of checker, {shared} lines of catalogs");
-    assert!(own <= 3200, "the checker has {own} lines");
+    assert!(own <= 3250, "the checker has {own} lines");
     for (count, what) in [(own, "lines of checker"), (shared, "lines of catalogs")] {
         let sentence = format!("{count} {what}");
         assert!(readme.contains(&sentence), "verify/README.md should say '{sentence}'");

@@ -16,7 +16,7 @@ use dashu::integer::UBig;
 use dashu::rational::RBig;
 use std::collections::BTreeMap;
 use verify::Certified;
-use verify::compose::{self, Average, Centre, LayerNormLowering, SoftmaxLowering};
+use verify::compose::{self, Average, Centre, LayerNormLowering, SoftmaxLowering, Subtracted};
 
 /// The bound of every site, by its node in the model's graph; layer norms only where `headroom` is given, for rows
 /// whose variance is at least what `least_variances` names (0 where it names nothing: for all rows).
@@ -67,8 +67,8 @@ fn bounds(
         let error = match &group.construction {
             Construction::Plain => site.unary(GroupId(index as u32))?,
             Construction::Maximum => RBig::ZERO,
-            Construction::Softmax { row, above, exp, reciprocal, probabilities } => {
-                site.softmax([*exp, *reciprocal], *row, *above, *probabilities)?
+            Construction::Softmax { row, subtracted, spread, exp, reciprocal, probabilities } => {
+                site.softmax([*exp, *reciprocal], *row, (*subtracted, *spread), *probabilities)?
             }
             Construction::Normalisation(normalisation) => match headroom {
                 Some(headroom) => {
@@ -118,7 +118,7 @@ impl Site<'_> {
         &self,
         [exp, reciprocal]: [NodeId; 2],
         row: usize,
-        above: i64,
+        (subtracted, spread): (Subtracted, i64),
         last: Option<NodeId>,
     ) -> Result<RBig, Error> {
         let (exp, reciprocal) = (self.program(exp)?, self.program(reciprocal)?);
@@ -126,9 +126,8 @@ impl Site<'_> {
             Some(last) => Some((self.sum(last)?.1, self.circuit.node(last).format.scale)),
             None => None,
         };
-        let spread = exp.claim().window.low.saturating_neg().max(0);
         let lowering = SoftmaxLowering { n: self.row(row)?, spread, last };
-        compose::coarse_softmax(&lowering, above, exp, reciprocal)
+        compose::shifted_softmax(&lowering, subtracted, exp, reciprocal)
             .map(|bound| bound.element)
             .map_err(|reason| self.refused(reason))
     }

@@ -3,7 +3,7 @@
 //! Only the model's owner can know: ranges follow from the weights. A share of 1 is a limit that is just met; what would
 //! exceed one has no proof, and no plan.
 
-use super::headroom::Headroom;
+use super::headroom::{Fact, Headroom};
 use super::lower::Lowered;
 use super::{NodeId, NodeKind, Sum};
 use catalogs::{Claim, Lemma};
@@ -38,18 +38,19 @@ pub fn limits(lowered: &Lowered, headroom: &Headroom) -> Vec<Limit> {
     let circuit = &lowered.circuit;
     let mut tightest: BTreeMap<(usize, String), (NodeId, Limit)> = BTreeMap::new();
     for (id, node) in circuit.iter() {
-        let found = match &node.kind {
-            NodeKind::Program { certified, argument } => of_window(lowered, headroom, id, *argument, certified.claim()),
-            NodeKind::Sum(sum) => match of_sum(lowered, headroom, id, sum) {
-                Some(limit) => limit,
-                None => continue,
-            },
-            _ => continue,
+        let own = match &node.kind {
+            NodeKind::Program { certified, argument } => {
+                Some(of_window(lowered, headroom, id, *argument, certified.claim()))
+            }
+            NodeKind::Sum(sum) => of_sum(lowered, headroom, id, sum),
+            _ => None,
         };
-        let key = (node.group.index(), found.what.clone());
-        let known = tightest.entry(key).or_insert_with(|| (id, found.clone()));
-        if known.1.used < found.used {
-            *known = (id, found);
+        for found in own.into_iter().chain(of_logits(lowered, headroom, id)) {
+            let key = (node.group.index(), found.what.clone());
+            let known = tightest.entry(key).or_insert_with(|| (id, found.clone()));
+            if known.1.used < found.used {
+                *known = (id, found);
+            }
         }
     }
     let mut all: Vec<(NodeId, Limit)> = tightest.into_values().collect();
@@ -76,6 +77,19 @@ fn of_window(lowered: &Lowered, headroom: &Headroom, id: NodeId, argument: NodeI
     let [ends, allowed] = [[range.low, range.high], window].map(|pair| pair.map(|value| value as f64 * unit));
     let what = format!("argument of {}", claim.function);
     limit(lowered, id, what, ends, allowed, low.max(share(range.high.max(0), window[1])))
+}
+
+/// The public bounds of a softmax that subtracts no maximum. What is used is the share of half their distance, from
+/// their middle.
+fn of_logits(lowered: &Lowered, headroom: &Headroom, id: NodeId) -> Option<Limit> {
+    let Fact::Logits { low, high } = *lowered.facts.get(&id)? else { return None };
+    let (range, unit) = (headroom.range(id), (-f64::from(lowered.circuit.node(id).format.scale.bits())).exp2());
+    let ends = [range.low, range.high].map(|end| (end as f64 + high as f64) * unit);
+    let bounds = [low, high].map(|bound| bound as f64 * unit);
+    let (middle, half) = ((bounds[0] + bounds[1]) / 2.0, (bounds[1] - bounds[0]) / 2.0);
+    let furthest = ends.map(|end| (end - middle).abs()).into_iter().fold(0.0, f64::max);
+    let used = if half > 0.0 { furthest / half } else { 1.0 };
+    Some(limit(lowered, id, "logits without maximum".to_owned(), ends, bounds, used))
 }
 
 /// The window of the truncation that ends a sum, or the ring of a sum without one.

@@ -163,6 +163,25 @@ pub enum Error {
         /// Bits compared.
         width: u8,
     },
+    /// Logits that may leave the public bounds that a softmax without maximum relies on.
+    #[error(
+        "{site}: its logits are only proved to lie in {low}..={high}, the plan's softmax without maximum is for \
+         {planned_low}..={planned_high} (integers at scale {scale}); tune this model again"
+    )]
+    Logits {
+        /// The model's node.
+        site: String,
+        /// Proved bounds.
+        low: i128,
+        /// Proved bounds.
+        high: i128,
+        /// The plan's bounds.
+        planned_low: i64,
+        /// The plan's bounds.
+        planned_high: i64,
+        /// Fraction bits of all four.
+        scale: catalogs::Scale,
+    },
     /// A composite operation whose error cannot be bounded as it was built.
     #[error("{site}: no bound of its error is proved: {reason}")]
     Bound {

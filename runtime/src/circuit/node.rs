@@ -9,6 +9,7 @@ use catalogs::{Format, Lemma, Ring};
 use std::fmt;
 use std::sync::Arc;
 use verify::Certified;
+use verify::compose::Subtracted;
 
 /// Index of a node, and of the tensor that it computes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -376,12 +377,14 @@ pub enum Construction {
     Plain,
     /// A maximum, which is exact.
     Maximum,
-    /// Softmax: maximum m, ê = exp(x − m), ŝ = reciprocal(Σ ê), one truncation of ê·ŝ.
+    /// Softmax: ê = exp(x − m), ŝ = reciprocal(Σ ê), one truncation of ê·ŝ.
     Softmax {
         /// Length of a row.
         row: usize,
-        /// How far m may be above the maximum, in integers at x's scale.
-        above: i64,
+        /// What m is: a row's maximum, or a public number.
+        subtracted: Subtracted,
+        /// How far x may be below m, in integers at x's scale.
+        spread: i64,
         /// ê.
         exp: NodeId,
         /// ŝ.

@@ -1,7 +1,7 @@
 //! The plan's file: TOML, written and read in one canonical form.
 
 use super::{InputPromise, Refusal};
-use crate::circuit::lower::Comparisons;
+use crate::circuit::lower::{Comparisons, Logits};
 use crate::graph::{Axes, Clamp};
 use crate::trust::{self, Admission};
 use crate::tuner::Verdict;
@@ -191,7 +191,7 @@ pub struct SiteRecord {
 }
 
 /// The entries of a site.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
 pub enum ChoiceRecord {
     /// A scalar function.
@@ -203,6 +203,18 @@ pub enum ChoiceRecord {
     Softmax {
         /// How the maximum is taken.
         maximum: Comparisons,
+        /// exp.
+        exp: EntryRecord,
+        /// Reciprocal of the sum.
+        reciprocal: EntryRecord,
+        /// Whether the division comes after the product with the values.
+        normalise_last: bool,
+    },
+    /// Softmax whose logits are proved to lie within public bounds: nothing is compared.
+    #[serde(rename = "softmax without maximum")]
+    SoftmaxWithoutMaximum {
+        /// The bounds: everybody who reads the plan learns them.
+        logits: Logits,
         /// exp.
         exp: EntryRecord,
         /// Reciprocal of the sum.
@@ -229,7 +241,8 @@ impl ChoiceRecord {
     pub fn entries(&self) -> Vec<&EntryRecord> {
         match self {
             ChoiceRecord::Unary { entry } => vec![entry],
-            ChoiceRecord::Softmax { exp, reciprocal, .. } => vec![exp, reciprocal],
+            ChoiceRecord::Softmax { exp, reciprocal, .. }
+            | ChoiceRecord::SoftmaxWithoutMaximum { exp, reciprocal, .. } => vec![exp, reciprocal],
             ChoiceRecord::Normalisation { rsqrt, .. } => vec![rsqrt],
             ChoiceRecord::Maximum { .. } => vec![],
         }

@@ -402,6 +402,11 @@ impl ChoiceRecord {
                 reciprocal: entry(reciprocal)?,
                 normalise_last: *normalise_last,
             },
+            ChoiceRecord::SoftmaxWithoutMaximum { logits, exp, reciprocal, normalise_last } => {
+                let (exp, reciprocal) = (entry(exp)?, entry(reciprocal)?);
+                let (logits, normalise_last) = (*logits, *normalise_last);
+                Choice::SoftmaxWithoutMaximum { logits, exp, reciprocal, normalise_last }
+            }
             ChoiceRecord::Normalisation { rsqrt, centre_exactly } => Choice::Normalisation {
                 rsqrt: entry(rsqrt)?,
                 centre: if *centre_exactly { Centre::Exact } else { Centre::Rounded },

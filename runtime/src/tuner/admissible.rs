@@ -3,13 +3,16 @@
 //! A baseline choice with the widest windows serves every site first; then each site is tried with each of its
 //! candidates in place of the baseline's. Every entry is proved by `verify::check` before it is considered.
 
-use super::options::{self, Named, Pair};
+use super::options::{self, Bounds, Named, Pair, Reach};
 use super::prover::Prover;
 use super::{Error, Progress, Request};
-use crate::circuit::lower::{Centre, Choice, Formats, is_exact_relu, lower};
+use crate::circuit::headroom::Interval;
+use crate::circuit::lower::softmax::least_terms;
+use crate::circuit::lower::{Centre, Choice, Formats, Logits, is_exact_relu, lower};
 use crate::circuit::{self, Circuit, NodeKind, schedule};
 use crate::cost::{Resource, Work};
-use crate::graph::{NodeId, Site};
+use crate::graph::ranges::masked_positions;
+use crate::graph::{NodeId, Site, SiteKind};
 use crate::plan::{ChoiceRecord, EntryRecord, node_number, site_cost};
 use catalogs::digest::Tag;
 use catalogs::protocol::rss3::{EXECUTED_BITS, Rss3};
@@ -45,7 +48,8 @@ pub fn find(
     let sites = prover.single.sites();
     let mut baseline: BTreeMap<NodeId, Choice> = BTreeMap::new();
     for site in &sites {
-        let options = options::options(site, &entries, prover.formats, prover.formats.ring.bits() - 2)?;
+        let reach = Reach { width: prover.formats.ring.bits() - 2, logits: None };
+        let options = options::options(site, &entries, prover.formats, &reach)?;
         let (choice, _) = widest(options.iter()).ok_or_else(|| missing(site, &not_offered))?;
         baseline.insert(site.node, choice.clone());
     }
@@ -56,16 +60,19 @@ pub fn find(
         refusals.extend((0..sites.len()).map(|index| (index, format!("with the widest entries: {error}"))));
         Seen::default()
     });
-    let own = |site: &Site| options::options(site, &entries, prover.formats, seen.width(site, prover.formats));
+    let own = |site: &Site| options::options(site, &entries, prover.formats, &seen.reach(site, prover));
     let options: Vec<Vec<Pair>> = sites.iter().map(own).collect::<Result<_, _>>()?;
     if request.quick {
         return widest_only(prover, &sites, &options, &seen, &not_offered);
     }
     for class in classes(&sites) {
-        for option in 0..options[class[0]].len() {
+        // Sites of a class have the same options but for softmaxes without maximum, which come last.
+        let most = class.iter().map(|&index| options[index].len()).max().unwrap_or(0);
+        for option in 0..most {
             // What does not reach as far as the baseline's own arguments do is not worth a proof of the whole model.
             let reaches = |index: usize, option: usize| seen.allows(sites[index].node, &options[index][option].0);
-            let (trying, short): (Vec<usize>, Vec<usize>) = class.iter().partition(|&&index| reaches(index, option));
+            let offered = class.iter().filter(|&&index| option < options[index].len());
+            let (trying, short): (Vec<usize>, Vec<usize>) = offered.partition(|&&index| reaches(index, option));
             // Nor is what another one that reaches as far beats at everything.
             let beaten = |&index: &usize| {
                 let own = &options[index];
@@ -149,13 +156,12 @@ fn widest_only(
     Ok(found)
 }
 
-/// The choice with the widest windows; an exact centre, a late division and a coarse maximum need more bits of headroom.
+/// The choice with the widest windows; an exact centre, a late division and a coarse maximum need more bits of headroom,
+/// no maximum ranges that are proved already.
 fn widest<'a>(options: impl Iterator<Item = &'a Pair>) -> Option<&'a Pair> {
     options.max_by_key(|(choice, _)| {
-        let bold = matches!(
-            choice,
-            Choice::Normalisation { centre: Centre::Exact, .. } | Choice::Softmax { normalise_last: true, .. }
-        ) || coarse(choice) > 0;
+        let exact = matches!(choice, Choice::Normalisation { centre: Centre::Exact, .. });
+        let bold = exact || choice.divides_last() || manner(choice) != Manner::Exact;
         (width(choice), !bold)
     })
 }
@@ -165,7 +171,7 @@ fn is_exact(choice: &Choice) -> bool {
     match choice {
         Choice::Unary { entry } => is_exact_relu(entry),
         Choice::Maximum { .. } => true,
-        Choice::Softmax { .. } | Choice::Normalisation { .. } => false,
+        Choice::Softmax { .. } | Choice::SoftmaxWithoutMaximum { .. } | Choice::Normalisation { .. } => false,
     }
 }
 
@@ -198,11 +204,10 @@ fn classes(sites: &[Site]) -> Vec<Vec<usize>> {
 fn beats(choice: &Choice, other: &Choice, first: bool) -> bool {
     let fixed = |choice: &Choice| match choice {
         Choice::Normalisation { centre, .. } => *centre == Centre::Exact,
-        Choice::Softmax { normalise_last, .. } => *normalise_last,
-        Choice::Unary { .. } | Choice::Maximum { .. } => false,
+        other => other.divides_last(),
     };
     let (ours, theirs) = (entries_of(choice), entries_of(other));
-    if ours.len() != theirs.len() || fixed(choice) != fixed(other) || coarse(choice) != coarse(other) {
+    if ours.len() != theirs.len() || fixed(choice) != fixed(other) || manner(choice) != manner(other) {
         return false;
     }
     let mut strictly = false;
@@ -225,18 +230,31 @@ fn beats(choice: &Choice, other: &Choice, first: bool) -> bool {
     strictly || first
 }
 
-/// Bits that a choice's maximum leaves out.
-fn coarse(choice: &Choice) -> u8 {
+/// What a softmax subtracts.
+#[derive(PartialEq, Debug)]
+enum Manner {
+    /// The maximum; of every other site nothing.
+    Exact,
+    /// A maximum that leaves out so many bits.
+    Coarse(u8),
+    /// A bound.
+    Public(Logits),
+}
+
+fn manner(choice: &Choice) -> Manner {
     match choice {
-        Choice::Softmax { maximum, .. } => maximum.coarse,
-        _ => 0,
+        Choice::Softmax { maximum, .. } if maximum.coarse > 0 => Manner::Coarse(maximum.coarse),
+        Choice::SoftmaxWithoutMaximum { logits, .. } => Manner::Public(*logits),
+        _ => Manner::Exact,
     }
 }
 
 fn entries_of(choice: &Choice) -> Vec<&Certified> {
     match choice {
         Choice::Unary { entry } => vec![entry],
-        Choice::Softmax { exp, reciprocal, .. } => vec![exp, reciprocal],
+        Choice::Softmax { exp, reciprocal, .. } | Choice::SoftmaxWithoutMaximum { exp, reciprocal, .. } => {
+            vec![exp, reciprocal]
+        }
         Choice::Normalisation { rsqrt, .. } => vec![rsqrt],
         Choice::Maximum { .. } => vec![],
     }
@@ -247,8 +265,10 @@ fn entries_of(choice: &Choice) -> Vec<&Certified> {
 #[derive(Default)]
 struct Seen {
     arguments: BTreeMap<(u32, catalogs::Function, u8), (i128, i128)>,
-    /// Largest absolute values, where nothing is masked.
-    compared: BTreeMap<u32, i128>,
+    /// Where nothing is masked.
+    compared: BTreeMap<u32, Interval>,
+    /// The logits of softmaxes, masked ones with them, at the scale of activations.
+    logits: BTreeMap<u32, Interval>,
 }
 
 impl Seen {
@@ -259,9 +279,14 @@ impl Seen {
         for (_, node) in circuit.iter() {
             let Some(site) = circuit.groups()[node.group.index()].site else { continue };
             if let NodeKind::Maximum(maximum) = &node.kind {
-                let range = proved.headroom.range(moved_from(circuit, maximum.candidates[0]));
-                let largest = seen.compared.entry(site).or_insert(0);
-                *largest = range.magnitude().max(*largest);
+                let source = moved_from(circuit, maximum.candidates[0]);
+                let range = proved.headroom.range(source);
+                let hull = seen.compared.entry(site).or_insert(range);
+                *hull = hull.hull(range);
+                if circuit.node(source).format.scale == prover.formats.activations {
+                    let hull = seen.logits.entry(site).or_insert(range);
+                    *hull = hull.hull(range);
+                }
             }
             let NodeKind::Program { certified, argument } = &node.kind else { continue };
             let key = (site, certified.claim().function.clone(), certified.program().input().1.bits());
@@ -277,12 +302,24 @@ impl Seen {
         !self.arguments.is_empty() || !self.compared.is_empty()
     }
 
+    /// What is known of a site's values.
+    fn reach(&self, site: &Site, prover: &Prover<'_>) -> Reach {
+        let logits = self.logits.get(&node_number(site.node)).filter(|_| site.kind == SiteKind::Softmax);
+        let row = site.row_length;
+        let terms = match masked_positions(prover.single, prover.single.node(site.node)) {
+            Some(masked) => least_terms(masked.data.iter().map(|&flag| flag != 0.0), row),
+            None => row,
+        };
+        let logits = logits.and_then(|range| Bounds::around(*range, prover.formats.activations, terms));
+        Reach { width: self.width(site, prover.formats), logits }
+    }
+
     /// Bits to compare in a site's maxima: three above the largest value, so that what is masked can lie below it, and
     /// an even number, because a plan is public and need not tell more of the weights.
     fn width(&self, site: &Site, formats: Formats) -> u8 {
         let widest = formats.ring.bits() - 2;
-        let Some(largest) = self.compared.get(&node_number(site.node)) else { return widest };
-        let bits = (128 - largest.leading_zeros()) as u8 + 3;
+        let Some(compared) = self.compared.get(&node_number(site.node)) else { return widest };
+        let bits = (128 - compared.magnitude().leading_zeros()) as u8 + 3;
         bits.next_multiple_of(2).min(widest)
     }
 
@@ -401,7 +438,9 @@ fn width(choice: &Choice) -> u32 {
     };
     match choice {
         Choice::Unary { entry } => bits(entry),
-        Choice::Softmax { exp, reciprocal, .. } => bits(exp) + bits(reciprocal),
+        Choice::Softmax { exp, reciprocal, .. } | Choice::SoftmaxWithoutMaximum { exp, reciprocal, .. } => {
+            bits(exp) + bits(reciprocal)
+        }
         Choice::Normalisation { rsqrt, .. } => bits(rsqrt),
         Choice::Maximum { maximum } => u32::from(maximum.width),
     }

@@ -135,7 +135,7 @@ impl Subject<'_> {
         let exact = match choice {
             Choice::Unary { entry } => is_exact_relu(entry),
             Choice::Maximum { .. } => true,
-            Choice::Softmax { .. } | Choice::Normalisation { .. } => false,
+            Choice::Softmax { .. } | Choice::SoftmaxWithoutMaximum { .. } | Choice::Normalisation { .. } => false,
         };
         if exact {
             return Ok(None);
@@ -198,8 +198,7 @@ impl Place {
         let node = graph.sites().get(site)?.node;
         let before = graph.node(node).inputs.first().copied();
         let mask = before.filter(|&id| matches!(graph.node(id).operator, Operator::Mask { .. }));
-        let last = |candidate: &Candidate| matches!(candidate.choice, Choice::Softmax { normalise_last: true, .. });
-        let product = match candidates.iter().any(last) {
+        let product = match candidates.iter().any(|candidate| candidate.choice.divides_last()) {
             true => graph.nodes().iter().find(|user| user.inputs.contains(&node)).map(|user| user.id),
             false => None,
         };

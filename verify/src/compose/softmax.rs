@@ -17,14 +17,18 @@
 //!    Σ|ê_i·ŝ − p_i| ≤ K[2(n−1)a + r] + ρ.
 //! 6. |ŝ| ≤ (1 + ρ)/S ≤ K.
 //!
-//! A coarse maximum: d_i = x_i − m with max x ≤ m ≤ max x + Δ, as where m is the maximum of rounded logits. Then
-//! T ≥ t = e^{−Δ}, and with a/t for a in D, K and steps 2 to 5, all bounds hold: a/S ≤ (a/t)/D. Only S ≥ t·D and
-//! |ŝ| ≤ K/t are different.
+//! Another number than the maximum. Let d_i = x_i − c ≤ 0, all exponentials be multiplied by a public h = 2^k, exactly,
+//! and T ≥ t: E_i = h·e^{d_i} ≤ h, |δ_i| ≤ ha + r·E_i, p_i as before. With ha/t for a in D, K and steps 2 to 5, all bounds
+//! hold: n·ha ≤ T·n(ha/t) in step 1, hence S ≥ T·D, T/S ≤ 1/D and ha/S ≤ (ha/t)/D. Only S ≥ t·D, S ≤ n(h + ha + rh), by
+//! T ≤ nh, and |ŝ| ≤ K/t are different.
+//! - A coarse maximum, h = 1: max x ≤ c ≤ max x + Δ, as where c is the maximum of rounded logits. Then t = e^{−Δ}.
+//! - No maximum: c is public, and every logit lies in [c − w, c]. Where m of a row's elements are not masked at least,
+//!   t = m·h·e^{−w}. A masked element is an exact zero, of ê too, so that n ≥ m may be the row's whole length.
 //!
-//! Nothing here needs ê_i ≥ 0. A reciprocal entry with |ŝ − 1/S| ≤ α + β/S has ρ = β + α·n(1 + a + r).
+//! Nothing here needs ê_i ≥ 0. A reciprocal entry with |ŝ − 1/S| ≤ α + β/S has ρ = β + α·max S.
 
 use super::{SideCondition, Truncated, covers};
-use crate::Certified;
+use crate::{Certified, constants, integer::IBig};
 use catalogs::{Function, Lemma, Scale};
 use dashu::rational::RBig;
 
@@ -76,7 +80,7 @@ impl SoftmaxBound {
 
 /// The bound from plain errors; see the derivation above.
 pub fn softmax_bound(errors: &SoftmaxErrors) -> Result<SoftmaxBound, SideCondition> {
-    bound_from(errors, &RBig::ONE)
+    bound_from(errors, &RBig::ONE, &RBig::ONE)
 }
 
 /// A number that is not above e^{−Δ}: six terms of the series, whose signs alternate.
@@ -89,8 +93,9 @@ fn exponential_below(delta: &RBig) -> RBig {
     sum
 }
 
-/// The same where the exponentials of a row sum up to at least `total`.
-fn bound_from(errors: &SoftmaxErrors, total: &RBig) -> Result<SoftmaxBound, SideCondition> {
+/// The same where the exponentials of a row are at most `most`, their errors are multiplied already, and they sum up to
+/// at least `total`.
+fn bound_from(errors: &SoftmaxErrors, most: &RBig, total: &RBig) -> Result<SoftmaxBound, SideCondition> {
     let SoftmaxErrors { n, exp_absolute, exp_relative: r, .. } = errors;
     if *total <= RBig::ZERO {
         return Err(SideCondition::Denominator(*n));
@@ -108,14 +113,14 @@ fn bound_from(errors: &SoftmaxErrors, total: &RBig) -> Result<SoftmaxBound, Side
     if least <= RBig::ZERO {
         return Err(SideCondition::Denominator(*n));
     }
-    let greatest = &length * (&one + exp_absolute + r);
+    let greatest = &length * (most * (&one + r) + exp_absolute);
     let rho = &errors.reciprocal_relative + &errors.reciprocal_absolute * &greatest;
     let factor = (&one + &rho) / &least;
     // g(p) = constant + linear·p − square·p².
     let constant = &factor * a;
     let linear = &factor * (a * (&length - &two) + &two * r) + &rho;
     let square = &two * r * &factor;
-    let most = if linear <= RBig::ZERO {
+    let worst = if linear <= RBig::ZERO {
         constant.clone()
     } else if linear >= &two * &square {
         &constant + &linear - &square
@@ -124,11 +129,11 @@ fn bound_from(errors: &SoftmaxErrors, total: &RBig) -> Result<SoftmaxBound, Side
     };
     let sum_unrounded = &factor * (&two * a * (&length - &one) + r) + rho;
     Ok(SoftmaxBound {
-        element: &most + &errors.rounding,
+        element: &worst + &errors.rounding,
         sum: &sum_unrounded + &length * &errors.rounding,
         sum_unrounded,
         denominator: (least * total, greatest),
-        largest: one + most,
+        largest: one + worst,
         inverse: factor / total,
         terms: [constant, linear, square],
         rounding: errors.rounding.clone(),
@@ -146,28 +151,46 @@ pub struct SoftmaxLowering {
     pub last: Option<(Lemma, Scale)>,
 }
 
-/// The bound of a softmax that uses these entries.
+/// What is subtracted from the logits of a row.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Subtracted {
+    /// At least the row's maximum and at most this more, in integers at the exp entry's input scale.
+    Maximum(i64),
+    /// A public number that no logit exceeds; then the spread is how far below it one can be.
+    Public {
+        /// Of every row at least so many elements are not masked.
+        terms: u32,
+        /// Exponentials are multiplied by two to this power.
+        raised: u8,
+    },
+}
+
+/// The bound of a softmax that uses these entries and subtracts the row's maximum.
 pub fn softmax(
     lowering: &SoftmaxLowering,
     exp: &Certified,
     reciprocal: &Certified,
 ) -> Result<SoftmaxBound, SideCondition> {
-    coarse_softmax(lowering, 0, exp, reciprocal)
+    shifted_softmax(lowering, Subtracted::Maximum(0), exp, reciprocal)
 }
 
-/// The same where what is subtracted exceeds a row's maximum by up to `above`, in integers at the exp entry's input
-/// scale; the spread is that from what is subtracted.
-pub fn coarse_softmax(
+/// The same for what is `subtracted`; the spread is that from what is subtracted.
+pub fn shifted_softmax(
     lowering: &SoftmaxLowering,
-    above: i64,
+    subtracted: Subtracted,
     exp: &Certified,
     reciprocal: &Certified,
 ) -> Result<SoftmaxBound, SideCondition> {
-    if lowering.spread < 0 || above < 0 {
-        return Err(SideCondition::Parameter("a spread of logits is not negative"));
+    let senseless = match subtracted {
+        Subtracted::Maximum(above) => above < 0,
+        Subtracted::Public { terms, .. } => terms > lowering.n,
+    };
+    if lowering.spread < 0 || senseless {
+        return Err(SideCondition::Parameter("a spread of logits is not negative, and a row has its length"));
     }
     let input = exp.program().input().1.bits();
-    let lowest = RBig::from(-i128::from(lowering.spread)) * super::power_of_two(-i32::from(input));
+    let unit = super::power_of_two(-i32::from(input));
+    let lowest = RBig::from(-i128::from(lowering.spread)) * &unit;
     covers(exp, Function::Exp, input, &lowest, &RBig::ZERO)?;
     let (exp_ring, exp_scale) = exp.program().output();
     let (reciprocal_ring, reciprocal_scale) = reciprocal.program().output();
@@ -189,16 +212,24 @@ pub fn coarse_softmax(
         }
         None => RBig::ZERO,
     };
-    let delta = RBig::from(above) * super::power_of_two(-i32::from(input));
+    let (most, total) = match subtracted {
+        Subtracted::Maximum(above) => (RBig::ONE, exponential_below(&(RBig::from(above) * unit))),
+        Subtracted::Public { terms, raised } => {
+            let (most, argument) = (super::power_of_two(i32::from(raised)), IBig::from(lowering.spread) << 64);
+            let least = constants::exponential(&-argument, 64 + usize::from(input));
+            let least = RBig::from(least.map_or(IBig::ZERO, |ball| ball.centre - ball.radius));
+            (most.clone(), RBig::from(terms) * most * least * super::power_of_two(-64) * unit)
+        }
+    };
     let errors = SoftmaxErrors {
         n: lowering.n,
-        exp_absolute: exp.claim().absolute_part(),
+        exp_absolute: exp.claim().absolute_part() * &most,
         exp_relative: exp.claim().relative_part(),
         reciprocal_absolute: reciprocal.claim().absolute_part(),
         reciprocal_relative: reciprocal.claim().relative_part(),
         rounding,
     };
-    let bound = bound_from(&errors, &exponential_below(&delta))?;
+    let bound = bound_from(&errors, &most, &total)?;
     // A window lies in its ring, so a sum inside it did not wrap.
     covers(reciprocal, Function::Reciprocal, exp_scale.bits(), &bound.denominator.0, &bound.denominator.1)?;
     last.map_or(Ok(()), |last| last.holds(&bound.largest))?;

@@ -26,36 +26,28 @@ pub enum Fact {
     },
     /// Σ c² over centred rows.
     SumOfSquares(Squares),
-    /// The sum of ê(d) over a row in which no d is positive and Σ e^d is bounded below.
-    SumOfExponentials {
-        /// ê.
-        exp: Arc<Certified>,
-        /// Length of the row.
-        row: usize,
-        /// What Σ e^d is at least: 1, or less where none of the d needs to be 0.
-        least: f64,
+    /// Logits minus the public upper bound of all of them, which the plan states and this proof holds against them.
+    Logits {
+        /// The lower bound, at the logits' scale.
+        low: i64,
+        /// The upper bound.
+        high: i64,
     },
+    /// The sum of a row's exponentials.
+    SumOfExponentials(Exponentials),
     /// ê(d)·ŝ, where ŝ is the reciprocal of the row's sum.
     Probabilities {
-        /// ê.
-        exp: Arc<Certified>,
+        /// The row.
+        exponentials: Exponentials,
         /// ŝ.
         reciprocal: Arc<Certified>,
-        /// Length of the row.
-        row: usize,
-        /// As for the sum.
-        least: f64,
     },
     /// (Σ ê(d)·v)·ŝ for columns v of `values`.
     Averaged {
-        /// ê.
-        exp: Arc<Certified>,
+        /// The row.
+        exponentials: Exponentials,
         /// ŝ.
         reciprocal: Arc<Certified>,
-        /// Length of the row.
-        row: usize,
-        /// As for the sum.
-        least: f64,
         /// The values that are averaged.
         values: NodeId,
     },
@@ -74,6 +66,19 @@ pub enum Fact {
         /// Where c was multiplied by γ before, and β is added: then that is what is truncated.
         stretched: Option<Stretched>,
     },
+}
+
+/// A row h·ê(d) in which no d is positive and Σ h·e^d is bounded below.
+#[derive(Clone, Debug)]
+pub struct Exponentials {
+    /// ê.
+    pub exp: Arc<Certified>,
+    /// Length of the row.
+    pub row: usize,
+    /// h.
+    pub factor: f64,
+    /// What Σ h·e^d is at least: 1 where one of the d is 0 and h is 1.
+    pub least: f64,
 }
 
 /// A normalised row that was multiplied by γ first.
@@ -121,37 +126,39 @@ impl Proof<'_> {
             Fact::NotPositive => {
                 known.lanes.iter_mut().for_each(|lane| *lane = lane.meet(Interval { low: i128::MIN, high: 0 }));
             }
+            Fact::Logits { low, high } => self.check_logits(id, (*low, *high), known)?,
             Fact::Excess { argument, bound } => {
                 let excess = |end: i128| end.saturating_sub(i128::from(*bound)).max(0);
                 let lanes = self.lanes(*argument)?.0.iter();
                 known.lanes = lanes.map(|lane| Interval { low: excess(lane.low), high: excess(lane.high) }).collect();
             }
             Fact::SumOfSquares(_) => {}
-            Fact::SumOfExponentials { exp, row, least } => {
-                let (low, high) = sum_of_exponentials(exp, *row, *least);
+            Fact::SumOfExponentials(exponentials) => {
+                let (low, high) = exponentials.sum();
                 if low <= 0.0 {
                     return Err(self.vacuous(id, "the error of its exp entry exceeds a row's sum"));
                 }
                 let bounds = integers(low, high, bits);
                 known.lanes.iter_mut().for_each(|lane| *lane = lane.meet(bounds));
             }
-            Fact::Probabilities { exp, reciprocal, row, least } => {
-                let l1 = total_probability(exp, reciprocal, *row, *least) + *row as f64 / (1u128 << bits) as f64;
+            Fact::Probabilities { exponentials, reciprocal } => {
+                let l1 = exponentials.total_probability(reciprocal);
+                let l1 = l1 + exponentials.row as f64 / (1u128 << bits) as f64;
                 let bounds = integers(-l1, l1, bits);
                 known.lanes.iter_mut().for_each(|lane| *lane = lane.meet(bounds));
                 known.total = Some(l1 * (1u128 << bits) as f64 * (1.0 + MARGIN));
             }
-            Fact::Averaged { exp, reciprocal, row, least, values } => {
-                let total = total_probability(exp, reciprocal, *row, *least);
+            Fact::Averaged { exponentials, reciprocal, values } => {
+                let total = exponentials.total_probability(reciprocal);
                 let values = self.lanes(*values)?.0;
                 let largest = interval::hull(values).magnitude() as f64;
                 let value_bits = self.circuit.node(self.values_of(fact)).format.scale.bits();
                 // The weighted sum's rounding is one unit of its scale, times ŝ ≤ (1 + β + α·S)/S.
-                let (smallest, high) = sum_of_exponentials(exp, *row, *least);
+                let (smallest, high) = exponentials.sum();
                 let (alpha, beta) =
                     (upper(&reciprocal.claim().absolute_part()), upper(&reciprocal.claim().relative_part()));
                 let inverse = (1.0 + beta + alpha * high) / smallest;
-                let rounding = 2.0 * inverse / (1u128 << exp.program().output().1.bits()) as f64;
+                let rounding = 2.0 * inverse / (1u128 << exponentials.exp.program().output().1.bits()) as f64;
                 // Of a lane, from the largest lane of the values; of a row, from their largest row: a weighted sum of
                 // rows is no longer than Σ |weight| times the longest.
                 let each = rounding + 2.0 / (1u128 << bits) as f64;
@@ -249,6 +256,19 @@ impl Proof<'_> {
         }
     }
 
+    /// No lane may be beyond what was announced: exp's argument and the sum of a row rest on it.
+    fn check_logits(&self, id: NodeId, (planned_low, planned_high): (i64, i64), known: &Known) -> Result<(), Error> {
+        let hull = interval::hull(&known.lanes);
+        let [low, high] = [hull.low, hull.high].map(|end| end.saturating_add(i128::from(planned_high)));
+        match low < i128::from(planned_low) || high > i128::from(planned_high) {
+            true => {
+                let (site, scale) = (self.circuit.group_name(id).into(), self.circuit.node(id).format.scale);
+                Err(Error::Logits { site, low, high, planned_low, planned_high, scale })
+            }
+            false => Ok(()),
+        }
+    }
+
     /// A bound of ‖c·r‖₂ in real units. V's integer is at least (S + ε)·2^-shift − 1, S = Σ c², and
     /// r ≤ (1 + β)/√V + α, so ‖c·r‖ ≤ (1 + β)·√(S/(S + ε − 2^shift)) + α·√S.
     fn normalised(&self, id: NodeId, fact: &Fact) -> Result<f64, Error> {
@@ -309,17 +329,19 @@ fn centred_squares_of(reach: f64, row: &[Interval], squares: Squares) -> Option<
     (square < 1e36).then_some(square as i128)?.checked_mul(multiplier)?.checked_mul(multiplier)?.checked_add(off)
 }
 
-/// Bounds of Σ ê(d) over a row with Σ e^d ≥ t: [t·(1 − r) − n·a, n·(1 + a + r)].
-fn sum_of_exponentials(exp: &Certified, row: usize, least: f64) -> (f64, f64) {
-    let (absolute, relative) = (upper(&exp.claim().absolute_part()), upper(&exp.claim().relative_part()));
-    let n = row as f64;
-    (least * (1.0 - relative) - n * absolute - MARGIN, n * (1.0 + absolute + relative) + MARGIN * n)
-}
+impl Exponentials {
+    /// Bounds of Σ h·ê(d) over a row of n with Σ h·e^d ≥ t: [t·(1 − r) − n·ha, n·h(1 + a + r)].
+    fn sum(&self) -> (f64, f64) {
+        let (absolute, relative) = (upper(&self.exp.claim().absolute_part()), upper(&self.exp.claim().relative_part()));
+        let n = self.row as f64 * self.factor;
+        (self.least * (1.0 - relative) - n * absolute - MARGIN, n * (1.0 + absolute + relative) + MARGIN * n)
+    }
 
-/// A bound of Σ |ê(d)|·ŝ over a row with sum S: S·ŝ ≤ 1 + β + α·S, and the negative ê add at most n·a twice.
-fn total_probability(exp: &Certified, reciprocal: &Certified, row: usize, least: f64) -> f64 {
-    let (low, high) = sum_of_exponentials(exp, row, least);
-    let absolute = upper(&exp.claim().absolute_part());
-    let (alpha, beta) = (upper(&reciprocal.claim().absolute_part()), upper(&reciprocal.claim().relative_part()));
-    (1.0 + beta + alpha * high) * (1.0 + 2.0 * row as f64 * absolute / low.max(MARGIN)) * (1.0 + MARGIN)
+    /// A bound of Σ |h·ê(d)|·ŝ over a row with sum S: S·ŝ ≤ 1 + β + α·S, and the negative ê add at most n·ha twice.
+    fn total_probability(&self, reciprocal: &Certified) -> f64 {
+        let (low, high) = self.sum();
+        let absolute = upper(&self.exp.claim().absolute_part()) * self.factor;
+        let (alpha, beta) = (upper(&reciprocal.claim().absolute_part()), upper(&reciprocal.claim().relative_part()));
+        (1.0 + beta + alpha * high) * (1.0 + 2.0 * self.row as f64 * absolute / low.max(MARGIN)) * (1.0 + MARGIN)
+    }
 }

@@ -2,8 +2,9 @@
 //! choice of roundings: integer intervals, lane by lane, with the weights known.
 //!
 //! Establishes: no operand of a truncation leaves its lemma's window, no argument of a program leaves its claim's
-//! window, no candidates of a maximum are further apart than it compares. Only the model's owner can run it; the others rely on
-//! it. Intervals alone are too wide for softmax and layer norm; a [`Fact`] says what is known besides, and why.
+//! window, no candidates of a maximum are further apart than it compares, no logit of a softmax without maximum leaves
+//! the bounds that the plan announces. Only the model's owner can run it; the others rely on it. Intervals alone are too
+//! wide for softmax and layer norm; a [`Fact`] says what is known besides, and why.
 
 mod ball;
 mod fact;
@@ -13,7 +14,7 @@ mod narrow;
 mod rows;
 mod spectral;
 
-pub use fact::{Fact, Squares, Stretched};
+pub use fact::{Exponentials, Fact, Squares, Stretched};
 pub use interval::Interval;
 pub(super) use interval::matrices;
 pub use spectral::Norms;

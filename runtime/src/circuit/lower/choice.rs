@@ -93,6 +93,37 @@ pub fn group_sizes(extent: usize, most: usize) -> Vec<usize> {
     (0..groups).map(|group| extent / groups + usize::from(group < extent % groups)).collect()
 }
 
+/// Public bounds of the logits of a softmax that subtracts no maximum, in real units.
+///
+/// The upper one is subtracted, so that no exponential exceeds one, and from their distance follows how small the sum of
+/// a row can be. A plan tells them to everybody, and the owner proves them for every input of the plan's box.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Logits {
+    /// No logit that is not masked is less.
+    pub low: f64,
+    /// None is greater.
+    pub high: f64,
+    /// Exponentials are multiplied by two to this power, so that their sum reaches the window of the reciprocal.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub raised: u8,
+}
+
+impl Logits {
+    /// The most that exponentials are raised by: enough for sums of 2^-30, far below what exp entries can add up.
+    pub const MAX_RAISED: u8 = 30;
+
+    /// Both bounds in integers with so many fraction bits; none if they are no such integers, or in the wrong order.
+    pub fn integers(&self, fraction_bits: u8) -> Option<(i64, i64)> {
+        let integer = |bound: f64| {
+            let scaled = bound * f64::from(fraction_bits).exp2();
+            (scaled.fract() == 0.0 && scaled.abs() < (1u64 << 52) as f64).then_some(scaled as i64)
+        };
+        let (low, high) = (integer(self.low)?, integer(self.high)?);
+        (low <= high).then_some((low, high))
+    }
+}
+
 /// The entries that implement one site.
 #[derive(Clone, Debug)]
 pub enum Choice {
@@ -111,6 +142,17 @@ pub enum Choice {
         reciprocal: Arc<Certified>,
         /// Where the only user is a matrix product: multiply by the reciprocal after that product. One matrix product
         /// and the reciprocal then share rounds, and probabilities are not rounded.
+        normalise_last: bool,
+    },
+    /// Softmax of rows whose logits are proved to lie within public bounds: nothing is compared.
+    SoftmaxWithoutMaximum {
+        /// The bounds.
+        logits: Logits,
+        /// As with a maximum.
+        exp: Arc<Certified>,
+        /// As with a maximum.
+        reciprocal: Arc<Certified>,
+        /// As with a maximum.
         normalise_last: bool,
     },
     /// Layer norm of rows.
@@ -132,9 +174,19 @@ impl Choice {
     pub fn kind(&self) -> &'static str {
         match self {
             Choice::Unary { .. } => "a scalar function",
-            Choice::Softmax { .. } => "softmax",
+            Choice::Softmax { .. } | Choice::SoftmaxWithoutMaximum { .. } => "softmax",
             Choice::Normalisation { .. } => "layer norm",
             Choice::Maximum { .. } => "maximum",
+        }
+    }
+
+    /// Whether it is a softmax that is divided after the product with the values.
+    pub fn divides_last(&self) -> bool {
+        match self {
+            Choice::Softmax { normalise_last, .. } | Choice::SoftmaxWithoutMaximum { normalise_last, .. } => {
+                *normalise_last
+            }
+            Choice::Unary { .. } | Choice::Normalisation { .. } | Choice::Maximum { .. } => false,
         }
     }
 }

@@ -50,8 +50,8 @@ impl Lowering<'_> {
                 let weighted = self.product("weighted", ProductKind::MatMul, left.node, right_node, scale)?;
                 let scale = self.formats.activations;
                 let divided = self.product("divided", ProductKind::Hadamard, weighted, divisor.inverse, scale)?;
-                let Divisor { exp, reciprocal, row, least, .. } = divisor;
-                self.facts.insert(divided, Fact::Averaged { exp, reciprocal, row, least, values: right_node });
+                let Divisor { exponentials, reciprocal, .. } = divisor;
+                self.facts.insert(divided, Fact::Averaged { exponentials, reciprocal, values: right_node });
                 Ok(Value::with_gain(divided, right.gain))
             }
             None => {

@@ -14,15 +14,15 @@ mod linear;
 mod maximum;
 mod movement;
 mod normalisation;
-mod softmax;
+pub(crate) mod softmax;
 #[cfg(test)]
 pub(super) mod tests;
 
-pub use choice::{Centre, Choice, Comparisons, Formats, Ownership, group_sizes, is_exact_relu};
+pub use choice::{Centre, Choice, Comparisons, Formats, Logits, Ownership, group_sizes, is_exact_relu};
 
 use super::Error;
 use super::builder::{Builder, Circuit, Weights};
-use super::headroom::Fact;
+use super::headroom::{Exponentials, Fact};
 use super::node::{
     Coefficient, Constant, Construction, Group, Movement, NodeId, NodeKind, Product, Sum, Term, WeightId,
 };
@@ -84,10 +84,8 @@ struct Value {
 #[derive(Clone, Debug)]
 struct Divisor {
     inverse: NodeId,
-    exp: Arc<Certified>,
+    exponentials: Exponentials,
     reciprocal: Arc<Certified>,
-    row: usize,
-    least: f64,
 }
 
 impl Value {

@@ -7,14 +7,41 @@
 //! y = ⌊x/2^g⌋ + δ, δ ∈ {0, 1}, of g bits less, and m = (max y + 1)·2^g is subtracted. As y + 1 > x/2^g, no x − m is
 //! positive; the winner's y is at most ⌊x/2^g⌋ + 1, so that the largest x − m is at least −2^(g+1). Where x is itself
 //! the truncation of a sum, y is truncated from that sum beside it: the same holds with one unit of x more.
+//!
+//! Nor does it need a maximum where all logits are proved to lie within public bounds that are close enough: the upper
+//! one is subtracted, and a row of m sums up to m·e^−w at least, where w is the distance of the bounds. Where that is
+//! below the window of the reciprocal, exponentials are multiplied by a power of two first, which is local.
 
 use super::super::Error;
-use super::super::headroom::Fact;
+use super::super::headroom::{Exponentials, Fact};
 use super::super::node::{Coefficient, Constant, Construction, Movement, NodeId, NodeKind, ProductKind, Sum, Term};
-use super::{Choice, Comparisons, Divisor, Lowering, Value, choice, truncation};
+use super::{Choice, Comparisons, Divisor, Logits, Lowering, Value, choice, truncation};
 use crate::graph::{self, Operator};
-use catalogs::{Function, Lemma, Scale};
+use catalogs::{Format, Function, Lemma, Scale};
 use std::sync::Arc;
+use verify::Certified;
+use verify::compose::Subtracted;
+
+/// Logits minus what is subtracted from them: no lane that counts is positive, and none is below −`spread`.
+struct Shifted {
+    difference: NodeId,
+    subtracted: Subtracted,
+    spread: i64,
+    /// Why, once masked lanes are zero.
+    fact: Fact,
+}
+
+/// The fewest elements of a row that are not masked.
+pub(crate) fn least_terms(masked: impl Iterator<Item = bool>, row: usize) -> usize {
+    let mut free: Vec<usize> = Vec::new();
+    for (lane, masked) in masked.enumerate() {
+        match free.get_mut(lane / row.max(1)) {
+            Some(free) => *free += usize::from(!masked),
+            None => free.push(usize::from(!masked)),
+        }
+    }
+    free.into_iter().min().unwrap_or(0)
+}
 
 impl Lowering<'_> {
     /// Marks lanes whose softmax weight is to be zero.
@@ -31,25 +58,78 @@ impl Lowering<'_> {
 
     pub(super) fn softmax(&mut self, node: &graph::Node) -> Result<Value, Error> {
         let choice = self.choice(node)?;
-        let Choice::Softmax { maximum, exp, reciprocal, normalise_last } = choice else {
+        let (Choice::Softmax { exp, reciprocal, .. } | Choice::SoftmaxWithoutMaximum { exp, reciprocal, .. }) = choice
+        else {
             return Err(self.wrong_choice(node, choice));
         };
-        let (maximum, exp, reciprocal) = (maximum.clone(), Arc::clone(exp), Arc::clone(reciprocal));
-        let normalise_last = *normalise_last;
+        let (exp, reciprocal, choice) = (Arc::clone(exp), Arc::clone(reciprocal), choice.clone());
         choice::require(&node.name, &exp, Function::Exp)?;
         choice::require(&node.name, &reciprocal, Function::Reciprocal)?;
-        if normalise_last && !self.feeds_one_product(node) {
+        if choice.divides_last() && !self.feeds_one_product(node) {
             return Err(self.refuse(node, "it can be divided last only if its one user multiplies it as a matrix"));
         }
-        let row = node.shape.last().copied().unwrap_or(1);
-
         let value = self.values[node.inputs[0].index()].clone();
         let masked = value.masked.clone();
         let x = self.settled("argument", &value)?;
-        let axis = node.shape.len() - 1;
+        let row = node.shape.last().copied().unwrap_or(1);
+        let shifted = match &choice {
+            Choice::SoftmaxWithoutMaximum { logits, .. } => self.below_bound(node, x, masked.as_ref(), logits)?,
+            Choice::Softmax { maximum, .. } => self.below_maximum(node, x, masked.as_ref(), (maximum, &exp))?,
+            _ => return Err(self.wrong_choice(node, &choice)),
+        };
+        let Shifted { mut difference, subtracted, spread, fact } = shifted;
+        if let Some(replaced) = &masked {
+            difference = self.replace("difference", replaced, 0, difference)?;
+        }
+        self.facts.insert(difference, fact);
+        let evaluated = self.program(node, "exp", &exp, difference)?;
+        let mut exponential = match &masked {
+            Some(replaced) => self.replace("exp", replaced, 0, evaluated)?,
+            None => evaluated,
+        };
+        let real = |value: i64| value as f64 * (-f64::from(self.builder.format(x).scale.bits())).exp2();
+        let (raised, least) = match subtracted {
+            Subtracted::Maximum(above) => (0, (-real(above)).exp()),
+            Subtracted::Public { terms, raised } => (raised, f64::from(terms) * (-real(spread)).exp()),
+        };
+        let factor = f64::from(raised).exp2();
+        if raised > 0 {
+            let coefficient = Coefficient { value: 1 << raised, scale: 0 };
+            let ring = self.builder.format(exponential).ring;
+            exponential = self.builder.linear("raised", ring, &[(coefficient, exponential)])?;
+        }
+        let exponentials = Exponentials { exp, row, factor, least: least * factor };
+        let total = self.builder.movement("total", Movement::SumAxis { axis: node.shape.len() - 1 }, exponential)?;
+        self.facts.insert(total, Fact::SumOfExponentials(exponentials.clone()));
+        let inverse = self.program(node, "reciprocal", &reciprocal, total)?;
+        // A masked lane is an exact zero, so that the bound of a whole row covers it.
+        let describe = |probabilities| {
+            let (exp, reciprocal) = (evaluated, inverse);
+            Construction::Softmax { row, subtracted, spread, exp, reciprocal, probabilities }
+        };
+        if choice.divides_last() {
+            self.builder.describe(describe(None));
+            let divisor = Divisor { inverse, exponentials, reciprocal };
+            return Ok(Value { divisor: Some(divisor), ..Value::plain(exponential) });
+        }
+        let scale = self.formats.activations;
+        let probabilities = self.product("probabilities", ProductKind::Hadamard, exponential, inverse, scale)?;
+        self.builder.describe(describe(Some(probabilities)));
+        self.facts.insert(probabilities, Fact::Probabilities { exponentials, reciprocal });
+        Ok(Value::plain(probabilities))
+    }
+
+    /// Logits minus their row's maximum, or a little more.
+    fn below_maximum(
+        &mut self,
+        node: &graph::Node,
+        x: NodeId,
+        masked: Option<&Arc<Vec<bool>>>,
+        (maximum, exp): (&Comparisons, &Certified),
+    ) -> Result<Shifted, Error> {
         let compared = if maximum.coarse > 0 { self.coarse(node, x, maximum.coarse)? } else { x };
         let comparisons = Comparisons { width: maximum.width.saturating_sub(maximum.coarse), ..maximum.clone() };
-        let candidates = match &masked {
+        let candidates = match masked {
             Some(replaced) => {
                 let value = comparisons.low_fill();
                 let filled = self.replace("unmasked", replaced, value, compared)?;
@@ -58,35 +138,44 @@ impl Lowering<'_> {
             }
             None => compared,
         };
-        let largest = self.maximum(&comparisons, candidates, axis)?;
-        let mut difference = self.difference(x, largest, maximum.coarse)?;
+        let largest = self.maximum(&comparisons, candidates, node.shape.len() - 1)?;
+        let difference = self.difference(x, largest, maximum.coarse)?;
         let above = if maximum.coarse > 0 { (2i64 << maximum.coarse) + 1 } else { 0 };
-        let least = (-(above as f64) * (-f64::from(self.builder.format(x).scale.bits())).exp2()).exp();
-        if let Some(replaced) = &masked {
-            difference = self.replace("difference", replaced, 0, difference)?;
-        }
-        self.facts.insert(difference, Fact::NotPositive);
-        let evaluated = self.program(node, "exp", &exp, difference)?;
-        let exponential = match &masked {
-            Some(replaced) => self.replace("exp", replaced, 0, evaluated)?,
-            None => evaluated,
+        // The proof of headroom holds the differences against the entry's window.
+        let spread = exp.claim().window.low.saturating_neg().max(0);
+        Ok(Shifted { difference, subtracted: Subtracted::Maximum(above), spread, fact: Fact::NotPositive })
+    }
+
+    /// Logits minus the public number that none of them exceeds.
+    fn below_bound(
+        &mut self,
+        node: &graph::Node,
+        x: NodeId,
+        masked: Option<&Arc<Vec<bool>>>,
+        logits: &Logits,
+    ) -> Result<Shifted, Error> {
+        let Format { ring, scale } = self.builder.format(x);
+        let bounds = logits.integers(scale.bits()).filter(|_| logits.raised <= Logits::MAX_RAISED);
+        let Some((low, high)) = bounds else {
+            let most = Logits::MAX_RAISED;
+            return Err(self.refuse(
+                node,
+                format!(
+                    "its logits cannot be bounded by {} and {}, raised by {}: the bounds are numbers with {scale} fraction \
+                     bits, the lower one first, and two to at most {most} is raised",
+                    logits.low, logits.high, logits.raised
+                ),
+            ));
         };
-        let total = self.builder.movement("total", Movement::SumAxis { axis }, exponential)?;
-        self.facts.insert(total, Fact::SumOfExponentials { exp: Arc::clone(&exp), row, least });
-        let inverse = self.program(node, "reciprocal", &reciprocal, total)?;
-        // A masked lane is an exact zero, so that the bound of a whole row covers it.
-        let describe =
-            |probabilities| Construction::Softmax { row, above, exp: evaluated, reciprocal: inverse, probabilities };
-        if normalise_last {
-            self.builder.describe(describe(None));
-            let divisor = Divisor { inverse, exp, reciprocal, row, least };
-            return Ok(Value { divisor: Some(divisor), ..Value::plain(exponential) });
-        }
-        let scale = self.formats.activations;
-        let probabilities = self.product("probabilities", ProductKind::Hadamard, exponential, inverse, scale)?;
-        self.builder.describe(describe(Some(probabilities)));
-        self.facts.insert(probabilities, Fact::Probabilities { exp, reciprocal, row, least });
-        Ok(Value::plain(probabilities))
+        let row = node.shape.last().copied().unwrap_or(1);
+        let terms = masked.map_or(row, |flags| least_terms(flags.iter().copied(), row));
+        let terms = u32::try_from(terms).map_err(|_| self.refuse(node, "its rows are too long"))?;
+        let own = Term { coefficient: Coefficient::ONE, value: x };
+        let constant = Constant::Scalar(-high);
+        let sum = Sum { ring, products: Vec::new(), linear: vec![own], constant, truncation: None };
+        let difference = self.builder.push("difference", NodeKind::Sum(sum))?;
+        let subtracted = Subtracted::Public { terms, raised: logits.raised };
+        Ok(Shifted { difference, subtracted, spread: high - low, fact: Fact::Logits { low, high } })
     }
 
     /// x without its `bits` low ones, rounded: from the sum that x was truncated from, if it was.

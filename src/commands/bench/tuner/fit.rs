@@ -73,7 +73,9 @@ pub fn needed(plan: &Plan, structure: &Graph, model: &[u8], ours: &Catalog) -> R
 pub fn entries(choice: &ChoiceRecord) -> Vec<&str> {
     match choice {
         ChoiceRecord::Unary { entry } => vec![&entry.name],
-        ChoiceRecord::Softmax { exp, reciprocal, .. } => vec![&exp.name, &reciprocal.name],
+        ChoiceRecord::Softmax { exp, reciprocal, .. } | ChoiceRecord::SoftmaxWithoutMaximum { exp, reciprocal, .. } => {
+            vec![&exp.name, &reciprocal.name]
+        }
         ChoiceRecord::Normalisation { rsqrt, .. } => vec![&rsqrt.name],
         ChoiceRecord::Maximum { .. } => Vec::new(),
     }
