@@ -129,6 +129,8 @@ fn promises(plan: &Plan) -> Vec<Element> {
 mod tests {
     use super::*;
     use crate::report::markup::well_formed;
+    use runtime::circuit::lower::Logits;
+    use runtime::plan::ChoiceRecord;
 
     #[test]
     fn shipped_plans_make_pages() {
@@ -142,5 +144,21 @@ mod tests {
             assert!(plan.site.iter().all(|site| page.contains(&entries(&site.choice))));
             assert!(page.contains(&plan.digest().short()));
         }
+    }
+
+    #[test]
+    fn a_softmax_without_maximum_tells_its_bounds() {
+        let mut plan = Plan::parse(include_str!("../../examples/plans/digits_vit.plan.toml")).unwrap();
+        let bounded = |choice: &ChoiceRecord| match choice.clone() {
+            ChoiceRecord::Softmax { exp, reciprocal, normalise_last, .. } => {
+                let logits = Logits { low: -1.75, high: 1.5, raised: 2 };
+                Some(ChoiceRecord::SoftmaxWithoutMaximum { logits, exp, reciprocal, normalise_last })
+            }
+            _ => None,
+        };
+        let site = plan.site.iter().position(|site| bounded(&site.choice).is_some()).unwrap();
+        plan.site[site].choice = bounded(&plan.site[site].choice).unwrap();
+        assert!(page(&plan).contains("no maximum: logits within -1.75 to 1.5, raised by 2^2"));
+        assert_eq!(Plan::parse(&plan.to_text()).unwrap(), plan);
     }
 }
