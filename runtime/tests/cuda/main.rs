@@ -10,6 +10,7 @@ mod lanes;
 mod measure;
 mod memory;
 mod mutants;
+mod printed;
 mod sessions;
 mod stages;
 mod streams;
