@@ -1,23 +1,29 @@
 //! Every kernel through CUDA's own compiler, without a GPU: fixed files, and what every shipped entry and every other
 //! operation is printed as, to PTX and through `ptxas` for sm_90. Needs the folder that `runtime/tests/cuda/install`
-//! fills, named by the variable below; without it nothing of this runs, which is said. What was compiled once is kept
+//! fills, named by the variable below; without it nothing of this runs, which is said. What is said of a kernel is kept
 //! in the folder `results` beside it by the digest of text, options, architecture and versions, so that a second run,
-//! or one that continues an interrupted one, compiles only what is new.
+//! or one that continues an interrupted one, compiles only what is new. Every entry has a turn before any has a second.
 
 use crate::stages;
 use catalogs::Ring;
 use runtime::backend::cuda::{Cache, Error, Source, fixed_sources, nvrtc, stage_source};
 use runtime::kernel::{CheckedKernel, CheckedParty};
 use runtime::protocol::rss3;
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Mutex;
 
 const TOOLS: &str = "CHEBYSHARE_CUDA_TOOLS";
 const ARCHITECTURE: &str = "compute_90";
 const ASSEMBLED: [&str; 2] = ["-v", "-arch=sm_90"];
-/// Kernels of one text: compilers take longer than in proportion, and start slowly.
-const KERNELS_AT_ONCE: usize = 16;
+/// Instructions of one text: compilers take longer than in proportion, and start slowly.
+const INSTRUCTIONS_AT_ONCE: usize = 2000;
+/// Texts that are compiled beside each other.
+const THREADS: usize = 2;
+/// Bytes that a kernel may spill and load again: what the assembler does for its own reasons.
+const SPILLED_MAX: u64 = 400;
 /// Kernels that are listed by what they use.
 const LISTED: usize = 12;
 
@@ -35,7 +41,7 @@ fn found(folder: &Path, name: &str) -> Option<PathBuf> {
     None
 }
 
-/// Kernels without equals.
+/// Kernels without equals, a few of them in a text: the longest of every entry and other operation, then the rest.
 fn kernels() -> Vec<Source> {
     let mut parties: Vec<(String, Vec<CheckedParty>)> = stages::entries();
     for bits in [3, 31, 40, 64] {
@@ -47,22 +53,34 @@ fn kernels() -> Vec<Source> {
         let maximum = rss3::compile_maximum(Ring::Z64, 40, candidates, joined).unwrap();
         parties.push((format!("maximum of {candidates}"), maximum));
     }
-    let all: Vec<(&str, &CheckedKernel)> = parties
-        .iter()
-        .flat_map(|(name, parties)| parties.iter().map(move |party| (name.as_str(), party)))
-        .flat_map(|(name, party)| party.stages().iter().map(move |stage| (name, stage)))
-        .collect();
-    let mut distinct = std::collections::BTreeMap::new();
-    for &(name, kernel) in &all {
-        let printed = stage_source(&[kernel]).unwrap().kernels[0].0.clone();
-        distinct.entry(printed).or_insert((name, kernel));
+    let mut all: Vec<(usize, &CheckedKernel)> = Vec::new();
+    for (_, parties) in &parties {
+        let mut own: Vec<&CheckedKernel> = parties.iter().flat_map(CheckedParty::stages).collect();
+        own.sort_by_key(|kernel| std::cmp::Reverse(kernel.instructions().len()));
+        all.extend(own.into_iter().enumerate());
     }
-    println!("{} kernels, {} of them distinct", all.len(), distinct.len());
-    for (printed, (name, _)) in &distinct {
-        println!("{printed} {name}");
+    all.sort_by_key(|(turn, _)| *turn);
+    let (mut seen, mut chunks, mut length) = (BTreeSet::new(), vec![Vec::new()], 0);
+    for (_, kernel) in &all {
+        let parts = stage_source(&[kernel]).unwrap().kernels;
+        if parts.into_iter().filter(|(name, _)| seen.insert(name.clone())).count() == 0 {
+            continue;
+        }
+        length += kernel.instructions().len();
+        chunks.last_mut().unwrap().push(*kernel);
+        if length > INSTRUCTIONS_AT_ONCE {
+            chunks.push(Vec::new());
+            length = 0;
+        }
     }
-    let distinct: Vec<_> = distinct.into_values().map(|(_, kernel)| kernel).collect();
-    distinct.chunks(KERNELS_AT_ONCE).map(|kernels| stage_source(kernels).unwrap()).collect()
+    println!(
+        "{} kernels of {} entries and other operations, in {} different parts",
+        all.len(),
+        parties.len(),
+        seen.len()
+    );
+    chunks.retain(|chunk| !chunk.is_empty());
+    chunks.into_iter().map(|kernels| stage_source(&kernels).unwrap()).collect()
 }
 
 /// What the assembler says of a kernel.
@@ -101,34 +119,67 @@ fn used(log: &str) -> Vec<Used> {
     all
 }
 
-/// The assembler's report on a text, and whether it was kept from an earlier run.
-fn report(source: &Source, assembler: &Path, kept: &Cache, scratch: &Path) -> Result<(String, bool), Error> {
-    let (options, assembled) = (nvrtc::OPTIONS.join(" "), ASSEMBLED.join(" "));
-    let version = Command::new(assembler).arg("--version").output().unwrap().stdout;
-    let version = String::from_utf8_lossy(&version);
-    let key = Cache::key(&["report", &version, &options, ARCHITECTURE, &assembled, &source.text]);
-    let mut fresh = false;
-    let file = kept.file(&key, "log", |path| {
-        fresh = true;
+/// CUDA's compiler and assembler, and what they said before.
+struct Tools {
+    assembler: PathBuf,
+    version: String,
+    kept: Cache,
+}
+
+impl Tools {
+    fn new(folder: &Path) -> Tools {
+        let compiler = found(folder, "libnvrtc.so.13").unwrap();
+        nvrtc::load_from(compiler.parent().unwrap()).unwrap();
+        let assembler = found(folder, "ptxas").unwrap();
+        let version = Command::new(&assembler).arg("--version").output().unwrap().stdout;
+        let version = String::from_utf8_lossy(&version).into_owned();
+        Tools { assembler, version, kept: Cache::new(folder.join("results")).unwrap() }
+    }
+
+    /// What the assembler says of each kernel of a text, and how many it said it of before. The name of a printed
+    /// kernel is the digest of its text; what it stands on is `shared`.
+    fn report(&self, source: &Source, shared: &str) -> Result<(Vec<Used>, usize), Error> {
+        let (options, assembled) = (nvrtc::OPTIONS.join(" "), ASSEMBLED.join(" "));
+        let (mut fresh, mut all) = (None, Vec::new());
+        for (name, _) in &source.kernels {
+            let key = Cache::key(&["report", &self.version, &options, ARCHITECTURE, &assembled, shared, name]);
+            let file = self.kept.file(&key, "log", |path| {
+                let logs = fresh.get_or_insert_with(|| self.logs(source)).as_ref().map_err(Clone::clone)?;
+                let log = logs.iter().find(|log| log.contains(&format!("'{name}'"))).unwrap();
+                std::fs::write(path, log).map_err(|error| Error::Missing(error.to_string()))
+            })?;
+            all.extend(used(&std::fs::read_to_string(file.path()).unwrap()));
+        }
+        let known = if fresh.is_some() { 0 } else { all.len() };
+        Ok((all, known))
+    }
+
+    /// The assembler's log, kernel by kernel.
+    fn logs(&self, source: &Source) -> Result<Vec<String>, Error> {
         let ptx = nvrtc::compile(source, ARCHITECTURE)?;
         assert!(source.kernels.iter().all(|(name, _)| ptx.contains(&format!(".entry {name}("))));
-        let text = scratch.join("kernels.ptx");
+        let scratch = tempfile::tempdir().unwrap();
+        let text = scratch.path().join("kernels.ptx");
         std::fs::write(&text, ptx.trim_end_matches('\0')).unwrap();
-        let output = Command::new(assembler).args(ASSEMBLED).arg("-o").arg(scratch.join("cubin")).arg(&text).output();
-        let output = output.unwrap();
+        let mut command = Command::new(&self.assembler);
+        let output = command.args(ASSEMBLED).arg("-o").arg(scratch.path().join("cubin")).arg(&text).output().unwrap();
         let log = String::from_utf8_lossy(&output.stderr);
+        let start = "Compiling entry function";
         match output.status.success() {
-            true => std::fs::write(path, log.as_bytes()).map_err(|error| Error::Missing(error.to_string())),
+            true => Ok(log.split(start).skip(1).map(|own| format!("{start}{own}")).collect()),
             false => Err(Error::Compile { target: "sm_90".into(), log: log.into_owned() }),
         }
-    })?;
-    Ok((std::fs::read_to_string(file.path()).unwrap(), !fresh))
+    }
 }
 
 #[test]
 fn every_kernel_compiles_to_ptx_and_assembles() {
-    let sources: Vec<Source> = fixed_sources().into_iter().chain(kernels()).collect();
-    let count: usize = sources.iter().map(|source| source.kernels.len()).sum();
+    let shared = stage_source(&[]).unwrap().text;
+    let fixed = fixed_sources().into_iter().map(|source| (source.text.clone(), source));
+    let printed = kernels().into_iter().map(|source| (shared.clone(), source));
+    let sources: Vec<(String, Source)> = fixed.chain(printed).collect();
+    let count =
+        sources.iter().flat_map(|(_, source)| &source.kernels).map(|(name, _)| name).collect::<BTreeSet<_>>().len();
     let Some(folder) = std::env::var_os(TOOLS).map(PathBuf::from) else {
         let _ = writeln!(
             std::io::stderr(),
@@ -136,24 +187,34 @@ fn every_kernel_compiles_to_ptx_and_assembles() {
         );
         return;
     };
-    let compiler = found(&folder, "libnvrtc.so.13").unwrap();
-    nvrtc::load_from(compiler.parent().unwrap()).unwrap();
+    let tools = Tools::new(&folder);
     let refused = Source { text: "extern \"C\" __global__ void f() { undefined(); }".into(), kernels: Vec::new() };
     assert!(nvrtc::compile(&refused, ARCHITECTURE).unwrap_err().to_string().contains("undefined"));
-    let (assembler, scratch) = (found(&folder, "ptxas").unwrap(), tempfile::tempdir().unwrap());
-    let kept = Cache::new(folder.join("results")).unwrap();
-    let (mut all, mut failures, mut old) = (Vec::new(), Vec::new(), 0);
-    for source in &sources {
-        match report(source, &assembler, &kept, scratch.path()) {
-            Ok((log, known)) => {
-                let own = used(&log);
-                assert_eq!(own.len(), source.kernels.len(), "{log}");
-                old += if known { own.len() } else { 0 };
-                all.extend(own);
+    let (next, said) = (Mutex::new(sources.iter().enumerate()), Mutex::new((Vec::new(), Vec::new(), 0)));
+    let work = || {
+        loop {
+            let Some((index, (shared, source))) = next.lock().unwrap().next() else { return };
+            let started = std::time::Instant::now();
+            let report = tools.report(source, shared);
+            let mut said = said.lock().unwrap();
+            match report {
+                Ok((own, known)) => {
+                    assert_eq!(own.len(), source.kernels.len());
+                    if known == 0 {
+                        let (seconds, of) = (started.elapsed().as_secs_f32(), sources.len());
+                        println!("text {} of {of}: {} kernels, {seconds:.1} s", index + 1, own.len());
+                    }
+                    said.0.extend(own);
+                    said.2 += known;
+                }
+                Err(error) => said.1.push(format!("{:?}: {error}", source.kernels)),
             }
-            Err(error) => failures.push(format!("{:?}: {error}", source.kernels)),
         }
-    }
+    };
+    std::thread::scope(|scope| (0..THREADS).for_each(|_| drop(scope.spawn(work))));
+    let (mut all, failures, old) = said.into_inner().unwrap();
+    all.sort_by(|a, b| a.name.cmp(&b.name));
+    all.dedup();
     println!(
         "{} of {count} kernels compiled by NVRTC and assembled for sm_90, {old} of them in an earlier run",
         all.len()
@@ -163,6 +224,8 @@ fn every_kernel_compiles_to_ptx_and_assembles() {
     listed("bytes of stack", &mut all, |used| used.stack);
     listed("bytes of spilled registers", &mut all, |used| used.spilled);
     assert!(failures.is_empty(), "{} texts fail: {}", failures.len(), failures.join("\n"));
+    let spills: Vec<&Used> = all.iter().filter(|used| used.spilled > SPILLED_MAX).collect();
+    assert!(spills.is_empty(), "these spill more than {SPILLED_MAX} bytes: {spills:?}");
 }
 
 /// Prints how many kernels use any, and those that use most.

@@ -11,6 +11,7 @@ mod machine_code;
 mod measure;
 mod memory;
 mod mutants;
+mod printed;
 mod sessions;
 mod stages;
 mod streams;

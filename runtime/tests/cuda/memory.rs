@@ -2,24 +2,16 @@
 
 use crate::lanes::{product, shape};
 use crate::{shim, shim_with, stages, words};
+use catalogs::Ring;
 use runtime::backend::cuda::shim::Order;
 use runtime::backend::cuda::{Cuda, Device, Products, Tuning};
 use runtime::backend::{Backend, Cpu};
 use runtime::circuit::{Convolution, ProductKind};
+use runtime::protocol::rss3;
 use std::sync::Arc;
 
 fn by_residues(device: Arc<dyn Device>) -> Cuda {
     Cuda::tuned(device, Tuning { products: Products::Residues, ..Tuning::default() }).unwrap()
-}
-
-/// The least limit with which a device does something, found by halving; it is right from there on.
-fn least(limits: std::ops::Range<u64>, works: impl Fn(u64) -> bool) -> u64 {
-    let (mut low, mut high) = (limits.start, limits.end);
-    while high - low > 64 {
-        let middle = low.midpoint(high);
-        if works(middle) { high = middle } else { low = middle }
-    }
-    high
 }
 
 #[test]
@@ -53,30 +45,35 @@ fn products_shrink_and_stay_the_same() {
     }
 }
 
-/// Frames in parts of the lanes are the same frames.
+/// Messages in parts of the lanes are the same messages; and what an operation stores between its rounds leaves the
+/// device where it does not fit. Beside the arguments of all three parties two more values have room. With a little
+/// more, the other parties' states may take the room that one party's result needs: what fails says what it needed.
 #[test]
 fn stages_shrink_and_say_the_same() {
     let Some(_) = shim() else { return };
-    let lanes = 1000;
-    let agrees = |limit| {
-        let cuda = Cuda::new(shim_with(Order::Late, limit)?).ok()?;
-        let agrees = || stages::resharing_agrees(&cuda, 40, lanes);
-        std::panic::catch_unwind(std::panic::AssertUnwindSafe(agrees)).ok()
-    };
-    assert_eq!(agrees(1 << 20), Some(true));
-    let least = least(0..1 << 20, |limit| match agrees(limit) {
-        Some(right) => {
-            assert!(right, "other frames with {limit} bytes");
-            true
+    for parties in [rss3::compile_reshare(Ring::Z64).unwrap(), rss3::compile_maximum(Ring::Z64, 20, 2, 1).unwrap()] {
+        let lanes = 3000;
+        let slots: usize = parties.iter().map(|party| party.inputs().len()).sum();
+        let (value, arguments) = (8 * lanes as u64, (8 * lanes * slots) as u64);
+        let mut least = None;
+        // From half of what the arguments take, in steps of a third of a value.
+        for limit in (arguments / 2..3 * arguments).step_by(lanes * 8 / 3) {
+            let cuda = Cuda::new(shim_with(Order::Late, limit).unwrap()).unwrap();
+            let agrees = || stages::operation_agrees(&cuda, &parties, lanes);
+            match std::panic::catch_unwind(std::panic::AssertUnwindSafe(agrees)) {
+                Ok(right) => {
+                    assert!(right, "other words with {limit} bytes");
+                    least = least.or(Some(limit));
+                }
+                Err(reason) => {
+                    let reason = reason.downcast_ref::<String>().unwrap();
+                    assert!(reason.contains("Memory { ") && reason.contains("needed: "), "{reason}");
+                }
+            }
         }
-        None => false,
-    });
-    // With one byte less than one launch over all lanes wants, the frames are the same, in parts: 40 bits of 1000 lanes
-    // are 5,120 bytes in and as many out, and parts of 128 lanes want 640 of each.
-    let whole = least.saturating_add(5_120);
-    println!("least memory {least}");
-    assert_eq!(agrees(least + 64), Some(true));
-    assert!(agrees(whole).is_some_and(|right| right));
+        println!("{least:?} bytes where the arguments are {arguments}");
+        assert!(least.is_some_and(|least| least > arguments / 2 && least < arguments + 2 * value));
+    }
 }
 
 #[test]

@@ -96,16 +96,14 @@ fn changed_stages_are_seen() {
     seen("first * draws[draw].word_bytes / 64", "first / 64", agrees, Products::ByShape);
 }
 
-/// What serves lanes one by one is compiled where shared memory ends.
+/// What a later part of a kernel needs is kept, lane by lane.
 #[test]
-fn changed_masks_and_fields_without_room_are_seen() {
+fn changed_parts_are_seen() {
     let agrees = |cuda: &Cuda| stages::resharing_agrees(cuda, 40, 200);
     let tuning = Tuning { shared_bytes: 0, ..Tuning::default() };
     assert!(shim().is_none_or(|device| agrees(&Cuda::tuned(device, tuning).unwrap())));
-    seen_with("if (i == at + 1) next", "if (i == at) next", agrees, tuning);
-    seen_with("(u32)(lane * WORD / 64)", "(u32)(lane / 64)", agrees, tuning);
-    seen_with("(u32)(lane % (64 / WORD))", "(u32)(lane % 16)", agrees, tuning);
-    seen_with("atomicOr(&field[bit / 64 + 1], value >> (64 - offset))", "(void)0", agrees, tuning);
+    seen_with("kept[0 * groups + lane", "kept[0 * groups + first", agrees, tuning);
+    seen_with("leaving[0 + threadIdx.x] = r", "leaving[0 + threadIdx.x] = 1 | r", agrees, tuning);
 }
 
 #[test]
@@ -116,7 +114,9 @@ fn changed_products_are_seen() {
         assert!(shim().is_none_or(|device| agrees(&Cuda::tuned(device, tuning).unwrap())));
     }
     seen("x_next[k][row + SIDE * i]", "x_own[k][row + SIDE * i]", agrees, Products::Integer);
-    seen("multiply_bytes(sums[i + j]", "multiply_bytes(sums[i]", agrees, Products::Limbs);
+    seen("multiply_bytes<u8>(sums[i + j]", "multiply_bytes<u8>(sums[i]", agrees, Products::Limbs);
+    seen("a[1] = from[8 * row]", "a[1] = from[0]", agrees, Products::Limbs);
+    seen("b[1] = from[4]", "b[1] = from[0]", agrees, Products::Residues);
     seen("rint(quotient)", "floor(quotient)", agrees, Products::Residues);
     seen("own * (u32)modulus.inverse", "own", agrees, Products::Residues);
     seen("(u32)modulus.multiple", "0u", agrees, Products::Residues);

@@ -81,10 +81,10 @@ fn agree_on(cuda: &Cuda, cases: &[Case]) {
     }
 }
 
-/// A product, a sign and a maximum whose masks and fields find no room in shared memory, or not all of them: words of
-/// every size are drawn and fields of several widths packed lane by lane.
+/// A product, a sign and a maximum whose masks and fields find no room in shared memory, or not all of them: kernels in
+/// several parts, down to one for every instruction that draws or sends.
 #[test]
-fn masks_and_fields_without_room_agree() {
+fn kernels_in_parts_agree() {
     let mut cases: Vec<Case> = Vec::new();
     for bits in [3, 13, 32, 57, 64] {
         let parties = rss3::compile_reshare(ring(bits)).unwrap();
@@ -99,10 +99,14 @@ fn masks_and_fields_without_room_agree() {
 
 /// Whether resharing in a ring of `bits` bits is the CPU's.
 pub fn resharing_agrees(cuda: &Cuda, bits: u8, lanes: usize) -> bool {
-    let parties = rss3::compile_reshare(ring(bits)).unwrap();
+    operation_agrees(cuda, &rss3::compile_reshare(ring(bits)).unwrap(), lanes)
+}
+
+/// Whether an operation is the CPU's.
+pub fn operation_agrees(cuda: &Cuda, parties: &[CheckedParty], lanes: usize) -> bool {
     let kernels: Vec<_> = parties.iter().flat_map(CheckedParty::stages).collect();
     let (on_cpu, on_device) = (Cpu.prepare(&kernels).unwrap(), cuda.prepare(&kernels).unwrap());
-    execute(&Cpu, &parties, &on_cpu, lanes) == execute(cuda, &parties, &on_device, lanes)
+    execute(&Cpu, parties, &on_cpu, lanes) == execute(cuda, parties, &on_device, lanes)
 }
 
 /// The kernels of every shipped entry that this runtime executes.
@@ -132,7 +136,7 @@ fn sharing_opening_and_resharing_agree_in_rings_of_every_kind_of_width() {
     agree(&cases);
 }
 
-/// The maximum of many candidates has more masks and fields than fit shared memory.
+/// The maximum of many candidates has more masks and fields than fit shared memory: it is in parts.
 #[test]
 fn truncations_and_maxima_agree() {
     let mut cases: Vec<Case> = Vec::new();

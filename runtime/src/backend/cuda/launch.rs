@@ -75,7 +75,7 @@ const INTEGER: File = (
 /// Limbs of the kernels, the least first.
 pub const LIMBS: [u8; 3] = [4, 6, 8];
 const BY_LIMBS: File = (
-    concat!(include_str!("kernels/operands.cu"), include_str!("kernels/limbs.cu")),
+    concat!(include_str!("kernels/operands.cu"), include_str!("kernels/tensor.cu"), include_str!("kernels/limbs.cu")),
     &[
         ("matrices_limbs_4", Style::Threads),
         ("matrices_limbs_6", Style::Threads),
@@ -86,7 +86,11 @@ const BY_LIMBS: File = (
     ],
 );
 const BY_RESIDUES: File = (
-    concat!(include_str!("kernels/operands.cu"), include_str!("kernels/residues.cu")),
+    concat!(
+        include_str!("kernels/operands.cu"),
+        include_str!("kernels/tensor.cu"),
+        include_str!("kernels/residues.cu")
+    ),
     &[
         ("pack_left_matrices", Style::Phased),
         ("pack_right_matrices", Style::Phased),

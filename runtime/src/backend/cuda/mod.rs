@@ -13,6 +13,7 @@ pub mod driver;
 mod launch;
 mod movement;
 pub mod nvrtc;
+mod parts;
 mod print;
 mod product;
 mod residue;
@@ -30,6 +31,7 @@ use launch::Fixed;
 use residue::Residues;
 use std::sync::{Arc, OnceLock};
 use transfers::{Transfers, bytes_of};
+use zeroize::Zeroizing;
 
 pub use cache::{Cache, Cached};
 pub use device::{
@@ -60,7 +62,8 @@ pub struct Tuning {
     /// The most steps of an inner axis that tensor cores add up before words are made of their sums: at most what
     /// keeps the sums exact, and a multiple of 64.
     pub steps_max: u64,
-    /// Bytes of shared memory that a block of a printed kernel may use, up to what every device has.
+    /// Bytes of shared memory that a block of a printed kernel may use, up to what every device has; what does not fit
+    /// is cut into several launches.
     pub shared_bytes: usize,
 }
 
@@ -142,8 +145,13 @@ impl Cuda {
     }
 
     fn words(&self, words: &[u64], purpose: Purpose) -> Result<Words, Error> {
-        let buffer = self.transfers.upload(&bytes_of(words), purpose)?;
+        let buffer = self.transfers.upload(&Zeroizing::new(bytes_of(words)), purpose)?;
         Ok(Words { buffer: Arc::new(buffer), lanes: words.len() })
+    }
+
+    fn words_of(&self, words: &Words) -> Result<Vec<u64>, Error> {
+        let bytes = Zeroizing::new(self.transfers.download(&words.buffer, 8 * words.lanes)?);
+        Ok(bytes.as_chunks().0.iter().map(|word| u64::from_le_bytes(*word)).collect())
     }
 
     /// Public numbers that a kernel reads.
@@ -186,8 +194,7 @@ impl Backend for Cuda {
     }
 
     fn download(&self, words: &Words) -> Result<Vec<u64>, BackendError> {
-        let bytes = self.transfers.download(&words.buffer, 8 * words.lanes)?;
-        Ok(bytes.as_chunks().0.iter().map(|word| u64::from_le_bytes(*word)).collect())
+        Ok(self.words_of(words)?)
     }
 
     fn state(&self, slots: u16, lanes: usize) -> Result<State, BackendError> {
@@ -199,10 +206,7 @@ impl Backend for Cuda {
     }
 
     fn take(&self, state: &mut State, slot: Slot) -> Result<Words, BackendError> {
-        match state.take(slot) {
-            Some(words) => Ok(words),
-            None => Ok(self.zeros(state.lanes())?),
-        }
+        Ok(state.take(self, slot)?)
     }
 
     fn stage(

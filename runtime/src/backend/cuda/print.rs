@@ -1,14 +1,17 @@
-//! Prints a checked kernel as one fused CUDA kernel: receives, masks, arithmetic, stores and sends in one launch.
+//! Prints a checked kernel as fused CUDA kernels: receives, masks, arithmetic, stores and sends in one launch, or in a
+//! few where it is too large for a block ([`super::parts`]).
 //!
 //! A block serves a tile of consecutive lanes, a thread a lane, in three phases. First the threads compute every
 //! ChaCha12 block that the tile's masks need, each once, into shared memory. Then each thread runs the straight-line
 //! code of its lane. What it sends goes to shared memory, from where the last phase packs whole words of all fields, a
 //! word a thread: a tile is a multiple of 64 lanes, so that it starts and ends at words of every field, whatever its
-//! width. A launch serves lanes `begin..lanes`; slots hold all lanes, frames those of the launch.
+//! width. A launch serves lanes `begin..lanes`; slots hold all lanes, frames and what is kept between parts those of
+//! the launch.
 //!
 //! The text has the structure of a kernel only. Its constants, coefficients of entries among them, are an argument;
-//! kernels that differ in nothing else are one. CPU twin: `backend::cpu::Prepared`.
+//! parts that differ in nothing else are one. CPU twin: `backend::cpu::Prepared`.
 
+use super::parts::{Line, Uses, cut};
 use crate::kernel::{CheckedKernel, Draw, Field, Instruction, Pair, Register, Slot};
 use crate::random::{self, Label, Roles};
 use std::collections::BTreeMap;
@@ -18,48 +21,72 @@ use std::fmt::Write as _;
 const BLOCK_BYTES: usize = 4 * 17;
 /// Lanes of a group: a field of any width has whole words for them.
 pub const GROUP: u64 = 64;
+/// Lanes of a tile, which are the threads of a block.
+pub const TILE: usize = 128;
 /// Shared memory of a block that every device has.
 pub const SHARED_BYTES: usize = 48 << 10;
 /// Slots whose places are an argument of a launch: 4096 bytes of arguments are always served.
-const SLOTS_DIRECT_MAX: usize = 448;
-/// Lanes of a tile, the first that leaves room for all masks and fields.
-const TILES: [usize; 2] = [128, 64];
+const SLOTS_MAX: usize = 448;
+/// Values that a thread holds beside addresses and what it fetches ahead.
+const LIVE_MAX: usize = 72;
+/// Lines of a part: NVIDIA's assembler takes seconds for it.
+const LINES_MAX: usize = 4096;
 
-/// A kernel as text, and what a launch of it needs.
+/// A kernel as text, and what its launches need.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Printed {
-    /// Its name, from the digest of the text.
-    pub name: String,
-    /// The text, without prelude.
-    pub text: String,
-    /// Lanes of a block.
-    pub tile: u32,
-    /// Constants, in the order in which the text numbers them.
-    pub constants: Vec<u64>,
-    /// Slots that are read.
-    pub loads: Vec<Slot>,
-    /// Slots that are written.
-    pub stores: Vec<Slot>,
+    /// One launch after the other.
+    pub parts: Vec<Part>,
+    /// Words of a lane that are kept from one to the next.
+    pub kept: usize,
     /// Received fields, by sender and order.
     pub receives: Vec<Field>,
     /// Sent fields, by receiver and order.
     pub sends: Vec<Field>,
     /// Whose streams are drawn from, in the order of the keys.
     pub pairs: Vec<Pair>,
-    /// The draws.
-    pub draws: Vec<Draw>,
-    /// Whether what is sent is added to words that have to be zero.
-    pub needs_zeros: bool,
-    /// Whether the places of slots are an argument themselves, and not in a table.
-    pub direct: bool,
 }
 
-/// Prints a kernel whose blocks use at most `shared_bytes` of shared memory.
+/// What one launch computes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Part {
+    /// Its name, from the digest of the text.
+    pub name: String,
+    /// The text, without prelude.
+    pub text: String,
+    /// Constants, in the order in which the text numbers them.
+    pub constants: Vec<u64>,
+    /// Slots that are read.
+    pub loads: Vec<Slot>,
+    /// Slots that are written.
+    pub stores: Vec<Slot>,
+}
+
+/// Prints a kernel whose blocks use at most `shared_bytes` of shared memory, where single instructions do.
 ///
 /// # Errors
 /// A draw that no label holds.
 pub fn print(kernel: &CheckedKernel, shared_bytes: usize) -> Result<Printed, random::Error> {
-    Printer::new(kernel, shared_bytes.min(SHARED_BYTES)).run(kernel)
+    let shared_bytes = shared_bytes.min(SHARED_BYTES);
+    let limits = Uses { shared_bytes, slots: SLOTS_MAX, live: LIVE_MAX, lines: LINES_MAX };
+    let parts = cut(kernel.instructions(), &limits, |instruction| match instruction {
+        Instruction::Draw(draw) => BLOCK_BYTES * blocks(draw),
+        Instruction::Send(..) | Instruction::Disclose(..) => 8 * (TILE + 1),
+        _ => 0,
+    });
+    let draw =
+        |instruction: &Instruction| if let Instruction::Draw(draw) = instruction { Some(draw.pair) } else { None };
+    let mut pairs: Vec<Pair> = kernel.instructions().iter().filter_map(draw).collect();
+    pairs.sort();
+    pairs.dedup();
+    let printed = parts.parts.iter().map(|lines| Printer::new(kernel, lines, &pairs).run(lines, &parts.kept));
+    Ok(Printed {
+        parts: printed.collect::<Result<_, _>>()?,
+        kept: parts.kept.len(),
+        receives: kernel.receives().to_vec(),
+        sends: kernel.sends().to_vec(),
+        pairs,
+    })
 }
 
 /// Words before each field, for one group of lanes, and of all fields.
@@ -77,6 +104,11 @@ fn word_bytes(draw: &Draw) -> usize {
     usize::from(draw.bits.div_ceil(8)).next_power_of_two()
 }
 
+/// Blocks of a draw for a tile.
+fn blocks(draw: &Draw) -> usize {
+    TILE * word_bytes(draw) / 64
+}
+
 /// The last word of the draw's nonce: all of its label but node and tile.
 fn nonce_end(draw: &Draw) -> Result<u32, random::Error> {
     let roles = Roles::new(draw.pair.number())?;
@@ -85,233 +117,161 @@ fn nonce_end(draw: &Draw) -> Result<u32, random::Error> {
     Ok(u32::from_le_bytes([nonce[8], nonce[9], nonce[10], nonce[11]]))
 }
 
-struct Printer {
-    tile: usize,
-    receives: Vec<Field>,
+/// Adds what is not there yet.
+fn add<T: PartialEq>(all: &mut Vec<T>, one: T) {
+    if !all.contains(&one) {
+        all.push(one);
+    }
+}
+
+/// Where a value is that is there.
+fn place<T: PartialEq>(all: &[T], one: &T) -> usize {
+    all.iter().position(|other| other == one).unwrap_or_default()
+}
+
+struct Printer<'a> {
+    pairs: &'a [Pair],
+    receives: &'a [Field],
+    /// Of the whole kernel, and where they start.
+    all_sends: &'a [Field],
     sends: Vec<Field>,
     draws: Vec<Draw>,
-    /// Per draw, its first block in shared memory, if it has room there.
-    blocks: Vec<Option<usize>>,
-    blocks_in_all: usize,
-    /// Per sent field, its place in shared memory, if it has one.
-    places: Vec<Option<usize>>,
-    pairs: Vec<Pair>,
     constants: Vec<u64>,
     loads: Vec<Slot>,
     stores: Vec<Slot>,
-    /// What a slot holds once it is stored to.
-    stored: BTreeMap<Slot, Register>,
     body: String,
 }
 
-impl Printer {
-    fn new(kernel: &CheckedKernel, shared_bytes: usize) -> Printer {
-        let mut draws: Vec<Draw> = Vec::new();
+impl<'a> Printer<'a> {
+    fn new(kernel: &'a CheckedKernel, lines: &[Line], pairs: &'a [Pair]) -> Printer<'a> {
+        let (mut draws, mut sends) = (Vec::new(), Vec::new());
         let (mut loads, mut stores) = (Vec::new(), Vec::new());
-        for instruction in kernel.instructions() {
+        for line in lines {
+            let Line::Own(_, instruction) = line else { continue };
             match *instruction {
-                Instruction::Draw(draw) if !draws.contains(&draw) => draws.push(draw),
-                Instruction::Load(slot) if !loads.contains(&slot) => loads.push(slot),
-                Instruction::Store(slot, _) if !stores.contains(&slot) => stores.push(slot),
+                Instruction::Draw(draw) => add(&mut draws, draw),
+                Instruction::Load(slot) => add(&mut loads, slot),
+                Instruction::Store(slot, _) => add(&mut stores, slot),
+                Instruction::Send(field, _) | Instruction::Disclose(field, _) => add(&mut sends, field),
                 _ => {}
             }
         }
-        let sends = kernel.sends().to_vec();
-        let blocks_of = |tile: usize, draw: &Draw| tile * word_bytes(draw) / 64;
-        let needed = |tile: usize| {
-            let blocks = draws.iter().map(|draw| blocks_of(tile, draw)).sum::<usize>();
-            BLOCK_BYTES * blocks + 8 * (tile + 1) * sends.len()
-        };
-        let tile = TILES.into_iter().find(|&tile| needed(tile) <= shared_bytes).unwrap_or(TILES[TILES.len() - 1]);
-        let (mut left, mut blocks_in_all) = (shared_bytes, 0);
-        let mut room = |bytes: usize| {
-            let fits = bytes <= left;
-            left -= if fits { bytes } else { 0 };
-            fits
-        };
-        let mut blocks = Vec::with_capacity(draws.len());
-        for draw in &draws {
-            let needed = blocks_of(tile, draw);
-            blocks.push(room(BLOCK_BYTES * needed).then_some(blocks_in_all));
-            blocks_in_all += if blocks.last() == Some(&None) { 0 } else { needed };
-        }
-        let mut used = 0..;
-        let places = sends.iter().map(|_| if room(8 * (tile + 1)) { used.next() } else { None }).collect();
-        let mut pairs: Vec<_> = draws.iter().map(|draw| draw.pair).collect();
-        pairs.sort();
-        pairs.dedup();
-        Printer {
-            tile,
-            receives: kernel.receives().to_vec(),
-            sends,
-            draws,
-            blocks,
-            blocks_in_all,
-            places,
-            pairs,
-            constants: Vec::new(),
-            loads,
-            stores,
-            stored: BTreeMap::new(),
-            body: String::new(),
-        }
+        let (receives, all_sends, constants, body) = (kernel.receives(), kernel.sends(), Vec::new(), String::new());
+        Printer { pairs, receives, all_sends, sends, draws, constants, loads, stores, body }
     }
 
-    fn run(mut self, kernel: &CheckedKernel) -> Result<Printed, random::Error> {
-        for (index, instruction) in kernel.instructions().iter().enumerate() {
-            self.instruction(index, instruction)?;
+    fn run(mut self, lines: &[Line], kept: &BTreeMap<Register, usize>) -> Result<Part, random::Error> {
+        for line in lines {
+            match *line {
+                Line::Own(register, instruction) => {
+                    self.instruction(register, &instruction);
+                    if let Some(place) = kept.get(&register) {
+                        let _ = writeln!(self.body, "            {} = r{};", in_memory(*place), register.0);
+                    }
+                }
+                Line::Bring(register) => {
+                    self.define(register, in_memory(kept.get(&register).copied().unwrap_or_default()))
+                }
+            }
         }
         let text = self.whole()?;
         let digest = blake3::hash(text.as_bytes()).to_hex();
         let name = format!("stage_{}", &digest[..24]);
-        Ok(Printed {
-            text: text.replace("NAME", &name),
-            name,
-            tile: self.tile as u32,
-            needs_zeros: self.places.contains(&None),
-            direct: self.direct(),
-            constants: self.constants,
-            loads: self.loads,
-            stores: self.stores,
-            receives: self.receives,
-            sends: self.sends,
-            pairs: self.pairs,
-            draws: self.draws,
-        })
+        let Printer { constants, loads, stores, .. } = self;
+        Ok(Part { text: text.replace("NAME", &name), name, constants, loads, stores })
     }
 }
 
-impl Printer {
-    fn direct(&self) -> bool {
-        self.loads.len() + self.stores.len() <= SLOTS_DIRECT_MAX
+/// A word between parts.
+fn in_memory(place: usize) -> String {
+    format!("kept[{} * groups + lane - begin]", place as u64 * GROUP)
+}
+
+impl Printer<'_> {
+    fn define(&mut self, register: Register, value: impl std::fmt::Display) {
+        let _ = writeln!(self.body, "            const u64 r{} = {value};", register.0);
     }
 
-    fn define(&mut self, index: usize, value: impl std::fmt::Display) {
-        let _ = writeln!(self.body, "            const u64 r{index} = {value};");
+    fn binary(&mut self, register: Register, a: Register, operator: &str, b: Register) {
+        self.define(register, format_args!("r{} {operator} r{}", a.0, b.0));
     }
 
-    fn binary(&mut self, index: usize, a: Register, operator: &str, b: Register) {
-        self.define(index, format_args!("r{} {operator} r{}", a.0, b.0));
-    }
-
-    fn instruction(&mut self, index: usize, instruction: &Instruction) -> Result<(), random::Error> {
+    fn instruction(&mut self, register: Register, instruction: &Instruction) {
         use Instruction as I;
         match *instruction {
-            I::Load(slot) => match self.stored.get(&slot).copied() {
-                Some(register) => self.define(index, format_args!("r{}", register.0)),
-                None => {
-                    let place = self.loads.iter().position(|&other| other == slot).unwrap_or_default();
-                    self.define(index, format_args!("__ldg((const u64 *)slots.at[{place}] + lane)"));
-                }
-            },
+            I::Load(slot) => {
+                let place = place(&self.loads, &slot);
+                self.define(register, format_args!("__ldg((const u64 *)slots.at[{place}] + lane)"));
+            }
             I::Constant(value) => {
-                self.define(index, format_args!("constants[{}]", self.constants.len()));
+                self.define(register, format_args!("constants[{}]", self.constants.len()));
                 self.constants.push(value);
             }
-            I::Add(a, b) => self.binary(index, a, "+", b),
-            I::Sub(a, b) => self.binary(index, a, "-", b),
-            I::Mul(a, b) => self.binary(index, a, "*", b),
-            I::And(a, b) => self.binary(index, a, "&", b),
-            I::Or(a, b) => self.binary(index, a, "|", b),
-            I::Xor(a, b) => self.binary(index, a, "^", b),
-            I::ShiftLeft(a, by) => self.define(index, format_args!("r{} << {by}", a.0)),
-            I::ShiftRight(a, by) => self.define(index, format_args!("r{} >> {by}", a.0)),
-            I::Draw(draw) => self.draw(index, &draw)?,
+            I::Add(a, b) => self.binary(register, a, "+", b),
+            I::Sub(a, b) => self.binary(register, a, "-", b),
+            I::Mul(a, b) => self.binary(register, a, "*", b),
+            I::And(a, b) => self.binary(register, a, "&", b),
+            I::Or(a, b) => self.binary(register, a, "|", b),
+            I::Xor(a, b) => self.binary(register, a, "^", b),
+            I::ShiftLeft(a, by) => self.define(register, format_args!("r{} << {by}", a.0)),
+            I::ShiftRight(a, by) => self.define(register, format_args!("r{} >> {by}", a.0)),
+            I::Draw(draw) => {
+                let (word, mask) = (word_bytes(&draw), u64::MAX >> (64 - u32::from(draw.bits)));
+                let block: usize = self.draws[..place(&self.draws, &draw)].iter().map(blocks).sum();
+                self.define(register, format_args!("drawn<{word}>(masks, {block}, threadIdx.x) & {mask:#x}ull"));
+            }
             I::Receive(field) => {
-                let place = self.receives.iter().position(|&other| other == field).unwrap_or_default();
-                let start = starts(&self.receives).0[place];
-                self.define(index, format_args!("unpacked<{}>(received + {start} * groups, lane - begin)", field.bits));
+                let (start, bits) = (starts(self.receives).0[place(self.receives, &field)], field.bits);
+                self.define(register, format_args!("unpacked<{bits}>(received + {start} * groups, lane - begin)"));
             }
             I::Store(slot, a) => {
-                self.stored.insert(slot, a);
-                let place = self.loads.len() + self.stores.iter().position(|&other| other == slot).unwrap_or_default();
+                let place = self.loads.len() + place(&self.stores, &slot);
                 let _ = writeln!(self.body, "            ((u64 *)slots.at[{place}])[lane] = r{};", a.0);
             }
-            I::Send(field, a) | I::Disclose(field, a) => self.send(field, a),
-        }
-        Ok(())
-    }
-
-    fn draw(&mut self, index: usize, draw: &Draw) -> Result<(), random::Error> {
-        let place = self.draws.iter().position(|other| other == draw).unwrap_or_default();
-        let (word, mask) = (word_bytes(draw), u64::MAX >> (64 - u32::from(draw.bits)));
-        match self.blocks[place] {
-            Some(block) => {
-                self.define(index, format_args!("drawn<{word}>(masks, {block}, threadIdx.x) & {mask:#x}ull"));
-            }
-            None => {
-                let (key, end) = (self.key(draw), nonce_end(draw)?);
-                let value = format!("drawn_alone<{word}>(streams, {key}, {end:#x}u, lane) & {mask:#x}ull");
-                self.define(index, value);
+            I::Send(field, a) | I::Disclose(field, a) => {
+                let place = place(&self.sends, &field) * (TILE + 1);
+                let _ = writeln!(self.body, "            leaving[{place} + threadIdx.x] = r{};", a.0);
             }
         }
-        Ok(())
     }
 
-    fn key(&self, draw: &Draw) -> usize {
-        self.pairs.iter().position(|&pair| pair == draw.pair).unwrap_or_default()
-    }
-
-    fn send(&mut self, field: Field, a: Register) {
-        let index = self.sends.iter().position(|&other| other == field).unwrap_or_default();
-        let _ = match self.places[index] {
-            Some(place) => {
-                writeln!(self.body, "            leaving[{} + threadIdx.x] = r{};", place * (self.tile + 1), a.0)
-            }
-            None => {
-                let start = starts(&self.sends).0[index];
-                let bits = field.bits;
-                writeln!(
-                    self.body,
-                    "            packed_alone<{bits}>(r{}, sent + {start} * groups, lane - begin);",
-                    a.0
-                )
-            }
-        };
-    }
-
-    /// The draws that have room in shared memory, as the text's table.
-    fn draw_rows(&self) -> Result<String, random::Error> {
-        let mut rows = String::new();
-        for (draw, block) in self.draws.iter().zip(&self.blocks) {
-            let Some(block) = block else { continue };
-            let end = block + self.tile * word_bytes(draw) / 64;
-            let _ = write!(rows, "{{{end}, {}, {:#x}u, {}}}, ", self.key(draw), nonce_end(draw)?, word_bytes(draw));
-        }
-        Ok(rows)
-    }
-
-    /// The fields that have room in shared memory, as the text's table, and their words of a tile.
-    fn sent_rows(&self) -> (String, usize) {
+    /// The draws as the text's table, and their blocks of a tile.
+    fn draw_rows(&self) -> Result<(String, usize), random::Error> {
         let (mut rows, mut end) = (String::new(), 0);
-        for ((field, start), place) in self.sends.iter().zip(starts(&self.sends).0).zip(&self.places) {
-            if place.is_some() {
-                end += self.tile / 64 * usize::from(field.bits);
-                let _ = write!(rows, "{{{end}, {}, {start}}}, ", field.bits);
-            }
+        for draw in &self.draws {
+            end += blocks(draw);
+            let (key, label) = (place(self.pairs, &draw.pair), nonce_end(draw)?);
+            let _ = write!(rows, "{{{end}, {key}, {label:#x}u, {}}}, ", word_bytes(draw));
+        }
+        Ok((rows, end))
+    }
+
+    /// The fields as the text's table, and their words of a tile.
+    fn sent_rows(&self) -> (String, usize) {
+        let (mut rows, mut end, starts) = (String::new(), 0, starts(self.all_sends).0);
+        for field in &self.sends {
+            end += TILE / 64 * usize::from(field.bits);
+            let _ = write!(rows, "{{{end}, {}, {}}}, ", field.bits, starts[place(self.all_sends, field)]);
         }
         (rows, end)
     }
 
     fn whole(&self) -> Result<String, random::Error> {
-        let (mut text, tile, blocks) = (String::new(), self.tile, self.blocks_in_all);
-        let ((sent, words), fields) = (self.sent_rows(), self.places.iter().flatten().count());
+        let (mut text, slots, fields) = (String::new(), self.loads.len() + self.stores.len(), self.sends.len());
+        let ((draws, blocks), (sent, words)) = (self.draw_rows()?, self.sent_rows());
         if blocks > 0 {
-            let _ = writeln!(text, "static __device__ const Draw draws_NAME[] = {{{}}};", self.draw_rows()?);
+            let _ = writeln!(text, "static __device__ const Draw draws_NAME[] = {{{draws}}};");
         }
         if fields > 0 {
             let _ = writeln!(text, "static __device__ const Sent sent_NAME[] = {{{sent}}};");
         }
-        let slots = match (self.direct(), self.loads.len() + self.stores.len()) {
-            (true, count) => format!("const __grid_constant__ Slots<{}> slots", count.max(1)),
-            (false, _) => "const __grid_constant__ SlotTable slots".to_owned(),
-        };
         let _ = writeln!(
             text,
-            "extern \"C\" __global__ void __launch_bounds__({tile}) NAME({slots}, const u64 *__restrict__ constants, \
-             const u64 *__restrict__ received, u64 *__restrict__ sent, u64 begin, u64 lanes, \
-             const __grid_constant__ Streams streams) {{\n    const u64 first = (u64)blockIdx.x * {tile}, groups = \
-             (lanes - begin + {GROUP} - 1) / {GROUP};"
+            "extern \"C\" __global__ void __launch_bounds__({TILE}) NAME(const __grid_constant__ Slots<{}> slots, \
+             const u64 *__restrict__ constants, const u64 *__restrict__ received, u64 *__restrict__ sent, \
+             u64 *__restrict__ kept, u64 begin, u64 lanes, const __grid_constant__ Streams streams) {{\n    \
+             const u64 first = (u64)blockIdx.x * {TILE}, groups = (lanes - begin + {GROUP} - 1) / {GROUP};",
+            slots.max(1)
         );
         if blocks > 0 {
             let words = BLOCK_BYTES / 4 * blocks;
@@ -322,7 +282,7 @@ impl Printer {
             );
         }
         if fields > 0 {
-            let _ = writeln!(text, "    __shared__ u64 leaving[{}];", fields * (tile + 1));
+            let _ = writeln!(text, "    __shared__ u64 leaving[{}];", fields * (TILE + 1));
         }
         let body = &self.body;
         let _ = writeln!(
@@ -332,12 +292,12 @@ impl Printer {
         );
         if fields > 0 {
             // Lanes beyond the last leave zeros in the last byte of a field.
-            let zero = |place: usize| format!(" leaving[{} + threadIdx.x] = 0;", place * (tile + 1));
+            let zero = |place: usize| format!(" leaving[{} + threadIdx.x] = 0;", place * (TILE + 1));
             let zeros: String = (0..fields).map(zero).collect();
             let _ = writeln!(
                 text,
                 "        else {{{zeros} }}\n    }}\n    __syncthreads();\n    \
-                 EACH_THREAD {{ pack_tile<{tile}>(leaving, sent_NAME, {words}, sent, first, groups); }}"
+                 EACH_THREAD {{ pack_tile<{TILE}>(leaving, sent_NAME, {words}, sent, first, groups); }}"
             );
         } else {
             let _ = writeln!(text, "    }}");

@@ -1,10 +1,11 @@
 //! Kernels of a protocol on a device: made ready once, then run stage by stage.
 //!
-//! A stage is one launch over all lanes; where its messages do not fit the device's memory it is several, over parts
-//! of the lanes, with the same words and frames.
+//! A stage is a launch over all lanes, or one for each of its parts. Where its messages do not fit the device's memory,
+//! it is repeated over fewer lanes at a time; where the words that it stores do not fit either, this process keeps the
+//! state, and lends the device those of the lanes in work. Words and frames stay the same.
 
 use super::device::{Address, Argument, Buffer, Device, Error, Function, Purpose, Source, Style};
-use super::print::{GROUP, Printed, print, starts};
+use super::print::{GROUP, Part, Printed, TILE, print, starts};
 use super::transfers::{Departing, Transfers, bytes_of};
 use super::{Cuda, PRELUDE, Words};
 use crate::backend::{Error as BackendError, Frames, Streams};
@@ -12,54 +13,102 @@ use crate::circuit::Shape;
 use crate::kernel::{CheckedKernel, Field, Slot};
 use crate::protocol;
 use crate::random;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
 const STAGE: &str = include_str!("kernels/stage.cu");
 /// Keys of a launch, one for each partner: roles are below four.
 const KEYS: usize = 3;
 const KEY_WORDS: usize = 8;
-/// The least lanes of a launch: whole tiles of any kernel.
-const LANES_LEAST: usize = 128;
 
-/// A kernel of a checked party, compiled, with its constants on the device.
+/// A kernel of a checked party, compiled, with the constants of its parts on the device.
 #[derive(Debug)]
 pub struct Code {
-    function: Function,
     printed: Printed,
-    constants: Buffer,
+    /// Part by part.
+    functions: Vec<(Function, Buffer)>,
 }
 
 /// The words of a unit between its rounds.
-#[derive(Debug)]
 pub struct State {
     lanes: usize,
-    slots: Vec<Option<Words>>,
+    slots: Vec<Held>,
+}
+
+/// Where the words of a slot are.
+enum Held {
+    /// Nowhere: they are zeros.
+    Zeros,
+    Device(Words),
+    /// In this process, as the device has no room for them.
+    Process(Zeroizing<Vec<u64>>),
+}
+
+/// Words of some lanes on the device.
+struct Lent {
+    /// Where lane 0 is, or would be.
+    origin: u64,
+    /// What is given back after the launch.
+    _words: Option<Words>,
+}
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "State({} slots of {} lanes)", self.slots.len(), self.lanes)
+    }
 }
 
 impl State {
     /// Slots of zeros, which are not stored.
     pub fn new(slots: u16, lanes: usize) -> State {
-        State { lanes, slots: vec![None; usize::from(slots)] }
-    }
-
-    /// Lanes per slot.
-    pub fn lanes(&self) -> usize {
-        self.lanes
+        State { lanes, slots: (0..slots).map(|_| Held::Zeros).collect() }
     }
 
     pub(super) fn load(&mut self, slot: Slot, words: &Words) -> Result<(), BackendError> {
         if words.lanes != self.lanes {
             return Err(size("an argument", words.lanes, self.lanes, "lanes"));
         }
-        self.slots[slot.index()] = Some(words.clone());
+        self.slots[slot.index()] = Held::Device(words.clone());
         Ok(())
     }
 
-    pub(super) fn take(&mut self, slot: Slot) -> Option<Words> {
-        self.slots[slot.index()].take()
+    pub(super) fn take(&mut self, cuda: &Cuda, slot: Slot) -> Result<Words, Error> {
+        match std::mem::replace(&mut self.slots[slot.index()], Held::Zeros) {
+            Held::Zeros => cuda.zeros(self.lanes),
+            Held::Device(words) => Ok(words),
+            Held::Process(words) => cuda.words(&words, Purpose::Words),
+        }
+    }
+
+    /// The words of a slot at some lanes.
+    fn lend(&self, cuda: &Cuda, slot: Slot, lanes: &Range<usize>) -> Result<Lent, Error> {
+        match &self.slots[slot.index()] {
+            Held::Zeros => Ok(Lent::new(cuda.zeros(lanes.len())?, lanes)),
+            Held::Device(words) => Ok(Lent { origin: words.address().0, _words: None }),
+            Held::Process(words) => Ok(Lent::new(cuda.words(&words[lanes.clone()], Purpose::Words)?, lanes)),
+        }
+    }
+
+    /// Moves what nobody else uses from the device to this process.
+    fn retreat(&mut self, cuda: &Cuda) -> Result<(), Error> {
+        for held in &mut self.slots {
+            match held {
+                Held::Device(words) if Arc::strong_count(&words.buffer) == 1 => {
+                    *held = Held::Process(cuda.words_of(words)?.into());
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Lent {
+    fn new(words: Words, lanes: &Range<usize>) -> Lent {
+        Lent { origin: words.address().0.wrapping_sub(8 * lanes.start as u64), _words: Some(words) }
     }
 }
 
@@ -69,7 +118,8 @@ fn size(what: &'static str, found: usize, expected: usize, unit: &'static str) -
 
 /// The text that a compiler gets for these kernels, each once.
 pub fn source(printed: &[Printed]) -> Source {
-    let texts: BTreeMap<&str, &str> = printed.iter().map(|p| (p.name.as_str(), p.text.as_str())).collect();
+    let parts = printed.iter().flat_map(|printed| &printed.parts);
+    let texts: BTreeMap<&str, &str> = parts.map(|part| (part.name.as_str(), part.text.as_str())).collect();
     let mut text = format!("{PRELUDE}\n{STAGE}\n");
     texts.values().for_each(|kernel| text.push_str(kernel));
     Source { text, kernels: texts.keys().map(|&name| (name.to_owned(), Style::Phased)).collect() }
@@ -91,26 +141,28 @@ pub(super) fn prepare(
     let source = source(&printed);
     let functions: BTreeMap<&str, Function> =
         source.kernels.iter().map(|(name, _)| name.as_str()).zip(device.compile(&source)?).collect();
-    let mut all = Vec::with_capacity(printed.len());
-    for printed in printed {
-        let function = functions.get(printed.name.as_str()).copied();
+    let ready = |part: &Part| -> Result<(Function, Buffer), Error> {
+        let function = functions.get(part.name.as_str()).copied();
         let function = function.ok_or_else(|| failed(device, "a compiled kernel is missing"))?;
-        let bytes = bytes_of(&printed.constants);
+        let bytes = bytes_of(&part.constants);
         let constants = transfers.upload(&bytes, Purpose::Constants)?;
-        if blake3::hash(&transfers.download(&constants, bytes.len())?) != blake3::hash(&bytes) {
-            return Err(Error::Constants { device: device.name() }.into());
+        match blake3::hash(&transfers.download(&constants, bytes.len())?) == blake3::hash(&bytes) {
+            true => Ok((function, constants)),
+            false => Err(Error::Constants { device: device.name() }),
         }
-        all.push(Code { function, printed, constants });
-    }
-    Ok(all)
+    };
+    let code = |printed: Printed| {
+        Ok(Code { functions: printed.parts.iter().map(ready).collect::<Result<_, Error>>()?, printed })
+    };
+    printed.into_iter().map(code).collect()
 }
 
 fn failed(device: &Arc<dyn Device>, reason: &str) -> Error {
     Error::Failed { device: device.name(), what: "preparing kernels", reason: reason.into() }
 }
 
-/// A part of a frame on its way: the role that it goes to, its first byte there and on the device, its bytes.
-struct Part {
+/// A piece of a frame on its way: the role that it goes to, its first byte there and on the device, its bytes.
+struct Piece {
     role: usize,
     to: usize,
     from: usize,
@@ -119,18 +171,18 @@ struct Part {
 
 /// What a stage sends, on its way from the device.
 #[derive(Default)]
-pub struct Pending(Vec<(Departing, Vec<Part>)>);
+pub struct Pending(Vec<(Departing, Vec<Piece>)>);
 
 impl Pending {
     /// Waits for it, and puts it into the frames where room was left for it.
     pub(super) fn collect(self, transfers: &Transfers, sent: &mut Frames) -> Result<(), BackendError> {
-        for (departing, parts) in self.0 {
-            transfers.arrive(departing, |place, piece| {
-                for part in &parts {
-                    let (start, end) = (part.from.max(place), (part.from + part.bytes).min(place + piece.len()));
+        for (departing, pieces) in self.0 {
+            transfers.arrive(departing, |place, bytes| {
+                for piece in &pieces {
+                    let (start, end) = (piece.from.max(place), (piece.from + piece.bytes).min(place + bytes.len()));
                     if start < end {
-                        let to = part.to + start - part.from;
-                        sent[part.role][to..to + end - start].copy_from_slice(&piece[start - place..end - place]);
+                        let to = piece.to + start - piece.from;
+                        sent[piece.role][to..to + end - start].copy_from_slice(&bytes[start - place..end - place]);
                     }
                 }
             })?;
@@ -148,101 +200,24 @@ impl Code {
         sent: &mut Frames,
         streams: &Streams<'_>,
     ) -> Result<Pending, BackendError> {
-        let (printed, lanes) = (&self.printed, state.lanes);
+        let lanes = state.lanes;
         if lanes > Shape::LANES_MAX {
             return Err(size("the state", lanes, Shape::LANES_MAX, "lanes"));
         }
         let arrived = self.arrived(received, lanes)?;
-        let zeros = if printed.loads.iter().any(|slot| state.slots[slot.index()].is_none()) {
-            Some(cuda.zeros(lanes)?)
-        } else {
-            None
-        };
-        let stored = printed.stores.iter().map(|_| cuda.fresh(lanes)).collect::<Result<Vec<_>, _>>()?;
-        let loaded = |slot: &Slot| state.slots[slot.index()].as_ref().or(zeros.as_ref()).map_or(0, |w| w.address().0);
-        let mut table: Vec<u64> =
-            printed.loads.iter().map(loaded).chain(stored.iter().map(|w| w.address().0)).collect();
-        if table.is_empty() {
-            // A stage that only passes messages on: its parameter has room for one address all the same.
-            table.push(Address::NOWHERE.0);
-        }
-        let in_memory = if printed.direct { None } else { Some(cuda.table(&table)?) };
-        let slots = in_memory.as_ref().map_or(Argument::Words(&table), |table| table.address().into());
         let places = self.room(sent, lanes);
         let mut names = self.names(streams)?;
-        let launched = self.in_parts(cuda, lanes, |part| self.launch(cuda, slots, part, &arrived, &places, &names));
-        names.zeroize();
-        let pending = launched?;
-        for (slot, words) in printed.stores.iter().zip(stored) {
-            state.slots[slot.index()] = Some(words);
-        }
-        Ok(pending)
-    }
-
-    /// Launches over all lanes, or over as many at a time as there is memory for.
-    fn in_parts(
-        &self,
-        cuda: &Cuda,
-        lanes: usize,
-        launch: impl Fn(Range<usize>) -> Result<Option<(Departing, Vec<Part>)>, Error>,
-    ) -> Result<Pending, Error> {
-        let (mut all, mut begin, mut length) = (Vec::new(), 0, lanes.next_multiple_of(LANES_LEAST));
-        while begin < lanes {
-            match launch(begin..(begin + length).min(lanes)) {
-                Ok(departing) => {
-                    all.extend(departing);
-                    begin += length;
-                }
-                Err(Error::Memory { .. }) if length > LANES_LEAST => {
-                    length = (length / 2).next_multiple_of(LANES_LEAST);
-                    // What departs is given back once it has arrived.
-                    cuda.transfers.settle()?;
-                }
-                Err(error) => return Err(error),
+        let run = Run { code: self, cuda, arrived: &arrived, places: &places, names: &names };
+        let pending = match run.on_device(state) {
+            Err(Error::Memory { .. }) => {
+                // What departs is given back once it has arrived.
+                let retreated = cuda.settle().and_then(|()| state.retreat(cuda));
+                retreated.and_then(|()| run.lane_by_lane(state))
             }
-        }
-        Ok(Pending(all))
-    }
-
-    fn launch(
-        &self,
-        cuda: &Cuda,
-        slots: Argument<'_>,
-        lanes: Range<usize>,
-        arrived: &[&[u8]],
-        places: &[usize],
-        names: &[u32],
-    ) -> Result<Option<(Departing, Vec<Part>)>, Error> {
-        let printed = &self.printed;
-        let groups = (lanes.len() as u64).div_ceil(GROUP);
-        let arriving = self.arriving(cuda, arrived, &lanes, groups)?;
-        let bytes = 8 * groups * starts(&printed.sends).1;
-        let leaving = Buffer::new(&cuda.device, bytes, Purpose::Sent)?;
-        if printed.needs_zeros {
-            cuda.device.zero(super::device::Stream::Compute, leaving.address(), bytes)?;
-        }
-        let arguments = [
-            slots,
-            self.constants.address().into(),
-            arriving.as_ref().map_or(Address::NOWHERE, Buffer::address).into(),
-            leaving.address().into(),
-            lanes.start.into(),
-            lanes.end.into(),
-            Argument::Structure(names),
-        ];
-        let blocks = (lanes.len() as u64).div_ceil(u64::from(printed.tile));
-        cuda.launch(self.function, blocks, printed.tile, &arguments)?;
-        if bytes == 0 {
-            return Ok(None);
-        }
-        let parts =
-            printed.sends.iter().zip(starts(&printed.sends).0).zip(places).map(|((field, start), place)| Part {
-                role: usize::from(field.to.0),
-                to: place + lanes.start / 8 * usize::from(field.bits),
-                from: (8 * groups * start) as usize,
-                bytes: field.bytes(lanes.len()),
-            });
-        Ok(Some((cuda.transfers.depart(leaving, bytes as usize)?, parts.collect())))
+            finished => finished,
+        };
+        names.zeroize();
+        Ok(pending?)
     }
 
     /// The bytes of every received field.
@@ -317,5 +292,140 @@ impl Code {
         names[KEYS * KEY_WORDS] = streams.node();
         names[KEYS * KEY_WORDS + 1] = streams.tile();
         Ok(names)
+    }
+}
+
+/// A stage, with all that its launches share.
+struct Run<'a> {
+    code: &'a Code,
+    cuda: &'a Cuda,
+    arrived: &'a [&'a [u8]],
+    places: &'a [usize],
+    names: &'a [u32],
+}
+
+type Left = Option<(Departing, Vec<Piece>)>;
+
+impl Run<'_> {
+    /// Slots that are read or written, part by part, each once.
+    fn slots(&self, of: impl Fn(&Part) -> &[Slot]) -> BTreeSet<Slot> {
+        self.code.printed.parts.iter().flat_map(|part| of(part).iter().copied()).collect()
+    }
+
+    /// With all words of the state on the device, over as many lanes at a time as there is memory for messages.
+    fn on_device(&self, state: &mut State) -> Result<Pending, Error> {
+        let (cuda, all) = (self.cuda, 0..state.lanes);
+        let lent = |slot: Slot| -> Result<(Slot, Lent), Error> { Ok((slot, state.lend(cuda, slot, &all)?)) };
+        let loads = self.slots(|part| &part.loads).into_iter().map(lent).collect::<Result<BTreeMap<_, _>, Error>>()?;
+        let fresh = |slot: Slot| -> Result<(Slot, Words), Error> { Ok((slot, cuda.fresh(state.lanes)?)) };
+        let stores =
+            self.slots(|part| &part.stores).into_iter().map(fresh).collect::<Result<BTreeMap<_, _>, Error>>()?;
+        let origins = stores.iter().map(|(&slot, words)| (slot, words.address().0)).collect();
+        let pending = self.in_pieces(state.lanes, |lanes| self.launch(lanes, &loads, &origins))?;
+        for (slot, words) in stores {
+            state.slots[slot.index()] = Held::Device(words);
+        }
+        Ok(pending)
+    }
+
+    /// With the words of this process, over as many lanes at a time as there is memory for all.
+    fn lane_by_lane(&self, state: &mut State) -> Result<Pending, Error> {
+        let cuda = self.cuda;
+        let zeros = |slot: Slot| (slot, Zeroizing::new(vec![0; state.lanes]));
+        let mut results: BTreeMap<Slot, Zeroizing<Vec<u64>>> =
+            self.slots(|part| &part.stores).into_iter().map(zeros).collect();
+        let pending = self.in_pieces(state.lanes, |lanes| {
+            let lent = |slot: Slot| -> Result<(Slot, Lent), Error> { Ok((slot, state.lend(cuda, slot, &lanes)?)) };
+            let loads =
+                self.slots(|part| &part.loads).into_iter().map(lent).collect::<Result<BTreeMap<_, _>, Error>>()?;
+            let fresh = |&slot: &Slot| -> Result<(Slot, Words), Error> { Ok((slot, cuda.fresh(lanes.len())?)) };
+            let stores = results.keys().map(fresh).collect::<Result<BTreeMap<_, _>, Error>>()?;
+            let origin = |words: &Words| words.address().0.wrapping_sub(8 * lanes.start as u64);
+            let origins = stores.iter().map(|(&slot, words)| (slot, origin(words))).collect();
+            let left = self.launch(lanes.clone(), &loads, &origins)?;
+            for (words, result) in stores.values().zip(results.values_mut()) {
+                result[lanes.clone()].copy_from_slice(&Zeroizing::new(cuda.words_of(words)?));
+            }
+            Ok(left)
+        })?;
+        for (slot, words) in results {
+            state.slots[slot.index()] = Held::Process(words);
+        }
+        Ok(pending)
+    }
+
+    /// Launches over all lanes, or over as many at a time as there is memory for.
+    fn in_pieces(
+        &self,
+        lanes: usize,
+        mut launch: impl FnMut(Range<usize>) -> Result<Left, Error>,
+    ) -> Result<Pending, Error> {
+        let (mut all, mut begin, mut length) = (Vec::new(), 0, lanes.next_multiple_of(TILE));
+        while begin < lanes {
+            match launch(begin..(begin + length).min(lanes)) {
+                Ok(departing) => {
+                    all.extend(departing);
+                    begin += length;
+                }
+                Err(Error::Memory { .. }) if length > TILE => {
+                    length = (length / 2).next_multiple_of(TILE);
+                    // What departs is given back once it has arrived.
+                    self.cuda.settle()?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Pending(all))
+    }
+
+    /// Launches every part over some lanes.
+    fn launch(
+        &self,
+        lanes: Range<usize>,
+        loads: &BTreeMap<Slot, Lent>,
+        stores: &BTreeMap<Slot, u64>,
+    ) -> Result<Left, Error> {
+        let (cuda, printed) = (self.cuda, &self.code.printed);
+        let groups = (lanes.len() as u64).div_ceil(GROUP);
+        let arriving = self.code.arriving(cuda, self.arrived, &lanes, groups)?;
+        let bytes = 8 * groups * starts(&printed.sends).1;
+        let leaving = Buffer::new(&cuda.device, bytes, Purpose::Sent)?;
+        let kept = match printed.kept {
+            0 => None,
+            words => Some(Buffer::new(&cuda.device, 8 * groups * GROUP * words as u64, Purpose::Words)?),
+        };
+        let address =
+            |buffer: &Option<Buffer>| Argument::from(buffer.as_ref().map_or(Address::NOWHERE, Buffer::address));
+        for (part, (function, constants)) in printed.parts.iter().zip(&self.code.functions) {
+            let read = part.loads.iter().filter_map(|slot| loads.get(slot)).map(|lent| lent.origin);
+            let written = part.stores.iter().filter_map(|slot| stores.get(slot)).copied();
+            let mut slots: Vec<u64> = read.chain(written).collect();
+            if slots.is_empty() {
+                // The parameter has room for one address all the same.
+                slots.push(Address::NOWHERE.0);
+            }
+            let arguments = [
+                Argument::Words(&slots),
+                constants.address().into(),
+                address(&arriving),
+                leaving.address().into(),
+                address(&kept),
+                lanes.start.into(),
+                lanes.end.into(),
+                Argument::Structure(self.names),
+            ];
+            cuda.launch(*function, lanes.len().div_ceil(TILE) as u64, TILE as u32, &arguments)?;
+        }
+        if bytes == 0 {
+            return Ok(None);
+        }
+        let pieces =
+            printed.sends.iter().zip(starts(&printed.sends).0).zip(self.places).map(|((field, start), place)| Piece {
+                role: usize::from(field.to.0),
+                to: place + lanes.start / 8 * usize::from(field.bits),
+                from: (8 * groups * start) as usize,
+                bytes: field.bytes(lanes.len()),
+            });
+        Ok(Some((cuda.transfers.depart(leaving, bytes as usize)?, pieces.collect())))
     }
 }

@@ -9,37 +9,8 @@
 
 #define SIDE 64
 #define STEP 16
-#define WARPS 8
 // 32-bit words from one row of a limb's plane to the next: eight and a padding by which a warp meets every bank once.
 #define ROW 12
-
-// acc += a * b, a [16 x 32] by rows and b [32 x 8] by columns, unsigned bytes, spread over a warp as PTX says.
-static __device__ __forceinline__ void multiply_bytes(u32 acc[4], const u32 a[4], const u32 b[2]) {
-#ifdef __CUDA_ARCH__
-    asm volatile("mma.sync.aligned.m16n8k32.row.col.s32.u8.u8.s32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
-                 : "+r"(acc[0]), "+r"(acc[1]), "+r"(acc[2]), "+r"(acc[3])
-                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
-#else
-    // The same by the layout in the definition: lane 4g + t holds rows g and g + 8 of a, column g of b, and columns 2t
-    // and 2t + 1 of the result. The lanes of a warp exchange what they hold.
-    static u32 left[WARPS][32][4], right[WARPS][32][2];
-    const u32 warp = threadIdx.x / 32, lane = threadIdx.x % 32, group = lane / 4, member = lane % 4;
-    for (u32 i = 0; i < 4; ++i) left[warp][lane][i] = a[i];
-    for (u32 i = 0; i < 2; ++i) right[warp][lane][i] = b[i];
-    __syncwarp();
-    for (u32 i = 0; i < 4; ++i) {
-        const u32 column = 2 * member + i % 2;
-        for (u32 k = 0; k < 32; ++k) {
-            // Row `group` of the upper or lower half, inner place k.
-            const u32 holder = 4 * group + k % 16 / 4, shift = 8 * (k % 4);
-            const u32 x = left[warp][holder][i / 2 + k / 16 * 2] >> shift & 255;
-            const u32 y = right[warp][4 * column + k % 16 / 4][k / 16] >> shift & 255;
-            acc[i] += x * y;
-        }
-    }
-    __syncwarp();
-#endif
-}
 
 // Byte `limb` of four words, the first lowest.
 static __device__ __forceinline__ u32 bytes_of(const u64 words[4], u32 limb) {
@@ -105,20 +76,18 @@ static __device__ __forceinline__ void by_limbs(u64 *out, const Operands &operan
         for (u32 limb = 0; limb < LIMBS; ++limb)
 #pragma unroll
             for (u32 part = 0; part < 4; ++part)
-#pragma unroll
-                for (u32 half = 0; half < 2; ++half)
-                    b[limb][part][half] = planes.right[limb][(column + 8 * part + group) * ROW + 4 * half + member];
+                right_bytes(b[limb][part], planes.right[limb] + (column + 8 * part + group) * ROW + member);
 #pragma unroll
         for (u32 i = 0; i < LIMBS; ++i) {
-            const u32 *plane = planes.left[i] + row * ROW + member;
-            const u32 a[4] = {plane[0], plane[8 * ROW], plane[4], plane[8 * ROW + 4]};
+            u32 a[4];
+            left_bytes(a, planes.left[i] + row * ROW + member, ROW);
 #pragma unroll
             for (u32 j = 0; j + i < LIMBS; ++j)
 #pragma unroll
                 for (u32 part = 0; part < 4; ++part)
                     // The same for a whole warp: nothing is multiplied for outputs that do not exist.
                     if (top + warp / 2 * 16 < operands.rows && start + column + 8 * part < operands.columns)
-                        multiply_bytes(sums[i + j][part], a, b[j][part]);
+                        multiply_bytes<u8>(sums[i + j][part], a, b[j][part]);
         }
         __syncthreads();
         if ((begin + STEP) % part_max == 0 || begin + STEP >= operands.inner) {

@@ -16,10 +16,7 @@ struct Streams {
     u32 tile;
 };
 
-// Where the lanes of slots are: those that are read, then those that are written. Few are an argument themselves.
+// Where the lanes of slots are: those that are read, then those that are written.
 template <unsigned COUNT> struct Slots {
     u64 at[COUNT];
-};
-struct SlotTable {
-    const u64 *at;
 };

@@ -13,7 +13,6 @@
 #define RESIDUE_ROWS 128
 #define RESIDUE_COLUMNS 64
 #define RESIDUE_STEP 64
-#define RESIDUE_WARPS 8
 // Words from one row of a tile to the next: 128 bytes and a padding by which a warp meets every bank once.
 #define RESIDUE_ROW 36
 
@@ -94,32 +93,6 @@ PACK(pack_right_matrices, false, Matrices)
 PACK(pack_left_windows, true, Windows)
 PACK(pack_right_windows, false, Windows)
 
-// acc += a * b, a [16 x 32] by rows and b [32 x 8] by columns, signed bytes, spread over a warp as PTX says.
-static __device__ __forceinline__ void multiply_signed_bytes(int acc[4], const u32 a[4], const u32 b[2]) {
-#ifdef __CUDA_ARCH__
-    asm volatile("mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
-                 : "+r"(acc[0]), "+r"(acc[1]), "+r"(acc[2]), "+r"(acc[3])
-                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
-#else
-    // As in limbs.cu.
-    static u32 left[RESIDUE_WARPS][32][4], right[RESIDUE_WARPS][32][2];
-    const u32 warp = threadIdx.x / 32, lane = threadIdx.x % 32, group = lane / 4, member = lane % 4;
-    for (u32 i = 0; i < 4; ++i) left[warp][lane][i] = a[i];
-    for (u32 i = 0; i < 2; ++i) right[warp][lane][i] = b[i];
-    __syncwarp();
-    for (u32 i = 0; i < 4; ++i) {
-        const u32 column = 2 * member + i % 2;
-        for (u32 k = 0; k < 32; ++k) {
-            const u32 holder = 4 * group + k % 16 / 4, shift = 8 * (k % 4);
-            const int x = (signed char)(left[warp][holder][i / 2 + k / 16 * 2] >> shift);
-            const int y = (signed char)(right[warp][4 * column + k % 16 / 4][k / 16] >> shift);
-            acc[i] += x * y;
-        }
-    }
-    __syncwarp();
-#endif
-}
-
 // What a thread brings of a step: 16 bytes of a line at a time, own beside both and next beside own.
 struct ResiduePart {
     uint4 left[4], right[2];
@@ -129,12 +102,12 @@ static __device__ __forceinline__ void fetch(ResiduePart &part, const signed cha
                                              const signed char *y_both, const signed char *y_own, u64 pitch) {
 #pragma unroll
     for (u32 i = 0; i < 4; ++i) {
-        const u32 at = threadIdx.x + i * RESIDUE_WARPS * 32, row = at / 8, chunk = at % 8;
+        const u32 at = threadIdx.x + i * WARPS * 32, row = at / 8, chunk = at % 8;
         part.left[i] = __ldg((const uint4 *)((chunk < 4 ? x_own : x_next) + row * pitch + chunk % 4 * 16));
     }
 #pragma unroll
     for (u32 i = 0; i < 2; ++i) {
-        const u32 at = threadIdx.x + i * RESIDUE_WARPS * 32, row = at / 8, chunk = at % 8;
+        const u32 at = threadIdx.x + i * WARPS * 32, row = at / 8, chunk = at % 8;
         part.right[i] = __ldg((const uint4 *)((chunk < 4 ? y_both : y_own) + row * pitch + chunk % 4 * 16));
     }
 }
@@ -142,19 +115,19 @@ static __device__ __forceinline__ void fetch(ResiduePart &part, const signed cha
 static __device__ __forceinline__ void keep(const ResiduePart &part, uint4 *left, uint4 *right) {
 #pragma unroll
     for (u32 i = 0; i < 4; ++i) {
-        const u32 at = threadIdx.x + i * RESIDUE_WARPS * 32;
+        const u32 at = threadIdx.x + i * WARPS * 32;
         left[at / 8 * (RESIDUE_ROW / 4) + at % 8] = part.left[i];
     }
 #pragma unroll
     for (u32 i = 0; i < 2; ++i) {
-        const u32 at = threadIdx.x + i * RESIDUE_WARPS * 32;
+        const u32 at = threadIdx.x + i * WARPS * 32;
         right[at / 8 * (RESIDUE_ROW / 4) + at % 8] = part.right[i];
     }
 }
 
 // A block computes 128 x 64 digits of one modulus with eight warps, a warp 32 x 32 of them; the next step's bytes are on
 // their way while this one's are multiplied. Digits are at [modulus][place of the output].
-extern "C" __global__ void __launch_bounds__(RESIDUE_WARPS * 32, 2)
+extern "C" __global__ void __launch_bounds__(WARPS * 32, 2)
     residue_digits(u8 *__restrict__ digits, const signed char *__restrict__ x_own, const signed char *__restrict__ x_next,
                    const signed char *__restrict__ y_both, const signed char *__restrict__ y_own, u64 rows, u64 columns,
                    u64 inner_padded, u64 batches, u64 y_batches, u64 y_first, u64 columns_first, u64 begin, u64 end,
@@ -170,7 +143,7 @@ extern "C" __global__ void __launch_bounds__(RESIDUE_WARPS * 32, 2)
     const u64 y = (y_batch * across * RESIDUE_COLUMNS + start) * inner_padded;
     const u32 warp = threadIdx.x / 32, group = threadIdx.x % 32 / 4, member = threadIdx.x % 4;
     const u32 row = warp / 2 * 32, column = warp % 2 * 32;
-    int sums[2][4][4] = {};
+    u32 sums[2][4][4] = {};
     ResiduePart part;
     fetch(part, x_own + x + begin, x_next + x + begin, y_both + y + begin, y_own + y + begin, inner_padded);
     for (u64 k = begin; k < end; k += RESIDUE_STEP) {
@@ -182,26 +155,20 @@ extern "C" __global__ void __launch_bounds__(RESIDUE_WARPS * 32, 2)
         for (u32 slice = 0; slice < 2 * RESIDUE_STEP / 32; ++slice) {
             u32 a[2][4], b[4][2];
 #pragma unroll
-            for (u32 half = 0; half < 2; ++half) {
-                const u32 *from = (const u32 *)left + (row + 16 * half + group) * RESIDUE_ROW + 8 * slice + member;
-                a[half][0] = from[0];
-                a[half][1] = from[8 * RESIDUE_ROW];
-                a[half][2] = from[4];
-                a[half][3] = from[8 * RESIDUE_ROW + 4];
-            }
+            for (u32 half = 0; half < 2; ++half)
+                left_bytes(a[half], (const u32 *)left + (row + 16 * half + group) * RESIDUE_ROW + 8 * slice + member,
+                           RESIDUE_ROW);
 #pragma unroll
-            for (u32 quarter = 0; quarter < 4; ++quarter) {
-                const u32 *from = (const u32 *)right + (column + 8 * quarter + group) * RESIDUE_ROW + 8 * slice + member;
-                b[quarter][0] = from[0];
-                b[quarter][1] = from[4];
-            }
+            for (u32 quarter = 0; quarter < 4; ++quarter)
+                right_bytes(b[quarter],
+                            (const u32 *)right + (column + 8 * quarter + group) * RESIDUE_ROW + 8 * slice + member);
 #pragma unroll
             for (u32 half = 0; half < 2; ++half)
 #pragma unroll
                 for (u32 quarter = 0; quarter < 4; ++quarter)
                     // The same for a whole warp: nothing is multiplied for outputs that do not exist.
                     if (top + row + 16 * half < rows && start + column + 8 * quarter < columns)
-                        multiply_signed_bytes(sums[half][quarter], a[half], b[quarter]);
+                        multiply_bytes<signed char>(sums[half][quarter], a[half], b[quarter]);
         }
         __syncthreads();
     }
@@ -216,7 +183,7 @@ extern "C" __global__ void __launch_bounds__(RESIDUE_WARPS * 32, 2)
             for (u32 i = 0; i < 4; ++i) {
                 const u32 r = top + row + 16 * half + i / 2 * 8 + group, c = start + column + 8 * quarter + 2 * member + i % 2;
                 if (r < rows && c < columns) {
-                    const u32 own = reduced((u32)sums[half][quarter][i] + (u32)modulus.multiple, p, reciprocal);
+                    const u32 own = reduced(sums[half][quarter][i] + (u32)modulus.multiple, p, reciprocal);
                     const u32 digit = reduced(own * (u32)modulus.inverse, p, reciprocal);
                     const u64 place = columns_first ? (batch * columns + c) * rows + r : (batch * rows + r) * columns + c;
                     digits[index * outputs + place] = (u8)digit;

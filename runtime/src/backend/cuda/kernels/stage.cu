@@ -61,24 +61,6 @@ template <unsigned WORD> static __device__ __forceinline__ u64 drawn(const u32 *
     return from[0] >> 8 * (lane % 4) & 0xff;
 }
 
-// The same for a draw that found no room in shared memory: its block is computed for this lane alone, and its words are
-// chosen one by one, as registers have no addresses.
-template <unsigned WORD>
-static __device__ __forceinline__ u64 drawn_alone(const Streams &streams, u32 key, u32 high, u64 lane) {
-    u32 block[16], low = 0, next = 0;
-    chacha12(block, streams.keys[key], (u32)(lane * WORD / 64), streams.node, streams.tile, high);
-    const u32 place = (u32)(lane % (64 / WORD)), at = place * WORD / 4;
-#pragma unroll
-    for (u32 i = 0; i < 16; ++i) {
-        if (i == at) low = block[i];
-        if (i == at + 1) next = block[i];
-    }
-    if (WORD == 8) return low | (u64)next << 32;
-    if (WORD == 4) return low;
-    if (WORD == 2) return low >> 16 * (place % 2) & 0xffff;
-    return low >> 8 * (place % 4) & 0xff;
-}
-
 // The word of a lane of a field that starts at `field`.
 template <unsigned BITS> static __device__ __forceinline__ u64 unpacked(const u64 *__restrict__ field, u64 lane) {
     const u64 bit = lane * BITS;
@@ -118,13 +100,4 @@ static __device__ __forceinline__ void pack_tile(const u64 *leaving, const Sent 
         }
         sent[fields[field].start * groups + place] = word;
     }
-}
-
-// The same for a field that found no room in shared memory, lane by lane, into words that are zero.
-template <unsigned BITS> static __device__ __forceinline__ void packed_alone(u64 value, u64 *field, u64 lane) {
-    const u64 bit = lane * BITS;
-    const u32 offset = (u32)(bit % 64);
-    if (BITS < 64) value &= (1ull << (BITS % 64)) - 1;
-    atomicOr(&field[bit / 64], value << offset);
-    if (64 % BITS != 0 && offset + BITS > 64) atomicOr(&field[bit / 64 + 1], value >> (64 - offset));
 }

@@ -59,7 +59,6 @@ static inline unsigned __dp4a(unsigned a, unsigned b, unsigned sum) {
 }
 template <class T> static inline T __ldg(const T *from) { return *from; }
 template <class T> static inline T atomicAdd(T *to, T value) { T old = *to; *to += value; return old; }
-template <class T> static inline T atomicOr(T *to, T value) { T old = *to; *to |= value; return old; }
 
 static void shim_start() {
     shim_entry(shim_arguments);
