@@ -3,7 +3,7 @@
 use super::report::{Report, aim, beside, scaled};
 use super::roofline::{Roofline, adds};
 use super::{Open, Party, Sizes, explain, party, words};
-use runtime::backend::cuda::rates::{Amount, Rate, Rates, twin};
+use runtime::backend::cuda::rates::{Rate, Rates, twin};
 use runtime::backend::cuda::{Products, Tuning};
 use runtime::backend::{Backend, LocalSum, ProductTerm, RightFactor, Shares};
 use runtime::circuit::{ProductKind, Shape};

@@ -1,7 +1,7 @@
 //! A private run by three parties in this process, each on its own opening of one device, as a session does it.
 
 use super::{Open, explain, median, party};
-use runtime::backend::cuda::{Device, Doing, Measurable, Metered, Span, Stream, Tuning, busy};
+use runtime::backend::cuda::{Doing, Metered, Span, Stream, Tuning, busy};
 use runtime::circuit::{Circuit, Integers, Party, Weights};
 use runtime::session::Runner;
 use runtime::transport::{AbortReason, Limits, Mesh, Transport, in_process};

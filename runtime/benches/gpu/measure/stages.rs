@@ -71,11 +71,10 @@ impl<'a, B: Backend> Roles<'a, B> {
     }
 }
 
-/// All roles on one back end: what they said, and the back end's words of the first slot of role 0.
-pub fn staged<B: Backend>(backend: &B, parties: &[CheckedParty], lanes: usize) -> Result<(Said, usize), String> {
+/// What all roles say on one back end.
+pub fn staged<B: Backend>(backend: &B, parties: &[CheckedParty], lanes: usize) -> Result<Said, String> {
     let roles = Roles::new(backend, parties, lanes)?;
-    let mut states = roles.states()?;
-    Ok((roles.run(&mut states)?, lanes))
+    roles.run(&mut roles.states()?)
 }
 
 /// Bytes that the kernels of a party read and write in the device's memory, per lane: slots and fields.
