@@ -91,6 +91,7 @@ compiler() {
             return
         fi
     done
+    return 0
 }
 
 measure() {
