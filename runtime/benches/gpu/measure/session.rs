@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 
 /// A party that fails tells the others; this only bounds how long a kernel may be compiled.
 const PATIENCE: Duration = Duration::from_secs(1800);
+/// Of ten million elements a round may have more than a deployment takes from a peer.
+const FRAME_BYTES_MAX: u64 = 1 << 36;
 
 /// What is run.
 pub struct Job<'a> {
@@ -58,7 +60,7 @@ struct Left {
 
 /// Runs a job once to warm up, `runs` times by this process's clock, and once by the device's.
 pub fn run(open: &Open<'_>, job: &Job<'_>, runs: usize) -> Result<Ran, String> {
-    let limits = Limits { connect: PATIENCE, receive: PATIENCE, ..Limits::default() };
+    let limits = Limits { connect: PATIENCE, receive: PATIENCE, frame_bytes_max: FRAME_BYTES_MAX };
     let ends = in_process::network(3, None, limits, None).map_err(explain)?;
     let clock = open()?;
     let (began, total) = (Instant::now(), runs + 2);
