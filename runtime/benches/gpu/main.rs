@@ -1,23 +1,52 @@
-//! What a GPU does: `cargo bench -p runtime --bench gpu`, or the program that this makes, with the folders `catalogs`
-//! and `proofs` beside where it is started. First it compares the GPU with the CPU bit for bit, then it measures.
+//! What a GPU does, beside what it could do at most: `cargo bench -p runtime --bench gpu`, or the program that this makes,
+//! with the folders `catalogs`, `proofs` and `examples` beside where it is started. First it compares the GPU with the
+//! CPU bit for bit, then it measures; the table is printed and, with `--out FILE`, written as Markdown.
 //!
-//! Exit codes: 0 measured, 1 the GPU computes something else than the CPU, 2 there is no GPU, and nothing was measured.
-//! `--device N` takes another GPU than the first; `--shim` takes this processor in its place, at tiny sizes, to show
-//! that the program works: its figures mean nothing. `CHEBYSHARE_CUDA_TOOLS` names a folder with CUDA's compiler where
-//! the loader does not find it.
+//! Exit codes: 0 measured, rows that did not run say so; 1 the GPU computes something else than the CPU; 2 there is no
+//! GPU, and nothing was measured.
+//! `--models FOLDER` has the models that the repository does not, with their plans (`examples/gpu.sh`). `--kernels
+//! FOLDER` keeps compiled kernels there. `--compile ARCHITECTURE` compiles the kernels of everything into that folder
+//! instead, `sm_90` for example, without a GPU. `--device N` takes another GPU than the first; `--only TEXT` takes only
+//! the tables whose titles begin so; `--shim` takes this processor in the place of a GPU, at tiny sizes, to show that
+//! the program works: its figures mean nothing. `CHEBYSHARE_CUDA_TOOLS` names a folder with CUDA's compiler where the
+//! loader does not find it, `CHEBYSHARE_COMMIT` the commit where there is no repository.
 
+mod ahead;
 mod measure;
 
-use measure::Sizes;
-use runtime::backend::cuda::{Cache, Cuda, Device, Error, Tuning, driver, nvrtc, shim};
+use catalogs::Catalog;
+use measure::models::{Files, Model};
+use measure::report::Report;
+use measure::roofline::Roofline;
+use measure::{Sizes, explain};
+use runtime::backend::cuda::{Cache, Cuda, Device, Measurable, Tuning, driver, nvrtc, shim};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::sync::Arc;
 
+/// What the program was asked for.
+#[derive(Default)]
+struct Arguments {
+    device: usize,
+    shim: bool,
+    out: Option<PathBuf>,
+    models: Option<PathBuf>,
+    kernels: Option<PathBuf>,
+    compile: Option<String>,
+    only: Option<String>,
+}
+
+/// How a measurement ended that could be made.
+enum Ended {
+    Measured,
+    Differs,
+}
+
 fn main() -> ExitCode {
-    match run(&std::env::args().skip(1).collect::<Vec<_>>()) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => {
+    let given: Vec<String> = std::env::args().skip(1).collect();
+    match Arguments::parse(&given).and_then(|arguments| run(&arguments, &given.join(" "))) {
+        Ok(Ended::Measured) => ExitCode::SUCCESS,
+        Ok(Ended::Differs) => {
             eprintln!("the device computes something else than the CPU: nothing was measured");
             ExitCode::from(1)
         }
@@ -28,45 +57,138 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: &[String]) -> Result<bool, String> {
-    let (mut number, mut on_shim, mut rest) = (0, false, arguments.iter());
-    while let Some(argument) = rest.next() {
-        match argument.as_str() {
-            // What `cargo bench` adds.
-            "--bench" => {}
-            "--shim" => on_shim = true,
-            "--device" => {
-                let given = rest.next().and_then(|number| number.parse().ok());
-                number = given.ok_or("--device wants the number of a GPU")?;
+impl Arguments {
+    fn parse(given: &[String]) -> Result<Arguments, String> {
+        let (mut arguments, mut rest) = (Arguments::default(), given.iter());
+        while let Some(argument) = rest.next() {
+            let mut value = || rest.next().cloned().ok_or_else(|| format!("{argument} wants a value"));
+            match argument.as_str() {
+                // What `cargo bench` adds.
+                "--bench" => {}
+                "--shim" => arguments.shim = true,
+                "--device" => {
+                    arguments.device = value()?.parse().map_err(|_| "--device wants the number of a GPU")?;
+                }
+                "--out" => arguments.out = Some(value()?.into()),
+                "--models" => arguments.models = Some(value()?.into()),
+                "--kernels" => arguments.kernels = Some(value()?.into()),
+                "--compile" => arguments.compile = Some(value()?),
+                "--only" => arguments.only = Some(value()?),
+                other => {
+                    return Err(format!(
+                        "'{other}' is none of --device N, --out FILE, --models FOLDER, --kernels FOLDER, --compile \
+                         ARCHITECTURE, --only TEXT, --shim"
+                    ));
+                }
             }
-            other => return Err(format!("'{other}' is none of --device N, --shim")),
+        }
+        Ok(arguments)
+    }
+
+    fn cache(&self) -> Result<Cache, String> {
+        match &self.kernels {
+            Some(folder) => Cache::new(folder.clone()).map_err(explain),
+            None => Cache::of_user().map_err(explain),
         }
     }
-    let (device, sizes) = open(number, on_shim).map_err(|error| error.to_string())?;
-    println!("device: {}", device.name());
-    let memory = device.memory().map_err(|error| error.to_string())?;
-    println!("memory: {} bytes free of {}", memory.free, memory.total);
-    println!("driver: {}", first_line(Path::new("/proc/driver/nvidia/version")));
-    println!("commit: {}", commit());
-    let cuda = |tuning: Tuning| Cuda::tuned(Arc::clone(&device), tuning).map_err(|error| error.to_string());
-    if !measure::agrees(&cuda, &sizes)? {
-        return Ok(false);
+
+    fn wants(&self, title: &str) -> bool {
+        self.only.as_ref().is_none_or(|only| title.to_lowercase().starts_with(&only.to_lowercase()))
     }
-    measure::products(&cuda, &sizes)?;
-    measure::functions(&cuda(Tuning::default())?, &sizes, &root())?;
-    println!("NOT RUN: products in fp64 (none are built); softmax and models: see docs/gpu.md for their commands");
-    Ok(true)
 }
 
-fn open(number: usize, on_shim: bool) -> Result<(Arc<dyn Device>, Sizes), Error> {
-    if on_shim {
-        println!("ON THIS PROCESSOR, at tiny sizes: the figures below mean nothing");
-        return Ok((Arc::new(shim::Shim::new(Cache::of_user()?)?), Sizes::tiny()));
+fn run(arguments: &Arguments, given: &str) -> Result<Ended, String> {
+    if !arguments.shim
+        && let Some(folder) = std::env::var_os("CHEBYSHARE_CUDA_TOOLS").map(PathBuf::from)
+    {
+        nvrtc::load_below(&folder).map_err(explain)?;
     }
-    if let Some(folder) = std::env::var_os("CHEBYSHARE_CUDA_TOOLS").map(PathBuf::from) {
-        nvrtc::load_below(&folder)?;
+    let (root, cache) = (root(), arguments.cache()?);
+    let catalog = Catalog::open(&root.join("catalogs"), &root.join("proofs")).map_err(explain)?;
+    let files = |model: &Model| Files::of(model, &root, arguments.models.as_deref());
+    if let Some(architecture) = &arguments.compile {
+        let sizes = if arguments.shim { Sizes::tiny() } else { Sizes::full() };
+        return ahead::compile(architecture, &cache, &catalog, &sizes, &files).map(|()| Ended::Measured);
     }
-    Ok((Arc::new(driver::Driver::new(number, Cache::of_user()?)?), Sizes::full()))
+    let mut report = Report::new(arguments.out.clone());
+    let shared: Option<Arc<dyn Measurable>> = match arguments.shim {
+        true => Some(Arc::new(shim::Shim::new(cache.clone()).map_err(explain)?)),
+        false => None,
+    };
+    let open = || -> Result<Arc<dyn Measurable>, String> {
+        match &shared {
+            Some(shim) => Ok(Arc::clone(shim)),
+            None => Ok(Arc::new(driver::Driver::new(arguments.device, cache.clone()).map_err(explain)?)),
+        }
+    };
+    let sizes = if arguments.shim { Sizes::tiny() } else { Sizes::full() };
+    let device = match open() {
+        Ok(device) => device,
+        Err(reason) => {
+            report.fact("NOT RUN", format!("no figure of a GPU was measured: {reason}"))?;
+            return Err(reason);
+        }
+    };
+    facts(&mut report, device.as_ref(), arguments, given)?;
+    let roofline = Roofline::of(&device.properties().map_err(explain)?);
+    let party = |tuning: Tuning| {
+        let device: Arc<dyn Device> = open()?;
+        Cuda::tuned(device, tuning).map_err(explain)
+    };
+    if !measure::agrees(&party, &sizes)? {
+        report.fact("NOT RUN", "the device computes something else than the CPU")?;
+        return Ok(Ended::Differs);
+    }
+    report.fact("agreement", "products of every way and resharing are the CPU's, bit for bit")?;
+    if arguments.wants("What the device does at most") {
+        measure::products::ceilings(&mut report, &open, &sizes, &roofline)?;
+    }
+    if arguments.wants("Products") {
+        measure::products::products(&mut report, &open, &sizes, &roofline)?;
+    }
+    if arguments.wants("Element by element") {
+        measure::stages::stages(&mut report, &open, &sizes, &roofline, &catalog)?;
+    }
+    if arguments.wants("Softmax") {
+        measure::softmax::softmax(&mut report, &open, &sizes, &catalog)?;
+    }
+    if arguments.wants("Models") {
+        measure::models::models(&mut report, &open, &sizes, &catalog, &files)?;
+    }
+    println!("\n{} rows, {} of them NOT RUN", report.rows(), report.missing());
+    Ok(Ended::Measured)
+}
+
+/// What was measured on, and how.
+fn facts(report: &mut Report, device: &dyn Measurable, arguments: &Arguments, given: &str) -> Result<(), String> {
+    if arguments.shim {
+        report.fact("ON THIS PROCESSOR", "at tiny sizes: the figures below mean nothing")?;
+    }
+    report.fact("device", device.name())?;
+    let known = device.properties().map_err(explain)?;
+    let [major, minor] = known.capability;
+    let clocks = format!(
+        "{} multiprocessors at {:.0} MHz, memory of {} bits at {:.0} MHz, cache of {} bytes, compute capability {major}.{minor}",
+        known.multiprocessors,
+        known.clock_hertz / 1e6,
+        known.memory_bus_bits,
+        known.memory_clock_hertz / 1e6,
+        known.cache_bytes
+    );
+    report.fact("by its own account", clocks)?;
+    let memory = device.memory().map_err(explain)?;
+    report.fact("memory", format!("{} bytes free of {}", memory.free, memory.total))?;
+    let versions = "name,driver_version,memory.total,clocks.max.sm,clocks.max.memory,power.limit";
+    let query = format!("--query-gpu={versions}");
+    report.fact("nvidia-smi", said("nvidia-smi", &[&query, "--format=csv,noheader"]))?;
+    report.fact("driver", first_line(Path::new("/proc/driver/nvidia/version")))?;
+    let compiler = nvrtc::version().map_or_else(|| "none".into(), |version| format!("NVRTC {version}"));
+    report.fact("interface and compiler", format!("{}, {compiler}", known.driver))?;
+    let commit = std::env::var("CHEBYSHARE_COMMIT").ok().filter(|commit| !commit.is_empty());
+    report.fact("commit", commit.unwrap_or_else(|| said("git", &["rev-parse", "HEAD"])))?;
+    report.fact("processor", processor())?;
+    report.fact("day", said("date", &["-u", "+%Y-%m-%d"]))?;
+    report.fact("command", format!("gpu {given}").trim().to_owned())
 }
 
 /// Where the catalog is: here, or where this was built.
@@ -80,8 +202,16 @@ fn first_line(path: &Path) -> String {
     text.lines().next().unwrap_or("unknown").to_owned()
 }
 
-fn commit() -> String {
-    let output = Command::new("git").args(["rev-parse", "HEAD"]).output();
-    let known = output.ok().filter(|output| output.status.success());
-    known.map_or("unknown".into(), |output| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+/// What a program of this machine prints, or that nobody knows.
+fn said(program: &str, arguments: &[&str]) -> String {
+    let output = Command::new(program).args(arguments).output().ok().filter(|output| output.status.success());
+    let text = output.map(|output| String::from_utf8_lossy(&output.stdout).trim().replace('\n', "; "));
+    text.filter(|text| !text.is_empty()).unwrap_or_else(|| "unknown".into())
+}
+
+fn processor() -> String {
+    let about = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let name = about.lines().find_map(|line| line.strip_prefix("model name")).and_then(|line| line.split(':').nth(1));
+    let threads = std::thread::available_parallelism().map_or(0, |threads| threads.get());
+    format!("{}, {threads} threads", name.map_or("unknown", str::trim))
 }

@@ -74,7 +74,7 @@ impl<'a, B: Backend> Batch<'a, B> {
                     let (arrived, leaving): (&[Vec<u8>], &mut [Vec<u8>]) = (&arrived[class], &mut leaving[class]);
                     let mut mail = Mail { arrived, consumed: &mut consumed[class], leaving };
                     let sent = mail.step(&runner.backend, ready_unit, state, stage, &streams)?;
-                    pending.extend(sent.map(|sent| (&ready_unit.unit, class, sent)));
+                    pending.extend(sent.map(|sent| (index, &ready_unit.unit, class, sent)));
                 }
                 if round == ready {
                     self.finish(id)?;
@@ -86,8 +86,10 @@ impl<'a, B: Backend> Batch<'a, B> {
             self.computing[index] += began.elapsed().as_secs_f64();
         }
         // A device computes for all nodes of a round before this waits for the first message.
-        for (unit, class, sent) in pending {
+        for (index, unit, class, sent) in pending {
+            let began = Instant::now();
             by_role(unit, &mut leaving[class], |frames| Ok(runner.backend.collect(sent, frames)?))?;
+            self.computing[index] += began.elapsed().as_secs_f64();
         }
         Ok(leaving)
     }

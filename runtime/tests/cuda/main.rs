@@ -3,14 +3,19 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "../../benches/gpu/ahead.rs"]
+mod ahead;
 mod compiler;
 mod exact;
+mod figures;
 mod lanes;
 mod machine_code;
-#[path = "../../benches/gpu/measure.rs"]
+#[path = "../../benches/gpu/measure/mod.rs"]
 mod measure;
 mod memory;
 mod mutants;
+#[path = "../onnx_model/mod.rs"]
+mod onnx_model;
 mod printed;
 mod sessions;
 mod stages;
@@ -58,23 +63,4 @@ fn words(count: usize, seed: u64) -> Vec<u64> {
         state ^ (state >> 29)
     };
     (0..count).map(next).collect()
-}
-
-/// The program that measures a GPU, at tiny sizes on the shim: that it works, not what it prints.
-#[test]
-fn what_measures_a_gpu_works() {
-    if shim().is_none() {
-        return;
-    }
-    let sizes = measure::Sizes::tiny();
-    // What a GPU is asked is not run here.
-    let _: fn() -> measure::Sizes = measure::Sizes::full;
-    let make = |tuning| Cuda::tuned(shim().unwrap(), tuning).map_err(|error| error.to_string());
-    assert_eq!(measure::agrees(&make, &sizes), Ok(true));
-    measure::products(&make, &sizes).unwrap();
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    measure::functions(&cuda().unwrap(), &sizes, &root).unwrap();
-    // A device with another kernel is not measured.
-    let changed = |tuning| mutants::changed("sum += own * both + next * y_own", "sum += own * both", tuning);
-    assert_eq!(measure::agrees(&changed, &sizes), Ok(false));
 }

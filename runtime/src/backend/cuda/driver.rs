@@ -4,12 +4,15 @@
 //! back never waits.
 
 use super::cache::{Cache, Cached};
+use super::compiled;
 use super::device::{
     Address, Argument, Device, Error, Event, Function, HostAddress, Memory, Purpose, Source, Stream, pointers,
 };
-use super::nvrtc;
+use super::metered::{Measurable, Properties};
 use cudarc::driver::{DriverError, result, sys};
+use std::collections::HashMap;
 use std::ffi::{CString, c_int};
+use std::sync::{Mutex, PoisonError};
 
 /// A GPU as one party uses it.
 pub struct Driver {
@@ -21,6 +24,8 @@ pub struct Driver {
     pool: sys::CUmemoryPool,
     architecture: String,
     cache: Cache,
+    /// Functions by the name of their text's machine code: a text is loaded once.
+    loaded: Mutex<HashMap<String, Vec<Function>>>,
 }
 
 // SAFETY: handles of the driver may be used from any thread; every method makes the context current in its own first.
@@ -60,18 +65,6 @@ pub fn names() -> Result<Vec<String>, Error> {
     (0..count).map(name).collect()
 }
 
-/// The machine code of a text for an architecture, from the cache or put there.
-///
-/// # Errors
-/// Those of [`nvrtc::machine_code`], or a cache that cannot be written.
-pub fn machine_code(cache: &Cache, source: &Source, architecture: &str) -> Result<Cached, Error> {
-    let key = Cache::key(&["nvrtc", architecture, &nvrtc::OPTIONS.join(" "), &source.text]);
-    cache.file(&key, "cubin", |path| {
-        let code = nvrtc::machine_code(source, architecture)?;
-        std::fs::write(path, code).map_err(|error| Error::Missing(format!("{}: {error}", path.display())))
-    })
-}
-
 impl Driver {
     /// The GPU with this number, whose compiled kernels are kept in `cache`.
     ///
@@ -98,16 +91,54 @@ impl Driver {
         };
         let major = attribute(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)?;
         let minor = attribute(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)?;
-        let mut keep = u64::MAX;
-        // SAFETY: the pool is the device's, and the attribute is one 64-bit number: memory given back stays with it.
+        let (mut keep, mut wait): (u64, c_int) = (u64::MAX, 0);
+        // SAFETY: the pool is the device's; one attribute is a 64-bit number: memory given back stays with it. The other
+        // is an int: no stream is made to wait for what another one will give back, a copy for kernels, or one party
+        // for the kernels of another.
         let pool = unsafe {
+            use sys::CUmemPool_attribute as Attribute;
             let pool = result::device::get_default_mem_pool(device).map_err(&failed)?;
-            let threshold = sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD;
+            let threshold = Attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD;
             result::mem_pool::set_attribute(pool, threshold, std::ptr::from_mut(&mut keep).cast()).map_err(&failed)?;
+            let waiting = Attribute::CU_MEMPOOL_ATTR_REUSE_ALLOW_INTERNAL_DEPENDENCIES;
+            result::mem_pool::set_attribute(pool, waiting, std::ptr::from_mut(&mut wait).cast()).map_err(&failed)?;
             pool
         };
         let architecture = format!("sm_{major}{minor}");
-        Ok(Driver { name, device, context, streams, pool, architecture, cache })
+        let loaded = Mutex::default();
+        Ok(Driver { name, device, context, streams, pool, architecture, cache, loaded })
+    }
+
+    /// The functions of a text whose machine code is in a file.
+    fn load(&self, source: &Source, file: &Cached) -> Result<Vec<Function>, Error> {
+        let code = std::fs::read(file.path()).map_err(|error| Error::Missing(error.to_string()))?;
+        let refused = |reason: &str| Error::Compile { target: self.name.clone(), log: reason.into() };
+        if !code.starts_with(b"\x7fELF") {
+            return Err(refused(&format!("{} is no machine code; remove it", file.path().display())));
+        }
+        // SAFETY: the machine code says how long it is, and lives during the call; its name is the digest of the text
+        // that it was made from, in a folder that the caller chose.
+        #[allow(unsafe_code)]
+        let module = unsafe { result::module::load_data(code.as_ptr().cast()) };
+        let module = module.map_err(|error| refused(&format!("{error:?}")))?;
+        let function = |(name, _): &(String, _)| {
+            let name = CString::new(name.as_str()).map_err(|_| refused("a kernel's name holds a zero byte"))?;
+            // SAFETY: the module was just loaded and is never unloaded: its functions live as long as the context.
+            #[allow(unsafe_code)]
+            let function = unsafe { result::module::get_function(module, name) };
+            Ok(Function(function.map_err(|error| refused(&format!("{error:?}")))? as usize))
+        };
+        source.kernels.iter().map(function).collect()
+    }
+
+    fn marked(&self, on: Stream, flags: sys::CUevent_flags) -> Result<Event, Error> {
+        self.current()?;
+        let failed = self.failed("marking work");
+        let event = result::event::create(flags).map_err(&failed)?;
+        // SAFETY: the event was just made, the stream lives as long as `self`.
+        #[allow(unsafe_code)]
+        unsafe { result::event::record(event, self.stream(on)) }.map_err(failed)?;
+        Ok(Event(event as u64))
     }
 
     fn current(&self) -> Result<(), Error> {
@@ -154,27 +185,42 @@ impl Device for Driver {
 
     fn compile(&self, source: &Source) -> Result<Vec<Function>, Error> {
         self.current()?;
-        let file = machine_code(&self.cache, source, &self.architecture)?;
-        let code = std::fs::read(file.path()).map_err(|error| Error::Missing(error.to_string()))?;
-        let refused = |reason: &str| Error::Compile { target: self.name.clone(), log: reason.into() };
-        // SAFETY: what the cache holds was written whole by the compiler, and lives during the call.
-        let module = unsafe { result::module::load_data(code.as_ptr().cast()) };
-        let module = module.map_err(|error| refused(&format!("{error:?}")))?;
-        let function = |(name, _): &(String, _)| {
-            let name = CString::new(name.as_str()).map_err(|_| refused("a kernel's name holds a zero byte"))?;
-            // SAFETY: the module was just loaded and is never unloaded: its functions live as long as the context.
-            let function = unsafe { result::module::get_function(module, name) };
-            Ok(Function(function.map_err(|error| refused(&format!("{error:?}")))? as usize))
-        };
+        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        let parts = compiled::parts(source);
+        let keys: Vec<String> = parts.iter().map(|part| compiled::key(part, &self.architecture)).collect();
+        let fresh = parts.iter().zip(&keys).filter(|(_, key)| !loaded.contains_key(*key));
+        let (fresh, names): (Vec<&Source>, Vec<&String>) = fresh.unzip();
+        let files = compiled::all(&fresh, &self.architecture, &self.cache)?;
+        for ((part, key), file) in fresh.into_iter().zip(names).zip(&files) {
+            loaded.insert(key.clone(), self.load(part, file)?);
+        }
+        let mut functions: HashMap<&str, Function> = HashMap::new();
+        for (part, key) in parts.iter().zip(&keys) {
+            let own = loaded.get(key).into_iter().flatten().copied();
+            functions.extend(part.kernels.iter().map(|(name, _)| name.as_str()).zip(own));
+        }
+        let missing = |name: &str| Error::Compile { target: self.name.clone(), log: format!("no kernel {name}") };
+        let function = |(name, _): &(String, _)| functions.get(name.as_str()).copied().ok_or_else(|| missing(name));
         source.kernels.iter().map(function).collect()
     }
 
     fn allocate(&self, on: Stream, bytes: u64, purpose: Purpose) -> Result<Address, Error> {
         self.current()?;
         // SAFETY: the stream is this device's, and whoever uses the memory elsewhere follows a mark of it.
-        match unsafe { result::malloc_async(self.stream(on), bytes.max(1) as usize) } {
+        let asked = || unsafe { result::malloc_async(self.stream(on), bytes.max(1) as usize) };
+        let none_left = DriverError(sys::CUresult::CUDA_ERROR_OUT_OF_MEMORY);
+        let mut allocated = asked();
+        if allocated == Err(none_left) {
+            // What is given back in one stream serves another once it is reached.
+            for stream in self.streams {
+                // SAFETY: the streams live as long as `self`.
+                unsafe { result::stream::synchronize(stream) }.map_err(self.failed("computing"))?;
+            }
+            allocated = asked();
+        }
+        match allocated {
             Ok(address) => Ok(Address(address)),
-            Err(DriverError(sys::CUresult::CUDA_ERROR_OUT_OF_MEMORY)) => {
+            Err(error) if error == none_left => {
                 let free = self.memory().map_or(0, |memory| memory.free);
                 Err(Error::Memory { device: self.name.clone(), what: purpose.name(), needed: bytes, free })
             }
@@ -230,12 +276,7 @@ impl Device for Driver {
     }
 
     fn record(&self, on: Stream) -> Result<Event, Error> {
-        self.current()?;
-        let failed = self.failed("marking work");
-        let event = result::event::create(sys::CUevent_flags::CU_EVENT_DISABLE_TIMING).map_err(&failed)?;
-        // SAFETY: the event was just made, the stream lives as long as `self`.
-        unsafe { result::event::record(event, self.stream(on)) }.map_err(failed)?;
-        Ok(Event(event as u64))
+        self.marked(on, sys::CUevent_flags::CU_EVENT_DISABLE_TIMING)
     }
 
     fn follow(&self, on: Stream, event: Event) -> Result<(), Error> {
@@ -277,6 +318,43 @@ impl Device for Driver {
         // SAFETY: the caller vouches for function and arguments; the driver copies the arguments before it returns.
         unsafe { result::launch_kernel(handle, (blocks, 1, 1), (threads, 1, 1), 0, stream, &mut pointers) }
             .map_err(self.failed("launching a kernel"))
+    }
+}
+
+#[allow(unsafe_code)]
+impl Measurable for Driver {
+    fn properties(&self) -> Result<Properties, Error> {
+        use sys::CUdevice_attribute as Attribute;
+        let failed = self.failed("asking for its properties");
+        // SAFETY: the driver gave this device when it was opened.
+        let attribute = |attribute| unsafe { result::device::get_attribute(self.device, attribute) }.map_err(&failed);
+        let count = |name| Ok::<u32, Error>(u32::try_from(attribute(name)?).unwrap_or(0));
+        let mut version = 0;
+        // SAFETY: asks for one number.
+        unsafe { sys::cuDriverGetVersion(&mut version) }.result().map_err(&failed)?;
+        Ok(Properties {
+            capability: [
+                count(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)?,
+                count(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)?,
+            ],
+            multiprocessors: count(Attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)?,
+            clock_hertz: 1e3 * f64::from(count(Attribute::CU_DEVICE_ATTRIBUTE_CLOCK_RATE)?),
+            memory_clock_hertz: 1e3 * f64::from(count(Attribute::CU_DEVICE_ATTRIBUTE_MEMORY_CLOCK_RATE)?),
+            memory_bus_bits: count(Attribute::CU_DEVICE_ATTRIBUTE_GLOBAL_MEMORY_BUS_WIDTH)?,
+            cache_bytes: count(Attribute::CU_DEVICE_ATTRIBUTE_L2_CACHE_SIZE)?,
+            driver: format!("CUDA {}.{}", version / 1000, version % 1000 / 10),
+        })
+    }
+
+    fn stamp(&self, on: Stream) -> Result<Event, Error> {
+        self.marked(on, sys::CUevent_flags::CU_EVENT_DEFAULT)
+    }
+
+    fn between(&self, from: Event, to: Event) -> Result<f64, Error> {
+        self.current()?;
+        // SAFETY: both are marks of `stamp` that are not forgotten yet, of streams of one context.
+        let milliseconds = unsafe { result::event::elapsed(from.0 as sys::CUevent, to.0 as sys::CUevent) };
+        Ok(f64::from(milliseconds.map_err(self.failed("reading a clock"))?) / 1e3)
     }
 }
 

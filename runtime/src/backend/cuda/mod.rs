@@ -7,15 +7,19 @@
 //!
 //! Every kernel has a CPU twin, named in its file, and gives the same words bit for bit.
 
+mod ahead;
 mod cache;
+mod compiled;
 mod device;
 pub mod driver;
 mod launch;
+mod metered;
 mod movement;
 pub mod nvrtc;
 mod parts;
 mod print;
 mod product;
+pub mod rates;
 mod residue;
 pub mod shim;
 mod stage;
@@ -33,10 +37,12 @@ use std::sync::{Arc, OnceLock};
 use transfers::{Transfers, bytes_of};
 use zeroize::Zeroizing;
 
+pub use ahead::Ahead;
 pub use cache::{Cache, Cached};
 pub use device::{
     Address, Argument, Device, Error, Event, Function, HostAddress, Memory, Purpose, Source, Stream, Style,
 };
+pub use metered::{Doing, Measurable, Metered, Properties, Span, busy};
 pub use stage::{Code, Pending, State};
 
 const PRELUDE: &str = include_str!("kernels/prelude.cu");
@@ -162,7 +168,7 @@ impl Cuda {
 
 /// The kernels whose text is fixed, file by file.
 pub fn fixed_sources() -> Vec<Source> {
-    launch::FILES.map(launch::source).to_vec()
+    launch::FILES.map(launch::source).into_iter().chain([rates::source()]).collect()
 }
 
 /// The text that these kernels become: each once, however many of them differ only in constants.

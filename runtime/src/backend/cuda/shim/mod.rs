@@ -6,12 +6,13 @@
 //!
 //! What it cannot show is what a GPU alone has: races between threads, warps, and the compiler and the driver of CUDA.
 
-mod queue;
+pub(super) mod queue;
 
 use super::cache::Cache;
 use super::device::{
     Address, Argument, Device, Error, Event, Function, HostAddress, Memory, Purpose, Source, Stream, Style,
 };
+use super::metered::{Measurable, Properties};
 use queue::{Entry, Queues, Work};
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -262,6 +263,35 @@ impl Device for Shim {
         let arguments = arguments.iter().map(queue::kept).collect();
         state.queues.ask(Stream::Compute, Work::Launch { entry, blocks, threads, arguments });
         state.queues.fault()
+    }
+}
+
+impl Measurable for Shim {
+    /// A processor is no GPU: nothing is known of what it does at most.
+    fn properties(&self) -> Result<Properties, Error> {
+        Ok(Properties {
+            capability: [0, 0],
+            multiprocessors: 0,
+            clock_hertz: 0.0,
+            memory_clock_hertz: 0.0,
+            memory_bus_bits: 0,
+            cache_bytes: 0,
+            driver: "none".into(),
+        })
+    }
+
+    fn stamp(&self, on: Stream) -> Result<Event, Error> {
+        Ok(Event(self.state().queues.stamp(on)))
+    }
+
+    fn between(&self, from: Event, to: Event) -> Result<f64, Error> {
+        let state = self.state();
+        let reached = |event: Event| {
+            let reached = state.queues.reached(event.0);
+            reached.ok_or_else(|| Shim::failed("reading a clock", "a mark that is not reached, or has no time"))
+        };
+        let (from, to) = (reached(from)?, reached(to)?);
+        Ok(to.checked_duration_since(from).map_or_else(|| -(from - to).as_secs_f64(), |later| later.as_secs_f64()))
     }
 }
 

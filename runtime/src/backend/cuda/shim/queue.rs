@@ -5,6 +5,7 @@ use crate::backend::cuda::device::{Argument, Error, Stream};
 use std::alloc::Layout;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::ffi::c_void;
+use std::time::Instant;
 
 /// As a device aligns what it allocates.
 const ALIGNMENT: usize = 256;
@@ -79,6 +80,8 @@ pub struct Queues {
     /// Marks that nobody asks for any more once they are reached.
     forgotten: HashSet<u64>,
     next_mark: u64,
+    /// Marks that remember when they were reached.
+    stamps: HashMap<u64, Option<Instant>>,
     allocated: HashMap<u64, Layout>,
     /// Memory that was given back.
     kept: Vec<(u64, Layout)>,
@@ -93,6 +96,7 @@ impl Queues {
             marks: HashMap::new(),
             forgotten: HashSet::new(),
             next_mark: 0,
+            stamps: HashMap::new(),
             allocated: HashMap::new(),
             kept: Vec::new(),
             fault: None,
@@ -133,11 +137,23 @@ impl Queues {
         mark
     }
 
+    /// As `record`, with the time when the mark is reached.
+    pub fn stamp(&mut self, on: Stream) -> u64 {
+        self.stamps.insert(self.next_mark, None);
+        self.record(on)
+    }
+
+    /// When a mark of `stamp` was reached, if it was.
+    pub fn reached(&self, mark: u64) -> Option<Instant> {
+        self.stamps.get(&mark).copied().flatten()
+    }
+
     pub fn is_done(&self, mark: u64) -> bool {
         !self.marks.contains_key(&mark)
     }
 
     pub fn forget(&mut self, mark: u64) {
+        self.stamps.remove(&mark);
         if !self.is_done(mark) {
             self.forgotten.insert(mark);
         }
@@ -187,6 +203,9 @@ impl Queues {
                 self.fault = Some("it reaches memory that is not allocated");
             }
             Work::Record(mark) => {
+                if let Some(stamp) = self.stamps.get_mut(&mark) {
+                    *stamp = Some(Instant::now());
+                }
                 self.marks.remove(&mark);
                 self.forgotten.remove(&mark);
             }
