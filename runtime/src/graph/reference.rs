@@ -164,11 +164,47 @@ pub(crate) fn multiply_into(out: &mut [f64], left: &[f64], right: &[f64], k: usi
     if n == 0 || k == 0 {
         return;
     }
-    for (row, left_row) in out.chunks_exact_mut(n).zip(left.chunks_exact(k)) {
+    let whole = out.len() / (ROWS * n) * ROWS;
+    let (blocks, rest) = out.split_at_mut(whole * n);
+    for (block, left) in blocks.chunks_exact_mut(ROWS * n).zip(left.chunks_exact(ROWS * k)) {
+        multiply_rows(block, left, right, k, n);
+    }
+    for (row, left_row) in rest.chunks_exact_mut(n).zip(left[whole * k..].chunks_exact(k)) {
         for (&factor, right_row) in left_row.iter().zip(right.chunks_exact(n)) {
             for (sum, &value) in row.iter_mut().zip(right_row) {
                 *sum += factor * value;
             }
+        }
+    }
+}
+
+/// Rows of the left matrix that are multiplied together, so that the right one is read once for all of them.
+const ROWS: usize = 4;
+/// Columns of them at a time: with their sums they stay in the nearest cache.
+const COLUMNS: usize = 64;
+
+/// The same for [`ROWS`] rows. Every sum takes its products in the same order.
+fn multiply_rows(out: &mut [f64], left: &[f64], right: &[f64], k: usize, n: usize) {
+    let mut sums = [[0.0f64; COLUMNS]; ROWS];
+    for first in (0..n).step_by(COLUMNS) {
+        let count = COLUMNS.min(n - first);
+        for (sums, row) in sums.iter_mut().zip(out.chunks_exact(n)) {
+            sums[..count].copy_from_slice(&row[first..first + count]);
+        }
+        let [one, two, three, four] = &mut sums;
+        for (inner, values) in right.chunks_exact(n).enumerate().take(k) {
+            let [a, b, c, d] = [0, 1, 2, 3].map(|row| left[row * k + inner]);
+            let values = &values[first..first + count];
+            let sums = one.iter_mut().zip(two.iter_mut()).zip(three.iter_mut().zip(four.iter_mut()));
+            for (((one, two), (three, four)), &value) in sums.zip(values) {
+                *one += a * value;
+                *two += b * value;
+                *three += c * value;
+                *four += d * value;
+            }
+        }
+        for (sums, row) in sums.iter().zip(out.chunks_exact_mut(n)) {
+            row[first..first + count].copy_from_slice(&sums[..count]);
         }
     }
 }

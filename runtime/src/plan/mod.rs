@@ -119,6 +119,16 @@ pub struct CheckedPlan {
 impl Plan {
     /// Checks the plan against the public structure of the model (for the plan's batch) and the catalog.
     pub fn check(self, structure: &Graph, catalog: &Catalog) -> Result<CheckedPlan, Refusal> {
+        self.check_proved(structure, catalog, BTreeMap::new())
+    }
+
+    /// The same, with entries that were proved before, by the digest of their text.
+    pub(crate) fn check_proved(
+        self,
+        structure: &Graph,
+        catalog: &Catalog,
+        mut proved: BTreeMap<String, Arc<Certified>>,
+    ) -> Result<CheckedPlan, Refusal> {
         let found = structure_digest(structure).to_string();
         if found != self.model.structure {
             return Err(Refusal::Model { planned: self.model.structure.clone(), found });
@@ -128,7 +138,6 @@ impl Plan {
             let planned = self.model.batch as u64;
             return Err(Refusal::Prediction { what: "inputs a run", planned, found: found as u64 });
         }
-        let mut proved: BTreeMap<String, Arc<Certified>> = BTreeMap::new();
         let sites = structure.sites();
         let mut choices = BTreeMap::new();
         for record in &self.site {
@@ -341,7 +350,7 @@ impl CheckedPlan {
     }
 
     fn headroom(&self, weights: &Weights) -> Result<Headroom, Refusal> {
-        Ok(circuit::headroom::prove_with(&self.lowered, weights, &self.promised(), &mut Norms::default())?)
+        Ok(circuit::headroom::prove_with(&self.lowered, weights, &self.promised(), &Norms::default())?)
     }
 
     /// One run's inputs from `count` ≤ batch images: the rest of the batch is zeros.

@@ -4,8 +4,9 @@ use super::admissible::{self, Candidate};
 use super::assignment::{self, Price, Prices, Quantity};
 use super::effects::{Effects, Outlook};
 use super::following::Subject;
+use super::groundwork::{Ground, Groundwork};
 use super::prover::Prover;
-use super::{Error, Progress, Request, Verdict, check_request, gate, sensitivity};
+use super::{Error, Progress, Request, Verdict};
 use crate::circuit::{
     self,
     lower::{Choice, Lowered, lower},
@@ -13,10 +14,13 @@ use crate::circuit::{
 use crate::cost::Work;
 use crate::graph::{Graph, NodeId, Site};
 use crate::plan::{
-    self, FormatsRecord, Measured, ModelRecord, Plan, Predicted, SiteRecord, node_number, structure_digest,
+    self, ChoiceRecord, FormatsRecord, Measured, ModelRecord, Plan, Predicted, SiteRecord, node_number,
+    structure_digest,
 };
 use catalogs::protocol::rss3::Rss3;
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use verify::Certified;
 
 /// Parties of the protocol.
 const PARTIES: f64 = 3.0;
@@ -25,7 +29,7 @@ const PARTIES: f64 = 3.0;
 pub struct Problem<'a> {
     request: &'a Request<'a>,
     prover: &'a Prover<'a>,
-    reference: &'a gate::Reference,
+    ground: &'a Ground,
     sites: Vec<Site>,
     candidates: Vec<Vec<Candidate>>,
     sensitivities: Vec<f64>,
@@ -34,6 +38,8 @@ pub struct Problem<'a> {
     prices: Vec<Vec<Price>>,
     /// What a run costs beside its sites.
     base: Price,
+    /// What was tried already.
+    attempts: Mutex<BTreeMap<Vec<usize>, Attempt>>,
 }
 
 /// A choice for every site, its plan, and what the simulation showed.
@@ -58,22 +64,33 @@ impl Problem<'_> {
         progress: &mut dyn FnMut(Progress),
         work: impl FnOnce(&Problem<'_>, &mut dyn FnMut(Progress)) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let single = Graph::import_with(request.model, &request.axes.for_batch(1))?;
-        check_request(request, &single)?;
-        let reference = gate::Reference::new(request)?;
-        let prover = Prover::new(request, &single, reference.least_variances());
-        let candidates = admissible::find(request, &prover, progress)?;
-        let sites = single.sites();
+        Problem::explore_on(&Groundwork::default(), request, &|_| true, progress, work)
+    }
+
+    /// The same, sharing what is known of the model with other explorations of it; at a site at which choices that are
+    /// `wanted` are admissible, only those are candidates.
+    pub fn explore_on<T>(
+        groundwork: &Groundwork,
+        request: &Request<'_>,
+        wanted: &(dyn Fn(&ChoiceRecord) -> bool + Sync),
+        progress: &mut dyn FnMut(Progress),
+        work: impl FnOnce(&Problem<'_>, &mut dyn FnMut(Progress)) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let ground = groundwork.of(request)?;
+        let prover = Prover::new(request, &ground);
+        let candidates = admissible::find(request, &prover, wanted, progress)?;
+        let sites = prover.single.sites();
         let sensitivities = match request.quick {
             true => vec![0.0; sites.len()],
-            false => sensitivity::measure(request, &single)?,
+            false => ground.sensitivities(request)?.to_vec(),
         };
         let priced = |candidate: &Candidate| price(request, candidate);
         let mut prices: Vec<Vec<Price>> =
             candidates.iter().map(|options| options.iter().map(priced).collect()).collect();
         let subject = Subject {
             request,
-            single: &single,
+            ground: &ground,
+            single: prover.single,
             candidates: &candidates,
             prices: &prices,
             sensitivities: &sensitivities,
@@ -90,13 +107,14 @@ impl Problem<'_> {
         let mut problem = Problem {
             request,
             prover: &prover,
-            reference: &reference,
+            ground: &ground,
             sites,
             candidates,
             sensitivities,
             effects,
             prices,
             base: Price::default(),
+            attempts: Mutex::default(),
         };
         let base_error = problem.effects.as_ref().map_or(0.0, Effects::base);
         problem.base = problem.base()?.with(Quantity::Error, base_error);
@@ -172,7 +190,7 @@ impl Problem<'_> {
             self.sites.iter().enumerate().map(|(site, own)| (own.node, self.choice(site, &chosen))).collect();
         let lowered = lower(self.prover.single, &choices, self.prover.formats, self.prover.ownership)?;
         let schedule = circuit::schedule(&lowered.circuit, &Rss3)?;
-        let run = self.prover.counter.borrow_mut().of_run(&lowered.circuit, &schedule).map_err(Box::new)?;
+        let run = self.prover.counter().of_run(&lowered.circuit, &schedule).map_err(Box::new)?;
         let sites = self.candidates.iter().zip(&chosen).map(|(options, &index)| options[index].work);
         let rest = run - sites.fold(Work::NONE, |all, own| all + own);
         Ok(cost(self.request, &rest))
@@ -185,14 +203,17 @@ impl Problem<'_> {
     /// The plan of a choice without what was measured, and the public structure that it is about.
     pub fn draft(&self, chosen: &[usize]) -> Result<(Plan, Graph), Error> {
         let request = self.request;
-        let structure = Graph::import_with(request.model, &request.axes.for_batch(request.batch))?.without_weights();
+        let structure = self.ground.structure.clone();
         let sites = structure.sites();
         let choices: BTreeMap<NodeId, Choice> =
             sites.iter().enumerate().map(|(index, site)| (site.node, self.choice(index, chosen))).collect();
         // The errors of layer norms depend on the ranges that the other choices leave.
         let proved = self.prover.prove(&choices)?;
         let formats = self.prover.formats;
-        let lowered = lower(&structure, &choices, formats, self.prover.ownership)?;
+        let lowered = match request.batch {
+            1 => proved.lowered,
+            _ => lower(&structure, &choices, formats, self.prover.ownership)?,
+        };
         let schedule = circuit::schedule(&lowered.circuit, &Rss3)?;
         let site: Vec<SiteRecord> = sites
             .iter()
@@ -248,7 +269,7 @@ impl Problem<'_> {
 
     fn predicted(&self, lowered: &Lowered, schedule: &circuit::Schedule, error: f64) -> Result<Predicted, Error> {
         let request = self.request;
-        let mut counter = self.prover.counter.borrow_mut();
+        let mut counter = self.prover.counter();
         let run = counter.of_run(&lowered.circuit, schedule).map_err(Box::new)?;
         Ok(Predicted {
             rounds_per_run: u64::from(schedule.rounds),
@@ -264,19 +285,62 @@ impl Problem<'_> {
 
     /// Drafts a plan of the choice, and simulates it or recalls what a simulation showed.
     pub fn attempt(&self, chosen: Vec<usize>) -> Result<Attempt, Error> {
+        let all = self.tried(chosen, false)?;
+        all.ok_or_else(|| Error::Request("a simulation was not brought to its end".into()))
+    }
+
+    /// The same of a choice that only matters if its plan is accepted: `None` if it is not, which may be known before
+    /// everything was simulated.
+    pub fn accepted(&self, chosen: Vec<usize>) -> Result<Option<Attempt>, Error> {
+        Ok(self.tried(chosen, true)?.filter(|attempt| attempt.unmet.is_empty()))
+    }
+
+    fn tried(&self, chosen: Vec<usize>, only_accepted: bool) -> Result<Option<Attempt>, Error> {
+        let known = || self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = known().get(&chosen) {
+            return Ok(Some(known.clone()));
+        }
         let (plan, structure) = self.draft(&chosen)?;
-        let key = self.reference.key(&plan);
-        let verdict = match self.request.memory.recall(key) {
+        let over = self.over_budget(&plan);
+        if only_accepted && !over.is_empty() {
+            return Ok(None);
+        }
+        let (request, reference) = (self.request, &self.ground.reference);
+        let key = reference.key(&plan);
+        let verdict = match request.memory.recall(key) {
             Some(known) => known,
             None => {
-                let verdict = self.reference.judge(&plan, &structure, self.request)?;
-                self.request.memory.keep(key, &verdict)?;
+                let checked = plan.clone().check_proved(&structure, request.catalog, self.proved_entries(&chosen))?;
+                let only = only_accepted.then_some(&request.constraint);
+                let Some(verdict) = reference.judge(&checked, request, only)? else { return Ok(None) };
+                request.memory.keep(key, &verdict)?;
                 verdict
             }
         };
-        let mut unmet = self.request.constraint.unmet(&verdict);
-        unmet.extend(self.over_budget(&plan));
-        Ok(Attempt { chosen, plan, structure, verdict, unmet })
+        let mut unmet = request.constraint.unmet(&verdict);
+        unmet.extend(over);
+        let attempt = Attempt { chosen: chosen.clone(), plan, structure, verdict, unmet };
+        known().insert(chosen, attempt.clone());
+        Ok(Some(attempt))
+    }
+
+    /// The entries of a choice, which were proved when its candidates were found, by digest.
+    fn proved_entries(&self, chosen: &[usize]) -> BTreeMap<String, Arc<Certified>> {
+        let pairs = self.candidates.iter().zip(chosen).flat_map(|(options, &index)| {
+            let Candidate { choice, record, .. } = &options[index];
+            match (choice, record) {
+                (Choice::Unary { entry }, ChoiceRecord::Unary { entry: name }) => vec![(name, entry)],
+                (
+                    Choice::Softmax { exp, reciprocal, .. },
+                    ChoiceRecord::Softmax { exp: first, reciprocal: second, .. },
+                ) => vec![(first, exp), (second, reciprocal)],
+                (Choice::Normalisation { rsqrt, .. }, ChoiceRecord::Normalisation { rsqrt: name, .. }) => {
+                    vec![(name, rsqrt)]
+                }
+                _ => Vec::new(),
+            }
+        });
+        pairs.map(|(name, entry)| (name.digest.clone(), Arc::clone(entry))).collect()
     }
 
     /// What of the budget a drafted plan exceeds, in words.
