@@ -39,6 +39,14 @@ pub struct Candidate {
 /// Which choices are wanted at a site, if any of them is admissible there.
 pub type Wanted<'a> = dyn Fn(&ChoiceRecord) -> bool + Sync + 'a;
 
+/// What may serve every site.
+pub struct Admissible {
+    /// Candidates per site, none of them empty.
+    pub candidates: Vec<Vec<Candidate>>,
+    /// Why something was not admitted, by the index of the site: the last reason.
+    pub refusals: BTreeMap<usize, String>,
+}
+
 /// Candidates per site, in the order of [`crate::graph::Graph::sites`]; none is empty. Where one that is wanted is
 /// admissible, the others are not looked at.
 pub fn find(
@@ -46,7 +54,7 @@ pub fn find(
     prover: &Prover<'_>,
     wanted: &Wanted<'_>,
     progress: &mut dyn FnMut(Progress),
-) -> Result<Vec<Vec<Candidate>>, Error> {
+) -> Result<Admissible, Error> {
     let (entries, not_offered) = certified_entries(request)?;
     let sites = prover.single.sites();
     let mut baseline: BTreeMap<NodeId, Choice> = BTreeMap::new();
@@ -64,7 +72,14 @@ pub fn find(
     let own = |site: &Site| options::options(site, &entries, prover.formats, seen.width(site, prover.formats));
     let options: Vec<Vec<Pair>> = sites.iter().map(own).collect::<Result<_, _>>()?;
     if request.quick {
-        return widest_only(prover, &sites, &options, &seen, &not_offered);
+        let preferred = |(site, options): (&Site, &Vec<Pair>)| {
+            let of = |first: bool| options.iter().filter(move |(_, record)| wanted(record) == first).cloned();
+            let reaches = of(true).any(|(choice, _)| seen.allows(site.node, &choice));
+            of(reaches).chain(of(!reaches).filter(|_| !reaches)).collect::<Vec<Pair>>()
+        };
+        let options: Vec<Vec<Pair>> = sites.iter().zip(&options).map(preferred).collect();
+        let candidates = widest_only(prover, &sites, &options, &seen, &not_offered)?;
+        return Ok(Admissible { candidates, refusals });
     }
     let mut found: Vec<Vec<Candidate>> = vec![Vec::new(); sites.len()];
     for first in [true, false] {
@@ -92,7 +107,7 @@ pub fn find(
         }
     }
     match found.iter().position(Vec::is_empty) {
-        None => Ok(found),
+        None => Ok(Admissible { candidates: found, refusals }),
         Some(index) => Err(Error::Site {
             site: sites[index].name.clone(),
             kind: sites[index].kind.name(),

@@ -3,8 +3,9 @@
 use super::constraint::{Constraint, Metric};
 use super::sensitivity::{difference, leading};
 use super::{Error, Request};
+use crate::circuit::Weights;
 use crate::circuit::ideal::{RoundingMode, Simulation};
-use crate::circuit::lower::Encoder;
+use crate::circuit::lower::{Encoder, Lowered};
 use crate::graph::observed::Observed;
 use crate::graph::ranges::SiteRange;
 use crate::graph::{Graph, Tensor};
@@ -92,6 +93,11 @@ impl Reference {
         &self.least_variances
     }
 
+    /// The weights of a circuit of the model for a batch.
+    pub fn weights(&self, lowered: &Lowered) -> Result<Weights, Error> {
+        Ok(self.encoder.weights(lowered)?)
+    }
+
     /// Names the verdict on `plan`: what it depends on, and nothing else.
     pub fn key(&self, plan: &Plan) -> Digest {
         let both = [self.digest.to_string(), plan.digest().to_string()].concat();
@@ -106,7 +112,7 @@ impl Reference {
         request: &Request<'_>,
         only: Option<&Constraint>,
     ) -> Result<Option<Verdict>, Error> {
-        let weights = self.encoder.weights(checked.lowered())?;
+        let weights = self.weights(checked.lowered())?;
         let modes = if request.quick { &MODES[..1] } else { &MODES[..] };
         let metric = request.constraint.metric.zip(request.labels.as_deref());
         let mut worst: Option<f64> = None;

@@ -5,8 +5,10 @@ use super::gate::{self, Reference};
 use super::trace::Trace;
 use super::{Error, Request, leading, sensitivity};
 use crate::circuit::headroom::Norms;
+use crate::circuit::limits::Limit;
 use crate::circuit::lower::{Encoder, Formats};
 use crate::graph::{Axes, Graph, Tensor};
+use crate::plan::Plan;
 use crate::session::work::Counter;
 use catalogs::Digest;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -57,6 +59,19 @@ impl Groundwork {
         let ground = Arc::new(Ground::new(request)?);
         locked(&self.0).push((subject, Arc::clone(&ground)));
         Ok(ground)
+    }
+}
+
+impl Groundwork {
+    /// How far everything in a plan of the request's model stays from its limits.
+    ///
+    /// # Errors
+    /// The plan does not check, or its headroom cannot be proved.
+    pub fn limits(&self, request: &Request<'_>, plan: &Plan) -> Result<Vec<Limit>, Error> {
+        let ground = self.of(request)?;
+        let checked = plan.clone().check(&ground.structure, request.catalog)?;
+        let weights = ground.reference.weights(checked.lowered())?;
+        Ok(checked.limits_of(&weights, &ground.norms)?)
     }
 }
 

@@ -1,6 +1,6 @@
 //! A model to be tuned: candidates and prices of every site, and what a choice of them gives.
 
-use super::admissible::{self, Candidate};
+use super::admissible::{self, Admissible, Candidate};
 use super::assignment::{self, Price, Prices, Quantity};
 use super::effects::{Effects, Outlook};
 use super::following::Subject;
@@ -32,6 +32,7 @@ pub struct Problem<'a> {
     ground: &'a Ground,
     sites: Vec<Site>,
     candidates: Vec<Vec<Candidate>>,
+    refusals: BTreeMap<usize, String>,
     sensitivities: Vec<f64>,
     /// What candidates do to the outputs; none where nothing is chosen.
     effects: Option<Effects>,
@@ -78,7 +79,7 @@ impl Problem<'_> {
     ) -> Result<T, Error> {
         let ground = groundwork.of(request)?;
         let prover = Prover::new(request, &ground);
-        let candidates = admissible::find(request, &prover, wanted, progress)?;
+        let Admissible { candidates, refusals } = admissible::find(request, &prover, wanted, progress)?;
         let sites = prover.single.sites();
         let sensitivities = match request.quick {
             true => vec![0.0; sites.len()],
@@ -110,6 +111,7 @@ impl Problem<'_> {
             ground: &ground,
             sites,
             candidates,
+            refusals,
             sensitivities,
             effects,
             prices,
@@ -134,6 +136,11 @@ impl Problem<'_> {
     /// The candidates of every site.
     pub fn candidates(&self) -> &[Vec<Candidate>] {
         &self.candidates
+    }
+
+    /// Why something is no candidate of a site, if something is not: the last reason that was found.
+    pub fn refusal(&self, site: usize) -> Option<&str> {
+        self.refusals.get(&site).map(String::as_str)
     }
 
     /// What every candidate adds.

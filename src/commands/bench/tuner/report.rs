@@ -18,10 +18,25 @@ pub struct Row {
     pub name: String,
     /// Plans that it simulated.
     pub simulated: usize,
-    /// What a reader has to know: which functions are whose and why.
+    /// Whose functions it has, where that is not ours at all sites.
+    pub shares: Vec<Share>,
+    /// What a reader has to know besides.
     pub notes: Vec<String>,
     /// What it gave, or why it gave nothing.
     pub outcome: Result<Outcome, String>,
+}
+
+/// A function, and at how many of its sites it is another system's.
+#[derive(Clone, Serialize)]
+pub struct Share {
+    /// The function.
+    pub function: String,
+    /// Sites with the system's.
+    pub theirs: usize,
+    /// All sites with it.
+    pub sites: usize,
+    /// The sites with ours.
+    pub ours: Vec<String>,
 }
 
 /// A plan and what its runs showed.
@@ -87,12 +102,12 @@ impl Row {
             catalog: None,
             plan,
         };
-        Row { name: name.into(), simulated, notes: Vec::new(), outcome: Ok(outcome) }
+        Row { name: name.into(), simulated, shares: Vec::new(), notes: Vec::new(), outcome: Ok(outcome) }
     }
 
     /// A way that gave none.
     pub fn without(name: &str, reason: String) -> Row {
-        Row { name: name.into(), simulated: 0, notes: Vec::new(), outcome: Err(reason) }
+        Row { name: name.into(), simulated: 0, shares: Vec::new(), notes: Vec::new(), outcome: Err(reason) }
     }
 }
 
@@ -277,7 +292,7 @@ mod tests {
             structure: String::new(),
             catalog: None,
         };
-        Row { name: name.into(), simulated: 1, notes: Vec::new(), outcome: Ok(outcome) }
+        Row { name: name.into(), simulated: 1, shares: Vec::new(), notes: Vec::new(), outcome: Ok(outcome) }
     }
 
     /// Every side on which another way can lie is said, and none of them flatters.
