@@ -36,8 +36,19 @@ pub struct Candidate {
     pub failure: f64,
 }
 
-/// Which choices are wanted at a site, if any of them is admissible there.
-pub type Wanted<'a> = dyn Fn(&ChoiceRecord) -> bool + Sync + 'a;
+/// Whether a choice is to be looked at.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Wish {
+    /// At first.
+    First,
+    /// Where none of the first is admissible.
+    Otherwise,
+    /// Not at all.
+    Never,
+}
+
+/// What is wished of every choice at a site.
+pub type Wishes<'a> = dyn Fn(&Site, &ChoiceRecord) -> Wish + Sync + 'a;
 
 /// What may serve every site.
 pub struct Admissible {
@@ -47,12 +58,12 @@ pub struct Admissible {
     pub refusals: BTreeMap<usize, String>,
 }
 
-/// Candidates per site, in the order of [`crate::graph::Graph::sites`]; none is empty. Where one that is wanted is
+/// Candidates per site, in the order of [`crate::graph::Graph::sites`]; none is empty. Where one of the first is
 /// admissible, the others are not looked at.
 pub fn find(
     request: &Request<'_>,
     prover: &Prover<'_>,
-    wanted: &Wanted<'_>,
+    wishes: &Wishes<'_>,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Admissible, Error> {
     let (entries, not_offered) = certified_entries(request)?;
@@ -73,26 +84,26 @@ pub fn find(
     let options: Vec<Vec<Pair>> = sites.iter().map(own).collect::<Result<_, _>>()?;
     if request.quick {
         let preferred = |(site, options): (&Site, &Vec<Pair>)| {
-            let of = |first: bool| options.iter().filter(move |(_, record)| wanted(record) == first).cloned();
-            let reaches = of(true).any(|(choice, _)| seen.allows(site.node, &choice));
-            of(reaches).chain(of(!reaches).filter(|_| !reaches)).collect::<Vec<Pair>>()
+            let of = |wish: Wish| options.iter().filter(move |(_, record)| wishes(site, record) == wish).cloned();
+            let reaches = of(Wish::First).any(|(choice, _)| seen.allows(site.node, &choice));
+            of(Wish::First).chain(of(Wish::Otherwise).filter(|_| !reaches)).collect::<Vec<Pair>>()
         };
         let options: Vec<Vec<Pair>> = sites.iter().zip(&options).map(preferred).collect();
         let candidates = widest_only(prover, &sites, &options, &seen, &not_offered)?;
         return Ok(Admissible { candidates, refusals });
     }
     let mut found: Vec<Vec<Candidate>> = vec![Vec::new(); sites.len()];
-    for first in [true, false] {
-        let trial = |(options, found): (&Vec<Pair>, &Vec<Candidate>)| {
-            let tried = options.iter().filter(|(_, record)| found.is_empty() && wanted(record) == first);
+    for wish in [Wish::First, Wish::Otherwise] {
+        let trial = |((site, options), found): ((&Site, &Vec<Pair>), &Vec<Candidate>)| {
+            let tried = options.iter().filter(|(_, record)| found.is_empty() && wishes(site, record) == wish);
             tried.cloned().collect::<Vec<Pair>>()
         };
-        let options: Vec<Vec<Pair>> = options.iter().zip(&found).map(trial).collect();
+        let options: Vec<Vec<Pair>> = sites.iter().zip(&options).zip(&found).map(trial).collect();
         let trial = Trial { prover, sites: &sites, options: &options, baseline: &baseline, seen: &seen };
         for class in classes(&sites) {
             let class: Vec<usize> = class.into_iter().filter(|&index| !options[index].is_empty()).collect();
-            let Some(&any) = class.first() else { continue };
-            let tried = (0..options[any].len()).into_par_iter().map(|option| trial.option(&class, option));
+            let most = class.iter().map(|&index| options[index].len()).max().unwrap_or(0);
+            let tried = (0..most).into_par_iter().map(|option| trial.option(&class, option));
             for Tried { admitted, short, refused } in tried.collect::<Result<Vec<_>, Error>>()? {
                 admitted.into_iter().for_each(|(index, candidate)| found[index].push(candidate));
                 for index in short {
@@ -144,7 +155,8 @@ impl Trial<'_> {
         let &Trial { prover, sites, options, baseline, seen } = self;
         // What does not reach as far as the baseline's own arguments do is not worth a proof of the whole model.
         let reaches = |index: usize, option: usize| seen.allows(sites[index].node, &options[index][option].0);
-        let (trying, short): (Vec<usize>, Vec<usize>) = class.iter().partition(|&&index| reaches(index, option));
+        let having = class.iter().filter(|&&index| option < options[index].len());
+        let (trying, short): (Vec<usize>, Vec<usize>) = having.partition(|&&index| reaches(index, option));
         // Nor is what another one that reaches as far beats at everything.
         let beaten = |&index: &usize| {
             let own = &options[index];

@@ -28,7 +28,7 @@ mod search;
 mod sensitivity;
 mod trace;
 
-pub use admissible::Candidate;
+pub use admissible::{Candidate, Wish};
 pub use constraint::{Budget, Constraint, Metric};
 pub use effects::{Effects, Outlook};
 pub use gate::{Verdict, agreements, least_cosine};

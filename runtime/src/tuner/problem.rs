@@ -1,6 +1,6 @@
 //! A model to be tuned: candidates and prices of every site, and what a choice of them gives.
 
-use super::admissible::{self, Admissible, Candidate};
+use super::admissible::{self, Admissible, Candidate, Wish};
 use super::assignment::{self, Price, Prices, Quantity};
 use super::effects::{Effects, Outlook};
 use super::following::Subject;
@@ -65,21 +65,20 @@ impl Problem<'_> {
         progress: &mut dyn FnMut(Progress),
         work: impl FnOnce(&Problem<'_>, &mut dyn FnMut(Progress)) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        Problem::explore_on(&Groundwork::default(), request, &|_| true, progress, work)
+        Problem::explore_on(&Groundwork::default(), request, &|_, _| Wish::First, progress, work)
     }
 
-    /// The same, sharing what is known of the model with other explorations of it; at a site at which choices that are
-    /// `wanted` are admissible, only those are candidates.
+    /// The same, sharing what is known of the model with other explorations of it, and with wishes about the candidates.
     pub fn explore_on<T>(
         groundwork: &Groundwork,
         request: &Request<'_>,
-        wanted: &(dyn Fn(&ChoiceRecord) -> bool + Sync),
+        wishes: &(dyn Fn(&Site, &ChoiceRecord) -> Wish + Sync),
         progress: &mut dyn FnMut(Progress),
         work: impl FnOnce(&Problem<'_>, &mut dyn FnMut(Progress)) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let ground = groundwork.of(request)?;
         let prover = Prover::new(request, &ground);
-        let Admissible { candidates, refusals } = admissible::find(request, &prover, wanted, progress)?;
+        let Admissible { candidates, refusals } = admissible::find(request, &prover, wishes, progress)?;
         let sites = prover.single.sites();
         let sensitivities = match request.quick {
             true => vec![0.0; sites.len()],

@@ -12,9 +12,11 @@ use crate::catalog_folder;
 use crate::commands::tune::{RequestOptions, say};
 use crate::failure::Failure;
 use catalogs::Catalog;
+use runtime::circuit;
+use runtime::graph::Site;
 use runtime::plan::{ChoiceRecord, Plan};
 use runtime::tuner::assignment::{self, Price, Quantity};
-use runtime::tuner::{self, Attempt, Groundwork, Problem, Request};
+use runtime::tuner::{self, Attempt, Groundwork, Problem, Request, Wish};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -53,7 +55,10 @@ pub fn rows(beside: &Beside<'_>) -> Result<Vec<Row>, Failure> {
     let mut rows = Vec::new();
     for (system, prefixes) in SYSTEMS {
         let functions = fit::of_system(&peers, prefixes).map_err(Failure::claim)?;
-        rows.push(System { name: system, functions, needed: &needed, beside, notes: Vec::new() }.row()?);
+        rows.push(
+            System { name: system, functions, needed: &needed, beside, notes: Vec::new(), given_up: BTreeMap::new() }
+                .row()?,
+        );
     }
     Ok(rows)
 }
@@ -77,13 +82,15 @@ struct System<'a> {
     needed: &'a [Needed],
     beside: &'a Beside<'a>,
     notes: Vec<String>,
+    /// Sites at which the system's functions fit alone, but not beside those at other sites, and why.
+    given_up: BTreeMap<String, String>,
 }
 
 impl System<'_> {
     fn row(mut self) -> Result<Row, Failure> {
         let mut whose = self.whose();
-        // What no proof allows although windows fit falls back to ours, kind by kind.
-        for _ in 0..=whose.len() {
+        // What no proof allows although windows fit falls back to ours, kind by kind and, beside each other, site by site.
+        for _ in 0..=whose.len() + self.needed.len() {
             if whose.values().all(|whose| *whose == Whose::Ours) {
                 break;
             }
@@ -112,6 +119,7 @@ impl System<'_> {
                         break;
                     }
                 }
+                Err(tuner::Error::Circuit(error)) if self.gives_up(&error, &mut whose) => {}
                 Err(error) => return Ok(self.without(error.to_string())),
             }
         }
@@ -121,6 +129,31 @@ impl System<'_> {
             true => "the model has comparisons only (ReLU, maxima), which every system computes exactly".into(),
             false => format!("none of its functions reaches as far as the model's {} do", known.join(", ")),
         }))
+    }
+
+    /// Leaves a site to ours whose window does not hold what the other choices make of its argument; whether that is
+    /// another attempt.
+    fn gives_up(&mut self, error: &circuit::Error, whose: &mut BTreeMap<String, Whose>) -> bool {
+        let circuit::Error::Window { site, function, low, high, window_low, window_high, scale } = error else {
+            return false;
+        };
+        let name = function.to_string();
+        let real = |integer: f64| integer * (-f64::from(scale.bits())).exp2();
+        let reason = format!(
+            "{name} at {site} is proved for {:.6} to {:.6}, needed {:.6} to {:.6}",
+            real(*window_low as f64),
+            real(*window_high as f64),
+            real(*low as f64),
+            real(*high as f64)
+        );
+        if !self.functions.contains_key(&name) || self.given_up.insert(site.clone(), reason).is_some() {
+            return false;
+        }
+        let together = TOGETHER.iter().find(|all| all.contains(&name.as_str()));
+        for function in together.map_or(vec![name.as_str()], |all| all.to_vec()) {
+            whose.insert(function.to_owned(), Whose::Mixed);
+        }
+        true
     }
 
     fn without(self, reason: String) -> Row {
@@ -193,17 +226,19 @@ impl System<'_> {
         self.functions.values().flatten().any(|offered| offered.name == name)
     }
 
-    /// Whether a choice is of the system's functions only.
-    fn is_theirs(&self, record: &ChoiceRecord) -> bool {
-        let names = fit::entries(record);
-        !names.is_empty() && names.iter().all(|name| self.is_own(name))
-    }
-
     /// The fastest plan that passes, of those with the system's functions wherever they are admissible; otherwise the most
     /// accurate one.
     fn best(&self, request: &Request<'_>) -> Result<Found, tuner::Error> {
-        let theirs = |record: &ChoiceRecord| self.is_theirs(record);
-        Problem::explore_on(self.beside.groundwork, request, &theirs, &mut say, |problem, _| {
+        let wishes = |site: &Site, record: &ChoiceRecord| {
+            let names = fit::entries(record);
+            let theirs = names.iter().filter(|name| self.is_own(name)).count();
+            match self.given_up.contains_key(&site.name) {
+                true if theirs > 0 => Wish::Never,
+                false if theirs > 0 && theirs == names.len() => Wish::First,
+                _ => Wish::Otherwise,
+            }
+        };
+        Problem::explore_on(self.beside.groundwork, request, &wishes, &mut say, |problem, _| {
             let (attempt, simulated) = choose(problem)?;
             let reasons = problem.sites().iter().enumerate();
             let reasons =
@@ -268,7 +303,8 @@ impl System<'_> {
             notes.push(format!("{}: ours at {} of {} sites: {obstacle}", share.function, far.len(), share.sites));
         }
         if let Some(&site) = near.first() {
-            let reason = found.reasons.get(site).map_or("what it is evaluated with does not fit", String::as_str);
+            let reason = self.given_up.get(site).or_else(|| found.reasons.get(site));
+            let reason = reason.map_or("what it is evaluated with does not fit", String::as_str);
             let count = near.len();
             let sites = format!("{count} {}of {} sites", if far.is_empty() { "" } else { "more " }, share.sites);
             notes.push(format!("{}: ours at {sites}, such as {site}: beside the others, {reason}", share.function));
