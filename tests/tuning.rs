@@ -222,3 +222,57 @@ fn the_tuner_chooses_the_ring_of_a_run() {
     shop.run(&[&fixed[..], &auto, &["--fraction-bits", "9"]].concat()).failed(2, &["--ring-bits auto"]);
     tune(&shop, "plan.toml", &["--batch", "many"]).failed(2, &["many", "auto"]);
 }
+
+/// Plans of other ways beside the tuned one: what is told of them is complete in every file, and follows from their plans.
+#[test]
+fn other_ways_are_shown_with_what_is_theirs() {
+    let shop = Workshop::new();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let [model, calibration] = ["digits_cnn.onnx", "digits_calibration.npz"]
+        .map(|name| root.join("examples/models").join(name).display().to_string());
+    let catalog = root.join("catalogs").display().to_string();
+    let peers = root.join("catalogs/peers/ported/entries").display().to_string();
+    let fixed = ["--json", "--catalog", &catalog, "bench", "tuner", &model, "--calibration", &calibration];
+    let sizes = ["--input", &calibration, "--batch", "4", "--simulate", "8", "--max-error", "0.01", "--runs", "0"];
+    let bench = |more: &[&str]| shop.run(&[&fixed[..], &sizes, &["--peers", &peers], more].concat());
+    bench(&["--out", "ways.pdf"]).failed(2, &["ways.pdf", ".html, .svg, .json or .txt"]);
+    let files = "ways.txt,ways.json,ways.html,ways.svg";
+    let found = report(&bench(&["--simulations", "3", "--caption", "drawn <digits>", "--out", files]));
+    assert_eq!(serde_json::from_str::<Value>(&shop.read("ways.json")).unwrap(), found);
+    let (text, page) = (shop.read("ways.txt"), shop.read("ways.html"));
+    assert!(text.contains("\ndrawn <digits>\n") && page.contains("drawn &lt;digits&gt;"));
+    assert!(shop.read("ways.svg").contains("drawn &lt;digits&gt;"));
+    let rows = found["rows"].as_array().unwrap();
+    assert_eq!(rows[0]["name"], "tuned");
+    assert_eq!(rows[0]["outcome"]["Ok"]["unmet"], serde_json::json!([]));
+    let tuned = number(&rows[0], "/outcome/Ok/predicted_seconds");
+    let mut systems = 0;
+    for row in rows {
+        let name = row["name"].as_str().unwrap();
+        let Some(outcome) = row["outcome"].get("Ok") else { continue };
+        // The asterisk stands where the constraint is not met, and only there.
+        let met = number(outcome, "/simulated_error") <= 0.005;
+        assert_eq!(outcome["unmet"] == serde_json::json!([]), met, "{row}");
+        let line = text.lines().find(|line| line.starts_with(name)).unwrap();
+        assert_eq!(line.starts_with(&format!("{name} *")), !met, "{line}");
+        assert_eq!(text.contains(&format!("* {name} does not meet the constraint")), !met);
+        assert!(
+            !met || name.starts_with("(c)") || number(outcome, "/predicted_seconds") >= tuned * (1.0 - 1e-9),
+            "{row}"
+        );
+        let shares = row["shares"].as_array().unwrap();
+        assert_eq!(shares.is_empty(), !name.starts_with("(c)"));
+        systems += usize::from(!shares.is_empty());
+        for share in shares {
+            let (theirs, sites) = (share["theirs"].as_u64().unwrap(), share["sites"].as_u64().unwrap());
+            assert_eq!(theirs + share["ours"].as_array().unwrap().len() as u64, sites);
+            assert!(page.contains(&format!("{theirs} of {sites}")), "{share}");
+        }
+        assert!(shares.is_empty() || shares.iter().any(|share| share["theirs"].as_u64() > Some(0)));
+        assert!(shares.is_empty() || text.contains(&format!("\n{name}: its own ")));
+        for note in row["notes"].as_array().unwrap() {
+            assert!(text.contains(note.as_str().unwrap()), "{note}");
+        }
+    }
+    assert_eq!(systems, 3, "{text}");
+}

@@ -35,6 +35,8 @@ code, pre, .code { font-family: ui-monospace, 'SF Mono', Menlo, Consolas, 'DejaV
 .claim { font-size: 1.5rem; margin: 1.4rem 0 0.3rem; max-width: none; font-weight: 500; }
 .claim .bound { white-space: nowrap; }
 .lead { color: var(--soft); margin-top: 0; }
+ul.plain { list-style: none; margin: 0.7rem 0; padding: 0; font-size: 0.92rem; }
+ul.plain li { margin: 0.35rem 0; padding-left: 1.1rem; text-indent: -1.1rem; overflow-wrap: anywhere; }
 .facts { display: grid; grid-template-columns: repeat(4, 1fr); gap: 1px; margin: 1.6rem 0 0;
   background: var(--rule); border: 1px solid var(--rule); border-radius: 0.4rem; overflow: hidden; }
 .facts div { background: var(--panel); padding: 0.6rem 0.8rem 0.65rem; }

@@ -5,12 +5,13 @@ use super::markup::{Element, element};
 use super::numbers::significant;
 use super::page::{document, paragraph, section};
 use super::svg::{Frame, Scale, dot, label, line};
+use super::tables::{Cell, table};
 
-const FRAME: Frame = Frame { width: 860.0, height: 430.0, left: 76.0, top: 40.0, right: 390.0, bottom: 60.0 };
+const FRAME: Frame = Frame { width: 860.0, height: 430.0, left: 76.0, top: 40.0, right: 248.0, bottom: 66.0 };
 /// Between the lines of two labels.
 const LINE: f64 = 19.0;
 /// The most characters of a label; the table has all of it.
-const LABEL: usize = 50;
+const LABEL: usize = 30;
 
 /// Whose a point is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -23,6 +24,18 @@ pub enum Kind {
     Theirs,
     /// Of whomever: it does not meet the constraint.
     Refused,
+}
+
+impl Kind {
+    /// The class of its points, and what they are.
+    fn shown(self) -> (&'static str, &'static str) {
+        match self {
+            Kind::Ours => ("point many", "tuned"),
+            Kind::Baseline => ("point some", "other ways over our entries"),
+            Kind::Theirs => ("point few", "other systems’ approximations"),
+            Kind::Refused => ("point beaten", "misses the constraint"),
+        }
+    }
 }
 
 /// A point.
@@ -50,9 +63,13 @@ pub struct Shown {
     /// One a way.
     pub points: Vec<Way>,
     /// Names of the table's columns; numbers begin with '>'.
-    pub header: Vec<&'static str>,
+    pub header: Vec<String>,
     /// The table.
     pub rows: Vec<Vec<String>>,
+    /// Below the title: what a reader has to know of the model.
+    pub caption: Option<String>,
+    /// Whose functions the ways have: a header and rows like the table's; empty where all of them are ours.
+    pub functions: Vec<Vec<String>>,
     /// Where ours is ahead.
     pub verdict: Vec<String>,
     /// What else is to be known.
@@ -62,31 +79,31 @@ pub struct Shown {
 impl Shown {
     /// The picture, as a file of its own.
     pub fn svg(&self) -> String {
-        standalone(&self.title, vec![(self.chart(), FRAME.height)])
+        let title = match &self.caption {
+            Some(caption) => format!("{}: {caption}", self.title),
+            None => self.title.clone(),
+        };
+        standalone(&title, vec![(self.chart(), FRAME.height)])
     }
 
     /// A page with picture, table and notes.
     pub fn page(&self) -> String {
-        let number = |index: usize| self.header.get(index).is_some_and(|name| name.starts_with('>'));
-        let cell = |name: &'static str, index: usize, text: &str| {
-            let cell = element(name).text(text.trim_start_matches('>'));
-            if number(index) { cell.class("number") } else { cell }
-        };
-        let heads = self.header.iter().enumerate().map(|(index, name)| cell("th", index, name));
-        let rows = self
-            .rows
-            .iter()
-            .map(|row| element("tr").all(row.iter().enumerate().map(|(index, text)| cell("td", index, text))));
-        let table =
-            element("table").with(element("thead").with(element("tr").all(heads))).with(element("tbody").all(rows));
+        let header: Vec<&str> = self.header.iter().map(String::as_str).collect();
+        let functions = self.functions.split_first().map(|(header, rows)| {
+            let names: Vec<String> = header.iter().enumerate().map(|(index, name)| numeric(index, name)).collect();
+            table(&names.iter().map(String::as_str).collect::<Vec<&str>>(), rows.iter().map(|row| cells(row)))
+        });
+        let notes = (!self.notes.is_empty()).then(|| section("What else is to be known", [list(&self.notes)]));
         let body = element("main")
             .with(element("h1").text(&self.title))
+            .maybe(self.caption.as_ref().map(|caption| paragraph(caption).class("lead")))
             .with(element("figure").with(element("div").class("scroll").with(self.chart())))
-            .all(self.verdict.iter().map(paragraph))
-            .with(section("Every way", [element("div").class("scroll").with(table)]))
-            .with(section("Whose functions, and why", self.notes.iter().map(paragraph)))
+            .with(section("Every way", [table(&header, self.rows.iter().map(|row| cells(row)))]))
+            .with(list(&self.verdict))
+            .maybe(functions.map(|table| section("Sites at which a system’s own functions stand", [table])))
+            .maybe(notes)
             .with(element("footer").with(paragraph(format!(
-                "Made by chebyshare {}. All plans ran in this runtime: approximations are compared here, not protocols.",
+                "Made by chebyshare {}. All plans are for this runtime: approximations are compared here, not protocols.",
                 env!("CARGO_PKG_VERSION")
             ))));
         document(&self.title, body)
@@ -115,7 +132,7 @@ impl Shown {
         for (way, (place, row)) in
             self.points.iter().zip(&places).zip(rows(&places)).map(|((way, at), row)| (way, (at, row)))
         {
-            chart = chart.with(line(place.0, place.1, edge + 14.0, row).class("zero")).with(
+            chart = chart.with(line(place.0, place.1, edge + 14.0, row).class("grid")).with(
                 label(edge + 19.0, row + 4.0, &self.text(way)).class(if way.kind == Kind::Ours {
                     "strong"
                 } else {
@@ -127,23 +144,31 @@ impl Shown {
         let (own, others): (Vec<_>, Vec<_>) =
             self.points.iter().zip(&places).partition(|(way, _)| way.kind == Kind::Ours);
         for (way, place) in others.into_iter().chain(own) {
-            let class = match way.kind {
-                Kind::Ours => "point many",
-                Kind::Baseline => "point some",
-                Kind::Theirs => "point few",
-                Kind::Refused => "point beaten",
-            };
+            let (class, _) = way.kind.shown();
             let size = if way.kind == Kind::Ours { 7.0 } else { 5.5 };
             let note =
                 element("title").text(format!("{}: {} s, {:.2e}", way.name, significant(way.seconds, 4), way.error));
             chart = chart.with(dot(place.0, place.1, size).class(class).with(note));
         }
-        let words = "orange: tuned; blue: other ways over our entries; green: other systems' approximations; hollow: misses the constraint";
-        chart.with(label(FRAME.left, FRAME.height - 24.0, &format!("{} →", self.horizontal))).with(label(
-            FRAME.left,
-            FRAME.height - 7.0,
-            words,
-        ))
+        let chart = chart.with(label(FRAME.left, FRAME.height - 27.0, &format!("{} →", self.horizontal)));
+        self.keys(chart)
+    }
+
+    /// What the points' colours mean, of those that there are.
+    fn keys(&self, mut chart: Element) -> Element {
+        let mut at = FRAME.left + 5.0;
+        for kind in [Kind::Ours, Kind::Baseline, Kind::Theirs, Kind::Refused] {
+            if self.points.iter().any(|way| way.kind == kind) {
+                let (class, text) = kind.shown();
+                chart = chart.with(dot(at, FRAME.height - 10.0, 5.0).class(class)).with(label(
+                    at + 10.0,
+                    FRAME.height - 6.0,
+                    text,
+                ));
+                at += 34.0 + 6.2 * text.chars().count() as f64;
+            }
+        }
+        chart
     }
 
     fn text(&self, way: &Way) -> String {
@@ -153,6 +178,25 @@ impl Shown {
         };
         format!("{name} {} s", significant(way.seconds, 3))
     }
+}
+
+/// A row of a table that begins with a name.
+fn cells(row: &[String]) -> Vec<Cell> {
+    let cell = |(index, text): (usize, &String)| match index {
+        0 => Cell::name(text.clone()),
+        _ => Cell::number(text.clone()),
+    };
+    row.iter().enumerate().map(cell).collect()
+}
+
+/// A column's name; all but the first have numbers.
+fn numeric(index: usize, name: &str) -> String {
+    if index == 0 { name.to_owned() } else { format!(">{name}") }
+}
+
+/// Lines of text.
+fn list(lines: &[String]) -> Element {
+    element("ul").class("plain").all(lines.iter().map(|line| element("li").text(line)))
 }
 
 /// Where labels stand beside the chart: in the order of their points, none over another.
@@ -202,13 +246,21 @@ mod tests {
                 horizontal: "s".into(),
                 vertical: "e".into(),
                 points,
-                header: vec!["plan", ">s"],
+                header: vec!["plan".into(), ">s".into()],
                 rows,
+                caption: Some("x < y".into()),
+                functions: vec![vec!["system".into(), "exp".into()], vec!["a & b".into(), "1 of 2".into()]],
                 verdict: vec!["v < w".into()],
                 notes: vec!["n".into()],
             };
             well_formed(&shown.svg()).unwrap();
-            assert!(shown.page().contains("v &lt; w"));
+            let page = shown.page();
+            for text in ["v &lt; w", "x &lt; y", "a &amp; b", "1 of 2", "&lt;a&gt;"] {
+                assert!(page.contains(text), "{text}");
+            }
+            // A colour is explained where it occurs.
+            let refused = shown.points.iter().any(|way| way.kind == Kind::Refused);
+            assert_eq!(page.contains("misses the constraint"), refused);
         }
     }
 

@@ -87,7 +87,7 @@ impl Circuit {
 
 /// The integers of a circuit's weights: the model owner's secret. Its `Debug` shows no element.
 #[derive(Clone, Debug)]
-pub struct Weights(Vec<Integers>);
+pub struct Weights(Vec<Arc<Integers>>);
 
 impl Weights {
     /// Weights in the order of the circuit's table; each must have its slot's shape and ring.
@@ -98,11 +98,29 @@ impl Weights {
         for (slot, weight) in circuit.weights.iter().zip(&weights) {
             check_tensor(&slot.name, &slot.shape, slot.format, weight)?;
         }
-        Ok(Weights(weights))
+        Ok(Weights(weights.into_iter().map(Arc::new).collect()))
+    }
+
+    /// The same of tensors that were encoded in the formats of their slots, which are not looked at again.
+    pub(super) fn encoded(circuit: &Circuit, weights: Vec<Arc<Integers>>) -> Result<Weights, Error> {
+        if weights.len() != circuit.weights.len() {
+            return Err(Error::Count { what: "weights", needed: circuit.weights.len(), given: weights.len() });
+        }
+        match circuit.weights.iter().zip(&weights).find(|(slot, weight)| *weight.shape() != slot.shape) {
+            None => Ok(Weights(weights)),
+            Some((slot, _)) => {
+                Err(Error::Tensor { tensor: slot.name.clone(), shape: slot.shape.clone(), format: slot.format })
+            }
+        }
     }
 
     /// The integers of one weight.
     pub fn get(&self, id: WeightId) -> &Integers {
+        &self.0[id.index()]
+    }
+
+    /// The same, to be kept.
+    pub(super) fn shared(&self, id: WeightId) -> &Arc<Integers> {
         &self.0[id.index()]
     }
 }

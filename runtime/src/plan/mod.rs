@@ -119,6 +119,16 @@ pub struct CheckedPlan {
 impl Plan {
     /// Checks the plan against the public structure of the model (for the plan's batch) and the catalog.
     pub fn check(self, structure: &Graph, catalog: &Catalog) -> Result<CheckedPlan, Refusal> {
+        self.check_proved(structure, catalog, BTreeMap::new())
+    }
+
+    /// The same, with entries that were proved before, by the digest of their text.
+    pub(crate) fn check_proved(
+        self,
+        structure: &Graph,
+        catalog: &Catalog,
+        mut proved: BTreeMap<String, Arc<Certified>>,
+    ) -> Result<CheckedPlan, Refusal> {
         let found = structure_digest(structure).to_string();
         if found != self.model.structure {
             return Err(Refusal::Model { planned: self.model.structure.clone(), found });
@@ -128,7 +138,6 @@ impl Plan {
             let planned = self.model.batch as u64;
             return Err(Refusal::Prediction { what: "inputs a run", planned, found: found as u64 });
         }
-        let mut proved: BTreeMap<String, Arc<Certified>> = BTreeMap::new();
         let sites = structure.sites();
         let mut choices = BTreeMap::new();
         for record in &self.site {
@@ -305,15 +314,19 @@ impl CheckedPlan {
     /// plan's box; with that, the certified errors of the layer norms. Only the model's owner can.
     pub fn prove_headroom(&self, graph: &Graph) -> Result<Weights, Refusal> {
         let weights = self.weights(graph)?;
-        let headroom = self.headroom(&weights)?;
+        let headroom = self.headroom(&weights, &Norms::default())?;
         self.check_errors(Some(&headroom))?;
         Ok(weights)
     }
 
     /// How far everything stays from its limits, for every input in the plan's box. Only the model's owner can tell.
     pub fn limits(&self, graph: &Graph) -> Result<Vec<Limit>, Refusal> {
-        let headroom = self.headroom(&self.weights(graph)?)?;
-        Ok(limits(&self.lowered, &headroom))
+        self.limits_of(&self.weights(graph)?, &Norms::default())
+    }
+
+    /// The same with weights that were encoded, and with what was found of them.
+    pub(crate) fn limits_of(&self, weights: &Weights, norms: &Norms) -> Result<Vec<Limit>, Refusal> {
+        Ok(limits(&self.lowered, &self.headroom(weights, norms)?))
     }
 
     /// By how much a private output may differ from the model's, for every input in the plan's box and every rounding.
@@ -340,8 +353,8 @@ impl CheckedPlan {
         self.lowered.input_names().map(|name| promise.of(name)).collect()
     }
 
-    fn headroom(&self, weights: &Weights) -> Result<Headroom, Refusal> {
-        Ok(circuit::headroom::prove_with(&self.lowered, weights, &self.promised(), &mut Norms::default())?)
+    fn headroom(&self, weights: &Weights, norms: &Norms) -> Result<Headroom, Refusal> {
+        Ok(circuit::headroom::prove_with(&self.lowered, weights, &self.promised(), norms)?)
     }
 
     /// One run's inputs from `count` ≤ batch images: the rest of the batch is zeros.

@@ -18,6 +18,7 @@ use catalogs::digest::Tag;
 use catalogs::protocol::rss3::{EXECUTED_BITS, Rss3};
 use catalogs::protocol::{self, Model};
 use catalogs::{Digest, Failure, Lemma, Op};
+use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use verify::Certified;
@@ -38,12 +39,36 @@ pub struct Candidate {
     pub failure: f64,
 }
 
-/// Candidates per site, in the order of [`crate::graph::Graph::sites`]; none is empty.
+/// Whether a choice is to be looked at.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Wish {
+    /// At first.
+    First,
+    /// Where none of the first is admissible.
+    Otherwise,
+    /// Not at all.
+    Never,
+}
+
+/// What is wished of every choice at a site.
+pub type Wishes<'a> = dyn Fn(&Site, &ChoiceRecord) -> Wish + Sync + 'a;
+
+/// What may serve every site.
+pub struct Admissible {
+    /// Candidates per site, none of them empty.
+    pub candidates: Vec<Vec<Candidate>>,
+    /// Why something was not admitted, by the index of the site: the last reason.
+    pub refusals: BTreeMap<usize, String>,
+}
+
+/// Candidates per site, in the order of [`crate::graph::Graph::sites`]; none is empty. Where one of the first is
+/// admissible, the others are not looked at.
 pub fn find(
     request: &Request<'_>,
     prover: &Prover<'_>,
+    wishes: &Wishes<'_>,
     progress: &mut dyn FnMut(Progress),
-) -> Result<Vec<Vec<Candidate>>, Error> {
+) -> Result<Admissible, Error> {
     let (entries, not_offered) = certified_entries(request)?;
     let sites = prover.single.sites();
     let mut baseline: BTreeMap<NodeId, Choice> = BTreeMap::new();
@@ -53,7 +78,6 @@ pub fn find(
         let (choice, _) = widest(options.iter()).ok_or_else(|| missing(site, &not_offered))?;
         baseline.insert(site.node, choice.clone());
     }
-    let mut found: Vec<Vec<Candidate>> = vec![Vec::new(); sites.len()];
     let mut refusals: BTreeMap<usize, String> = BTreeMap::new();
     // A baseline that does not prove says where; the sites are then tried one option at a time.
     let seen = Seen::of(prover, &baseline).unwrap_or_else(|error| {
@@ -63,62 +87,42 @@ pub fn find(
     let own = |site: &Site| options::options(site, &entries, prover.formats, &seen.reach(site, prover));
     let options: Vec<Vec<Pair>> = sites.iter().map(own).collect::<Result<_, _>>()?;
     if request.quick {
-        return widest_only(prover, &sites, &options, &seen, &not_offered);
+        let preferred = |(site, options): (&Site, &Vec<Pair>)| {
+            let of = |wish: Wish| options.iter().filter(move |(_, record)| wishes(site, record) == wish).cloned();
+            let reaches = of(Wish::First).any(|(choice, _)| seen.allows(site.node, &choice));
+            of(Wish::First).chain(of(Wish::Otherwise).filter(|_| !reaches)).collect::<Vec<Pair>>()
+        };
+        let options: Vec<Vec<Pair>> = sites.iter().zip(&options).map(preferred).collect();
+        let candidates = widest_only(prover, &sites, &options, &seen, &not_offered)?;
+        return Ok(Admissible { candidates, refusals });
     }
-    for class in classes(&sites) {
-        // Sites of a class have the same options but for softmaxes without maximum, which come last.
-        let most = class.iter().map(|&index| options[index].len()).max().unwrap_or(0);
-        for option in 0..most {
-            // What does not reach as far as the baseline's own arguments do is not worth a proof of the whole model.
-            let reaches = |index: usize, option: usize| seen.allows(sites[index].node, &options[index][option].0);
-            let offered = class.iter().filter(|&&index| option < options[index].len());
-            let (trying, short): (Vec<usize>, Vec<usize>) = offered.partition(|&&index| reaches(index, option));
-            // Nor is what another one that reaches as far beats at everything.
-            let beaten = |&index: &usize| {
-                let own = &options[index];
-                let others = (0..own.len()).filter(|&other| other != option && reaches(index, other));
-                others.into_iter().any(|other| beats(&own[other].0, &own[option].0, other < option))
-            };
-            let mut trying: Vec<usize> = trying.into_iter().filter(|index| !beaten(index)).collect();
-            for index in short {
-                let reason = "an entry's window is narrower than the proved range of its argument";
-                refusals.entry(index).or_insert_with(|| reason.into());
-            }
-            while !trying.is_empty() {
-                let mut choices = baseline.clone();
-                choices.extend(trying.iter().map(|&index| (sites[index].node, options[index][option].0.clone())));
-                let tried: Vec<&Site> = trying.iter().map(|&index| &sites[index]).collect();
-                // Exact choices leave every range as the baseline has it, and their windows were held against those.
-                let exact = |&index: &usize| {
-                    is_exact(&options[index][option].0) && baseline.get(&sites[index].node).is_some_and(is_exact)
-                };
-                let errors = match seen.is_proved() && trying.iter().all(exact) {
-                    true => Ok(vec![0.0; trying.len()]),
-                    false => errors(prover, &choices, &tried),
-                };
-                match errors {
-                    Ok(errors) => {
-                        let pairs = trying.iter().map(|&index| (index, &options[index][option]));
-                        let proved: Vec<Proved<'_>> =
-                            pairs.zip(errors).map(|((index, option), error)| (index, option, error)).collect();
-                        add_groupings(prover, &choices, &sites, &proved, &mut found)?;
-                        break;
-                    }
-                    // Which site does not allow the option is known by name; without a name it is none of them.
-                    Err(reason) => {
-                        let named = |&index: &usize| reason.contains(&format!("{}: ", sites[index].name));
-                        let culprit = trying.iter().position(named).unwrap_or(0);
-                        refusals.insert(trying.remove(culprit), reason);
-                    }
+    let mut found: Vec<Vec<Candidate>> = vec![Vec::new(); sites.len()];
+    for wish in [Wish::First, Wish::Otherwise] {
+        let trial = |((site, options), found): ((&Site, &Vec<Pair>), &Vec<Candidate>)| {
+            let tried = options.iter().filter(|(_, record)| found.is_empty() && wishes(site, record) == wish);
+            tried.cloned().collect::<Vec<Pair>>()
+        };
+        let options: Vec<Vec<Pair>> = sites.iter().zip(&options).zip(&found).map(trial).collect();
+        let trial = Trial { prover, sites: &sites, options: &options, baseline: &baseline, seen: &seen };
+        for class in classes(&sites) {
+            let class: Vec<usize> = class.into_iter().filter(|&index| !options[index].is_empty()).collect();
+            let most = class.iter().map(|&index| options[index].len()).max().unwrap_or(0);
+            let tried = (0..most).into_par_iter().map(|option| trial.option(&class, option));
+            for Tried { admitted, short, refused } in tried.collect::<Result<Vec<_>, Error>>()? {
+                admitted.into_iter().for_each(|(index, candidate)| found[index].push(candidate));
+                for index in short {
+                    let reason = "an entry's window is narrower than the proved range of its argument";
+                    refusals.entry(index).or_insert_with(|| reason.into());
                 }
+                refusals.extend(refused);
             }
-        }
-        for &index in &class {
-            progress(Progress::Site { name: sites[index].name.clone(), admissible: found[index].len() });
+            for &index in &class {
+                progress(Progress::Site { name: sites[index].name.clone(), admissible: found[index].len() });
+            }
         }
     }
     match found.iter().position(Vec::is_empty) {
-        None => Ok(found),
+        None => Ok(Admissible { candidates: found, refusals }),
         Some(index) => Err(Error::Site {
             site: sites[index].name.clone(),
             kind: sites[index].kind.name(),
@@ -127,6 +131,73 @@ pub fn find(
                 refusals.remove(&index).unwrap_or_default()
             ),
         }),
+    }
+}
+
+/// What options are tried against: one option at all sites of a class at a time, in place of the baseline's choices.
+struct Trial<'a> {
+    prover: &'a Prover<'a>,
+    sites: &'a [Site],
+    options: &'a [Vec<Pair>],
+    baseline: &'a BTreeMap<NodeId, Choice>,
+    seen: &'a Seen,
+}
+
+/// What became of an option, by the indices of sites.
+#[derive(Default)]
+struct Tried {
+    admitted: Vec<(usize, Candidate)>,
+    /// Sites that it does not reach.
+    short: Vec<usize>,
+    /// Sites at which it cannot be proved, and why.
+    refused: Vec<(usize, String)>,
+}
+
+impl Trial<'_> {
+    /// Tries one option of a class of sites.
+    fn option(&self, class: &[usize], option: usize) -> Result<Tried, Error> {
+        let &Trial { prover, sites, options, baseline, seen } = self;
+        // What does not reach as far as the baseline's own arguments do is not worth a proof of the whole model.
+        let reaches = |index: usize, option: usize| seen.allows(sites[index].node, &options[index][option].0);
+        let having = class.iter().filter(|&&index| option < options[index].len());
+        let (trying, short): (Vec<usize>, Vec<usize>) = having.partition(|&&index| reaches(index, option));
+        // Nor is what another one that reaches as far beats at everything.
+        let beaten = |&index: &usize| {
+            let own = &options[index];
+            let others = (0..own.len()).filter(|&other| other != option && reaches(index, other));
+            others.into_iter().any(|other| beats(&own[other].0, &own[option].0, other < option))
+        };
+        let mut trying: Vec<usize> = trying.into_iter().filter(|index| !beaten(index)).collect();
+        let mut outcome = Tried { short, ..Tried::default() };
+        while !trying.is_empty() {
+            let mut choices = baseline.clone();
+            choices.extend(trying.iter().map(|&index| (sites[index].node, options[index][option].0.clone())));
+            let tried: Vec<&Site> = trying.iter().map(|&index| &sites[index]).collect();
+            // Exact choices leave every range as the baseline has it, and their windows were held against those.
+            let exact = |&index: &usize| {
+                is_exact(&options[index][option].0) && baseline.get(&sites[index].node).is_some_and(is_exact)
+            };
+            let errors = match seen.is_proved() && trying.iter().all(exact) {
+                true => Ok(vec![0.0; trying.len()]),
+                false => errors(prover, &choices, &tried),
+            };
+            match errors {
+                Ok(errors) => {
+                    let pairs = trying.iter().map(|&index| (index, &options[index][option]));
+                    let proved: Vec<Proved<'_>> =
+                        pairs.zip(errors).map(|((index, option), error)| (index, option, error)).collect();
+                    outcome.admitted = groupings(prover, &choices, sites, &proved)?;
+                    break;
+                }
+                // Which site does not allow the option is known by name; without a name it is none of them.
+                Err(reason) => {
+                    let named = |&index: &usize| reason.contains(&format!("{}: ", sites[index].name));
+                    let culprit = trying.iter().position(named).unwrap_or(0);
+                    outcome.refused.push((trying.remove(culprit), reason));
+                }
+            }
+        }
+        Ok(outcome)
     }
 }
 
@@ -152,7 +223,8 @@ fn widest_only(
     let proved: Vec<Proved<'_>> =
         chosen.into_iter().zip(errors).enumerate().map(|(index, (option, error))| (index, option, error)).collect();
     let mut found = vec![Vec::new(); sites.len()];
-    add_groupings(prover, &choices, sites, &proved, &mut found)?;
+    let admitted = groupings(prover, &choices, sites, &proved)?;
+    admitted.into_iter().for_each(|(index, candidate): (usize, Candidate)| found[index].push(candidate));
     Ok(found)
 }
 
@@ -345,17 +417,17 @@ fn errors(prover: &Prover<'_>, choices: &BTreeMap<NodeId, Choice>, sites: &[&Sit
 /// A site by index, the option that was proved there, and its error.
 type Proved<'a> = (usize, &'a Pair, f64);
 
-/// Adds what was proved, once for every way to group its maximum: that changes rounds and bytes and nothing else.
-fn add_groupings(
+/// What was proved, once for every way to group its maximum: that changes rounds and bytes and nothing else.
+fn groupings(
     prover: &Prover<'_>,
     choices: &BTreeMap<NodeId, Choice>,
     sites: &[Site],
     proved: &[Proved<'_>],
-    found: &mut [Vec<Candidate>],
-) -> Result<(), Error> {
+) -> Result<Vec<(usize, Candidate)>, Error> {
     let groupings: Vec<Vec<Pair>> =
         proved.iter().map(|&(index, option, _)| options::groupings(&sites[index], option, prover.formats)).collect();
     let most = groupings.iter().map(Vec::len).max().unwrap_or(0);
+    let mut candidates = Vec::new();
     for grouping in 0..most {
         let mut choices = choices.clone();
         for (&(index, ..), groupings) in proved.iter().zip(&groupings) {
@@ -364,17 +436,17 @@ fn add_groupings(
         }
         let lowered = lower(prover.single, &choices, prover.formats, prover.ownership)?;
         let schedule = schedule(&lowered.circuit, &Rss3)?;
-        let works = prover.counter.borrow_mut().of_sites(&lowered.circuit, &schedule).map_err(Box::new)?;
+        let works = prover.counter().of_sites(&lowered.circuit, &schedule).map_err(Box::new)?;
         for (&(index, _, error), groupings) in proved.iter().zip(&groupings) {
             let Some((choice, record)) = groupings.get(grouping).cloned() else { continue };
             let number = node_number(sites[index].node);
             let (rounds, _) = site_cost(&lowered, &schedule, number);
             let work = works.get(&number).copied().unwrap_or_default().plus(Resource::Round, rounds as f64);
             let failure = failure(&choice) * sites[index].elements as f64;
-            found[index].push(Candidate { choice, record, error, work, failure });
+            candidates.push((index, Candidate { choice, record, error, work, failure }));
         }
     }
-    Ok(())
+    Ok(candidates)
 }
 
 /// The probability, per element, that a truncation of a choice's entries fails under the protocol.

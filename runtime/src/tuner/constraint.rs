@@ -175,6 +175,13 @@ impl Constraint {
         of_error.into_iter().chain(of_cosine).reduce(f64::max)
     }
 
+    /// Whether no further simulation can make a verdict meet the demands: errors and angles only grow.
+    pub fn is_lost(&self, verdict: &Verdict) -> bool {
+        let cosine = verdict.cosine.unwrap_or(-1.0);
+        verdict.error > GUARD * self.error_max
+            || self.cosine_min > -1.0 && cosine < 1.0 - GUARD * (1.0 - self.cosine_min)
+    }
+
     /// The demands that a verdict does not meet, in words.
     pub fn unmet(&self, verdict: &Verdict) -> Vec<String> {
         let mut unmet = Vec::new();
@@ -233,6 +240,17 @@ mod tests {
             metric: Some(Metric::Accuracy { decrease_max: 0.0 }),
         };
         assert!(met.unmet(&verdict()).is_empty(), "{:?}", met.unmet(&verdict()));
+        // Given up early is only what is not met, and of shares nothing is known before the end.
+        for (lost, constraint) in [
+            (true, Constraint { error_max: 0.0079, ..met.clone() }),
+            (true, Constraint { cosine_min: 0.9999985, ..met.clone() }),
+            (false, Constraint { agreement_min: 0.991, ..met.clone() }),
+            (false, met.clone()),
+            (false, Constraint::default()),
+        ] {
+            assert_eq!(constraint.is_lost(&verdict()), lost);
+            assert!(!lost || !constraint.unmet(&verdict()).is_empty());
+        }
         let cases = [
             (Constraint { error_max: 0.0079, ..met.clone() }, "error"),
             (Constraint { agreement_min: 0.991, ..met.clone() }, "agreement"),

@@ -2,9 +2,10 @@
 
 use super::assignment::{Price, Quantity, undominated};
 use super::effects::{Effects, MODES, Movement, SiteEffects, Way, largest};
+use super::groundwork::Ground;
 use super::hidden::{self, Hidden};
 use super::trace::{Trace, work_after};
-use super::{Candidate, Error, Request, leading};
+use super::{Candidate, Error, Request};
 use crate::circuit::ideal::Simulation;
 use crate::circuit::lower::{Choice, Formats, Ownership, is_exact_relu, lower};
 use crate::graph::part::Part;
@@ -26,6 +27,8 @@ const FOLLOWED: usize = 8;
 pub(super) struct Subject<'a> {
     /// The request.
     pub request: &'a Request<'a>,
+    /// What is known of its model.
+    pub ground: &'a Ground,
     /// The model for one input.
     pub single: &'a Graph,
     /// The candidates of every site.
@@ -44,9 +47,7 @@ impl Subject<'_> {
     /// Measures.
     pub fn measure(&self) -> Result<Effects, Error> {
         let examples = self.examples();
-        let graph = Graph::import_with(self.request.model, &self.request.axes.for_batch(examples))?;
-        let inputs: Vec<Tensor> = self.request.calibration.iter().map(|tensor| leading(tensor, 0, examples)).collect();
-        let trace = Trace::new(graph, &inputs)?;
+        let trace = self.ground.trace(self.request, examples)?;
         let mut left = WORK_MAX;
         let mut sites: Vec<SiteEffects> = Vec::new();
         // The last sites are the cheapest to follow.
@@ -59,7 +60,7 @@ impl Subject<'_> {
         let row = outputs.first().map_or(0, |tensor| tensor.data.len() / examples);
         let base = vec![vec![0.0; plain.len()]; MODES.len()];
         let mut effects = Effects { sites, plain, row, examples, base };
-        effects.base = self.base(&effects, &trace, &inputs)?;
+        effects.base = self.base(&effects, &trace)?;
         Ok(effects)
     }
 
@@ -156,14 +157,14 @@ impl Subject<'_> {
         let lowered = lower(graph, choices, self.formats, self.ownership)?;
         let (weights, encoded) = (lowered.weights(graph)?, lowered.encode_inputs(inputs)?);
         let simulation = Simulation::new(&lowered.circuit, &weights);
-        let decoded = MODES.into_iter().map(|mode| {
+        let decoded = MODES.into_par_iter().map(|mode| {
             Ok(hidden::simulated((&simulation, &lowered), &encoded, mode, hidden).map(|all| all.concat())?)
         });
         decoded.collect()
     }
 
     /// What a simulation of the most accurate choice shows that its sites do not account for.
-    fn base(&self, effects: &Effects, trace: &Trace, inputs: &[Tensor]) -> Result<Movement, Error> {
+    fn base(&self, effects: &Effects, trace: &Trace) -> Result<Movement, Error> {
         let accurate = |candidates: &Vec<Candidate>| {
             let errors = candidates.iter().map(|candidate| candidate.error).enumerate();
             errors.min_by(|a, b| a.1.total_cmp(&b.1)).map_or(0, |(index, _)| index)
@@ -172,7 +173,7 @@ impl Subject<'_> {
         let sites = trace.graph().sites();
         let choice = |(site, node): (usize, NodeId)| (node, self.candidates[site][chosen[site]].choice.clone());
         let choices = sites.iter().map(|site| site.node).enumerate().map(choice).collect();
-        let simulated = self.simulated(trace.graph(), &choices, inputs, &hidden::hidden(trace.graph()))?;
+        let simulated = self.simulated(trace.graph(), &choices, trace.inputs(), &hidden::hidden(trace.graph()))?;
         let known = effects.movement(&chosen);
         let rest = simulated.into_iter().zip(known).map(|(outputs, known)| {
             let shown = flat(&outputs);

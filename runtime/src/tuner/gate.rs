@@ -1,18 +1,22 @@
 //! The gate: a plan's circuit simulated bit for bit over the calibration set, against the plain model.
 
-use super::constraint::Metric;
+use super::constraint::{Constraint, Metric};
 use super::hidden::{self, Hidden};
 use super::sensitivity::{difference, leading};
 use super::{Error, Request};
+use crate::circuit::Weights;
 use crate::circuit::ideal::{RoundingMode, Simulation};
+use crate::circuit::lower::{Encoder, Lowered};
 use crate::graph::observed::Observed;
 use crate::graph::ranges::SiteRange;
 use crate::graph::{Graph, Tensor, reference};
-use crate::plan::{Plan, node_number};
+use crate::plan::{CheckedPlan, Plan, node_number};
 use catalogs::Digest;
 use catalogs::digest::Tag;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// What a simulation showed.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -51,28 +55,34 @@ struct Run {
 /// The plain model's answers on the calibration set.
 pub struct Reference {
     runs: Vec<Run>,
-    graph: Graph,
+    /// The model for a batch.
+    encoder: Arc<Encoder>,
+    /// Its outputs that hide something.
+    hidden: Vec<Hidden>,
     least_variances: BTreeMap<u32, f64>,
     /// Of everything that a verdict depends on beside the plan.
     digest: Digest,
 }
 
 impl Reference {
-    /// Runs the plain model.
-    pub fn new(request: &Request<'_>) -> Result<Reference, Error> {
+    /// Runs the plain model; `batched` is the one for a batch.
+    pub fn new(request: &Request<'_>, batched: Arc<Encoder>) -> Result<Reference, Error> {
         let examples = request.calibration.iter().filter_map(|tensor| tensor.shape.first()).min().copied().unwrap_or(0);
         let examples = examples.min(request.simulated_max.max(1));
-        let graph = Graph::import_with(request.model, &request.axes.for_batch(request.batch))?;
-        let hidden: Vec<(Hidden, Option<Tensor>)> = hidden::hidden(&graph).into_iter().map(|own| (own, None)).collect();
+        let hidden = hidden::hidden(batched.graph());
+        let unseen: Vec<(Hidden, Option<Tensor>)> = hidden.iter().map(|&own| (own, None)).collect();
         let mut runs = Vec::new();
         let mut least_variances = BTreeMap::new();
         let mut first = 0;
         while first < examples {
             let count = request.batch.min(examples - first);
             let inputs: Vec<Tensor> = request.calibration.iter().map(|tensor| leading(tensor, first, count)).collect();
-            let graph = Graph::import_with(request.model, &request.axes.for_batch(count))?;
+            let graph = match count == request.batch {
+                true => Arc::clone(batched.graph()),
+                false => Arc::new(Graph::import_with(request.model, &request.axes.for_batch(count))?),
+            };
             let mut observed = Observed::new(&graph);
-            let mut shown = hidden.clone();
+            let mut shown = unseen.clone();
             let plain = reference::run(&graph, &inputs, &mut |id, value| {
                 observed.record(&graph, id, value);
                 shown
@@ -90,12 +100,17 @@ impl Reference {
             runs.push(Run { first, inputs, outputs: plain, shown });
             first += count;
         }
-        Ok(Reference { runs, graph, least_variances, digest: digest(request) })
+        Ok(Reference { runs, encoder: batched, hidden, least_variances, digest: digest(request) })
     }
 
     /// The least variance of a row at every layer norm, by node.
     pub fn least_variances(&self) -> &BTreeMap<u32, f64> {
         &self.least_variances
+    }
+
+    /// The weights of a circuit of the model for a batch.
+    pub fn weights(&self, lowered: &Lowered) -> Result<Weights, Error> {
+        Ok(self.encoder.weights(lowered)?)
     }
 
     /// Names the verdict on `plan`: what it depends on, and nothing else.
@@ -104,10 +119,15 @@ impl Reference {
         Digest::of(Tag::Simulation, both.as_bytes())
     }
 
-    /// Simulates the plan under several choices of roundings.
-    pub fn judge(&self, plan: &Plan, structure: &Graph, request: &Request<'_>) -> Result<Verdict, Error> {
-        let checked = plan.clone().check(structure, request.catalog)?;
-        let weights = checked.lowered().weights(&self.graph)?;
+    /// Simulates a plan that was checked under several choices of roundings. Given a constraint, no more than tell
+    /// whether it is met: `None` once it cannot be.
+    pub fn judge(
+        &self,
+        checked: &CheckedPlan,
+        request: &Request<'_>,
+        only: Option<&Constraint>,
+    ) -> Result<Option<Verdict>, Error> {
+        let weights = self.weights(checked.lowered())?;
         let modes = if request.quick { &MODES[..1] } else { &MODES[..] };
         let metric = request.constraint.metric.zip(request.labels.as_deref());
         let mut worst: Option<f64> = None;
@@ -120,31 +140,48 @@ impl Reference {
             metric: None,
         };
         let simulation = Simulation::new(&checked.lowered().circuit, &weights);
-        let hidden = hidden::hidden(structure);
         let mut agreeing = 0usize;
-        for (_, mode) in modes {
-            let mut all = Vec::new();
-            for run in &self.runs {
-                let padded = checked.pad_batch(&run.inputs);
-                let encoded = checked.lowered().encode_inputs(&padded)?;
-                let all_shown = hidden::simulated((&simulation, checked.lowered()), &encoded, *mode, &hidden)?;
-                let of_run = |tensors: Vec<Tensor>| tensors.iter().map(|t| leading(t, 0, run.count())).collect();
-                let [outputs, shown]: [Vec<Tensor>; 2] = all_shown.map(of_run);
+        let jobs: Vec<(RoundingMode, &Run)> =
+            modes.iter().flat_map(|&(_, mode)| self.runs.iter().map(move |run| (mode, run))).collect();
+        let mut all = Vec::new();
+        // As many side by side as there are threads; what they show counts in the order of the jobs.
+        for jobs in jobs.chunks(rayon::current_num_threads().max(1)) {
+            let outputs = jobs.par_iter().map(|(mode, run)| self.shown(&simulation, checked, run, *mode));
+            for ((_, run), [outputs, shown]) in jobs.iter().zip(outputs.collect::<Result<Vec<_>, Error>>()?) {
                 let errors = difference(&run.outputs, &outputs).max(difference(&run.shown, &shown));
                 verdict.error = verdict.error.max(errors);
                 agreeing += agreements(&run.outputs, &outputs);
                 let cosine = least_cosine(&run.outputs, &outputs);
                 verdict.cosine = verdict.cosine.zip(cosine).map(|(a, b)| a.min(b));
                 all.push(Run { first: run.first, inputs: Vec::new(), outputs, shown });
+                if let Some((metric, labels)) = metric.filter(|_| all.len() == self.runs.len()) {
+                    let own = metric_of(metric, labels, &all);
+                    worst = Some(worst.map_or(own, |worst| metric.worse(worst, own)));
+                }
+                if all.len() == self.runs.len() {
+                    all.clear();
+                }
             }
-            if let Some((metric, labels)) = metric {
-                let own = metric_of(metric, labels, &all);
-                worst = Some(worst.map_or(own, |worst| metric.worse(worst, own)));
+            if only.is_some_and(|constraint| constraint.is_lost(&verdict)) {
+                return Ok(None);
             }
         }
         verdict.metric = metric.map(|(metric, labels)| metric_of(metric, labels, &self.runs)).zip(worst);
         verdict.agreement = agreeing as f64 / (verdict.inputs * modes.len()).max(1) as f64;
-        Ok(verdict)
+        Ok(Some(verdict))
+    }
+
+    /// What a simulated run gives for the inputs that it is about: outputs, and what stands for those that hide something.
+    fn shown(
+        &self,
+        simulation: &Simulation<'_>,
+        checked: &CheckedPlan,
+        run: &Run,
+        mode: RoundingMode,
+    ) -> Result<[Vec<Tensor>; 2], Error> {
+        let encoded = checked.lowered().encode_inputs(&checked.pad_batch(&run.inputs))?;
+        let all = hidden::simulated((simulation, checked.lowered()), &encoded, mode, &self.hidden)?;
+        Ok(all.map(|tensors| tensors.iter().map(|tensor| leading(tensor, 0, run.count())).collect()))
     }
 }
 
@@ -165,7 +202,7 @@ fn metric_of(metric: Metric, labels: &[usize], runs: &[Run]) -> f64 {
 }
 
 /// Of the model, the calibration inputs and labels, and how they are simulated.
-fn digest(request: &Request<'_>) -> Digest {
+pub(super) fn digest(request: &Request<'_>) -> Digest {
     let mut bytes = request.model.to_vec();
     for tensor in &request.calibration {
         bytes.extend(tensor.shape.iter().flat_map(|extent| (*extent as u64).to_le_bytes()));

@@ -1,11 +1,12 @@
 //! A model to be tuned: candidates and prices of every site, and what a choice of them gives.
 
-use super::admissible::{self, Candidate};
+use super::admissible::{self, Admissible, Candidate, Wish};
 use super::assignment::{self, Price, Prices, Quantity};
 use super::effects::{Effects, Outlook};
 use super::following::Subject;
+use super::groundwork::{Ground, Groundwork};
 use super::prover::Prover;
-use super::{Error, Progress, Request, Verdict, check_request, gate, sensitivity};
+use super::{Error, Progress, Request, Verdict};
 use crate::circuit::{
     self,
     lower::{Choice, Lowered, lower},
@@ -13,10 +14,13 @@ use crate::circuit::{
 use crate::cost::Work;
 use crate::graph::{Graph, NodeId, Site};
 use crate::plan::{
-    self, FormatsRecord, Measured, ModelRecord, Plan, Predicted, SiteRecord, node_number, structure_digest,
+    self, ChoiceRecord, FormatsRecord, Measured, ModelRecord, Plan, Predicted, SiteRecord, node_number,
+    structure_digest,
 };
 use catalogs::protocol::rss3::Rss3;
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use verify::Certified;
 
 /// Parties of the protocol.
 const PARTIES: f64 = 3.0;
@@ -25,15 +29,18 @@ const PARTIES: f64 = 3.0;
 pub struct Problem<'a> {
     request: &'a Request<'a>,
     prover: &'a Prover<'a>,
-    reference: &'a gate::Reference,
+    ground: &'a Ground,
     sites: Vec<Site>,
     candidates: Vec<Vec<Candidate>>,
+    refusals: BTreeMap<usize, String>,
     sensitivities: Vec<f64>,
     /// What candidates do to the outputs; none where nothing is chosen.
     effects: Option<Effects>,
     prices: Vec<Vec<Price>>,
     /// What a run costs beside its sites.
     base: Price,
+    /// What was tried already.
+    attempts: Mutex<BTreeMap<Vec<usize>, Attempt>>,
 }
 
 /// A choice for every site, its plan, and what the simulation showed.
@@ -58,22 +65,32 @@ impl Problem<'_> {
         progress: &mut dyn FnMut(Progress),
         work: impl FnOnce(&Problem<'_>, &mut dyn FnMut(Progress)) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let single = Graph::import_with(request.model, &request.axes.for_batch(1))?;
-        check_request(request, &single)?;
-        let reference = gate::Reference::new(request)?;
-        let prover = Prover::new(request, &single, reference.least_variances());
-        let candidates = admissible::find(request, &prover, progress)?;
-        let sites = single.sites();
+        Problem::explore_on(&Groundwork::default(), request, &|_, _| Wish::First, progress, work)
+    }
+
+    /// The same, sharing what is known of the model with other explorations of it, and with wishes about the candidates.
+    pub fn explore_on<T>(
+        groundwork: &Groundwork,
+        request: &Request<'_>,
+        wishes: &(dyn Fn(&Site, &ChoiceRecord) -> Wish + Sync),
+        progress: &mut dyn FnMut(Progress),
+        work: impl FnOnce(&Problem<'_>, &mut dyn FnMut(Progress)) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let ground = groundwork.of(request)?;
+        let prover = Prover::new(request, &ground);
+        let Admissible { candidates, refusals } = admissible::find(request, &prover, wishes, progress)?;
+        let sites = prover.single.sites();
         let sensitivities = match request.quick {
             true => vec![0.0; sites.len()],
-            false => sensitivity::measure(request, &single)?,
+            false => ground.sensitivities(request)?.to_vec(),
         };
         let priced = |candidate: &Candidate| price(request, candidate);
         let mut prices: Vec<Vec<Price>> =
             candidates.iter().map(|options| options.iter().map(priced).collect()).collect();
         let subject = Subject {
             request,
-            single: &single,
+            ground: &ground,
+            single: prover.single,
             candidates: &candidates,
             prices: &prices,
             sensitivities: &sensitivities,
@@ -90,13 +107,15 @@ impl Problem<'_> {
         let mut problem = Problem {
             request,
             prover: &prover,
-            reference: &reference,
+            ground: &ground,
             sites,
             candidates,
+            refusals,
             sensitivities,
             effects,
             prices,
             base: Price::default(),
+            attempts: Mutex::default(),
         };
         let base_error = problem.effects.as_ref().map_or(0.0, Effects::base);
         problem.base = problem.base()?.with(Quantity::Error, base_error);
@@ -116,6 +135,11 @@ impl Problem<'_> {
     /// The candidates of every site.
     pub fn candidates(&self) -> &[Vec<Candidate>] {
         &self.candidates
+    }
+
+    /// Why something is no candidate of a site, if something is not: the last reason that was found.
+    pub fn refusal(&self, site: usize) -> Option<&str> {
+        self.refusals.get(&site).map(String::as_str)
     }
 
     /// What every candidate adds.
@@ -170,7 +194,7 @@ impl Problem<'_> {
         let chosen = assignment::least(&self.prices, Quantity::Error);
         let lowered = lower(self.prover.single, &self.choices(&chosen), self.prover.formats, self.prover.ownership)?;
         let schedule = circuit::schedule(&lowered.circuit, &Rss3)?;
-        let run = self.prover.counter.borrow_mut().of_run(&lowered.circuit, &schedule).map_err(Box::new)?;
+        let run = self.prover.counter().of_run(&lowered.circuit, &schedule).map_err(Box::new)?;
         let sites = self.candidates.iter().zip(&chosen).map(|(options, &index)| options[index].work);
         let rest = run - sites.fold(Work::NONE, |all, own| all + own);
         Ok(cost(self.request, &rest))
@@ -185,13 +209,16 @@ impl Problem<'_> {
     /// The plan of a choice without what was measured, and the public structure that it is about.
     pub fn draft(&self, chosen: &[usize]) -> Result<(Plan, Graph), Error> {
         let request = self.request;
-        let structure = self.structure(request.batch)?;
+        let structure = self.ground.structure.clone();
         let sites = structure.sites();
         let choices = self.choices(chosen);
         // The errors of layer norms depend on the ranges that the other choices leave.
         let proved = self.prover.prove(&choices)?;
         let formats = self.prover.formats;
-        let lowered = lower(&structure, &choices, formats, self.prover.ownership)?;
+        let lowered = match request.batch {
+            1 => proved.lowered,
+            _ => lower(&structure, &choices, formats, self.prover.ownership)?,
+        };
         let schedule = circuit::schedule(&lowered.circuit, &Rss3)?;
         let site: Vec<SiteRecord> = sites
             .iter()
@@ -260,7 +287,7 @@ impl Problem<'_> {
 
     fn predicted(&self, lowered: &Lowered, schedule: &circuit::Schedule, error: f64) -> Result<Predicted, Error> {
         let request = self.request;
-        let mut counter = self.prover.counter.borrow_mut();
+        let mut counter = self.prover.counter();
         let run = counter.of_run(&lowered.circuit, schedule).map_err(Box::new)?;
         Ok(Predicted {
             rounds_per_run: u64::from(schedule.rounds),
@@ -276,19 +303,66 @@ impl Problem<'_> {
 
     /// Drafts a plan of the choice, and simulates it or recalls what a simulation showed.
     pub fn attempt(&self, chosen: Vec<usize>) -> Result<Attempt, Error> {
+        let all = self.tried(chosen, false)?;
+        all.ok_or_else(|| Error::Request("a simulation was not brought to its end".into()))
+    }
+
+    /// The same of a choice that only matters if its plan is accepted: `None` if it is not, which may be known before
+    /// everything was simulated.
+    pub fn accepted(&self, chosen: Vec<usize>) -> Result<Option<Attempt>, Error> {
+        Ok(self.tried(chosen, true)?.filter(|attempt| attempt.unmet.is_empty()))
+    }
+
+    fn tried(&self, chosen: Vec<usize>, only_accepted: bool) -> Result<Option<Attempt>, Error> {
+        let known = || self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = known().get(&chosen) {
+            return Ok(Some(known.clone()));
+        }
         let (plan, structure) = self.draft(&chosen)?;
-        let key = self.reference.key(&plan);
-        let verdict = match self.request.memory.recall(key) {
+        let over = self.request.budget.exceeded(&plan.predicted);
+        if only_accepted && !over.is_empty() {
+            return Ok(None);
+        }
+        let (request, reference) = (self.request, &self.ground.reference);
+        let key = reference.key(&plan);
+        let verdict = match request.memory.recall(key) {
             Some(known) => known,
             None => {
-                let verdict = self.reference.judge(&plan, &structure, self.request)?;
-                self.request.memory.keep(key, &verdict)?;
+                let checked = plan.clone().check_proved(&structure, request.catalog, self.proved_entries(&chosen))?;
+                let only = only_accepted.then_some(&request.constraint);
+                let Some(verdict) = reference.judge(&checked, request, only)? else { return Ok(None) };
+                request.memory.keep(key, &verdict)?;
                 verdict
             }
         };
-        let mut unmet = self.request.constraint.unmet(&verdict);
-        unmet.extend(self.request.budget.exceeded(&plan.predicted));
-        Ok(Attempt { chosen, plan, structure, verdict, unmet })
+        let mut unmet = request.constraint.unmet(&verdict);
+        unmet.extend(over);
+        let attempt = Attempt { chosen: chosen.clone(), plan, structure, verdict, unmet };
+        known().insert(chosen, attempt.clone());
+        Ok(Some(attempt))
+    }
+
+    /// The entries of a choice, which were proved when its candidates were found, by digest.
+    fn proved_entries(&self, chosen: &[usize]) -> BTreeMap<String, Arc<Certified>> {
+        let pairs = self.candidates.iter().zip(chosen).flat_map(|(options, &index)| {
+            let Candidate { choice, record, .. } = &options[index];
+            match (choice, record) {
+                (Choice::Unary { entry }, ChoiceRecord::Unary { entry: name }) => vec![(name, entry)],
+                (
+                    Choice::Softmax { exp, reciprocal, .. },
+                    ChoiceRecord::Softmax { exp: first, reciprocal: second, .. },
+                ) => vec![(first, exp), (second, reciprocal)],
+                (
+                    Choice::SoftmaxWithoutMaximum { exp, reciprocal, .. },
+                    ChoiceRecord::SoftmaxWithoutMaximum { exp: first, reciprocal: second, .. },
+                ) => vec![(first, exp), (second, reciprocal)],
+                (Choice::Normalisation { rsqrt, .. }, ChoiceRecord::Normalisation { rsqrt: name, .. }) => {
+                    vec![(name, rsqrt)]
+                }
+                _ => Vec::new(),
+            }
+        });
+        pairs.map(|(name, entry)| (name.digest.clone(), Arc::clone(entry))).collect()
     }
 }
 

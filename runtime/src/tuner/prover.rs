@@ -1,15 +1,16 @@
 //! What is proved of a model with one choice for every site: the circuit, its headroom, the error of each site.
 
 use super::Request;
+use super::groundwork::Ground;
 use crate::circuit::accuracy::{certified_errors, least_variances};
-use crate::circuit::headroom::{Headroom, Norms};
+use crate::circuit::headroom::Headroom;
 use crate::circuit::lower::{Choice, Formats, Lowered, Ownership, lower};
 use crate::circuit::{Error, Party, headroom};
 use crate::graph::{Graph, NodeId};
 use crate::plan::InputPromise;
 use crate::session::work::Counter;
-use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::sync::{MutexGuard, PoisonError};
 
 /// Everything that a proof is about, except the choices. The model is that of one input: inputs of a batch are
 /// independent, so what is proved of one holds of all.
@@ -21,9 +22,8 @@ pub struct Prover<'a> {
     /// Who owns what.
     pub ownership: Ownership,
     promise: &'a InputPromise,
-    norms: RefCell<Norms>,
-    /// What was compiled to count work.
-    pub counter: RefCell<Counter>,
+    /// What is known of the model.
+    pub ground: &'a Ground,
     least_variances: &'a BTreeMap<u32, f64>,
 }
 
@@ -42,20 +42,24 @@ pub struct Proved {
 }
 
 impl<'a> Prover<'a> {
-    /// For a request, its model and the least variances of the calibration set's rows, by node.
-    pub fn new(request: &'a Request<'_>, single: &'a Graph, least_variances: &'a BTreeMap<u32, f64>) -> Prover<'a> {
+    /// For a request and what is known of its model.
+    pub fn new(request: &'a Request<'a>, ground: &'a Ground) -> Prover<'a> {
         let ownership = Ownership { input: Party(request.parties.input), output: Party(request.parties.output) };
-        let (formats, promise, norms) = (request.formats, &request.promise, RefCell::default());
-        let counter = RefCell::default();
-        Prover { single, formats, ownership, promise, norms, counter, least_variances }
+        let (formats, promise, single) = (request.formats, &request.promise, &**ground.single.graph());
+        Prover { single, formats, ownership, promise, ground, least_variances: ground.reference.least_variances() }
+    }
+
+    /// What counts work.
+    pub fn counter(&self) -> MutexGuard<'_, Counter> {
+        self.ground.counter.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Lowers, proves the headroom and bounds every site's error.
     pub fn prove(&self, choices: &BTreeMap<NodeId, Choice>) -> Result<Proved, Error> {
         let lowered = lower(self.single, choices, self.formats, self.ownership)?;
-        let weights = lowered.weights(self.single)?;
+        let weights = self.ground.single.weights(&lowered)?;
         let inputs: Vec<_> = lowered.input_names().map(|name| self.promise.of(name)).collect();
-        let headroom = headroom::prove_with(&lowered, &weights, &inputs, &mut self.norms.borrow_mut())?;
+        let headroom = headroom::prove_with(&lowered, &weights, &inputs, &self.ground.norms)?;
         let assumed = least_variances(&lowered, &headroom, self.least_variances)?;
         let certified = certified_errors(&lowered, Some(&headroom), &assumed)?;
         let calibrated = certified_errors(&lowered, Some(&headroom), self.least_variances)?;

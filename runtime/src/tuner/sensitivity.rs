@@ -4,15 +4,19 @@
 //! applies) is moved by ±η with fixed pseudo-random signs, twice; the sensitivity is the largest movement of any output
 //! element over η. A measurement on the calibration set, not a bound.
 
+use super::trace::Trace;
 use super::{Error, Request};
 use crate::graph::operator::Operator;
-use crate::graph::{Graph, Tensor, reference};
+use crate::graph::{Graph, Node, NodeId, Tensor, reference};
+use rayon::prelude::*;
 
 /// η: small against activations, large against double rounding.
 const PERTURBATION: f64 = 1e-4;
 /// Examples that are perturbed.
 const EXAMPLES: usize = 32;
 const PATTERNS: u64 = 2;
+/// Numbers of one evaluation that are kept: then only what follows a site is computed again.
+const VALUES_MAX: usize = 1 << 27;
 
 /// One sensitivity per site, in the order of [`Graph::sites`].
 pub fn measure(request: &Request<'_>, single: &Graph) -> Result<Vec<f64>, Error> {
@@ -20,36 +24,70 @@ pub fn measure(request: &Request<'_>, single: &Graph) -> Result<Vec<f64>, Error>
     let count = examples.min(EXAMPLES);
     let graph = Graph::import_with(request.model, &request.axes.for_batch(count))?;
     let inputs: Vec<Tensor> = request.calibration.iter().map(|tensor| leading(tensor, 0, count)).collect();
-    let plain = reference::run(&graph, &inputs, &mut |_, _| {})?;
-    let mut sensitivities = Vec::new();
-    for site in single.sites() {
-        let gamma = match &graph.node(site.node).operator {
-            Operator::LayerNorm { gamma: Some(gamma), .. } => gamma.tensor()?.data.clone(),
-            _ => vec![1.0],
-        };
+    let values: usize = graph.nodes().iter().map(Node::elements).sum();
+    let plain = match values <= VALUES_MAX {
+        true => Plain::Kept(Trace::new(graph, inputs)?),
+        false => {
+            let outputs = reference::run(&graph, &inputs, &mut |_, _| {})?;
+            Plain::Outputs(graph, inputs, outputs)
+        }
+    };
+    single.sites().par_iter().map(|site| Ok(plain.moved(site.node)? / PERTURBATION)).collect()
+}
+
+/// The plain model's answers, with all values between where there is room for them.
+enum Plain {
+    Kept(Trace),
+    Outputs(Graph, Vec<Tensor>, Vec<Tensor>),
+}
+
+impl Plain {
+    /// The largest movement of an output when the value of a site is moved.
+    fn moved(&self, site: NodeId) -> Result<f64, Error> {
         let mut largest = 0.0f64;
         for pattern in 0..PATTERNS {
-            let moved = reference::run_altered(&graph, &inputs, &mut |id, value| {
-                if id == site.node {
-                    let mut state = 0x9E37_79B9_7F4A_7C15u64 ^ (pattern + 1);
-                    for (x, gamma) in value.data.iter_mut().zip(gamma.iter().cycle()) {
-                        state ^= state << 13;
-                        state ^= state >> 7;
-                        state ^= state << 17;
-                        *x += gamma * if state & 1 == 0 { PERTURBATION } else { -PERTURBATION };
-                    }
+            let moved = match self {
+                Plain::Kept(trace) => {
+                    let mut value = trace.value(site).clone();
+                    perturb(trace.graph(), site, pattern, &mut value)?;
+                    difference(&trace.outputs(), &trace.with(site, value)?)
                 }
-            })?;
-            largest = largest.max(difference(&plain, &moved));
+                Plain::Outputs(graph, inputs, plain) => {
+                    let mut refused = None;
+                    let moved = reference::run_altered(graph, inputs, &mut |id, value| {
+                        if id == site {
+                            refused = perturb(graph, site, pattern, value).err();
+                        }
+                    })?;
+                    refused.map_or(Ok(()), Err)?;
+                    difference(plain, &moved)
+                }
+            };
+            largest = largest.max(moved);
         }
-        sensitivities.push(largest / PERTURBATION);
+        Ok(largest)
     }
-    Ok(sensitivities)
+}
+
+/// Moves every element of a site's value by η.
+fn perturb(graph: &Graph, site: NodeId, pattern: u64, value: &mut Tensor) -> Result<(), Error> {
+    let gamma = match &graph.node(site).operator {
+        Operator::LayerNorm { gamma: Some(gamma), .. } => gamma.tensor()?.data.clone(),
+        _ => vec![1.0],
+    };
+    let mut state = 0x9E37_79B9_7F4A_7C15u64 ^ (pattern + 1);
+    for (x, gamma) in value.data.iter_mut().zip(gamma.iter().cycle()) {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        *x += gamma * if state & 1 == 0 { PERTURBATION } else { -PERTURBATION };
+    }
+    Ok(())
 }
 
 /// The largest difference of two lists of tensors.
-pub fn difference(a: &[Tensor], b: &[Tensor]) -> f64 {
-    let pairs = a.iter().zip(b).flat_map(|(a, b)| a.data.iter().zip(&b.data));
+pub fn difference<'a>(a: impl IntoIterator<Item = &'a Tensor>, b: &[Tensor]) -> f64 {
+    let pairs = a.into_iter().zip(b).flat_map(|(a, b)| a.data.iter().zip(&b.data));
     pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
 }
 

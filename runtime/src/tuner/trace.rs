@@ -9,15 +9,21 @@ use crate::graph::{Graph, Node, NodeId, Tensor, reference};
 /// All values of one evaluation.
 pub struct Trace {
     graph: Graph,
+    inputs: Vec<Tensor>,
     values: Vec<Tensor>,
 }
 
 impl Trace {
     /// Evaluates `graph`, keeping every value.
-    pub fn new(graph: Graph, inputs: &[Tensor]) -> Result<Trace, Error> {
+    pub fn new(graph: Graph, inputs: Vec<Tensor>) -> Result<Trace, Error> {
         let mut values = Vec::with_capacity(graph.nodes().len());
-        reference::run(&graph, inputs, &mut |_, value| values.push(value.clone()))?;
-        Ok(Trace { graph, values })
+        reference::run(&graph, &inputs, &mut |_, value| values.push(value.clone()))?;
+        Ok(Trace { graph, inputs, values })
+    }
+
+    /// On what.
+    pub fn inputs(&self) -> &[Tensor] {
+        &self.inputs
     }
 
     /// What was evaluated.

@@ -15,8 +15,7 @@ use crate::output;
 use crate::report::Context;
 use clap::Args;
 use report::{Report, Row, verdict};
-use runtime::graph::Graph;
-use runtime::tuner::{self, Problem, Request};
+use runtime::tuner::{self, Groundwork, Problem, Request, Wish};
 use std::path::{Path, PathBuf};
 
 /// Tunes a model, and makes plans as other tuners and other systems would, over the same certified runtime; runs all of
@@ -40,6 +39,9 @@ pub struct Tuner {
     /// The most plans that the greedy and the hill-climbing tuner may simulate, each.
     #[arg(long, default_value_t = 40)]
     simulations: usize,
+    /// What a reader has to know of the model, below the table's title.
+    #[arg(long, value_name = "TEXT")]
+    caption: Option<String>,
     /// Files to write, with commas: *.html is a page with a picture (seconds against errors), the table and the notes;
     /// *.svg the picture alone; *.json and *.txt what is printed.
     #[arg(long, value_name = "FILE", value_delimiter = ',')]
@@ -56,23 +58,26 @@ impl Tuner {
         let catalog = self.options.catalog(&context.catalog)?;
         let model = inspect::read(&self.options.model)?;
         let request = self.options.request(&model, &catalog)?;
-        let mut rows = self.own(&request)?;
+        let groundwork = Groundwork::default();
+        let mut rows = self.own(&groundwork, &request)?;
         let folder = TemporaryFolder::new()?;
         if let Some(Ok(tuned)) = rows.first().map(|row| &row.outcome) {
-            let (plan, structure) = (tuned.plan.clone(), Graph::from_json(&tuned.structure).map_err(Failure::input)?);
+            let plan = tuned.plan.clone();
             rows.extend(peers::rows(&peers::Beside {
                 folder: &self.peers,
                 ours: &catalog,
                 options: &self.options,
                 request: &request,
-                tuned: (&plan, &structure),
+                groundwork: &groundwork,
+                tuned: &plan,
                 place: folder.path(),
             })?);
         }
         self.measure(&mut rows, &request, &context.catalog, folder.path())?;
         let verdict = verdict(&rows);
         let (model, network) = (request.model_name.clone(), request.network_name.clone());
-        let report = Report { model, network, runs: self.runs, rows, verdict };
+        let caption = self.caption.clone();
+        let report = Report { model, network, caption, runs: self.runs, rows, verdict };
         for file in &self.out {
             let text = match kind(file)? {
                 "svg" => report.shown().svg(),
@@ -86,9 +91,9 @@ impl Tuner {
     }
 
     /// The tuned plan and the baselines over the same candidates.
-    fn own(&self, request: &Request<'_>) -> Result<Vec<Row>, Failure> {
+    fn own(&self, groundwork: &Groundwork, request: &Request<'_>) -> Result<Vec<Row>, Failure> {
         let most = self.simulations;
-        Problem::explore(request, &mut tune::say, |problem, progress| {
+        Problem::explore_on(groundwork, request, &|_, _| Wish::First, &mut tune::say, |problem, progress| {
             let tuned = tuner::search(problem, progress)?;
             let own = problem.choice_of(&tuned.plan).ok_or_else(|| "the plan's choice was lost".to_owned());
             let own = own.and_then(|chosen| problem.attempt(chosen).map_err(|error| error.to_string()));

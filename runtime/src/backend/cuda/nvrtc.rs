@@ -18,6 +18,15 @@ pub fn is_present() -> bool {
     }
 }
 
+/// The compiler's version, where it is on this machine.
+pub fn version() -> Option<String> {
+    let (mut major, mut minor) = (0, 0);
+    // SAFETY: asks a library that is there for two numbers.
+    #[allow(unsafe_code)]
+    let asked = is_present() && unsafe { sys::nvrtcVersion(&mut major, &mut minor) } == sys::nvrtcResult::NVRTC_SUCCESS;
+    asked.then(|| format!("{major}.{minor}"))
+}
+
 /// Loads the compiler from a folder that the loader does not search, for the whole life of the process.
 ///
 /// # Errors

@@ -159,8 +159,8 @@ fn with(question: &Question<'_>, terms: Terms) -> Result<ErrorBound, Error> {
         rows: BTreeMap::new(),
         largest: Vec::with_capacity(circuit.nodes().len()),
     };
-    let mut norms = Norms::default();
-    let proof = headroom::prove_observed(lowered, weights, boxes, &mut norms, &mut |id, lanes| walk.node(id, lanes))?;
+    let norms = Norms::default();
+    let proof = headroom::prove_observed(lowered, weights, boxes, &norms, &mut |id, lanes| walk.node(id, lanes))?;
     let largest = walk.largest;
     let accumulated = |id: NodeId, gain: f64| {
         let raised = gain.abs() * (1.0 + 4.0 * f64::EPSILON);

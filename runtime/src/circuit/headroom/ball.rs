@@ -5,9 +5,9 @@
 //! and the element of column j then differs from its centre by at most ‖A·W_j‖·radius + ‖W_j‖·slack.
 
 use super::Known;
+use super::factor::{Factor, Stretch};
 use super::function::MARGIN;
 use super::interval::Interval;
-use super::spectral::{Matrix, Norms};
 use crate::circuit::layout;
 use crate::circuit::node::Movement;
 use crate::circuit::shape::Shape;
@@ -20,15 +20,15 @@ impl layout::Word for f64 {
 }
 
 /// A of the statement.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 enum Spread {
     Identity,
     Diagonal(Arc<Vec<f64>>),
-    Matrix(Arc<Matrix>),
+    Matrix(Arc<Stretch>),
 }
 
 /// See the module.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Ball {
     /// Per lane.
     centre: Arc<Vec<f64>>,
@@ -60,78 +60,55 @@ impl Ball {
     }
 
     /// ‖u·A + s‖ of any row.
-    fn deviation(&self, norms: &mut Norms) -> f64 {
+    fn deviation(&self) -> f64 {
         let stretch = match &self.spread {
             Spread::Identity => 1.0,
             Spread::Diagonal(factors) => factors.iter().fold(0.0, |largest, factor| factor.abs().max(largest)),
-            Spread::Matrix(matrix) => norms.of(matrix),
+            Spread::Matrix(matrix) => matrix.norm(),
         };
         (stretch * self.radius + self.slack) * (1.0 + MARGIN)
     }
 
     /// The norm of any row.
-    pub fn magnitude(&self, norms: &mut Norms) -> f64 {
+    pub fn magnitude(&self) -> f64 {
         let centre = self.centre.chunks(self.row.max(1)).map(|row| norm(row.iter().copied())).fold(0.0, f64::max);
-        centre + self.deviation(norms)
+        centre + self.deviation()
     }
 
     /// The norm of any row minus its mean: taking the mean off is a projection.
-    pub fn centred_magnitude(&self, norms: &mut Norms) -> f64 {
+    pub fn centred_magnitude(&self) -> f64 {
         let centred = |row: &[f64]| {
             let mean = row.iter().sum::<f64>() / row.len() as f64;
             norm(row.iter().map(|value| value - mean)) + norm(row.iter().copied()) * MARGIN
         };
-        self.centre.chunks(self.row.max(1)).map(centred).fold(0.0, f64::max) + self.deviation(norms)
+        self.centre.chunks(self.row.max(1)).map(centred).fold(0.0, f64::max) + self.deviation()
     }
 
-    /// Rows times `weight` (one column each of `columns`), and per column how far an element is from its centre.
-    pub fn image(&self, weight: Vec<f64>, columns: usize, norms: &mut Norms) -> (Ball, Vec<f64>) {
-        let mut centre = vec![0.0; self.centre.len() / self.row * columns];
-        let mut rows = self.centre.chunks_exact(self.row).zip(centre.chunks_exact_mut(columns));
-        let mut last: Option<(&[f64], Vec<f64>)> = None;
-        rows.by_ref().for_each(|(row, out)| match &last {
-            Some((same, image)) if *same == row => out.copy_from_slice(image),
-            _ => {
-                crate::graph::reference::multiply_into(out, row, &weight, self.row, columns);
-                last = Some((row, out.to_vec()));
-            }
-        });
-        let column_norms = |matrix: &[f64]| {
-            let mut squares = vec![0.0; columns];
-            for row in matrix.chunks_exact(columns) {
-                squares.iter_mut().zip(row).for_each(|(square, value)| *square += value * value);
-            }
-            squares.into_iter().map(|square: f64| square.sqrt() * (1.0 + MARGIN)).collect::<Vec<f64>>()
-        };
-        let inner = column_norms(&weight);
-        let mut stretched = weight;
-        let (radius, slack) = match &self.spread {
-            Spread::Identity => (self.radius, self.slack),
-            Spread::Diagonal(factors) => {
-                for (row, &factor) in stretched.chunks_exact_mut(columns).zip(factors.iter()) {
-                    row.iter_mut().for_each(|w| *w *= factor);
-                }
-                (self.radius, self.slack)
-            }
+    /// Rows times a weight, and per column how far an element is from its centre.
+    pub fn image(&self, factor: &Factor) -> (Ball, Vec<f64>) {
+        let columns = factor.columns();
+        let centre = factor.images(&self.centre);
+        let (stretch, radius, slack) = match &self.spread {
+            Spread::Identity => (Arc::clone(factor.plain()), self.radius, self.slack),
+            Spread::Diagonal(factors) => (factor.stretched(factors), self.radius, self.slack),
             // A second matrix would be a product as large as the layers themselves.
-            Spread::Matrix(_) => (self.deviation(norms), 0.0),
+            Spread::Matrix(_) => (Arc::clone(factor.plain()), self.deviation(), 0.0),
         };
-        let outer = column_norms(&stretched);
+        let (inner, outer) = (factor.plain().column_norms(), stretch.column_norms());
         // The centre's own rounding: n products of size at most ‖row‖·‖W_j‖.
         let largest = self.centre.chunks(self.row).map(|row| norm(row.iter().copied())).fold(0.0, f64::max);
-        let lanes = outer.iter().zip(&inner);
+        let lanes = outer.iter().zip(inner);
         let lanes = lanes.map(|(outer, inner)| outer * radius + inner * (slack + largest * MARGIN)).collect();
-        let slack = norm(inner.into_iter()) * (slack + largest * MARGIN);
-        let spread = Spread::Matrix(Arc::new(Matrix { columns, data: stretched }));
-        (Ball { centre: Arc::new(centre), row: columns, spread, radius, slack }, lanes)
+        let slack = norm(inner.iter().copied()) * (slack + largest * MARGIN);
+        (Ball { centre: Arc::new(centre), row: columns, spread: Spread::Matrix(stretch), radius, slack }, lanes)
     }
 
     /// Rows times a factor per element.
-    pub fn stretched(&self, factors: &[f64], norms: &mut Norms) -> Ball {
+    pub fn stretched(&self, factors: &[f64]) -> Ball {
         let (spread, radius) = match &self.spread {
             Spread::Identity => (factors.to_vec(), self.radius),
             Spread::Diagonal(own) => (own.iter().zip(factors).map(|(a, b)| a * b).collect(), self.radius),
-            Spread::Matrix(_) => (factors.to_vec(), self.deviation(norms)),
+            Spread::Matrix(_) => (factors.to_vec(), self.deviation()),
         };
         let largest = factors.iter().fold(0.0, |largest: f64, factor| factor.abs().max(largest));
         let centre = self.centre.chunks(self.row).flat_map(|row| row.iter().zip(factors).map(|(a, b)| a * b));
@@ -155,8 +132,8 @@ impl Ball {
     }
 
     /// Rows of two nodes added.
-    pub fn plus(&self, other: &Ball, norms: &mut Norms) -> Ball {
-        let radius = self.deviation(norms) + other.deviation(norms);
+    pub fn plus(&self, other: &Ball) -> Ball {
+        let radius = self.deviation() + other.deviation();
         let moved = Ball { spread: Spread::Identity, radius, slack: 0.0, ..self.clone() };
         moved.shifted(&other.centre)
     }
@@ -168,7 +145,7 @@ impl Ball {
     }
 
     /// After a movement of a tensor of `shape`; none where rows are no longer what they were.
-    pub fn moved(&self, movement: &Movement, shape: &Shape, target: &Shape, norms: &mut Norms) -> Option<Ball> {
+    pub fn moved(&self, movement: &Movement, shape: &Shape, target: &Shape) -> Option<Ball> {
         let last = shape.rank().saturating_sub(1);
         let kept = |ball: &Ball| {
             let centre = layout::apply(movement, &[(ball.centre.as_slice(), shape)], target);
@@ -180,9 +157,9 @@ impl Ball {
                 if from == to {
                     Some(self.clone())
                 } else if from % to == 0 {
-                    Some(self.split(to, norms))
+                    Some(self.split(to))
                 } else if to % from == 0 {
-                    let radius = self.deviation(norms) * ((to / from) as f64).sqrt() * (1.0 + MARGIN);
+                    let radius = self.deviation() * ((to / from) as f64).sqrt() * (1.0 + MARGIN);
                     Some(Ball { row: to, spread: Spread::Identity, radius, slack: 0.0, ..self.clone() })
                 } else {
                     None
@@ -196,12 +173,9 @@ impl Ball {
     }
 
     /// Rows cut into parts of `length`.
-    fn split(&self, length: usize, norms: &mut Norms) -> Ball {
+    fn split(&self, length: usize) -> Ball {
         let largest = match &self.spread {
-            Spread::Matrix(matrix) => {
-                let parts = (0..self.row / length).map(|part| norms.of(&matrix.part(part * length, length)));
-                parts.fold(0.0, f64::max)
-            }
+            Spread::Matrix(matrix) => matrix.norm_of_parts(length),
             Spread::Identity => 1.0,
             Spread::Diagonal(factors) => factors.iter().fold(0.0, |largest, factor| factor.abs().max(largest)),
         };

@@ -167,7 +167,7 @@ impl Proof<'_> {
                 let bounds = integers(-bound, bound, bits);
                 known.lanes.iter_mut().for_each(|lane| *lane = lane.meet(bounds));
                 if let Some(rows) = &self.known(self.values_of(fact))?.ball {
-                    let radius = weighted(rows.magnitude(&mut self.norms.borrow_mut())) * (1.0 + MARGIN);
+                    let radius = weighted(rows.magnitude()) * (1.0 + MARGIN);
                     let unit = (1u128 << bits) as f64;
                     known.ball = Some(Ball::around_zero(&node.shape, radius * unit).loosened(each * unit));
                 }
@@ -212,7 +212,7 @@ impl Proof<'_> {
         let radius = norm * (1u128 << bits) as f64 * (1.0 + MARGIN);
         let factors: Vec<f64> = self.lanes(gamma)?.0.iter().map(|lane| lane.low as f64).collect();
         let shape = &self.circuit.node(id).shape;
-        let ball = Ball::around_zero(shape, radius).stretched(&factors, &mut self.norms.borrow_mut());
+        let ball = Ball::around_zero(shape, radius).stretched(&factors);
         let reach: Vec<f64> = factors.iter().map(|factor| factor.abs() * radius * (1.0 + MARGIN)).collect();
         ball.tighten(&reach, lanes);
         Ok(Some(ball))
@@ -225,7 +225,7 @@ impl Proof<'_> {
         let mut bounds = interval::row_squares(lanes, row);
         let (argument, _) = self.lanes(squares.argument)?;
         let rows = self.known(squares.argument)?.ball.as_ref();
-        let reach = rows.map(|ball| ball.centred_magnitude(&mut self.norms.borrow_mut()));
+        let reach = rows.map(|ball| ball.centred_magnitude());
         for (bound, row) in bounds.iter_mut().zip(argument.chunks_exact(row)) {
             if let Some(high) = reach.and_then(|reach| centred_squares_of(reach, row, squares)) {
                 *bound = bound.meet(Interval { low: 0, high });

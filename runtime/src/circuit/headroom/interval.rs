@@ -4,6 +4,7 @@ use super::super::ideal::Truncation;
 use super::super::layout;
 use super::super::node::{Convolution, Movement, ProductKind};
 use super::super::shape::Shape;
+use super::factor::Factor;
 use super::narrow::{self, Right};
 use catalogs::Ring;
 
@@ -181,11 +182,12 @@ fn wide(rows: &[&[Interval]], right: Right<'_>, columns: usize) -> Vec<Interval>
     products
 }
 
-/// The lanes of left · right for a matrix of known numbers with `columns` columns.
-pub fn product_with_points(left: (&[Interval], &Shape), right: &[i64], columns: usize) -> Vec<Interval> {
-    let inner = left.1.row_length();
+/// The lanes of left · right for a weight.
+pub fn product_with_weight(left: (&[Interval], &Shape), right: &Factor) -> Vec<Interval> {
+    let (inner, columns) = (left.1.row_length(), right.columns());
     let mut result = vec![Interval::default(); left.0.len() / inner.max(1) * columns];
-    multiply(left.0, Right::Points(right), &mut result, inner, columns);
+    let points = Right::Points { values: right.values(), largest: right.hull().magnitude().unsigned_abs() };
+    multiply(left.0, points, &mut result, inner, columns);
     result
 }
 

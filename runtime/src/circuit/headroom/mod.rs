@@ -8,6 +8,7 @@
 
 mod ball;
 mod fact;
+mod factor;
 pub(super) mod function;
 mod interval;
 mod narrow;
@@ -15,9 +16,9 @@ mod rows;
 mod spectral;
 
 pub use fact::{Exponentials, Fact, Squares, Stretched};
+pub use factor::Norms;
 pub use interval::Interval;
 pub(super) use interval::matrices;
-pub use spectral::Norms;
 
 use super::Error;
 use super::builder::{Circuit, Weights};
@@ -28,7 +29,8 @@ use super::shape::Shape;
 use super::tensor::nearest;
 use ball::Ball;
 use catalogs::Lemma;
-use std::cell::RefCell;
+use factor::Factor;
+use std::sync::Arc;
 use verify::Certified;
 
 /// What was proved of every node.
@@ -53,7 +55,7 @@ impl Headroom {
 /// Proves that `lowered` with `weights` stays inside every window if each input lies in its box of real numbers.
 pub fn prove(lowered: &Lowered, weights: &Weights, boxes: &[(f64, f64)]) -> Result<Headroom, Error> {
     let bounds: Vec<InputBound> = boxes.iter().map(|&(low, high)| InputBound { low, high, row_norm: None }).collect();
-    prove_with(lowered, weights, &bounds, &mut Norms::default())
+    prove_with(lowered, weights, &bounds, &Norms::default())
 }
 
 /// What an input's owner promises, in real numbers.
@@ -72,7 +74,7 @@ pub fn prove_with(
     lowered: &Lowered,
     weights: &Weights,
     boxes: &[InputBound],
-    norms: &mut Norms,
+    norms: &Norms,
 ) -> Result<Headroom, Error> {
     prove_observed(lowered, weights, boxes, norms, &mut |_, _| Ok(()))
 }
@@ -86,7 +88,7 @@ pub(super) fn prove_observed(
     lowered: &Lowered,
     weights: &Weights,
     boxes: &[InputBound],
-    norms: &mut Norms,
+    norms: &Norms,
     observer: &mut Observer<'_>,
 ) -> Result<Headroom, Error> {
     let circuit = &lowered.circuit;
@@ -96,7 +98,6 @@ pub(super) fn prove_observed(
     }
     let last_uses = circuit.last_uses();
     let nodes = circuit.nodes().len();
-    let norms = RefCell::new(norms);
     let factors = right_factors(lowered);
     let (known, spare) = (vec![None; nodes], vec![None; nodes]);
     let mut proof = Proof { lowered, circuit, weights, norms, factors, known, spare };
@@ -116,7 +117,7 @@ pub(super) fn prove_observed(
             _ => proof.node(id)?,
         };
         ranges.push(match proof.factor(id) {
-            Some(values) => hull_of(values),
+            Some(factor) => factor.hull(),
             None => interval::hull(&known.lanes),
         });
         observer(id, &known.lanes)?;
@@ -153,12 +154,6 @@ fn right_factors(lowered: &Lowered) -> Vec<bool> {
     factors
 }
 
-/// The least and the greatest of some numbers.
-fn hull_of(values: &[i64]) -> Interval {
-    let points = values.iter().map(|&value| Interval::point(value));
-    points.reduce(Interval::hull).unwrap_or_default()
-}
-
 /// What is known of a node.
 #[derive(Clone)]
 struct Known {
@@ -182,7 +177,7 @@ struct Proof<'a> {
     lowered: &'a Lowered,
     circuit: &'a Circuit,
     weights: &'a Weights,
-    norms: RefCell<&'a mut Norms>,
+    norms: &'a Norms,
     factors: Vec<bool>,
     known: Vec<Option<Known>>,
     spare: Vec<Option<u8>>,
@@ -201,10 +196,18 @@ impl Proof<'_> {
         }
     }
 
-    /// The numbers of a weight that only serves as right matrix of products.
-    fn factor(&self, id: NodeId) -> Option<&[i64]> {
-        match self.circuit.node(id).kind {
-            NodeKind::Weight(weight) if self.factors[id.index()] => Some(self.weights.get(weight).values()),
+    /// A weight that only serves as right matrix of products.
+    fn factor(&self, id: NodeId) -> Option<Arc<Factor>> {
+        self.weight_of_two_axes(id).filter(|_| self.factors[id.index()])
+    }
+
+    /// A weight with two axes, as right matrix.
+    fn weight_of_two_axes(&self, id: NodeId) -> Option<Arc<Factor>> {
+        let node = self.circuit.node(id);
+        match node.kind {
+            NodeKind::Weight(weight) if node.shape.rank() == 2 => {
+                Some(self.norms.factor(self.weights.shared(weight), node.shape.row_length()))
+            }
             _ => None,
         }
     }

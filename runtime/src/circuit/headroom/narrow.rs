@@ -19,14 +19,18 @@ struct Ends {
 #[derive(Clone, Copy)]
 pub(super) enum Right<'a> {
     Lanes(&'a [Interval]),
-    Points(&'a [i64]),
+    Points {
+        values: &'a [i64],
+        /// Of their absolute values.
+        largest: u128,
+    },
 }
 
 impl<'a> Right<'a> {
     fn magnitude(self) -> u128 {
         match self {
             Right::Lanes(lanes) => magnitude(lanes),
-            Right::Points(values) => values.iter().map(|value| u128::from(value.unsigned_abs())).max().unwrap_or(0),
+            Right::Points { largest, .. } => largest,
         }
     }
 
@@ -39,7 +43,7 @@ impl<'a> Right<'a> {
                 goals.zip(lanes).for_each(|((low, high), lane)| (*low, *high) = (lane.low as i64, lane.high as i64));
                 lanes.iter().all(|lane| lane.low == lane.high)
             }
-            Right::Points(values) => {
+            Right::Points { values, .. } => {
                 goals
                     .zip(&values[first..first + count])
                     .for_each(|((low, high), &value)| (*low, *high) = (value, value));
@@ -53,7 +57,7 @@ impl<'a> Right<'a> {
         let range = row * columns..(row + 1) * columns;
         (range).map(move |index| match self {
             Right::Lanes(lanes) => lanes[index],
-            Right::Points(values) => Interval::point(values[index]),
+            Right::Points { values, .. } => Interval::point(values[index]),
         })
     }
 }
@@ -126,6 +130,11 @@ fn add(sums: &mut Ends, [low, high]: [i64; 2], factor: &Ends, points: bool) {
 mod tests {
     use super::*;
 
+    fn all_points(values: &[i64]) -> Right<'_> {
+        let largest = values.iter().map(|value| u128::from(value.unsigned_abs())).max().unwrap_or(0);
+        Right::Points { values, largest }
+    }
+
     /// Against the definition, with points, signs and zeros on both sides, and more columns than a tile.
     #[test]
     fn agrees_with_the_definition() {
@@ -145,7 +154,7 @@ mod tests {
             let found = product(&rows, Right::Lanes(&right), inner, columns).unwrap();
             if right_spread == 0 {
                 let points: Vec<i64> = right.iter().map(|lane| lane.low as i64).collect();
-                assert_eq!(product(&rows, Right::Points(&points), inner, columns).unwrap(), found);
+                assert_eq!(product(&rows, all_points(&points), inner, columns).unwrap(), found);
             }
             for (i, row) in rows.iter().enumerate() {
                 for j in 0..columns {
@@ -167,9 +176,9 @@ mod tests {
         let wide = [Interval { low: 0, high: 1 << 40 }];
         let narrow = |low: i128| product(&[&wide], Right::Lanes(&[Interval { low, high: 0 }]), 1, 1);
         assert!(narrow(-(1 << 21)).is_some() && narrow(-(1 << 22)).is_none());
-        assert!(product(&[&wide], Right::Points(&[-(1 << 21)]), 1, 1).is_some());
-        assert!(product(&[&wide], Right::Points(&[-(1 << 22)]), 1, 1).is_none());
+        assert!(product(&[&wide], all_points(&[-(1 << 21)]), 1, 1).is_some());
+        assert!(product(&[&wide], all_points(&[-(1 << 22)]), 1, 1).is_none());
         let ring = [Interval::ring(catalogs::Ring::new(120).unwrap())];
-        assert!(product(&[&ring], Right::Points(&[0]), 1, 1).is_none());
+        assert!(product(&[&ring], all_points(&[0]), 1, 1).is_none());
     }
 }

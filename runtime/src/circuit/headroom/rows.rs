@@ -30,19 +30,18 @@ impl Proof<'_> {
         let ring = self.circuit.node(operands[0]).format.ring;
         let lanes = operands.iter().map(|&operand| self.lanes(operand)).collect::<Result<Vec<_>, _>>()?;
         let mut lanes = interval::moved(movement, &lanes, &node.shape, ring);
-        let norms = &mut self.norms.borrow_mut();
-        let ball = first.ball.as_ref().and_then(|ball| ball.moved(movement, shape, &node.shape, norms));
+        let ball = first.ball.as_ref().and_then(|ball| ball.moved(movement, shape, &node.shape));
         if let (Movement::SumAxis { axis }, Some(ball)) = (movement, &first.ball)
             && axis + 1 == shape.rank()
         {
             // |Σ x| ≤ √n·‖x‖: of many elements far less than what their intervals add up to.
-            let bound = ball.magnitude(norms) * (shape.row_length() as f64).sqrt() * (1.0 + MARGIN);
+            let bound = ball.magnitude() * (shape.row_length() as f64).sqrt() * (1.0 + MARGIN);
             let bounds = super::function::integers(-bound, bound, 0);
             lanes.iter_mut().for_each(|lane| *lane = lane.meet(bounds));
         }
         let columns = match movement {
             Movement::Transpose { permutation } if columns_were_rows(permutation) => {
-                first.ball.as_ref().map(|ball| ball.magnitude(norms))
+                first.ball.as_ref().map(|ball| ball.magnitude())
             }
             _ => None,
         };
@@ -52,12 +51,9 @@ impl Proof<'_> {
     /// left × right of the result's shape, in lanes and, where it is known, in rows.
     pub(super) fn product(&self, product: &Product, shape: &Shape) -> Result<(Vec<Interval>, Option<Ball>), Error> {
         let left = self.lanes(product.left)?;
-        if let (Some(values), ProductKind::MatMul) = (self.factor(product.right), &product.kind) {
-            let columns = self.circuit.node(product.right).shape.row_length();
-            let mut lanes = interval::product_with_points(left, values, columns);
-            let weight = values.iter().map(|&value| value as f64).collect();
-            let norms = &mut self.norms.borrow_mut();
-            let (ball, reach) = self.known(product.left)?.ball(left.1).image(weight, columns, norms);
+        if let (Some(factor), ProductKind::MatMul) = (self.factor(product.right), &product.kind) {
+            let mut lanes = interval::product_with_weight(left, &factor);
+            let (ball, reach) = self.known(product.left)?.ball(left.1).image(&factor);
             ball.tighten(&reach, &mut lanes);
             return Ok((lanes, Some(ball)));
         }
@@ -65,26 +61,25 @@ impl Proof<'_> {
         let mut lanes = interval::product(&product.kind, left, right, shape);
         let (known, other) = (self.known(product.left)?, self.known(product.right)?);
         let weight = |id: NodeId| matches!(self.circuit.node(id).kind, NodeKind::Weight(_));
-        let norms = &mut self.norms.borrow_mut();
-        let ball = match &product.kind {
-            ProductKind::MatMul if weight(product.right) && right.1.rank() == 2 => {
-                let (ball, reach) = known.ball(left.1).image(points(right.0), right.1.row_length(), norms);
+        let ball = match (&product.kind, self.weight_of_two_axes(product.right)) {
+            (ProductKind::MatMul, Some(factor)) => {
+                let (ball, reach) = known.ball(left.1).image(&factor);
                 ball.tighten(&reach, &mut lanes);
                 Some(ball)
             }
-            ProductKind::MatMul => {
-                self.tighten(known, other, right, shape, &mut lanes, norms);
+            (ProductKind::MatMul, None) => {
+                self.tighten(known, other, right, shape, &mut lanes);
                 let rows = known.total.zip(other.ball.as_ref());
-                rows.map(|(total, ball)| Ball::around_zero(shape, total * ball.magnitude(norms) * (1.0 + MARGIN)))
+                rows.map(|(total, ball)| Ball::around_zero(shape, total * ball.magnitude() * (1.0 + MARGIN)))
             }
             // One factor per column: the weight's only axis above 1 is the last.
-            ProductKind::Hadamard
+            (ProductKind::Hadamard, _)
                 if weight(product.right)
                     && left.1 == shape
                     && right.1.row_length() == left.1.row_length()
                     && right.1.lanes() == left.1.row_length() =>
             {
-                known.ball.as_ref().map(|ball| ball.stretched(&points(right.0), norms))
+                known.ball.as_ref().map(|ball| ball.stretched(&points(right.0)))
             }
             _ => None,
         };
@@ -99,9 +94,8 @@ impl Proof<'_> {
         (values, right_shape): (&[Interval], &Shape),
         shape: &Shape,
         lanes: &mut [Interval],
-        norms: &mut super::Norms,
     ) {
-        let euclidean = left.ball.as_ref().map(|ball| ball.magnitude(norms));
+        let euclidean = left.ball.as_ref().map(|ball| ball.magnitude());
         if left.total.is_none() && euclidean.is_none() {
             return;
         }
@@ -133,7 +127,6 @@ impl Proof<'_> {
         constant: &[Interval],
         shape: &Shape,
     ) -> Result<Option<Ball>, Error> {
-        let norms = &mut self.norms.borrow_mut();
         let mut total = products.map(|ball| ball.shifted(&points(constant)));
         if total.is_none() && !sum.products.is_empty() {
             return Ok(None);
@@ -150,7 +143,7 @@ impl Proof<'_> {
             let Some(ball) = self.known(term.value)?.ball.as_ref().filter(|_| own == shape) else { return Ok(None) };
             let ball = ball.scaled(factor);
             total = Some(match total {
-                Some(total) => total.plus(&ball, norms),
+                Some(total) => total.plus(&ball),
                 None => ball.shifted(&points(constant)),
             });
         }
@@ -167,7 +160,7 @@ impl Proof<'_> {
         let Some(ball) = known.ball.as_ref().filter(|_| shrinks) else { return Ok(None) };
         let (input, output) = (certified.program().input().1.bits(), certified.program().output().1.bits());
         let claim = certified.claim();
-        let norm = ball.magnitude(&mut self.norms.borrow_mut()) / (1u128 << input) as f64;
+        let norm = ball.magnitude() / (1u128 << input) as f64;
         let norm = (norm * (1.0 + upper(&claim.relative_part()))) * (1u128 << output) as f64 * (1.0 + MARGIN);
         let error = upper(&claim.absolute_part()) * (1u128 << output) as f64;
         Ok(Some(Ball::around_zero(&self.circuit.node(argument).shape, norm).loosened(error)))

@@ -5,9 +5,6 @@
 //! squaring; [`ROUNDING`] covers that for m·n ≤ 2^30. For a matrix whose products would take too long, σ(A)² is at most
 //! the largest row sum times the largest column sum of |A|, and at most ‖A‖²_F: looser, in one pass.
 
-use std::collections::BTreeMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
-
 /// See the module.
 const ROUNDING: f64 = 1.0 / (1u64 << 20) as f64;
 
@@ -19,25 +16,6 @@ const PRODUCT_MAX: usize = 1 << 35;
 pub(super) struct Matrix {
     pub columns: usize,
     pub data: Vec<f64>,
-}
-
-/// Operator norms that were computed already: the same weights are bounded again for every choice of a tuner.
-/// Matrices are told apart by 128 bits of their contents.
-#[derive(Clone, Debug, Default)]
-pub struct Norms(BTreeMap<(u64, u64, usize), f64>);
-
-impl Norms {
-    /// An upper bound of the operator norm.
-    pub(super) fn of(&mut self, matrix: &Matrix) -> f64 {
-        let hash = |salt: u64| {
-            let mut hasher = DefaultHasher::new();
-            (salt, matrix.columns).hash(&mut hasher);
-            matrix.data.iter().for_each(|value| value.to_bits().hash(&mut hasher));
-            hasher.finish()
-        };
-        let key = (hash(0), hash(1), matrix.data.len());
-        *self.0.entry(key).or_insert_with(|| bound(matrix))
-    }
 }
 
 impl Matrix {
@@ -73,7 +51,8 @@ impl Matrix {
     }
 }
 
-fn bound(matrix: &Matrix) -> f64 {
+/// An upper bound of the operator norm.
+pub(super) fn bound(matrix: &Matrix) -> f64 {
     let unit = matrix.largest();
     if unit == 0.0 || !unit.is_finite() {
         return unit;
@@ -145,12 +124,12 @@ mod tests {
     fn bounds_hold_and_are_close() {
         for (rows, columns) in [(1, 1), (5, 40), (40, 5), (24, 24)] {
             let matrix = pseudo_random(rows, columns);
-            let (below, above) = (attained(&matrix), Norms::default().of(&matrix));
+            let (below, above) = (attained(&matrix), bound(&matrix));
             assert!(below <= above && above <= 1.11 * below, "{rows}x{columns}: {below} {above}");
             let loose = bound_of_sums(&matrix);
             assert!(above <= loose * 1.11 && loose <= 10.0 * below, "{rows}x{columns}: {below} {loose}");
             assert!(below <= loose, "{rows}x{columns}: {below} {loose}");
         }
-        assert_eq!(Norms::default().of(&Matrix { columns: 2, data: vec![0.0; 6] }), 0.0);
+        assert_eq!(bound(&Matrix { columns: 2, data: vec![0.0; 6] }), 0.0);
     }
 }

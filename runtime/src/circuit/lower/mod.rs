@@ -9,6 +9,7 @@
 //! that differ from the activations' are carried along and disappear into the next weights or the next truncation.
 
 mod choice;
+mod encoder;
 mod limit;
 mod linear;
 mod maximum;
@@ -19,19 +20,20 @@ pub(crate) mod softmax;
 pub(super) mod tests;
 
 pub use choice::{Centre, Choice, Comparisons, Formats, Logits, Ownership, group_sizes, is_exact_relu};
+pub use encoder::Encoder;
 
 use super::Error;
 use super::builder::{Builder, Circuit, Weights};
 use super::headroom::{Exponentials, Fact};
 use super::node::{
-    Coefficient, Constant, Construction, Group, Movement, NodeId, NodeKind, Product, Sum, Term, WeightId,
+    Coefficient, Constant, Construction, Group, Movement, NodeId, NodeKind, Product, Sum, Term, WeightId, WeightSlot,
 };
 use super::shape::Shape;
 use super::tensor::{Integers, decode, encode};
 use crate::graph::{self, Graph, Operator, Tensor};
 use catalogs::{Failure, Format, Lemma, Ring, Rounding, Scale};
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use verify::Certified;
 
@@ -98,6 +100,17 @@ impl Value {
     }
 }
 
+/// The integers of one weight.
+fn encoded(graph: &Graph, slot: &WeightSlot, source: &Source) -> Result<Integers, Error> {
+    let node = graph.nodes().get(source.node.index());
+    let constants = node.map(|node| node.operator.constants()).unwrap_or_default();
+    let constant = constants.get(source.constant);
+    let constant = constant.ok_or_else(|| Error::Circuit(format!("the graph has no weight '{}'", slot.name)))?;
+    let tensor = constant.tensor().map_err(|error| Error::Circuit(error.to_string()))?;
+    let values: Vec<f64> = tensor.data.iter().map(|value| value * source.gain).collect();
+    encode(&slot.name, &slot.shape, &values, slot.format)
+}
+
 /// Lowers `graph`, with a choice for every site. Uses no weight's value.
 pub fn lower(
     graph: &Graph,
@@ -121,6 +134,7 @@ pub fn lower(
         values: Vec::new(),
     };
     let mut inputs = Vec::new();
+    let sites: BTreeSet<graph::NodeId> = graph.sites().iter().map(|site| site.node).collect();
     for node in graph.nodes() {
         if let Some((name, _)) = graph.inputs().iter().find(|&&(_, id)| id == node.id) {
             inputs.push(name.clone());
@@ -129,7 +143,7 @@ pub fn lower(
             lowering.values.push(Value::plain(input));
             continue;
         }
-        let site = graph.sites().iter().any(|site| site.node == node.id).then_some(node.id.index() as u32);
+        let site = sites.contains(&node.id).then_some(node.id.index() as u32);
         lowering.builder.group(Group { name: node.name.clone(), site, construction: Construction::Plain });
         let value = lowering.node(node)?;
         lowering.values.push(value);
@@ -150,17 +164,8 @@ impl Lowered {
     /// Encodes the weights; `graph` is the one that was lowered, with its weights.
     pub fn weights(&self, graph: &Graph) -> Result<Weights, Error> {
         let slots = self.circuit.weights().iter().zip(&self.sources);
-        let encoded = slots.map(|(slot, source)| {
-            let node = graph.nodes().get(source.node.index());
-            let constants = node.map(|node| node.operator.constants()).unwrap_or_default();
-            let constant = constants.get(source.constant);
-            let constant =
-                constant.ok_or_else(|| Error::Circuit(format!("the graph has no weight '{}'", slot.name)))?;
-            let tensor = constant.tensor().map_err(|error| Error::Circuit(error.to_string()))?;
-            let values: Vec<f64> = tensor.data.iter().map(|value| value * source.gain).collect();
-            encode(&slot.name, &slot.shape, &values, slot.format)
-        });
-        Weights::new(&self.circuit, encoded.collect::<Result<_, _>>()?)
+        let encoded = slots.map(|(slot, source)| encoded(graph, slot, source).map(Arc::new));
+        Weights::encoded(&self.circuit, encoded.collect::<Result<_, _>>()?)
     }
 
     /// How far, weight by weight and element by element, what `weights` encodes is from what it stands for, in real units:

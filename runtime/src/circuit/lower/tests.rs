@@ -105,6 +105,15 @@ fn worst_error(graph: &Graph, choices: &BTreeMap<graph::NodeId, Choice>, amplitu
     assert!(public.weights(&graph.without_weights()).is_err() || graph.weights().next().is_none());
     let weights = lowered.weights(graph).unwrap();
     let proof = headroom::prove(&lowered, &weights, &[(-amplitude, amplitude)]).unwrap();
+    // What is kept of the weights changes no proof.
+    let (encoder, norms) = (Encoder::new(Arc::new(graph.clone())), headroom::Norms::default());
+    let bounds = [headroom::InputBound { low: -amplitude, high: amplitude, row_norm: None }];
+    for _ in 0..2 {
+        let kept = encoder.weights(&lowered).unwrap();
+        let slots = (0..lowered.circuit.weights().len() as u32).map(WeightId);
+        assert!(slots.clone().all(|slot| kept.get(slot) == weights.get(slot)));
+        assert_eq!(headroom::prove_with(&lowered, &kept, &bounds, &norms).unwrap(), proof);
+    }
     schedule(&lowered.circuit, &Rss3).unwrap();
     let shape = &graph.node(graph.inputs()[0].1).shape;
     let input = Tensor::new(shape.clone(), numbers(shape.iter().product(), amplitude)).unwrap();

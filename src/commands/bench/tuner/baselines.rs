@@ -88,10 +88,9 @@ pub fn uniform(problem: &Problem<'_>, progress: &mut dyn FnMut(Progress)) -> Fou
     let mut best = None;
     while low < high {
         let middle = (low + high) / 2;
-        let attempt = simulate(problem, combinations[middle].clone(), &mut simulated, progress)?;
-        match attempt.unmet.is_empty() {
-            true => (high, best) = (middle, Some(attempt)),
-            false => low = middle + 1,
+        match accepted(problem, combinations[middle].clone(), &mut simulated, progress)? {
+            Some(attempt) => (high, best) = (middle, Some(attempt)),
+            None => low = middle + 1,
         }
     }
     let way = |attempt| Way { attempt, simulated, stopped: false };
@@ -179,10 +178,9 @@ fn alike(record: &ChoiceRecord) -> ChoiceRecord {
 pub fn greedy(problem: &Problem<'_>, most: usize, progress: &mut dyn FnMut(Progress)) -> Found {
     let mut simulated = 0;
     let start = least_certified(problem);
-    let mut best = simulate(problem, start, &mut simulated, progress)?;
-    if !best.unmet.is_empty() {
+    let Some(mut best) = accepted(problem, start, &mut simulated, progress)? else {
         return Ok(Err("the most accurate choice does not pass".into()));
-    }
+    };
     for site in 0..problem.sites().len() {
         // Fastest first, so that what passes lies behind what does not.
         let candidates = faster(problem, site, best.chosen[site]);
@@ -195,10 +193,9 @@ pub fn greedy(problem: &Problem<'_>, most: usize, progress: &mut dyn FnMut(Progr
             let middle = if from == 0 && to == candidates.len() { 0 } else { (from + to) / 2 };
             let mut chosen = best.chosen.clone();
             chosen[site] = candidates[middle];
-            let attempt = simulate(problem, chosen, &mut simulated, progress)?;
-            match attempt.unmet.is_empty() {
-                true => (to, best) = (middle, attempt),
-                false => from = middle + 1,
+            match accepted(problem, chosen, &mut simulated, progress)? {
+                Some(attempt) => (to, best) = (middle, attempt),
+                None => from = middle + 1,
             }
         }
     }
@@ -209,10 +206,9 @@ pub fn greedy(problem: &Problem<'_>, most: usize, progress: &mut dyn FnMut(Progr
 pub fn hill_climbing(problem: &Problem<'_>, most: usize, progress: &mut dyn FnMut(Progress)) -> Found {
     let mut simulated = 0;
     let start = least_certified(problem);
-    let mut best = simulate(problem, start, &mut simulated, progress)?;
-    if !best.unmet.is_empty() {
+    let Some(mut best) = accepted(problem, start, &mut simulated, progress)? else {
         return Ok(Err("the most accurate choice does not pass".into()));
-    }
+    };
     let seconds = |site: usize, candidate: usize| problem.prices()[site][candidate].of(Quantity::Seconds);
     let mut refused = std::collections::BTreeSet::new();
     loop {
@@ -229,11 +225,10 @@ pub fn hill_climbing(problem: &Problem<'_>, most: usize, progress: &mut dyn FnMu
         }
         let mut chosen = best.chosen.clone();
         chosen[site] = candidate;
-        let attempt = simulate(problem, chosen, &mut simulated, progress)?;
-        match attempt.unmet.is_empty() {
-            true => best = attempt,
+        match accepted(problem, chosen, &mut simulated, progress)? {
+            Some(attempt) => best = attempt,
             // Later changes only lose more accuracy.
-            false => drop(refused.insert((site, candidate))),
+            None => drop(refused.insert((site, candidate))),
         }
     }
     Ok(Ok(Way { attempt: best, simulated, stopped: false }))
@@ -256,15 +251,16 @@ fn faster(problem: &Problem<'_>, site: usize, than: usize) -> Vec<usize> {
     all
 }
 
-fn simulate(
+/// Simulates a choice as far as it takes to know whether its plan is accepted.
+fn accepted(
     problem: &Problem<'_>,
     chosen: Vec<usize>,
     simulated: &mut usize,
     progress: &mut dyn FnMut(Progress),
-) -> Result<Attempt, Error> {
+) -> Result<Option<Attempt>, Error> {
     *simulated += 1;
     let price = problem.price(&chosen);
     let (seconds, error) = (price.of(Quantity::Seconds), price.of(Quantity::Error));
     progress(Progress::Simulation { candidate: *simulated, seconds, error });
-    problem.attempt(chosen)
+    problem.accepted(chosen)
 }

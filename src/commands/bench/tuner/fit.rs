@@ -5,6 +5,7 @@ use crate::failure::Failure;
 use catalogs::{Catalog, Entry, ParseError, Published};
 use runtime::graph::Graph;
 use runtime::plan::{ChoiceRecord, Plan, node_number};
+use runtime::tuner::{Groundwork, Request};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What an argument of a site's function is proved to lie in.
@@ -55,13 +56,13 @@ pub fn of_system(peers: &Catalog, prefixes: &[&str]) -> Result<Functions, ParseE
     Ok(functions)
 }
 
-/// The proved ranges of a plan's arguments, with the model's weights.
-pub fn needed(plan: &Plan, structure: &Graph, model: &[u8], ours: &Catalog) -> Result<Vec<Needed>, Failure> {
-    let checked = plan.clone().check(structure, ours).map_err(Failure::input)?;
-    let graph = Graph::import_with(model, &plan.model.axes()).map_err(Failure::input)?;
+/// The proved ranges of the arguments of a plan of the request's model.
+pub fn needed(groundwork: &Groundwork, request: &Request<'_>, plan: &Plan) -> Result<Vec<Needed>, Failure> {
+    let limits = groundwork.limits(request, plan).map_err(Failure::input)?;
+    let graph = Graph::import_with(request.model, &request.axes.for_batch(1)).map_err(Failure::input)?;
     let rows: BTreeMap<u32, usize> =
-        structure.sites().iter().map(|site| (node_number(site.node), site.row_length)).collect();
-    let limits = checked.limits(&graph).map_err(Failure::input)?.into_iter().filter_map(|limit| {
+        graph.sites().iter().map(|site| (node_number(site.node), site.row_length)).collect();
+    let limits = limits.into_iter().filter_map(|limit| {
         let function = limit.what.strip_prefix("argument of ")?.to_owned();
         let row = rows.get(&limit.site?).copied().unwrap_or(1);
         Some(Needed { site: limit.name, function, row, range: limit.range })

@@ -7,15 +7,16 @@
 //! otherwise the most accurate one. Maxima are ours: the comparison is of approximations, not of protocols.
 
 use super::fit::{self, Functions, Needed, Reach};
-use super::report::Row;
+use super::report::{Row, Share};
 use crate::catalog_folder;
 use crate::commands::tune::{RequestOptions, say};
 use crate::failure::Failure;
 use catalogs::Catalog;
-use runtime::graph::Graph;
-use runtime::plan::Plan;
+use runtime::circuit;
+use runtime::graph::Site;
+use runtime::plan::{ChoiceRecord, Plan};
 use runtime::tuner::assignment::{self, Price, Quantity};
-use runtime::tuner::{self, Attempt, Problem, Request};
+use runtime::tuner::{self, Attempt, Groundwork, Problem, Request, Wish};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -39,8 +40,10 @@ pub struct Beside<'a> {
     pub options: &'a RequestOptions,
     /// What is tuned.
     pub request: &'a Request<'a>,
-    /// The tuned plan and its structure.
-    pub tuned: (&'a Plan, &'a Graph),
+    /// What is known of the model.
+    pub groundwork: &'a Groundwork,
+    /// The tuned plan.
+    pub tuned: &'a Plan,
     /// Where catalogs of runs are written.
     pub place: &'a Path,
 }
@@ -48,12 +51,14 @@ pub struct Beside<'a> {
 /// A row per system.
 pub fn rows(beside: &Beside<'_>) -> Result<Vec<Row>, Failure> {
     let peers = catalog_folder::open(beside.folder)?;
-    let (plan, structure) = beside.tuned;
-    let needed = fit::needed(plan, structure, beside.request.model, beside.ours)?;
+    let needed = fit::needed(beside.groundwork, beside.request, beside.tuned)?;
     let mut rows = Vec::new();
     for (system, prefixes) in SYSTEMS {
         let functions = fit::of_system(&peers, prefixes).map_err(Failure::claim)?;
-        rows.push(System { name: system, functions, needed: &needed, beside, notes: Vec::new() }.row()?);
+        rows.push(
+            System { name: system, functions, needed: &needed, beside, notes: Vec::new(), given_up: BTreeMap::new() }
+                .row()?,
+        );
     }
     Ok(rows)
 }
@@ -77,13 +82,15 @@ struct System<'a> {
     needed: &'a [Needed],
     beside: &'a Beside<'a>,
     notes: Vec<String>,
+    /// Sites at which the system's functions fit alone, but not beside those at other sites, and why.
+    given_up: BTreeMap<String, String>,
 }
 
 impl System<'_> {
     fn row(mut self) -> Result<Row, Failure> {
         let mut whose = self.whose();
-        // What no proof allows although windows fit falls back to ours, kind by kind.
-        for _ in 0..=whose.len() {
+        // What no proof allows although windows fit falls back to ours, kind by kind and, beside each other, site by site.
+        for _ in 0..=whose.len() + self.needed.len() {
             if whose.values().all(|whose| *whose == Whose::Ours) {
                 break;
             }
@@ -100,7 +107,7 @@ impl System<'_> {
                 }
             }
             match self.best(&request) {
-                Ok((attempt, simulated)) => return self.finished(&catalog, &request, attempt, simulated),
+                Ok(found) => return self.finished(&catalog, &request, found),
                 Err(tuner::Error::Site { site, kind, reason }) => {
                     let functions: Vec<&str> = match kind {
                         "softmax" => TOGETHER[0].to_vec(),
@@ -112,6 +119,7 @@ impl System<'_> {
                         break;
                     }
                 }
+                Err(tuner::Error::Circuit(error)) if self.gives_up(&error, &mut whose) => {}
                 Err(error) => return Ok(self.without(error.to_string())),
             }
         }
@@ -121,6 +129,31 @@ impl System<'_> {
             true => "the model has comparisons only (ReLU, maxima), which every system computes exactly".into(),
             false => format!("none of its functions reaches as far as the model's {} do", known.join(", ")),
         }))
+    }
+
+    /// Leaves a site to ours whose window does not hold what the other choices make of its argument; whether that is
+    /// another attempt.
+    fn gives_up(&mut self, error: &circuit::Error, whose: &mut BTreeMap<String, Whose>) -> bool {
+        let circuit::Error::Window { site, function, low, high, window_low, window_high, scale } = error else {
+            return false;
+        };
+        let name = function.to_string();
+        let real = |integer: f64| integer * (-f64::from(scale.bits())).exp2();
+        let reason = format!(
+            "{name} at {site} is proved for {:.6} to {:.6}, needed {:.6} to {:.6}",
+            real(*window_low as f64),
+            real(*window_high as f64),
+            real(*low as f64),
+            real(*high as f64)
+        );
+        if !self.functions.contains_key(&name) || self.given_up.insert(site.clone(), reason).is_some() {
+            return false;
+        }
+        let together = TOGETHER.iter().find(|all| all.contains(&name.as_str()));
+        for function in together.map_or(vec![name.as_str()], |all| all.to_vec()) {
+            whose.insert(function.to_owned(), Whose::Mixed);
+        }
+        true
     }
 
     fn without(self, reason: String) -> Row {
@@ -149,10 +182,6 @@ impl System<'_> {
                 count if count == first.all => Whose::Theirs,
                 _ => Whose::Mixed,
             };
-            for obstacle in reaches.iter().filter_map(|reach| reach.obstacle.as_ref()) {
-                let sites = format!("{} of {}", first.all - both.len(), first.all);
-                notes.push(format!("{}: ours at {sites} sites: {obstacle}", together.join(", ")));
-            }
             whose.extend(together.iter().map(|function| ((*function).to_owned(), own)));
         }
         let scalar = |function: &&str| *function != "relu" && !TOGETHER.iter().any(|all| all.contains(function));
@@ -163,9 +192,8 @@ impl System<'_> {
                 (false, true) => Whose::Limited,
                 (false, false) => Whose::Ours,
             };
-            if let Some(obstacle) = reach.obstacle {
-                let what = if own == Whose::Limited { "limited where it has to be" } else { "ours" };
-                notes.push(format!("{function}: {what}: {obstacle}"));
+            if let Some(obstacle) = reach.obstacle.filter(|_| own == Whose::Limited) {
+                notes.push(format!("{function}: limited where it has to be: {obstacle}"));
             }
             whose.insert(function.to_owned(), own);
         }
@@ -183,8 +211,7 @@ impl System<'_> {
                 }
             }
         }
-        let tuned: BTreeSet<&str> =
-            self.beside.tuned.0.site.iter().flat_map(|site| fit::entries(&site.choice)).collect();
+        let tuned: BTreeSet<&str> = self.beside.tuned.site.iter().flat_map(|site| fit::entries(&site.choice)).collect();
         for name in tuned {
             let own = whose.get(fit::function(name));
             if own.is_none_or(|whose| matches!(whose, Whose::Ours | Whose::Mixed)) {
@@ -199,49 +226,36 @@ impl System<'_> {
         self.functions.values().flatten().any(|offered| offered.name == name)
     }
 
-    /// The fastest plan that passes, of those with the system's functions wherever there are any; otherwise the most
+    /// The fastest plan that passes, of those with the system's functions wherever they are admissible; otherwise the most
     /// accurate one.
-    fn best(&self, request: &Request<'_>) -> Result<(Attempt, usize), tuner::Error> {
-        Problem::explore(request, &mut say, |problem, _| {
-            let allowed = problem.candidates().iter().map(|candidates| {
-                let own = |index: &usize| {
-                    let names = fit::entries(&candidates[*index].record);
-                    !names.is_empty() && names.iter().all(|name| self.is_own(name))
-                };
-                let theirs: Vec<usize> = (0..candidates.len()).filter(own).collect();
-                if theirs.is_empty() { (0..candidates.len()).collect() } else { theirs }
-            });
-            choose(problem, &allowed.collect::<Vec<Vec<usize>>>())
+    fn best(&self, request: &Request<'_>) -> Result<Found, tuner::Error> {
+        let wishes = |site: &Site, record: &ChoiceRecord| {
+            let names = fit::entries(record);
+            let theirs = names.iter().filter(|name| self.is_own(name)).count();
+            match self.given_up.contains_key(&site.name) {
+                true if theirs > 0 => Wish::Never,
+                false if theirs > 0 && theirs == names.len() => Wish::First,
+                _ => Wish::Otherwise,
+            }
+        };
+        Problem::explore_on(self.beside.groundwork, request, &wishes, &mut say, |problem, _| {
+            let (attempt, simulated) = choose(problem)?;
+            let reasons = problem.sites().iter().enumerate();
+            let reasons =
+                reasons.filter_map(|(index, site)| Some((site.name.clone(), problem.refusal(index)?.to_owned())));
+            Ok(Found { attempt, simulated, reasons: reasons.collect() })
         })
     }
 
-    fn finished(
-        self,
-        catalog: &Catalog,
-        request: &Request<'_>,
-        attempt: Attempt,
-        simulated: usize,
-    ) -> Result<Row, Failure> {
-        let mut sites: BTreeMap<String, [usize; 2]> = BTreeMap::new();
-        for name in attempt.plan.site.iter().flat_map(|site| fit::entries(&site.choice)) {
-            let count = sites.entry(fit::function(name).to_owned()).or_default();
-            count[usize::from(self.is_own(name))] += 1;
+    fn finished(self, catalog: &Catalog, request: &Request<'_>, found: Found) -> Result<Row, Failure> {
+        let shares = self.shares(&found.attempt.plan);
+        if shares.iter().all(|share| share.theirs == 0) {
+            return Ok(self.without("none of its functions is admissible at any site".into()));
         }
-        sites.remove("relu");
-        let (mut theirs, mut ours) = (Vec::new(), Vec::new());
-        for (function, [of_ours, own]) in &sites {
-            let share = |count: &usize| match of_ours.min(own) {
-                0 => function.clone(),
-                _ => format!("{function} at {count} of {}", of_ours + own),
-            };
-            theirs.extend((*own > 0).then(|| share(own)));
-            ours.extend((*of_ours > 0).then(|| share(of_ours)));
-        }
-        let mut name = format!("(c) {}: {}", self.name, theirs.join(", "));
-        if !ours.is_empty() {
-            name.push_str(&format!("; ours: {}", ours.join(", ")));
-        }
-        let mut row = Row { notes: self.notes, ..Row::new(&name, simulated, attempt) };
+        let mut notes = self.notes.clone();
+        notes.extend(shares.iter().flat_map(|share| self.note(share, &found)));
+        let Found { attempt, simulated, .. } = found;
+        let mut row = Row { notes, shares, ..Row::new(&format!("(c) {}", self.name), simulated, attempt) };
         row.notes.extend(request.axes.clamps().iter().map(|clamp| {
             let end = |end: Option<f64>| end.map_or("-".to_owned(), |end| end.to_string());
             format!("{}: its argument is limited to {} to {}", clamp.name, end(clamp.low), end(clamp.high))
@@ -254,43 +268,86 @@ impl System<'_> {
         }
         Ok(row)
     }
+
+    /// Whose functions a plan has, at how many sites.
+    fn shares(&self, plan: &Plan) -> Vec<Share> {
+        let mut shares: BTreeMap<&str, Share> = BTreeMap::new();
+        for site in &plan.site {
+            for name in fit::entries(&site.choice) {
+                let function = fit::function(name);
+                let none = || Share { function: function.to_owned(), theirs: 0, sites: 0, ours: Vec::new() };
+                let share = shares.entry(function).or_insert_with(none);
+                share.sites += 1;
+                match self.is_own(name) {
+                    true => share.theirs += 1,
+                    false => share.ours.push(site.name.clone()),
+                }
+            }
+        }
+        shares.remove("relu");
+        shares.into_values().collect()
+    }
+
+    /// Why ours stands where it does: what is out of reach by the tuned plan's ranges, and what the exploration found of
+    /// the other sites.
+    fn note(&self, share: &Share, found: &Found) -> Vec<String> {
+        if share.ours.is_empty() || share.theirs == 0 && !self.functions.contains_key(&share.function) {
+            return Vec::new();
+        }
+        let offered = self.functions.get(&share.function).map(Vec::as_slice).unwrap_or_default();
+        let reach = fit::reach(self.needed, &share.function, offered);
+        let (near, far): (Vec<&String>, Vec<&String>) =
+            share.ours.iter().partition(|site| reach.served.contains(site.as_str()));
+        let mut notes = Vec::new();
+        if let Some(obstacle) = reach.obstacle.filter(|_| !far.is_empty()) {
+            notes.push(format!("{}: ours at {} of {} sites: {obstacle}", share.function, far.len(), share.sites));
+        }
+        if let Some(&site) = near.first() {
+            let reason = self.given_up.get(site).or_else(|| found.reasons.get(site));
+            let reason = reason.map_or("what it is evaluated with does not fit", String::as_str);
+            let count = near.len();
+            let sites = format!("{count} {}of {} sites", if far.is_empty() { "" } else { "more " }, share.sites);
+            notes.push(format!("{}: ours at {sites}, such as {site}: beside the others, {reason}", share.function));
+        }
+        notes
+    }
 }
 
-/// The fastest choice among the allowed candidates that passes, by bisection over the predicted error; the most accurate
-/// one if that does not.
-fn choose(problem: &Problem<'_>, allowed: &[Vec<usize>]) -> Result<(Attempt, usize), tuner::Error> {
-    let prices: Vec<Vec<Price>> = problem
-        .prices()
-        .iter()
-        .zip(allowed)
-        .map(|(prices, allowed)| allowed.iter().map(|&index| prices[index]).collect())
-        .collect();
-    let meant = |chosen: &[usize]| allowed.iter().zip(chosen).map(|(allowed, &index)| allowed[index]).collect();
-    let error = |chosen: &[usize]| assignment::total(&prices, chosen).of(Quantity::Error);
-    let exact = assignment::least(&prices, Quantity::Error);
-    let mut best = problem.attempt(meant(&exact))?;
+/// What an exploration gives.
+struct Found {
+    attempt: Attempt,
+    simulated: usize,
+    /// Why something is no candidate, by site.
+    reasons: BTreeMap<String, String>,
+}
+
+/// The fastest choice that passes, by bisection over the predicted error; the most accurate one if that does not.
+fn choose(problem: &Problem<'_>) -> Result<(Attempt, usize), tuner::Error> {
+    let prices = problem.prices();
+    let error = |chosen: &[usize]| assignment::total(prices, chosen).of(Quantity::Error);
+    let exact = assignment::least(prices, Quantity::Error);
+    let mut best = problem.attempt(exact.clone())?;
     let mut simulated = 1;
     if !best.unmet.is_empty() {
         return Ok((best, simulated));
     }
-    let fastest = assignment::least(&prices, Quantity::Seconds);
+    let fastest = assignment::least(prices, Quantity::Seconds);
     let (high, low) = (error(&fastest), error(&exact));
     let mut rungs = vec![fastest];
     let end = low.max(high * 1e-9);
     for rung in 1..=RUNGS {
         let limit = (high * (end / high).powf(rung as f64 / RUNGS as f64) * (1.0 + 1e-9)).max(low);
         let limits = Price::UNLIMITED.with(Quantity::Error, limit);
-        let found = assignment::solve(&prices, Quantity::Seconds, &limits);
+        let found = assignment::solve(prices, Quantity::Seconds, &limits);
         rungs.extend(found.filter(|found| rungs.last() != Some(found)));
     }
     let (mut from, mut to) = (0, rungs.len());
     while from < to {
         let middle = (from + to) / 2;
-        let attempt = problem.attempt(meant(&rungs[middle]))?;
         simulated += 1;
-        match attempt.unmet.is_empty() {
-            true => (to, best) = (middle, attempt),
-            false => from = middle + 1,
+        match problem.accepted(rungs[middle].clone())? {
+            Some(attempt) => (to, best) = (middle, attempt),
+            None => from = middle + 1,
         }
     }
     Ok((best, simulated))

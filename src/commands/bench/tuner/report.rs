@@ -4,6 +4,7 @@ use crate::report::{table, ways};
 use runtime::plan::Plan;
 use runtime::tuner::Attempt;
 use serde::Serialize;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 /// Seconds that differ by less are level: what two sessions of one plan differ by.
@@ -18,10 +19,35 @@ pub struct Row {
     pub name: String,
     /// Plans that it simulated.
     pub simulated: usize,
-    /// What a reader has to know: which functions are whose and why.
+    /// Whose functions it has, where that is not ours at all sites.
+    pub shares: Vec<Share>,
+    /// What a reader has to know besides.
     pub notes: Vec<String>,
     /// What it gave, or why it gave nothing.
     pub outcome: Result<Outcome, String>,
+}
+
+/// A function, and at how many of its sites it is another system's.
+#[derive(Clone, Serialize)]
+pub struct Share {
+    /// The function.
+    pub function: String,
+    /// Sites with the system's.
+    pub theirs: usize,
+    /// All sites with it.
+    pub sites: usize,
+    /// The sites with ours.
+    pub ours: Vec<String>,
+}
+
+impl Share {
+    /// The function and the sites.
+    fn text(&self) -> String {
+        match self.theirs == self.sites {
+            true => self.function.clone(),
+            false => format!("{} at {} of {} sites", self.function, self.theirs, self.sites),
+        }
+    }
 }
 
 /// A plan and what its runs showed.
@@ -61,6 +87,8 @@ pub struct Report {
     pub model: String,
     /// The network.
     pub network: String,
+    /// What a reader has to know of the model.
+    pub caption: Option<String>,
     /// Runs of every plan.
     pub runs: u8,
     /// The ways, ours first.
@@ -87,12 +115,12 @@ impl Row {
             catalog: None,
             plan,
         };
-        Row { name: name.into(), simulated, notes: Vec::new(), outcome: Ok(outcome) }
+        Row { name: name.into(), simulated, shares: Vec::new(), notes: Vec::new(), outcome: Ok(outcome) }
     }
 
     /// A way that gave none.
     pub fn without(name: &str, reason: String) -> Row {
-        Row { name: name.into(), simulated: 0, notes: Vec::new(), outcome: Err(reason) }
+        Row { name: name.into(), simulated: 0, shares: Vec::new(), notes: Vec::new(), outcome: Err(reason) }
     }
 }
 
@@ -175,8 +203,12 @@ fn plain(ratio: f64) -> String {
     if (0.1..1000.0).contains(&ratio) { format!("{ratio:.2}") } else { format!("{ratio:.1e}") }
 }
 
+/// Columns; `calibration` and `error` are the largest errors on the calibration inputs and in the runs.
 const HEADER: [&str; 10] =
     ["plan", ">rounds", ">MB", ">predicted s", ">s", ">of tuned", ">calibration", ">error", ">agreement", ">simulated"];
+
+/// The table without columns in which there is nothing: names and rows.
+type Columns = (Vec<String>, Vec<Vec<String>>);
 
 impl Report {
     fn cells(&self) -> Vec<Vec<String>> {
@@ -203,26 +235,76 @@ impl Report {
         self.rows.iter().filter_map(row).collect()
     }
 
+    fn columns(&self) -> Columns {
+        let cells = self.cells();
+        let filled = |column: &usize| cells.iter().any(|row| !row[*column].is_empty());
+        let kept: Vec<usize> = (0..HEADER.len()).filter(filled).collect();
+        let rows = cells.iter().map(|row| kept.iter().map(|&column| row[column].clone()).collect());
+        (kept.iter().map(|&column| HEADER[column].to_owned()).collect(), rows.collect())
+    }
+
+    /// A line for every way with functions that are not ours.
+    fn functions(&self) -> Vec<String> {
+        let line = |row: &Row| {
+            let own = row.shares.iter().filter(|share| share.theirs > 0).map(Share::text).collect::<Vec<_>>();
+            let ours = row.shares.iter().any(|share| share.theirs < share.sites);
+            let rest = if ours { "; elsewhere ours stand" } else { "" };
+            format!("{}: its own {}{rest}", row.name, own.join(", "))
+        };
+        self.rows.iter().filter(|row| !row.shares.is_empty()).map(line).collect()
+    }
+
+    /// The same as a table: a header and a row a way.
+    fn function_table(&self) -> Vec<Vec<String>> {
+        let with = || self.rows.iter().filter(|row| !row.shares.is_empty());
+        let names: BTreeSet<&str> = with().flat_map(|row| &row.shares).map(|share| share.function.as_str()).collect();
+        if names.is_empty() {
+            return Vec::new();
+        }
+        let header = ["system"].into_iter().chain(names.iter().copied()).map(str::to_owned).collect();
+        let row = |row: &Row| {
+            let cell = |name: &&str| {
+                let share = row.shares.iter().find(|share| share.function == **name);
+                share.map_or(String::new(), |share| format!("{} of {}", share.theirs, share.sites))
+            };
+            [row.name.clone()].into_iter().chain(names.iter().map(cell)).collect()
+        };
+        [header].into_iter().chain(with().map(row)).collect()
+    }
+
     fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
         for row in &self.rows {
             match &row.outcome {
                 Err(reason) => notes.push(format!("{}: no plan: {reason}", row.name)),
                 Ok(outcome) if !outcome.unmet.is_empty() => {
-                    notes.push(format!("* {} does not meet the constraint: {}", row.name, outcome.unmet.join("; ")));
+                    let also = match row.shares.is_empty() {
+                        true => "",
+                        false => ", with those of its variants that are predicted to be most accurate",
+                    };
+                    let unmet = outcome.unmet.join("; ");
+                    notes.push(format!("* {} does not meet the constraint{also}: {unmet}", row.name));
                 }
                 Ok(_) => {}
             }
-            let system = row.name.split(':').next().unwrap_or_default();
-            notes.extend(row.notes.iter().map(|note| format!("{system}: {note}")));
+            notes.extend(row.notes.iter().map(|note| format!("{}: {note}", row.name)));
         }
         notes
     }
 
     /// As text.
     pub fn text(&self) -> String {
-        let notes: String = self.verdict.iter().chain(&self.notes()).map(|line| format!("{line}\n")).collect();
-        format!("{} under {}\n{}{notes}", self.model, self.network, table(&HEADER, &self.cells()))
+        let (header, rows) = self.columns();
+        let header: Vec<&str> = header.iter().map(String::as_str).collect();
+        let caption = self.caption.iter().cloned();
+        let below = self.functions().into_iter().chain(self.verdict.iter().cloned()).chain(self.notes());
+        let below: String = below.map(|line| format!("{line}\n")).collect();
+        let above: String = [self.title()].into_iter().chain(caption).map(|line| format!("{line}\n")).collect();
+        format!("{above}{}{below}", table(&header, &rows))
+    }
+
+    fn title(&self) -> String {
+        format!("{} under {}", self.model, self.network)
     }
 
     /// For a picture and a page.
@@ -242,13 +324,19 @@ impl Report {
         } else {
             "predicted: nothing was run".into()
         };
+        let (header, rows) = self.columns();
         ways::Shown {
-            title: format!("{} under {}", self.model, self.network),
+            title: self.title(),
+            caption: self.caption.clone(),
+            functions: self.function_table(),
             horizontal: format!("seconds of a run, {measured}"),
-            vertical: "largest error of an output that was seen, in simulations and runs".into(),
+            vertical: match self.runs {
+                0 => "largest error of an output, in simulations".into(),
+                _ => "largest error of an output that was seen, in simulations and runs".into(),
+            },
             points: self.rows.iter().enumerate().filter_map(point).collect(),
-            header: HEADER.to_vec(),
-            rows: self.cells(),
+            header,
+            rows,
             verdict: self.verdict.clone(),
             notes: self.notes(),
         }
@@ -277,7 +365,7 @@ mod tests {
             structure: String::new(),
             catalog: None,
         };
-        Row { name: name.into(), simulated: 1, notes: Vec::new(), outcome: Ok(outcome) }
+        Row { name: name.into(), simulated: 1, shares: Vec::new(), notes: Vec::new(), outcome: Ok(outcome) }
     }
 
     /// Every side on which another way can lie is said, and none of them flatters.
@@ -304,5 +392,47 @@ mod tests {
         assert!(has("level on both axes", " f (1.01"));
         assert!(has("ahead on one axis, level on the other", " g (1.50"));
         assert!(has("no plan to compare with", "h"));
+    }
+
+    fn share(function: &str, theirs: usize, sites: usize) -> Share {
+        let ours = (theirs..sites).map(|index| format!("site {index}")).collect();
+        Share { function: function.into(), theirs, sites, ours }
+    }
+
+    /// Rows have short names; whose functions they have, what fails and why is below the table, complete.
+    #[test]
+    fn functions_and_refusals_are_told_below_the_table() {
+        let mut partial = row("(c) A", 2.0, 1e-2, true);
+        partial.shares = vec![share("exp", 4, 6), share("gelu", 6, 6), share("tanh", 0, 1)];
+        partial.notes = vec!["exp: ours at 2 of 6 sites: too wide".into()];
+        let whole = Row { shares: vec![share("exp", 6, 6), share("gelu", 6, 6)], ..row("(c) B", 2.0, 1e-2, true) };
+        let mut rows = vec![row("tuned", 1.0, 1e-3, false), partial, whole, Row::without("(c) C", "none".into())];
+        if let Ok(outcome) = &mut rows[1].outcome {
+            outcome.unmet = vec!["error 1e-2".into()];
+        }
+        let verdict = verdict(&rows);
+        let (model, network, caption) = ("m".into(), "lan".into(), Some("random weights".into()));
+        let report = Report { model, network, caption, runs: 0, rows, verdict };
+        let text = report.text();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[..2], ["m under lan", "random weights"]);
+        let header = "plan     rounds    MB  predicted s  of tuned  calibration  simulated";
+        assert_eq!(lines[2], header, "columns without numbers are left out");
+        assert!(lines[3..6].iter().all(|line| line.chars().count() == header.len()), "{text}");
+        assert!(lines[4].starts_with("(c) A *  ") && lines[5].starts_with("(c) B    "));
+        assert_eq!(lines[6], "(c) A: its own exp at 4 of 6 sites, gelu; elsewhere ours stand");
+        assert_eq!(lines[7], "(c) B: its own exp, gelu");
+        assert!(lines[8..].iter().any(|line| line.starts_with("* (c) A does not meet the constraint, with those")));
+        assert!(lines[8..].contains(&"(c) A: exp: ours at 2 of 6 sites: too wide"));
+        assert!(lines[8..].contains(&"(c) C: no plan: none"));
+        let page = report.shown().page();
+        for cell in ["4 of 6", "6 of 6", "0 of 1", "random weights", "ours at 2 of 6 sites: too wide"] {
+            assert!(page.contains(cell), "{cell}");
+        }
+        assert!(!page.contains("agreement"));
+        let json = serde_json::to_value(&report).unwrap();
+        assert_eq!(json.pointer("/rows/1/shares/0/theirs"), Some(&4.into()));
+        assert_eq!(json.pointer("/rows/1/shares/0/ours/1"), Some(&"site 5".into()));
+        assert_eq!(json.pointer("/caption"), Some(&"random weights".into()));
     }
 }
