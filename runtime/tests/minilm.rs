@@ -70,11 +70,11 @@ fn a_sentence_is_embedded_privately() {
 
     let started = Instant::now();
     let bound = InputBound { low: -8.0, high: 8.0, row_norm: Some(ROW_NORM) };
-    let mut norms = Norms::default();
-    prove_with(&lowered, &weights, &[bound], &mut norms).unwrap();
+    let norms = Norms::default();
+    prove_with(&lowered, &weights, &[bound], &norms).unwrap();
     let first = started.elapsed();
     let started = Instant::now();
-    let headroom = prove_with(&lowered, &weights, &[bound], &mut norms).unwrap();
+    let headroom = prove_with(&lowered, &weights, &[bound], &norms).unwrap();
     eprintln!("headroom proved in {first:.2?}, again in {:.2?}", started.elapsed());
     let spare = lowered.circuit.iter().filter_map(|(id, _)| headroom.spare_bits(id)).min().unwrap();
     eprintln!("{} nodes, least spare bits of a truncation {spare}", lowered.circuit.nodes().len());

@@ -41,6 +41,9 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// A row, and the row times the matrix.
+type Image = (Vec<f64>, Arc<Vec<f64>>);
+
 /// See the module.
 pub(super) struct Factor {
     weight: Arc<Integers>,
@@ -48,7 +51,7 @@ pub(super) struct Factor {
     hull: Interval,
     plain: Arc<Stretch>,
     stretched: Mutex<Vec<Arc<Stretch>>>,
-    images: Mutex<Vec<(Vec<f64>, Arc<Vec<f64>>)>>,
+    images: Mutex<Vec<Image>>,
 }
 
 impl Factor {
@@ -179,7 +182,7 @@ mod tests {
     use crate::circuit::shape::Shape;
 
     fn weight(values: &[i64], rows: usize, columns: usize) -> Arc<Integers> {
-        Arc::new(Integers::new(Shape::new(&[rows, columns]).unwrap(), values.to_vec()).unwrap())
+        Arc::new(Integers::new(Shape::new([rows, columns]).unwrap(), values.to_vec()).unwrap())
     }
 
     /// A second question has the first one's answer, another weight or another stretch its own.
