@@ -132,7 +132,7 @@ impl Shown {
         for (way, (place, row)) in
             self.points.iter().zip(&places).zip(rows(&places)).map(|((way, at), row)| (way, (at, row)))
         {
-            chart = chart.with(line(place.0, place.1, edge + 14.0, row).class("grid")).with(
+            chart = chart.with(line(place.0, place.1, edge + 14.0, row).class("cut")).with(
                 label(edge + 19.0, row + 4.0, &self.text(way)).class(if way.kind == Kind::Ours {
                     "strong"
                 } else {

@@ -294,19 +294,29 @@ impl System<'_> {
         if share.ours.is_empty() || share.theirs == 0 && !self.functions.contains_key(&share.function) {
             return Vec::new();
         }
-        let offered = self.functions.get(&share.function).map(Vec::as_slice).unwrap_or_default();
-        let reach = fit::reach(self.needed, &share.function, offered);
-        let (near, far): (Vec<&String>, Vec<&String>) =
-            share.ours.iter().partition(|site| reach.served.contains(site.as_str()));
-        let mut notes = Vec::new();
-        if let Some(obstacle) = reach.obstacle.filter(|_| !far.is_empty()) {
-            notes.push(format!("{}: ours at {} of {} sites: {obstacle}", share.function, far.len(), share.sites));
+        let name = share.function.as_str();
+        let reach = |function: &str| {
+            fit::reach(self.needed, function, self.functions.get(function).map(Vec::as_slice).unwrap_or_default())
+        };
+        // Where one of two functions that are evaluated together is out of reach, the other is not theirs either.
+        let together = TOGETHER.iter().find(|all| all.contains(&name)).map_or(vec![name], |all| all.to_vec());
+        let (mut near, mut notes): (Vec<&String>, _) = (share.ours.iter().collect(), Vec::new());
+        let mut far = 0;
+        for reach in [name].into_iter().chain(together.into_iter().filter(|other| *other != name)).map(reach) {
+            let all = near.len();
+            near.retain(|site| reach.served.contains(site.as_str()));
+            let own = all - near.len();
+            if let Some(obstacle) = reach.obstacle.filter(|_| own > 0) {
+                let more = if far > 0 { "more " } else { "" };
+                notes.push(format!("{name}: ours at {own} {more}of {} sites: {obstacle}", share.sites));
+            }
+            far += own;
         }
         if let Some(&site) = near.first() {
             let reason = self.given_up.get(site).or_else(|| found.reasons.get(site));
             let reason = reason.map_or("what it is evaluated with does not fit", String::as_str);
             let count = near.len();
-            let sites = format!("{count} {}of {} sites", if far.is_empty() { "" } else { "more " }, share.sites);
+            let sites = format!("{count} {}of {} sites", if far > 0 { "more " } else { "" }, share.sites);
             notes.push(format!("{}: ours at {sites}, such as {site}: beside the others, {reason}", share.function));
         }
         notes
