@@ -56,16 +56,8 @@ pub fn rows(beside: &Beside<'_>) -> Result<Vec<Row>, Failure> {
     for (system, prefixes) in SYSTEMS {
         let functions = fit::of_system(&peers, prefixes).map_err(Failure::claim)?;
         rows.push(
-            System {
-                name: system,
-                functions,
-                needed: &needed,
-                beside,
-                notes: Vec::new(),
-                given_up: BTreeMap::new(),
-                wider: BTreeSet::new(),
-            }
-            .row()?,
+            System { name: system, functions, needed: &needed, beside, notes: Vec::new(), given_up: BTreeMap::new() }
+                .row()?,
         );
     }
     Ok(rows)
@@ -92,9 +84,6 @@ struct System<'a> {
     notes: Vec<String>,
     /// Sites at which the system's functions fit alone, but not beside those at other sites, and why.
     given_up: BTreeMap<String, String>,
-    /// Functions of which the tuned plan's entries do not reach as far as this system's others need: all of ours are
-    /// offered.
-    wider: BTreeSet<String>,
 }
 
 impl System<'_> {
@@ -142,8 +131,8 @@ impl System<'_> {
         }))
     }
 
-    /// Leaves a site to ours where the system's window does not hold what the other choices make of its argument, or
-    /// offers more of ours where ours does not; whether that is another attempt.
+    /// Leaves a site to ours where the system's window does not hold what the other choices make of its argument;
+    /// whether that is another attempt.
     fn gives_up(&mut self, error: &circuit::Error, whose: &mut BTreeMap<String, Whose>) -> bool {
         let circuit::Error::Window { site, function, low, high, window_low, window_high, scale } = error else {
             return false;
@@ -152,9 +141,6 @@ impl System<'_> {
         let real = |integer: f64| integer * (-f64::from(scale.bits())).exp2();
         let window = [real(*window_low as f64), real(*window_high as f64)];
         let is_theirs = self.functions.get(&name).is_some_and(|all| all.iter().any(|own| own.window() == window));
-        if !is_theirs {
-            return self.wider.insert(name);
-        }
         let reason = format!(
             "{name} at {site} is proved for {:.6} to {:.6}, needed {:.6} to {:.6}",
             window[0],
@@ -162,7 +148,7 @@ impl System<'_> {
             real(*low as f64),
             real(*high as f64)
         );
-        if self.given_up.insert(site.clone(), reason).is_some() {
+        if !is_theirs || self.given_up.insert(site.clone(), reason).is_some() {
             return false;
         }
         let together = TOGETHER.iter().find(|all| all.contains(&name.as_str()));
@@ -234,10 +220,6 @@ impl System<'_> {
                 let (_, published) = self.beside.ours.find(name)?;
                 catalog.insert(name, published.clone())?;
             }
-        }
-        let more = self.beside.ours.iter().filter(|(name, _)| self.wider.contains(fit::function(name)));
-        for (name, published) in more {
-            catalog.insert(name, published.clone())?;
         }
         Ok(catalog)
     }
