@@ -88,6 +88,11 @@ pub fn function(name: &str) -> &str {
 }
 
 impl Offered {
+    /// Where it is certified, in real units.
+    pub fn window(&self) -> [f64; 2] {
+        self.window
+    }
+
     /// Why it cannot serve an argument, if it cannot.
     fn obstacle(&self, needed: &Needed) -> Option<String> {
         let [low, high] = self.window;

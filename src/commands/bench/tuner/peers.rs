@@ -131,22 +131,24 @@ impl System<'_> {
         }))
     }
 
-    /// Leaves a site to ours whose window does not hold what the other choices make of its argument; whether that is
-    /// another attempt.
+    /// Leaves a site to ours where the system's window does not hold what the other choices make of its argument;
+    /// whether that is another attempt.
     fn gives_up(&mut self, error: &circuit::Error, whose: &mut BTreeMap<String, Whose>) -> bool {
         let circuit::Error::Window { site, function, low, high, window_low, window_high, scale } = error else {
             return false;
         };
         let name = function.to_string();
         let real = |integer: f64| integer * (-f64::from(scale.bits())).exp2();
+        let window = [real(*window_low as f64), real(*window_high as f64)];
+        let is_theirs = self.functions.get(&name).is_some_and(|all| all.iter().any(|own| own.window() == window));
         let reason = format!(
             "{name} at {site} is proved for {:.6} to {:.6}, needed {:.6} to {:.6}",
-            real(*window_low as f64),
-            real(*window_high as f64),
+            window[0],
+            window[1],
             real(*low as f64),
             real(*high as f64)
         );
-        if !self.functions.contains_key(&name) || self.given_up.insert(site.clone(), reason).is_some() {
+        if !is_theirs || self.given_up.insert(site.clone(), reason).is_some() {
             return false;
         }
         let together = TOGETHER.iter().find(|all| all.contains(&name.as_str()));
