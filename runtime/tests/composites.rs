@@ -168,7 +168,7 @@ fn softmax_rows_without_a_maximum() {
         let question = Question { lowered, graph, weights, boxes: &boxes, clamped };
         let bound = error_bound(&question).unwrap().outputs.remove(0).error.unwrap().total();
         assert!(site.errors(&rows).iter().all(|&error| error <= bound) && bound < 4e-3, "{bound}");
-        let proof = headroom::prove_with(lowered, weights, &boxes, &mut Default::default()).unwrap();
+        let proof = headroom::prove_with(lowered, weights, &boxes, &Default::default()).unwrap();
         let inputs = lowered.encode_inputs(std::slice::from_ref(&rows)).unwrap();
         for mode in [RoundingMode::Seed(3), RoundingMode::AllLow, RoundingMode::AllHigh] {
             let mut inside = |id, tensor: &runtime::circuit::Integers| {

@@ -7,6 +7,7 @@ use super::error::Error;
 use super::operator::{AxisSlice, Constant, Function, MASKED, Operator, Side, Window};
 use super::tensor::{Tensor, around, broadcast_offsets, strides, transpose_offsets, walk};
 use super::{Graph, NodeId};
+use crate::backend::cpu::widest::{Loop, widest};
 use rayon::prelude::*;
 
 /// Evaluates the graph on one tensor per input, in the order of [`Graph::inputs`], and returns one tensor per output.
@@ -165,10 +166,9 @@ pub(crate) fn multiply_into(out: &mut [f64], left: &[f64], right: &[f64], k: usi
         return;
     }
     let whole = out.len() / (ROWS * n) * ROWS;
-    let rows = row_product();
     let (blocks, rest) = out.split_at_mut(whole * n);
     for (block, left) in blocks.chunks_exact_mut(ROWS * n).zip(left.chunks_exact(ROWS * k)) {
-        rows(block, left, right, k, n);
+        widest(RowProduct { out: block, left, right, k, n });
     }
     for (row, left_row) in rest.chunks_exact_mut(n).zip(left[whole * k..].chunks_exact(k)) {
         for (&factor, right_row) in left_row.iter().zip(right.chunks_exact(n)) {
@@ -184,53 +184,45 @@ const ROWS: usize = 4;
 /// Columns of them at a time: with their sums they stay in the nearest cache.
 const COLUMNS: usize = 64;
 
-/// The product of [`ROWS`] rows on this machine. Wider instructions multiply and add the same numbers in the same order.
-fn row_product() -> fn(&mut [f64], &[f64], &[f64], usize, usize) {
-    #[cfg(target_arch = "x86_64")]
-    if std::arch::is_x86_feature_detected!("avx2") {
-        return |out, left, right, k, n| {
-            // SAFETY: the processor has AVX2.
-            #[allow(unsafe_code)] // The compiler cannot know what was just asked.
-            unsafe {
-                multiply_rows_avx2(out, left, right, k, n);
-            }
-        };
-    }
-    multiply_rows
+/// The product of [`ROWS`] rows. Every sum takes its products in the same order, whatever vectors compute it.
+struct RowProduct<'a> {
+    out: &'a mut [f64],
+    left: &'a [f64],
+    right: &'a [f64],
+    k: usize,
+    n: usize,
 }
 
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
-fn multiply_rows_avx2(out: &mut [f64], left: &[f64], right: &[f64], k: usize, n: usize) {
-    multiply_rows(out, left, right, k, n);
-}
+impl Loop for RowProduct<'_> {
+    type Output = ();
 
-/// The product of [`ROWS`] rows. Every sum takes its products in the same order.
-#[inline(always)]
-fn multiply_rows(out: &mut [f64], left: &[f64], right: &[f64], k: usize, n: usize) {
-    let mut sums = [[0.0f64; COLUMNS]; ROWS];
-    for first in (0..n).step_by(COLUMNS) {
-        let count = COLUMNS.min(n - first);
-        for (sums, row) in sums.iter_mut().zip(out.chunks_exact(n)) {
-            sums[..count].copy_from_slice(&row[first..first + count]);
-        }
-        let [one, two, three, four] = &mut sums;
-        let (first_rows, last_rows) = left.split_at(2 * k);
-        let (left_one, left_two) = first_rows.split_at(k);
-        let (left_three, left_four) = last_rows.split_at(k);
-        let factors = left_one.iter().zip(left_two).zip(left_three.iter().zip(left_four));
-        for (values, ((&a, &b), (&c, &d))) in right.chunks_exact(n).zip(factors) {
-            let values = &values[first..first + count];
-            let sums = one.iter_mut().zip(two.iter_mut()).zip(three.iter_mut().zip(four.iter_mut()));
-            for (((one, two), (three, four)), &value) in sums.zip(values) {
-                *one += a * value;
-                *two += b * value;
-                *three += c * value;
-                *four += d * value;
+    #[inline(always)]
+    fn run(self) {
+        let RowProduct { out, left, right, k, n } = self;
+        let mut sums = [[0.0f64; COLUMNS]; ROWS];
+        for first in (0..n).step_by(COLUMNS) {
+            let count = COLUMNS.min(n - first);
+            for (sums, row) in sums.iter_mut().zip(out.chunks_exact(n)) {
+                sums[..count].copy_from_slice(&row[first..first + count]);
             }
-        }
-        for (sums, row) in sums.iter().zip(out.chunks_exact_mut(n)) {
-            row[first..first + count].copy_from_slice(&sums[..count]);
+            let [one, two, three, four] = &mut sums;
+            let (first_rows, last_rows) = left.split_at(2 * k);
+            let (left_one, left_two) = first_rows.split_at(k);
+            let (left_three, left_four) = last_rows.split_at(k);
+            let factors = left_one.iter().zip(left_two).zip(left_three.iter().zip(left_four));
+            for (values, ((&a, &b), (&c, &d))) in right.chunks_exact(n).zip(factors) {
+                let values = &values[first..first + count];
+                let sums = one.iter_mut().zip(two.iter_mut()).zip(three.iter_mut().zip(four.iter_mut()));
+                for (((one, two), (three, four)), &value) in sums.zip(values) {
+                    *one += a * value;
+                    *two += b * value;
+                    *three += c * value;
+                    *four += d * value;
+                }
+            }
+            for (sums, row) in sums.iter().zip(out.chunks_exact_mut(n)) {
+                row[first..first + count].copy_from_slice(&sums[..count]);
+            }
         }
     }
 }
