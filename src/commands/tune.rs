@@ -206,6 +206,7 @@ impl RequestOptions {
     }
 
     /// The request for the bytes of the model's file.
+    #[cfg(feature = "generate")]
     pub fn request<'a>(&self, model: &'a [u8], catalog: &'a Catalog) -> Result<Request<'a>, Failure> {
         self.formats.decided()?;
         let mut request = self.request_of_any_batch(model, catalog)?;

@@ -127,6 +127,7 @@ impl FormatOptions {
     }
 
     /// Refuses to leave the ring open, where one command is about one ring.
+    #[cfg(feature = "generate")]
     pub fn decided(&self) -> Result<(), Failure> {
         match self.ring_bits {
             OrAuto::Given(_) => Ok(()),
