@@ -17,13 +17,14 @@ use std::collections::HashMap;
 #[derive(Clone, Debug, Default)]
 pub struct Slots {
     lanes: usize,
+    /// A slot that nothing was put into is empty: zeros that take no memory.
     words: Vec<Vec<u64>>,
 }
 
 impl Slots {
     /// `slots` slots of `lanes` zeros.
     pub fn new(slots: u16, lanes: usize) -> Slots {
-        Slots { lanes, words: vec![vec![0; lanes]; usize::from(slots)] }
+        Slots { lanes, words: vec![Vec::new(); usize::from(slots)] }
     }
 
     /// Lanes per slot.
@@ -31,20 +32,45 @@ impl Slots {
         self.lanes
     }
 
-    /// The words of `slot`.
-    pub fn get(&self, slot: Slot) -> &[u64] {
-        &self.words[slot.index()]
+    /// Fills `slot`.
+    ///
+    /// # Panics
+    /// As many words as lanes are a precondition.
+    pub fn put(&mut self, slot: Slot, words: &[u64]) {
+        assert_eq!(words.len(), self.lanes, "a slot has a word per lane");
+        let place = &mut self.words[slot.index()];
+        place.clear();
+        place.extend_from_slice(words);
+    }
+
+    /// A copy of the words of `slot`.
+    pub fn get(&self, slot: Slot) -> Vec<u64> {
+        let mut words = vec![0; self.lanes];
+        self.read(slot, 0, &mut words);
+        words
     }
 
     /// The words of `slot`, which are zero afterwards: no copy.
     pub fn take(&mut self, slot: Slot) -> Vec<u64> {
-        let words = &mut self.words[slot.index()];
-        std::mem::replace(words, vec![0; self.lanes])
+        let words = std::mem::take(&mut self.words[slot.index()]);
+        if words.is_empty() { vec![0; self.lanes] } else { words }
     }
 
-    /// The words of `slot`, to be filled.
-    pub fn get_mut(&mut self, slot: Slot) -> &mut [u64] {
-        &mut self.words[slot.index()]
+    /// Copies the words of `slot` from lane `start` on.
+    fn read(&self, slot: Slot, start: usize, words: &mut [u64]) {
+        match &self.words[slot.index()][..] {
+            [] => words.fill(0),
+            found => words.copy_from_slice(&found[start..start + words.len()]),
+        }
+    }
+
+    /// Writes words of `slot` from lane `start` on.
+    fn write(&mut self, slot: Slot, start: usize, words: &[u64]) {
+        let place = &mut self.words[slot.index()];
+        if place.is_empty() {
+            *place = vec![0; self.lanes];
+        }
+        place[start..start + words.len()].copy_from_slice(words);
     }
 }
 
@@ -186,7 +212,7 @@ impl Run<'_> {
                 to
             }
             Step::Load { slot, to } => {
-                fresh[..count].copy_from_slice(&self.slots.get(slot)[start..start + count]);
+                self.slots.read(slot, start, &mut fresh[..count]);
                 to
             }
             Step::Constant { value, to } => {
@@ -205,7 +231,7 @@ impl Run<'_> {
                 to
             }
             Step::Store { slot, a } => {
-                self.slots.get_mut(slot)[start..start + count].copy_from_slice(&registers[a][..count]);
+                self.slots.write(slot, start, &registers[a][..count]);
                 return Ok(());
             }
             Step::Send { field, a } => {

@@ -47,7 +47,7 @@ impl Backend for Cpu {
     }
 
     fn load(&self, state: &mut Slots, slot: Slot, words: &Vec<u64>) -> Result<(), Error> {
-        state.get_mut(slot).copy_from_slice(words);
+        state.put(slot, words);
         Ok(())
     }
 
