@@ -94,9 +94,8 @@ impl LocalParties {
             }
             mail = next;
         }
-        let output = |(party, state): (&CheckedParty, &Slots)| {
-            party.outputs().iter().map(|&slot| state.get(slot)).collect()
-        };
+        let output =
+            |(party, state): (&CheckedParty, &Slots)| party.outputs().iter().map(|&slot| state.get(slot)).collect();
         outcome.outputs = self.parties.iter().zip(&states).map(output).collect();
         Ok(outcome)
     }
