@@ -2,7 +2,8 @@
 //! this runtime's formats.
 //!
 //! At every site a system's own function stands where its certified window covers what is proved of the argument;
-//! elsewhere ours does, as the tuned plan has it, and the row says so. A scalar function that can be kept beyond its
+//! elsewhere ours does, as the tuned plan has it or, where that does not reach either, any other of ours, and the row says
+//! so. A scalar function that can be kept beyond its
 //! window is limited, as `--clamp` would. Among a system's variants the fastest plan that meets the constraint counts,
 //! otherwise the most accurate one. Maxima are ours: the comparison is of approximations, not of protocols.
 
@@ -25,7 +26,7 @@ const SYSTEMS: [(&str, &[&str]); 3] =
     [("CrypTen", &["crypten-"]), ("SPU", &["spu-", "puma"]), ("CrypTorch", &["cryptorch-"])];
 
 /// What is evaluated together: a site has the one system's functions or ours.
-pub(super) const TOGETHER: [&[&str]; 2] = [&["exp", "reciprocal"], &["rsqrt"]];
+pub const TOGETHER: [&[&str]; 2] = [&["exp", "reciprocal"], &["rsqrt"]];
 
 /// Limits of the predicted error that are tried between a system's most accurate variants and its fastest.
 const RUNGS: usize = 8;
@@ -72,7 +73,7 @@ pub fn rows(beside: &Beside<'_>) -> Result<Vec<Row>, Failure> {
 
 /// Whose functions a plan has.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Whose {
+pub enum Whose {
     /// The system's, at every site.
     Theirs,
     /// The system's, with limited arguments.
@@ -96,7 +97,7 @@ impl System<'_> {
     fn row(mut self) -> Result<Row, Failure> {
         let mut whose = self.whose();
         // What no proof allows although windows fit falls back to ours, kind by kind and, beside each other, site by site.
-        for _ in 0..=whose.len() + self.needed.len() {
+        for _ in 0..=2 * whose.len() + self.needed.len() {
             if whose.values().all(|whose| *whose == Whose::Ours) {
                 break;
             }
