@@ -3,9 +3,9 @@
 //!
 //! At every site a system's own function stands where its certified window covers what is proved of the argument;
 //! elsewhere ours does, as the tuned plan has it or, where that does not reach either, any other of ours, and the row says
-//! so. A scalar function that can be kept beyond its
-//! window is limited, as `--clamp` would. Among a system's variants the fastest plan that meets the constraint counts,
-//! otherwise the most accurate one. Maxima are ours: the comparison is of approximations, not of protocols.
+//! so. A scalar function that can be kept beyond its window is limited, as `--clamp` would. Among a system's variants the
+//! fastest plan that meets the constraint counts, otherwise the most accurate one. Maxima are ours: the comparison is of
+//! approximations, not of protocols.
 
 use super::fit::{self, Functions, Needed, Reach};
 use super::giving_up::GivenUp;
