@@ -8,6 +8,7 @@
 //! Every kernel has a CPU twin, named in its file, and gives the same words bit for bit.
 
 mod ahead;
+mod around;
 mod cache;
 mod compiled;
 mod device;
@@ -38,6 +39,7 @@ use transfers::{Transfers, bytes_of};
 use zeroize::Zeroizing;
 
 pub use ahead::Ahead;
+pub use around::Around;
 pub use cache::{Cache, Cached};
 pub use device::{
     Address, Argument, Device, Error, Event, Function, HostAddress, Memory, Purpose, Source, Stream, Style,
