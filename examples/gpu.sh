@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Everything that is measured on a GPU: one folder to carry, one command there.
 #
-#   bash examples/gpu.sh pack FOLDER     # here, without a GPU: fills FOLDER; what is there already is kept
+#   bash examples/gpu.sh pack FOLDER     # here, without a GPU: fills FOLDER, and FOLDER.tar.gz; what is there is kept
 #   bash FOLDER/gpu.sh measure PART...   # on the machine with the GPU, without a network; prints, and writes gpu.md and gpu.txt
 #
 # pack needs cargo (CARGO names another), chebyshare (CHEBYSHARE names it) and python3 with onnx and numpy (PYTHON). It
@@ -91,6 +91,9 @@ pack() {
         echo "without compiled kernels: CHEBYSHARE_CUDA_TOOLS names no folder; they are compiled on the GPU's machine" >&2
     fi
     du -sh "$folder"/* "$folder"
+    # Machine code is a quarter of its size then.
+    tar -C "$(dirname "$folder")" -czf "$folder.tar.gz" "$(basename "$folder")"
+    echo "to carry: $folder.tar.gz, $(stat -c %s "$folder.tar.gz") bytes"
 }
 
 # The folder of CUDA's compiler, where the loader does not know it.
