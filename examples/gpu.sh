@@ -90,7 +90,8 @@ pack() {
     else
         echo "without compiled kernels: CHEBYSHARE_CUDA_TOOLS names no folder; they are compiled on the GPU's machine" >&2
     fi
-    du -sh "$folder"/* "$folder"
+    du -sh "$folder"/*
+    du -sh "$folder"
     # Machine code is a quarter of its size then.
     tar -C "$(dirname "$folder")" -czf "$folder.tar.gz" "$(basename "$folder")"
     echo "to carry: $folder.tar.gz, $(stat -c %s "$folder.tar.gz") bytes"
