@@ -195,7 +195,7 @@ impl System<'_> {
             }
         }
         let tuned: BTreeSet<&str> = self.beside.tuned.site.iter().flat_map(|site| fit::entries(&site.choice)).collect();
-        for name in tuned {
+        for &name in &tuned {
             let own = whose.get(fit::function(name));
             if own.is_none_or(|whose| matches!(whose, Whose::Ours | Whose::Mixed)) {
                 let (_, published) = self.beside.ours.find(name)?;
