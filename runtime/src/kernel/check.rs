@@ -52,7 +52,7 @@ pub struct CheckedKernel {
     kernel: Kernel,
     receives: Vec<Field>,
     sends: Vec<Field>,
-    stored_bits: Vec<u8>,
+    bits: Vec<u8>,
 }
 
 impl CheckedKernel {
@@ -71,9 +71,10 @@ impl CheckedKernel {
         &self.sends
     }
 
-    /// Of each store, in order, how many low bits of its word can be set.
-    pub fn stored_bits(&self) -> &[u8] {
-        &self.stored_bits
+    /// For every instruction, how many low bits can be set of what it yields, stores or sends; of what it loads, where
+    /// the kernels before it are this party's.
+    pub fn bits(&self) -> &[u8] {
+        &self.bits
     }
 
     /// Bytes of the frame that `from` has to send to this kernel's role.
@@ -161,8 +162,8 @@ fn seal(party: Party) -> CheckedParty {
         receives.sort_by_key(|field| (field.from, field.order));
         receives.dedup();
         sends.sort_by_key(|field| (field.to, field.order));
-        let stored_bits = widths.follow(&kernel);
-        CheckedKernel { kernel, receives, sends, stored_bits }
+        let bits = widths.follow(&kernel);
+        CheckedKernel { kernel, receives, sends, bits }
     });
     CheckedParty {
         role: party.role,

@@ -9,13 +9,12 @@ use std::collections::BTreeMap;
 pub(super) struct Widths(BTreeMap<Slot, u8>);
 
 impl Widths {
-    /// Follows a kernel and returns the bits of each of its stores, in their order.
+    /// Follows a kernel and returns the bits of what each instruction yields, stores or sends.
     ///
     /// Precondition: registers and slots are defined where they are read, as [`super::check`] has established.
     pub(super) fn follow(&mut self, kernel: &Kernel) -> Vec<u8> {
         use Instruction as I;
         let mut bits: Vec<u8> = Vec::with_capacity(kernel.instructions.len());
-        let mut stored = Vec::new();
         for instruction in &kernel.instructions {
             let of = |register: super::Register| bits[register.index()];
             let word = match *instruction {
@@ -30,16 +29,14 @@ impl Widths {
                 I::ShiftRight(a, by) => of(a).saturating_sub(by),
                 I::Draw(draw) => draw.bits,
                 I::Receive(field) => field.bits,
-                I::Store(slot, a) => {
-                    self.0.insert(slot, of(a));
-                    stored.push(of(a));
-                    0
-                }
-                I::Send(..) | I::Disclose(..) => 0,
+                I::Store(_, a) | I::Send(_, a) | I::Disclose(_, a) => of(a),
             };
+            if let I::Store(slot, _) = *instruction {
+                self.0.insert(slot, word);
+            }
             bits.push(word);
         }
-        stored
+        bits
     }
 }
 
@@ -78,7 +75,7 @@ mod tests {
                     (I::ShiftRight(r(0), by), x >> by),
                 ] {
                     let code = [I::Draw(draw(a)), I::Draw(draw(b)), operation, I::Store(Slot(0), r(2))];
-                    let stored = Widths::default().follow(&kernel(&code))[0];
+                    let stored = Widths::default().follow(&kernel(&code))[3];
                     assert!(word <= largest(stored), "{operation:?} of {a} and {b} bits: {word} in {stored} bits");
                 }
             }
@@ -91,10 +88,10 @@ mod tests {
         let field = Field { round: 0, from: Role(0), to: Role(1), order: 0, bits: 5 };
         let mut widths = Widths::default();
         let first = [I::Load(Slot(0)), I::Receive(field), I::Store(Slot(1), r(1)), I::Store(Slot(2), r(0))];
-        assert_eq!(widths.follow(&kernel(&first)), [5, 64]);
+        assert_eq!(widths.follow(&kernel(&first)), [64, 5, 5, 64]);
         let second = [I::Load(Slot(1)), I::Constant(9), I::Add(r(0), r(1)), I::Store(Slot(1), r(2))];
-        assert_eq!(widths.follow(&kernel(&second)), [6]);
+        assert_eq!(widths.follow(&kernel(&second)), [5, 4, 6, 6]);
         let third = [I::Load(Slot(1)), I::ShiftRight(r(0), 4), I::Store(Slot(0), r(1)), I::Store(Slot(3), r(0))];
-        assert_eq!(widths.follow(&kernel(&third)), [2, 6]);
+        assert_eq!(widths.follow(&kernel(&third)), [6, 2, 2, 6]);
     }
 }

@@ -97,17 +97,19 @@ fn kernels_of_every_shipped_entry_fit_a_block() {
 /// One kernel on one back end: what it stores and what it sends.
 fn execute<B: Backend>(backend: &B, code: &B::Code, kernel: &CheckedKernel, lanes: usize) -> (Vec<Vec<u64>>, Frames) {
     let (mut loaded, mut stored) = (Vec::new(), Vec::new());
-    for instruction in kernel.instructions() {
+    for (instruction, &bits) in kernel.instructions().iter().zip(kernel.bits()) {
         match *instruction {
-            Instruction::Load(slot) => loaded.push(slot),
+            Instruction::Load(slot) => loaded.push((slot, bits)),
             Instruction::Store(slot, _) => stored.push(slot),
             _ => {}
         }
     }
-    let slots = loaded.iter().chain(&stored).map(|slot| slot.0 + 1).max().unwrap_or(0);
+    let slots = loaded.iter().map(|(slot, _)| slot).chain(&stored).map(|slot| slot.0 + 1).max().unwrap_or(0);
     let mut state = backend.state(slots, lanes).unwrap();
-    for slot in loaded {
-        let argument = backend.upload(words(lanes, u64::from(slot.0))).unwrap();
+    for (slot, bits) in loaded {
+        // Nothing that the kernels before it cannot have stored.
+        let words = words(lanes, u64::from(slot.0)).into_iter().map(|word| word & (u64::MAX >> (64 - bits.max(1))));
+        let argument = backend.upload(words.collect()).unwrap();
         backend.load(&mut state, slot, &argument).unwrap();
     }
     let frame = |from: u8| {

@@ -257,14 +257,13 @@ fn part(offset: usize, bits: u8, start: usize, count: usize) -> std::ops::Range<
 
 /// The slots that a kernel fills, each once, in words that hold everything that it stores there.
 fn stores(kernel: &CheckedKernel) -> Vec<Stored> {
-    let mut bits = kernel.stored_bits().iter();
     let mut stores: Vec<Stored> = Vec::new();
     let mut loaded = HashSet::new();
-    for instruction in kernel.instructions() {
+    for (instruction, &bits) in kernel.instructions().iter().zip(kernel.bits()) {
         match *instruction {
             Instruction::Load(slot) => _ = loaded.insert(slot),
             Instruction::Store(slot, _) => {
-                let width = Width::of(bits.next().copied().unwrap_or(64));
+                let width = Width::of(bits);
                 match stores.iter_mut().find(|stored| stored.slot == slot) {
                     Some(stored) => stored.width = stored.width.max(width),
                     None => stores.push(Stored { slot, width, read: false }),

@@ -26,6 +26,13 @@ impl GivenUp {
         self.wider.contains(function)
     }
 
+    /// Offers all of our entries of these functions, where it was the tuned plan's that do not reach. Whether that is
+    /// another attempt.
+    pub fn offer_all_of_ours(&mut self, functions: &[&str]) -> bool {
+        let new = functions.iter().map(|function| self.wider.insert((*function).to_owned()));
+        new.fold(false, |any, new| any | new)
+    }
+
     /// Leaves a site to ours where the system's window does not hold what the other choices make of its argument; where
     /// it is the window of one of ours that does not, offers all of ours. Whether that is another attempt.
     pub fn after(
@@ -42,7 +49,7 @@ impl GivenUp {
         let window = [real(*window_low as f64), real(*window_high as f64)];
         let is_theirs = functions.get(&name).is_some_and(|all| all.iter().any(|own| own.window() == window));
         if !is_theirs {
-            return self.wider.insert(name);
+            return self.offer_all_of_ours(&[&name]);
         }
         let reason = format!(
             "{name} at {site} is proved for {:.6} to {:.6}, needed {:.6} to {:.6}",

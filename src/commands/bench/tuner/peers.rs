@@ -121,9 +121,12 @@ impl System<'_> {
                         "layer norm" => TOGETHER[1].to_vec(),
                         own => vec![own],
                     };
-                    self.notes.push(format!("{}: ours: no plan at {site}: {reason}", functions.join(", ")));
-                    if !functions.iter().any(|function| whose.insert((*function).into(), Whose::Ours).is_some()) {
-                        break;
+                    let theirs = functions.iter().filter(|function| whose.get(**function) != Some(&Whose::Ours));
+                    if theirs.count() > 0 {
+                        self.notes.push(format!("{}: ours: no plan at {site}: {reason}", functions.join(", ")));
+                        whose.extend(functions.iter().map(|function| ((*function).to_owned(), Whose::Ours)));
+                    } else if !self.given_up.offer_all_of_ours(&functions) {
+                        return Ok(self.without(format!("no plan at {site}: {reason}")));
                     }
                 }
                 Err(tuner::Error::Together { error, .. })
