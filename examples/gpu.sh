@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Everything that is measured on a GPU: one folder to carry, one command there.
 #
-#   bash examples/gpu.sh pack FOLDER     # here, without a GPU: fills FOLDER; what is there already is kept
-#   bash FOLDER/gpu.sh measure           # on the machine with the GPU, without a network; prints, and writes gpu.md and gpu.txt
+#   bash examples/gpu.sh pack FOLDER     # here, without a GPU: fills FOLDER, and FOLDER.tar.gz; what is there is kept
+#   bash FOLDER/gpu.sh measure PART...   # on the machine with the GPU, without a network; prints, and writes gpu.md and gpu.txt
 #
 # pack needs cargo (CARGO names another), chebyshare (CHEBYSHARE names it) and python3 with onnx and numpy (PYTHON). It
 # tunes a plan for each of SHAPES, "resnet50 vgg16 bert-base" unless set, and deletes the models again, which `measure`
@@ -11,10 +11,20 @@
 # compiler (runtime/tests/cuda/install): then all kernels are compiled for ARCHITECTURE, sm_90 unless set, which takes
 # long and saves the time on the GPU. PROGRAM names a measuring program that is built already.
 #
-# measure writes to OUT, FOLDER unless set, and hands its other arguments to the program.
+# measure takes one part after the other, each a process of its own: how a table's title begins, or a model, all of
+# them unless some are named. A part has LIMIT seconds, 300 unless set, and all have TIME seconds, 570 unless set, in which
+# what is left of them is cut off or not begun, which is said; what was measured by then is written. It writes to OUT,
+# FOLDER unless set, never over an earlier gpu.md, and hands what begins with - , and what follows, to the program. It ends
+# with the exit code of the first part that failed.
 set -euo pipefail
 
 shapes=${SHAPES:-resnet50 vgg16 bert-base}
+parts="what products element softmax digits_cnn digits_vit minilm $shapes"
+
+took() { # WHAT
+    echo "$1: $((SECONDS - began)) s"
+    began=$SECONDS
+}
 
 make_shape() { # NAME FOLDER
     case $1 in
@@ -32,6 +42,7 @@ tune() { # NAME OPTION...
 
 pack() {
     here=$(cd "$(dirname "$0")" && pwd)
+    began=$SECONDS
     mkdir -p "$1/models" "$1/kernels" "$1/examples"
     folder=$(cd "$1" && pwd)
     cd "$here/.."
@@ -47,6 +58,7 @@ pack() {
     cp -r examples/models examples/plans "$folder/examples/"
     cp examples/gpu.sh "$folder/gpu.sh"
     { git rev-parse HEAD && git diff --quiet HEAD || echo "with changes"; } 2> /dev/null | paste -sd' ' > "$folder/COMMIT" || true
+    took "the measuring program"
     for name in $shapes; do
         if [ ! -f "$folder/models/$name.plan.toml" ]; then
             [ -f "$folder/models/$name.onnx" ] || make_shape "$name" "$folder/models"
@@ -54,6 +66,7 @@ pack() {
             bert-base) tune "$name" --input-range=-8,8 --row-norm 32 --quick --max-error 10 --min-agreement 0 ;;
             *) tune "$name" --input-range 0,1 --quick --max-error 1 --min-agreement 0 ;;
             esac
+            took "a plan for $name, by --quick and one simulation: its formats are not explored, its weights are random"
         fi
         if [ -n "${CARRY:-}" ]; then
             [ -f "$folder/models/$name.onnx" ] || make_shape "$name" "$folder/models"
@@ -66,16 +79,22 @@ pack() {
         cp "$MINILM/sentences.npz" "$folder/models/minilm.npz"
         if [ ! -f "$folder/models/minilm.plan.toml" ]; then
             tune minilm --axis tokens=32 --public mask=0 --input-range=-8,8 --row-norm 18 --network lan --max-error 0.01
+            took "a plan for minilm"
         fi
     else
         echo "without MiniLM: MINILM names no folder" >&2
     fi
     if [ -n "${CHEBYSHARE_CUDA_TOOLS:-}" ]; then
         (cd "$folder" && ./gpu --compile "${ARCHITECTURE:-sm_90}" --kernels kernels --models models)
+        took "kernels for ${ARCHITECTURE:-sm_90}"
     else
         echo "without compiled kernels: CHEBYSHARE_CUDA_TOOLS names no folder; they are compiled on the GPU's machine" >&2
     fi
+    du -sh "$folder"/*
     du -sh "$folder"
+    # Machine code is a quarter of its size then.
+    tar -C "$(dirname "$folder")" -czf "$folder.tar.gz" "$(basename "$folder")"
+    echo "to carry: $folder.tar.gz, $(stat -c %s "$folder.tar.gz") bytes"
 }
 
 # The folder of CUDA's compiler, where the loader does not know it.
@@ -94,21 +113,72 @@ compiler() {
     return 0
 }
 
-measure() {
-    here=$(cd "$(dirname "$0")" && pwd)
-    cd "$here"
-    local out=${OUT:-$here}
+# Makes the models of the parts that are wanted.
+make_models() { # PART...
     for name in $shapes; do
-        if [ -f "models/$name.plan.toml" ] && [ ! -f "models/$name.onnx" ]; then
-            make_shape "$name" models || echo "NOT MADE: $name; python3 with onnx and numpy makes it" >&2 &
-        fi
+        case " $* " in
+        *" $name "* | *" models "*)
+            if [ -f "models/$name.plan.toml" ] && [ ! -f "models/$name.onnx" ]; then
+                make_shape "$name" models || echo "NOT MADE: $name; python3 with onnx and numpy makes it" >&2 &
+            fi
+            ;;
+        esac
     done
     wait
+}
+
+one_by_one() { # REPORT PART... -- OPTION...
+    local report=$1 wanted=() part code left first=0
+    shift
+    while [ "$1" != -- ]; do
+        wanted+=("$1")
+        shift
+    done
+    shift
+    make_models "${wanted[@]}"
+    for part in "${wanted[@]}"; do
+        left=$((${TIME:-570} - SECONDS))
+        left=$((left < ${LIMIT:-300} ? left : ${LIMIT:-300}))
+        if [ "$left" -lt 10 ]; then
+            printf '\nNOT RUN: %s: no time was left\n' "$part" | tee -a "$report.md"
+            first=$((first ? first : 124))
+            continue
+        fi
+        code=0
+        timeout "$left" ./gpu --models models --kernels kernels --only "$part" --out "$report.md" --append "$@" || code=$?
+        first=$((first ? first : code))
+        if [ "$code" -ne 0 ] && ! grep -q '^| agreement | ' "$report.md" 2> /dev/null; then
+            return "$code"
+        elif [ "$code" -ne 0 ]; then
+            printf '\nNOT RUN: the rest of %s: exit code %s within %s seconds (124: cut off)\n' "$part" "$code" "$left" |
+                tee -a "$report.md"
+        fi
+        echo "$part: $SECONDS s since the start"
+    done
+    return "$first"
+}
+
+measure() {
+    local wanted=() report number=2
+    here=$(cd "$(dirname "$0")" && pwd)
+    cd "$here"
+    while [ $# -gt 0 ] && [ "${1#-}" = "$1" ]; do
+        wanted+=("$1")
+        shift
+    done
+    if [ ${#wanted[@]} -eq 0 ]; then read -ra wanted <<< "$parts"; fi
+    report=${OUT:-$here}/gpu
+    while [ -e "$report.md" ]; do
+        report=${OUT:-$here}/gpu-$number
+        number=$((number + 1))
+    done
     if [ -z "${CHEBYSHARE_CUDA_TOOLS:-}" ]; then
         CHEBYSHARE_CUDA_TOOLS=$(compiler)
         if [ -n "$CHEBYSHARE_CUDA_TOOLS" ]; then export CHEBYSHARE_CUDA_TOOLS; else unset CHEBYSHARE_CUDA_TOOLS; fi
     fi
-    CHEBYSHARE_COMMIT=$(cat COMMIT) ./gpu --models models --kernels kernels --out "$out/gpu.md" "$@" 2>&1 | tee "$out/gpu.txt"
+    CHEBYSHARE_COMMIT=$(cat COMMIT)
+    export CHEBYSHARE_COMMIT
+    one_by_one "$report" "${wanted[@]}" -- "$@" 2>&1 | tee "$report.txt"
 }
 
 case ${1:-} in
@@ -120,7 +190,7 @@ measure)
     measure "$@"
     ;;
 *)
-    sed -n '2,16p' "$0" >&2
+    sed -n '2,20p' "$0" >&2
     exit 2
     ;;
 esac

@@ -15,6 +15,9 @@ use clap::{Parser, Subcommand};
 use commands::*;
 use std::process::ExitCode;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Provably accurate nonlinear functions for secure multi-party machine learning, and a runtime that uses them.
 #[derive(Parser)]
 #[command(name = "chebyshare", version, propagate_version = true)]

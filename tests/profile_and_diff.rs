@@ -34,6 +34,29 @@ fn a_profile_is_written_once_it_is_whole() {
     // Two sizes of the one program of this catalog, and the circuits without one.
     assert_eq!(probes.iter().filter(|probe| probe["name"].as_str().unwrap().starts_with(RELU)).count(), 2);
     assert!(probes.len() > 8 && probes.iter().all(|probe| probe["seconds"].as_f64().unwrap() > 0.0));
+    // Every rate is one, and with one run it is that run's.
+    for resource in Resource::ALL {
+        let (rate, spread) = (machine.rate(resource), &report["spreads"][resource.name()]);
+        let [least, most] = [&spread["least"], &spread["most"]].map(|rate| rate.as_f64().unwrap());
+        assert!(rate > 0.0 && least == most && (least / rate - 1.0).abs() < 1e-9, "{} {spread}", resource.name());
+    }
+}
+
+#[test]
+fn a_run_is_predicted_by_rates_from_before_and_after_it() {
+    let shop = Workshop::with_plan();
+    let bench = ["--json", "bench", "time", "model.onnx", "--plan", "plan.toml", "--input", "input.npz"];
+    shop.write("near.toml", "round_trip_seconds = 0.0001\nbits_per_second = 1e10\n");
+    let outcome = shop.run(&[&bench[..], &["--networks", "near.toml", "--runs", "1", "--fresh"]].concat());
+    outcome.succeeded();
+    let rows: serde_json::Value = serde_json::from_str(&outcome.stdout).unwrap();
+    let both = rows[0]["before_and_after"].as_array().unwrap();
+    let [before, after, mean] =
+        [&both[0], &both[1], &rows[0]["predicted_seconds"]].map(|seconds| seconds.as_f64().unwrap());
+    assert!(before > 0.0 && after > 0.0 && ((before + after) / 2.0 / mean - 1.0).abs() < 1e-9, "{rows}");
+    let own = ["--fresh", "--machine", "machine.toml"];
+    shop.refuses(&[&bench[1..], &own].concat(), 2, &["--fresh", "--machine"]);
+    shop.refuses(&["profile", "--out", "machine.toml", "--network", "none"], 2, &["none"]);
 }
 
 #[test]

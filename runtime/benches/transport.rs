@@ -1,5 +1,5 @@
-//! Speed of the in-process and the TLS carrier on one machine. Validates before it times: a long
-//! frame must arrive as it was sent.
+//! Speed of the in-process and the TLS carrier on one machine, and how exactly a network is imitated. Validates before it
+//! times: a long frame must arrive as it was sent.
 
 use std::{
     error::Error,
@@ -11,7 +11,8 @@ use std::{
 use runtime::{
     deployment::keys,
     transport::{
-        Digest, Expected, Frame, Kind, Length, Limits, Mesh, Party, Position, Terms, Transport, in_process,
+        Digest, Expected, Frame, HEADER_BYTES, Kind, Length, Limits, Mesh, Party, Position, Shaping, Terms, Transport,
+        in_process,
         tls::{self, Endpoint, Identity, Peer},
     },
 };
@@ -31,13 +32,49 @@ fn main() -> Outcome<()> {
         let meshes = in_process::network(parties, None, Limits::default(), None)?;
         report("in process", parties, meshes, start.elapsed())?;
         let start = Instant::now();
-        let meshes = over_tls(parties)?;
+        let meshes = over_tls(parties, None)?;
         report("TLS loopback", parties, meshes, start.elapsed())?;
+    }
+    println!("imitated     bytes a peer  rounds  a round by the model  median   above it");
+    for (name, network, rounds) in [("lan", Shaping::LAN, 200), ("wan", Shaping::WAN, 10)] {
+        for bytes in [100, 10_000, 1_000_000] {
+            imitate(name, network, bytes, rounds)?;
+        }
     }
     Ok(())
 }
 
-fn over_tls(parties: u8) -> Outcome<Vec<Mesh>> {
+/// Rounds of three parties over an imitated network, beside half a round trip and what the line takes for both frames.
+fn imitate(name: &str, network: Shaping, bytes: usize, rounds: u32) -> Outcome<()> {
+    let ends: Vec<_> = over_tls(3, Some(network))?
+        .into_iter()
+        .map(|mut mesh| {
+            thread::spawn(move || -> Outcome<Vec<f64>> {
+                let rounds = (0..rounds).map(|round| exchange(&mut mesh, round, bytes, None));
+                let mut seconds = rounds.map(|took| Ok(took?.as_secs_f64())).collect::<Outcome<Vec<f64>>>()?;
+                mesh.finish()?;
+                seconds.sort_by(f64::total_cmp);
+                Ok(seconds)
+            })
+        })
+        .collect();
+    let mut medians = Vec::new();
+    for end in ends {
+        let seconds = end.join().map_err(|_| "a party panicked")??;
+        medians.push(seconds[seconds.len() / 2]);
+    }
+    let model = network.round_trip_seconds / 2.0 + 16.0 * (bytes + HEADER_BYTES) as f64 / network.bits_per_second;
+    let median = medians.iter().copied().fold(0.0, f64::max);
+    println!(
+        "{name:12} {bytes:12} {rounds:7} {:17.3} ms {:6.3} ms {:7.3} ms",
+        1e3 * model,
+        1e3 * median,
+        1e3 * (median - model)
+    );
+    Ok(())
+}
+
+fn over_tls(parties: u8, shaping: Option<Shaping>) -> Outcome<Vec<Mesh>> {
     let folder = tempfile::tempdir()?;
     let names: Vec<String> = (0..parties).map(|i| i.to_string()).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -71,7 +108,7 @@ fn over_tls(parties: u8) -> Outcome<Vec<Mesh>> {
                 .collect(),
         };
         let terms = terms.clone();
-        starting.push(thread::spawn(move || tls::connect(&endpoint, &terms, Limits::default(), None)));
+        starting.push(thread::spawn(move || tls::connect(&endpoint, &terms, Limits::default(), shaping)));
     }
     starting.into_iter().map(|thread| Ok(thread.join().map_err(|_| "a party panicked")??)).collect()
 }

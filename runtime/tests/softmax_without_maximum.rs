@@ -108,7 +108,7 @@ fn tuned(model: &[u8], catalog: &Catalog) -> (Tuned, Plan) {
         let seconds = |&index: &usize| problem.prices()[site][index].of(Quantity::Seconds);
         let fastest = (0..problem.candidates()[site].len()).filter(has_maximum);
         chosen[site] = fastest.min_by(|a, b| seconds(a).total_cmp(&seconds(b))).unwrap();
-        Ok((tuned, problem.draft(&chosen)?.0))
+        Ok((tuned, problem.draft(&chosen)?.unwrap().0))
     })
     .unwrap()
 }

@@ -3,9 +3,19 @@
 use crate::failure::Failure;
 use runtime::backend::cuda::driver::Driver;
 use runtime::backend::cuda::shim::Shim;
-use runtime::backend::cuda::{Cache, Cuda, Device, Error};
+use runtime::backend::cuda::{Cache, Cuda, Device, Error, Share};
 use std::str::FromStr;
 use std::sync::Arc;
+
+/// A GPU, and how many parties share it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Gpu {
+    number: usize,
+    parties: u32,
+}
+
+/// Parties of a local run.
+const LOCAL: u32 = 3;
 
 /// What the user asked for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -14,7 +24,7 @@ pub enum BackEnd {
     #[default]
     Cpu,
     /// The GPU with this number, or a failure.
-    Cuda(usize),
+    Cuda(Gpu),
     /// The first GPU, or this processor, which is said.
     Auto,
     /// The GPU's kernels on this processor: for experiments, and slow.
@@ -35,13 +45,30 @@ impl FromStr for BackEnd {
     fn from_str(text: &str) -> Result<BackEnd, String> {
         match text {
             "cpu" => Ok(BackEnd::Cpu),
-            "cuda" => Ok(BackEnd::Cuda(0)),
+            "cuda" => Ok(BackEnd::Cuda(Gpu { number: 0, parties: 1 })),
             "auto" => Ok(BackEnd::Auto),
             "cuda-shim" => Ok(BackEnd::Shim),
-            _ => match text.strip_prefix("cuda:").and_then(|number| number.parse().ok()) {
-                Some(number) => Ok(BackEnd::Cuda(number)),
-                None => Err("use cpu, cuda, cuda:NUMBER or auto".into()),
+            _ => match text.strip_prefix("cuda:").and_then(Gpu::parse) {
+                Some(gpu) => Ok(BackEnd::Cuda(gpu)),
+                None => Err("use cpu, cuda, cuda:NUMBER, cuda:NUMBER/PARTIES where parties share it, or auto".into()),
             },
+        }
+    }
+}
+
+impl Gpu {
+    /// NUMBER, or NUMBER/PARTIES.
+    fn parse(text: &str) -> Option<Gpu> {
+        let (number, parties) = text.split_once('/').unwrap_or((text, "1"));
+        let parties = parties.parse().ok().filter(|&parties| parties > 0)?;
+        Some(Gpu { number: number.parse().ok()?, parties })
+    }
+
+    fn open(self) -> Result<Cuda, Error> {
+        let driver: Arc<dyn Device> = Arc::new(Driver::new(self.number, Cache::of_user()?)?);
+        match self.parties {
+            1 => Cuda::new(driver),
+            parties => Cuda::new(Arc::new(Share::of(driver, parties)?)),
         }
     }
 }
@@ -51,7 +78,8 @@ impl BackEnd {
     pub fn argument(self) -> String {
         match self {
             BackEnd::Cpu => "cpu".into(),
-            BackEnd::Cuda(number) => format!("cuda:{number}"),
+            BackEnd::Cuda(Gpu { number, parties: 1 }) => format!("cuda:{number}"),
+            BackEnd::Cuda(Gpu { number, parties }) => format!("cuda:{number}/{parties}"),
             BackEnd::Auto => "auto".into(),
             BackEnd::Shim => "cuda-shim".into(),
         }
@@ -59,12 +87,11 @@ impl BackEnd {
 
     /// Opens it; `auto` falls back to this processor and says why on standard error.
     pub fn open(self) -> Result<Chosen, Failure> {
-        let gpu = |number| Driver::new(number, Cache::of_user()?).and_then(ready);
         let opened = match self {
             BackEnd::Cpu => return Ok(Chosen::Cpu),
-            BackEnd::Cuda(number) => gpu(number),
-            BackEnd::Shim => Cache::of_user().and_then(Shim::new).and_then(ready),
-            BackEnd::Auto => match gpu(0) {
+            BackEnd::Cuda(gpu) => gpu.open(),
+            BackEnd::Shim => Cache::of_user().and_then(Shim::new).and_then(|shim| Cuda::new(Arc::new(shim))),
+            BackEnd::Auto => match (Gpu { number: 0, parties: 1 }).open() {
                 Err(reason) => {
                     eprintln!("no GPU, computing on the CPU: {reason}");
                     return Ok(Chosen::Cpu);
@@ -75,18 +102,16 @@ impl BackEnd {
         opened.map(Box::new).map(Chosen::Cuda).map_err(Failure::input)
     }
 
-    /// What `auto` is on this machine: decided once, so that all parties of a local run compute alike.
+    /// What each party of a local run is told: what `auto` is on this machine, decided once, so that all compute alike;
+    /// and that they share a GPU.
     pub fn decided(self) -> Result<BackEnd, Failure> {
         Ok(match (self, self.open()?) {
             (BackEnd::Auto, Chosen::Cpu) => BackEnd::Cpu,
-            (BackEnd::Auto, Chosen::Cuda(_)) => BackEnd::Cuda(0),
+            (BackEnd::Auto, Chosen::Cuda(_)) => BackEnd::Cuda(Gpu { number: 0, parties: LOCAL }),
+            (BackEnd::Cuda(Gpu { number, parties: 1 }), _) => BackEnd::Cuda(Gpu { number, parties: LOCAL }),
             (other, _) => other,
         })
     }
-}
-
-fn ready(device: impl Device + 'static) -> Result<Cuda, Error> {
-    Cuda::new(Arc::new(device))
 }
 
 #[cfg(test)]
@@ -95,11 +120,11 @@ mod tests {
 
     #[test]
     fn names_are_read_back_and_others_refused() {
-        for name in ["cpu", "auto", "cuda-shim", "cuda:0", "cuda:7"] {
+        for name in ["cpu", "auto", "cuda-shim", "cuda:0", "cuda:7", "cuda:1/3"] {
             assert_eq!(name.parse::<BackEnd>().map(BackEnd::argument).as_deref(), Ok(name));
         }
-        assert_eq!("cuda".parse(), Ok(BackEnd::Cuda(0)));
-        for name in ["", "gpu", "cuda:", "cuda:-1", "CPU"] {
+        assert_eq!("cuda".parse(), Ok(BackEnd::Cuda(Gpu { number: 0, parties: 1 })));
+        for name in ["", "gpu", "cuda:", "cuda:-1", "CPU", "cuda:1/0", "cuda:/3", "cuda:1/"] {
             assert!(name.parse::<BackEnd>().is_err(), "{name}");
         }
     }

@@ -11,19 +11,21 @@ use clap::Args;
 use runtime::circuit;
 use runtime::cost::calibrate::{Measurement, fit};
 use runtime::cost::probes::{self, Probe};
-use runtime::cost::{Machine, Resource, Work};
+use runtime::cost::{Machine, Resource, Work, links};
 use runtime::deployment::{Loopback, Owners, PartyConfig, loopback};
 use runtime::session::{Runner, work};
-use runtime::transport::{self, Limits, Party, Transport, tls};
-use serde::{Deserialize, Serialize};
+use runtime::transport::{self, Limits, Party, Shaping, Transport, tls};
+use serde::Serialize;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
 /// Measures what rounds, bytes and local steps take on this machine, and writes a file of rates for `plan time`.
 ///
-/// Three processes run small circuits over mutual TLS on loopback; a linear program fits the rates to what those took.
-/// Let nothing else run meanwhile.
+/// Three processes run small circuits over mutual TLS on loopback, every circuit once before any runs again; the rates
+/// fit what those took. Let nothing else run meanwhile. With --network lan the rates are those of sessions that imitate a
+/// network, for `plan time --network`.
 ///
 /// With --config every party of a deployment runs this, each with its own file, as for `chebyshare party`: together they
 /// measure round trip and throughput of every link and the rates of the slowest party. OUT gets the rates and the links,
@@ -42,6 +44,10 @@ pub struct Profile {
     /// What the machine is called in the file; by default its processor and number of threads.
     #[arg(long)]
     name: Option<String>,
+    /// A network to imitate meanwhile, lan or a TOML file: rates for sessions that imitate one, whose processors wait more
+    /// and whose messages are sealed while others are on their way.
+    #[arg(long, conflicts_with_all = ["party", "config"])]
+    network: Option<String>,
     /// This party's file: measures the deployment together with the other parties.
     #[arg(long, value_name = "PARTY.toml", conflicts_with = "party")]
     config: Option<PathBuf>,
@@ -51,7 +57,7 @@ pub struct Profile {
 }
 
 /// A probe's median.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize)]
 pub struct Row {
     /// The probe.
     pub name: String,
@@ -59,6 +65,19 @@ pub struct Row {
     pub seconds: f64,
     /// What the fitted rates say.
     pub predicted_seconds: f64,
+    /// The slowest party's seconds, repeat by repeat.
+    pub repeats: Vec<f64>,
+    /// What was asked of a party, by kind of work.
+    pub work: BTreeMap<&'static str, f64>,
+}
+
+/// What a rate would be if only one of the repeats were known.
+#[derive(Serialize)]
+pub struct Spread {
+    /// The least of the repeats.
+    pub least: f64,
+    /// The most.
+    pub most: f64,
 }
 
 /// What was measured.
@@ -66,6 +85,8 @@ pub struct Row {
 pub struct Report {
     /// The rates.
     pub machine: Machine,
+    /// How much each rate differs from repeat to repeat.
+    pub spreads: BTreeMap<&'static str, Spread>,
     /// The probes.
     pub probes: Vec<Row>,
 }
@@ -80,9 +101,8 @@ impl Profile {
         let probes = probes_of(&context.catalog)?;
         if let Some(config) = &self.party {
             interrupt::stop_with_input(3)?;
-            let medians = medians(config, &probes, self.runs)?;
-
-            return context.print(&medians, |medians| format!("{medians:?}\n"));
+            let seconds = of_party(config, &probes, self.runs)?;
+            return context.print(&seconds, |seconds| format!("{seconds:?}\n"));
         }
         if let Some(config) = &self.config {
             return self.with_peers(context, config, &probes);
@@ -95,63 +115,106 @@ impl Profile {
     }
 
     fn measure(&self, context: &Context, probes: &[Probe]) -> Result<Report, Failure> {
-        let folder = TemporaryFolder::new()?;
-        let first = Party(0);
-        let nothing = Path::new("nothing");
-        let configs = loopback(
-            folder.path(),
-            &Loopback {
-                session: "profile",
-                roles: &ROLES,
-                owners: Owners { model: first, input: first, output: first },
-                plan: nothing,
-                model: nothing,
-                input: nothing,
-                output: nothing,
-                policy: None,
-                network: None,
-                limits: Limits::default(),
-            },
-        )
-        .map_err(Failure::input)?;
-        let arguments = |config: &PathBuf| {
-            let runs = self.runs.to_string();
-            ["profile".into(), "--runs".into(), runs.into(), "--party".into(), config.clone().into_os_string()]
-        };
-        let outputs = run::processes_of(&configs, &context.catalog, arguments, |_, _| ())?;
-        let medians = outputs.iter().map(|output| {
-            serde_json::from_str::<Vec<f64>>(output)
-                .ok()
-                .filter(|medians| medians.len() == probes.len())
-                .ok_or_else(|| Failure::Peer("a party of the profile said something else".into()))
-        });
-        let medians: Vec<Vec<f64>> = medians.collect::<Result<_, _>>()?;
-        fitted(probes, &medians, self.name.clone().unwrap_or_else(processor), |_, seconds| seconds)
+        let name = self.name.clone().unwrap_or_else(processor);
+        on_this_machine(&context.catalog, probes, self.network.as_deref(), self.runs, name)
     }
 }
 
-/// The rates that fit what `local` leaves of every probe's seconds, those of the slowest party.
-fn fitted(
+/// What `profile` measures of this machine over `network`, with so many runs of every probe.
+pub fn measured(catalog: &Path, network: Option<&str>, runs: u8) -> Result<Report, Failure> {
+    on_this_machine(catalog, &probes_of(catalog)?, network, runs, processor())
+}
+
+/// Rates of three processes of this machine. Every repeat of all probes has processes of its own, as sessions have.
+fn on_this_machine(
+    catalog: &Path,
     probes: &[Probe],
-    medians: &[Vec<f64>],
+    network: Option<&str>,
+    runs: u8,
     name: String,
-    local: impl Fn(&Work, f64) -> f64,
 ) -> Result<Report, Failure> {
-    let mut measurements = Vec::new();
-    for (index, probe) in probes.iter().enumerate() {
-        let seconds = medians.iter().map(|medians| medians[index]).fold(0.0, f64::max);
-        let work = work::of_circuit(&probe.circuit).map_err(Failure::input)?;
-        let seconds = local(&work, seconds);
-        measurements.push(Measurement { name: probe.name.clone(), work, seconds });
-    }
-    let (rates, worst) = fit(&measurements).map_err(Failure::Input)?;
-    let machine = Machine::new(name, rates, worst);
-    let row = |measurement: &Measurement| Row {
-        name: measurement.name.clone(),
-        seconds: measurement.seconds,
-        predicted_seconds: machine.seconds(&measurement.work, None),
+    let shaping = network.map(Shaping::named).transpose().map_err(Failure::input)?;
+    let folder = TemporaryFolder::new()?;
+    let first = Party(0);
+    let nothing = Path::new("nothing");
+    let what = Loopback {
+        session: "profile",
+        roles: &ROLES,
+        owners: Owners { model: first, input: first, output: first },
+        plan: nothing,
+        model: nothing,
+        input: nothing,
+        output: nothing,
+        policy: None,
+        network,
+        limits: Limits::default(),
     };
-    Ok(Report { probes: measurements.iter().map(row).collect(), machine })
+    let configs = loopback(folder.path(), &what).map_err(Failure::input)?;
+    let arguments = |config: &PathBuf| {
+        ["profile".into(), "--runs".into(), "1".into(), "--party".into(), config.clone().into_os_string()]
+    };
+    let mut all: Vec<Seconds> = vec![vec![Vec::new(); probes.len()]; ROLES.len()];
+    for _ in 0..runs {
+        let outputs = run::processes_of(&configs, catalog, arguments, |_, _| ())?;
+        for (party, output) in all.iter_mut().zip(&outputs) {
+            let is_whole = |more: &Seconds| more.len() == probes.len() && more.iter().all(|one| one.len() == 1);
+            let more = serde_json::from_str::<Seconds>(output).ok().filter(is_whole);
+            let more = more.ok_or_else(|| Failure::Peer("a party of the profile said something else".into()))?;
+            party.iter_mut().zip(more).for_each(|(known, more)| known.extend(more));
+        }
+    }
+    fitted(probes, &all, name, shaping)
+}
+
+/// Seconds of one party, by probe and repeat.
+type Seconds = Vec<Vec<f64>>;
+
+/// What a probe took beside its messages' way is at least this share of it.
+const LOCAL_SHARE_MIN: f64 = 0.02;
+
+/// The rates that fit what the way over `network` leaves of every probe's seconds, those of the slowest party.
+fn fitted(probes: &[Probe], seconds: &[Seconds], name: String, network: Option<Shaping>) -> Result<Report, Failure> {
+    let works = probes.iter().map(|probe| work::of_circuit(&probe.circuit)).collect::<Result<Vec<Work>, _>>();
+    let works = works.map_err(Failure::input)?;
+    let measurement = |index: usize, seconds: f64| {
+        let away = network.map_or(0.0, |network| network.seconds(&works[index]));
+        let own = (seconds - away).max(LOCAL_SHARE_MIN * seconds);
+        Measurement { name: probes[index].name.clone(), work: works[index], seconds: own, weight: own / seconds }
+    };
+    let repeats = seconds.iter().flatten().map(Vec::len).min().unwrap_or(0);
+    // A repeat took as long as its slowest party.
+    let slowest = |index: usize, repeat: usize| seconds.iter().map(|party| party[index][repeat]).fold(0.0, f64::max);
+    let of_probe = |index: usize| (0..repeats).map(|repeat| slowest(index, repeat)).collect::<Vec<_>>();
+    let medians: Vec<f64> = (0..probes.len()).map(|index| median(of_probe(index))).collect();
+    let all: Vec<Measurement> = medians.iter().enumerate().map(|(index, &median)| measurement(index, median)).collect();
+    let usual = Machine::reference();
+    let (rates, worst) = fit(&all, &usual).map_err(Failure::Input)?;
+    let mut of_repeats = Vec::new();
+    for repeat in 0..repeats {
+        let one = (0..probes.len()).map(|index| measurement(index, slowest(index, repeat))).collect::<Vec<_>>();
+        of_repeats.push(fit(&one, &usual).map_err(Failure::Input)?.0);
+    }
+    let machine = Machine::new(name, rates, worst);
+    let row = |(index, measurement): (usize, &Measurement)| Row {
+        name: measurement.name.clone(),
+        seconds: medians[index],
+        predicted_seconds: machine.seconds(&measurement.work, network),
+        repeats: of_probe(index),
+        work: Resource::ALL.iter().map(|&r| (r.name(), measurement.work[r])).collect(),
+    };
+    let spread = |index: usize| {
+        let rates = of_repeats.iter().map(|rates| rates[index]);
+        let (least, most) =
+            rates.fold((f64::MAX, 0.0), |(least, most): (f64, f64), rate| (least.min(rate), most.max(rate)));
+        Spread { least, most }
+    };
+    let spreads = Resource::ALL.iter().enumerate().map(|(index, r)| (r.name(), spread(index))).collect();
+    Ok(Report { probes: all.iter().enumerate().map(row).collect(), spreads, machine })
+}
+
+fn median(mut seconds: Vec<f64>) -> f64 {
+    seconds.sort_by(f64::total_cmp);
+    seconds.get(seconds.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 fn probes_of(catalog: &Path) -> Result<Vec<Probe>, Failure> {
@@ -171,42 +234,40 @@ fn probes_of(catalog: &Path) -> Result<Vec<Probe>, Failure> {
     probes::all(&programs).map_err(Failure::input)
 }
 
-/// The medians of this party's seconds, probe by probe, each over a connection of its own.
-fn medians(config: &Path, probes: &[Probe], runs: u8) -> Result<Vec<f64>, Failure> {
+/// This party's seconds, each over a connection of its own. The repeats of all probes are interleaved, so that a machine
+/// that gets slower meanwhile is slower for all of them.
+fn of_party(config: &Path, probes: &[Probe], runs: u8) -> Result<Seconds, Failure> {
     let config = PartyConfig::read(config).map_err(Failure::input)?;
     let endpoint = config.endpoint().map_err(Failure::input)?;
     let shaping = config.shaping().map_err(Failure::input)?;
     let peer = |error: transport::Error| Failure::Peer(error.to_string());
-    let mut all = Vec::new();
-    for (number, probe) in probes.iter().enumerate() {
-        let mut digest = [0; 32];
-        digest[..8].copy_from_slice(&(number as u64).to_le_bytes());
-        let terms = config.terms(transport::Digest(digest));
-        let mut mesh = tls::connect(&endpoint, &terms, config.limits(), shaping).map_err(peer)?;
-        let seconds = time(config.party, probe, runs, &mut mesh).map_err(|error| Failure::Peer(error.to_string()))?;
-        mesh.finish().map_err(peer)?;
-        all.push(seconds);
+    let mut all = vec![Vec::new(); probes.len()];
+    for repeat in 0..runs {
+        for (number, probe) in probes.iter().enumerate() {
+            let mut digest = [0; 32];
+            digest[..8].copy_from_slice(&(number as u64).to_le_bytes());
+            digest[8] = repeat;
+            let terms = config.terms(transport::Digest(digest));
+            let mut mesh = tls::connect(&endpoint, &terms, config.limits(), shaping).map_err(peer)?;
+            let seconds = time(config.party, probe, &mut mesh).map_err(|error| Failure::Peer(error.to_string()))?;
+            mesh.finish().map_err(peer)?;
+            all[number].push(seconds);
+        }
     }
     Ok(all)
 }
 
-fn time(party: Party, probe: &Probe, runs: u8, transport: &mut dyn Transport) -> Result<f64, runtime::session::Error> {
+/// The first run of a runner, as in a session: memory is touched for the first time.
+fn time(party: Party, probe: &Probe, transport: &mut dyn Transport) -> Result<f64, runtime::session::Error> {
     let (me, first) = (circuit::Party(party.0), circuit::Party(0));
     let mut runner = Runner::new(probe.circuit.clone(), me)?;
     let weights = (me == first).then(|| probe.weights()).transpose()?;
     runner.share_weights(first, weights.as_ref(), transport)?;
     let inputs: Vec<_> = probe.inputs().into_iter().map(|input| (me == first).then_some(input)).collect();
-    let mut seconds = Vec::new();
-    // The first run, in which memory is touched for the first time, does not count.
-    for run in 0..=runs {
-        let begun = Instant::now();
-        runner.run(&inputs, transport)?;
-        if run > 0 {
-            seconds.push(begun.elapsed().as_secs_f64());
-        }
-    }
-    seconds.sort_by(f64::total_cmp);
-    Ok(seconds[seconds.len() / 2])
+    links::meet(transport)?;
+    let begun = Instant::now();
+    runner.run(&inputs, transport)?;
+    Ok(begun.elapsed().as_secs_f64())
 }
 
 /// The processor's name, where the system tells, and its threads.
@@ -221,14 +282,19 @@ fn processor() -> String {
 /// The report as a page.
 fn text(report: &Report) -> String {
     let mut out = format!("{:<58} {:>11} {:>11} {:>7}\n", "probe", "measured", "fitted", "ratio");
-    for Row { name, seconds, predicted_seconds } in &report.probes {
+    for Row { name, seconds, predicted_seconds, .. } in &report.probes {
         let (measured, fitted) = (1e3 * seconds, 1e3 * predicted_seconds);
         let ratio = predicted_seconds / seconds;
         out.push_str(&format!("{name:<58} {measured:>8.2} ms {fitted:>8.2} ms {ratio:>7.2}\n"));
     }
     out.push_str(&format!("\n{}\n", report.machine.name));
     for resource in Resource::ALL {
-        out.push_str(&format!("  {:>10.3e} s per {}\n", report.machine.rate(resource), resource.name()));
+        let (name, rate) = (resource.name(), report.machine.rate(resource));
+        let spread = report
+            .spreads
+            .get(name)
+            .map_or(String::new(), |spread| format!(", of single repeats {:.2e} to {:.2e}", spread.least, spread.most));
+        out.push_str(&format!("  {rate:>10.3e} s per {name}{spread}\n"));
     }
     for link in &report.machine.links {
         out.push_str(&format!(

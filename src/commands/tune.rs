@@ -338,3 +338,18 @@ pub fn parse_range(text: &str) -> Result<(f64, f64), Failure> {
         text.split_once(',').and_then(|(low, high)| Some((low.trim().parse().ok()?, high.trim().parse().ok()?)));
     parsed.ok_or_else(|| Failure::Input(format!("'{text}' is not a range; write LOW,HIGH, such as 0,1")))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use runtime::circuit;
+
+    /// Nothing can be proved with the catalog at hand: that is bad input, exit code 2, and the site is named.
+    #[test]
+    fn what_cannot_be_proved_together_is_bad_input() {
+        let reason = circuit::Error::Choice { site: "norm".into(), reason: "its window is left".into() };
+        let error = tuner::Error::Together { excluded: 3, error: reason.into() };
+        let Failure::Input(message) = failure(error) else { panic!("another exit code") };
+        assert!(message.contains("3 were excluded") && message.contains("norm: its window is left"), "{message}");
+    }
+}

@@ -7,8 +7,10 @@
 //! `--models FOLDER` has the models that the repository does not, with their plans (`examples/gpu.sh`). `--kernels
 //! FOLDER` keeps compiled kernels there. `--compile ARCHITECTURE` compiles the kernels of everything into that folder
 //! instead, `sm_90` for example, without a GPU. `--device N` takes another GPU than the first; `--only TEXT` takes only
-//! the tables whose titles begin so; `--shim` takes this processor in the place of a GPU, at tiny sizes, to show that
-//! the program works: its figures mean nothing. `CHEBYSHARE_CUDA_TOOLS` names a folder with CUDA's compiler where the
+//! the tables whose titles begin so, or the model that is called so, and may be given several times; `--append` leaves what
+//! FILE holds, and where that says what the device is and that it agrees with the CPU, neither is said or tried again;
+//! `--shim` takes this processor in the place of a GPU, at tiny sizes, to show that the program works: its figures mean
+//! nothing. `CHEBYSHARE_CUDA_TOOLS` names a folder with CUDA's compiler where the
 //! loader does not find it, `CHEBYSHARE_COMMIT` the commit where there is no repository.
 
 mod ahead;
@@ -18,11 +20,17 @@ use catalogs::Catalog;
 use measure::models::{Files, Model};
 use measure::report::Report;
 use measure::roofline::Roofline;
-use measure::{Sizes, explain};
+use measure::{Sizes, explain, models, products, softmax, stages};
 use runtime::backend::cuda::{Cache, Cuda, Device, Measurable, Tuning, driver, nvrtc, shim};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::sync::Arc;
+
+/// The titles of all tables.
+const TABLES: [&str; 5] = [products::CEILINGS, products::TITLE, stages::TITLE, softmax::TITLE, models::TITLE];
+
+/// The fact that nothing is measured without.
+const AGREEMENT: &str = "agreement";
 
 /// What the program was asked for.
 #[derive(Default)]
@@ -33,7 +41,8 @@ struct Arguments {
     models: Option<PathBuf>,
     kernels: Option<PathBuf>,
     compile: Option<String>,
-    only: Option<String>,
+    only: Vec<String>,
+    append: bool,
 }
 
 /// How a measurement ended that could be made.
@@ -73,16 +82,21 @@ impl Arguments {
                 "--models" => arguments.models = Some(value()?.into()),
                 "--kernels" => arguments.kernels = Some(value()?.into()),
                 "--compile" => arguments.compile = Some(value()?),
-                "--only" => arguments.only = Some(value()?),
+                "--only" => arguments.only.push(value()?),
+                "--append" => arguments.append = true,
                 other => {
                     return Err(format!(
                         "'{other}' is none of --device N, --out FILE, --models FOLDER, --kernels FOLDER, --compile \
-                         ARCHITECTURE, --only TEXT, --shim"
+                         ARCHITECTURE, --only TEXT, --append, --shim"
                     ));
                 }
             }
         }
-        Ok(arguments)
+        match arguments.only.iter().find(|only| !TABLES.iter().any(|title| begins(title, only)) && !is_model(only)) {
+            Some(only) => Err(format!("--only {only}: no table's title begins so, and no model is called so")),
+            None if arguments.append && arguments.out.is_none() => Err("--append wants --out".into()),
+            None => Ok(arguments),
+        }
     }
 
     fn cache(&self) -> Result<Cache, String> {
@@ -93,8 +107,24 @@ impl Arguments {
     }
 
     fn wants(&self, title: &str) -> bool {
-        self.only.as_ref().is_none_or(|only| title.to_lowercase().starts_with(&only.to_lowercase()))
+        self.only.is_empty() || self.only.iter().any(|only| begins(title, only))
     }
+
+    /// How much is computed, of the models that are wanted.
+    fn sizes(&self) -> Sizes {
+        let mut sizes = if self.shim { Sizes::tiny() } else { Sizes::full() };
+        sizes.models.retain(|model| self.wants(models::TITLE) || self.only.iter().any(|only| only == model.name));
+        sizes
+    }
+}
+
+/// Whether a title begins so.
+fn begins(title: &str, only: &str) -> bool {
+    title.to_lowercase().starts_with(&only.to_lowercase())
+}
+
+fn is_model(name: &str) -> bool {
+    models::ALL.iter().any(|model| model.name == name)
 }
 
 fn run(arguments: &Arguments, given: &str) -> Result<Ended, String> {
@@ -107,10 +137,12 @@ fn run(arguments: &Arguments, given: &str) -> Result<Ended, String> {
     let catalog = Catalog::open(&root.join("catalogs"), &root.join("proofs")).map_err(explain)?;
     let files = |model: &Model| Files::of(model, &root, arguments.models.as_deref());
     if let Some(architecture) = &arguments.compile {
-        let sizes = if arguments.shim { Sizes::tiny() } else { Sizes::full() };
-        return ahead::compile(architecture, &cache, &catalog, &sizes, &files).map(|()| Ended::Measured);
+        return ahead::compile(architecture, &cache, &catalog, &arguments.sizes(), &files).map(|()| Ended::Measured);
     }
-    let mut report = Report::new(arguments.out.clone());
+    let mut report = match arguments.out.clone() {
+        Some(file) if arguments.append => Report::after(file)?,
+        file => Report::new(file),
+    };
     let shared: Option<Arc<dyn Measurable>> = match arguments.shim {
         true => Some(Arc::new(shim::Shim::new(cache.clone()).map_err(explain)?)),
         false => None,
@@ -121,7 +153,7 @@ fn run(arguments: &Arguments, given: &str) -> Result<Ended, String> {
             None => Ok(Arc::new(driver::Driver::new(arguments.device, cache.clone()).map_err(explain)?)),
         }
     };
-    let sizes = if arguments.shim { Sizes::tiny() } else { Sizes::full() };
+    let sizes = arguments.sizes();
     let device = match open() {
         Ok(device) => device,
         Err(reason) => {
@@ -129,31 +161,33 @@ fn run(arguments: &Arguments, given: &str) -> Result<Ended, String> {
             return Err(reason);
         }
     };
-    facts(&mut report, device.as_ref(), arguments, given)?;
     let roofline = Roofline::of(&device.properties().map_err(explain)?);
     let party = |tuning: Tuning| {
         let device: Arc<dyn Device> = open()?;
         Cuda::tuned(device, tuning).map_err(explain)
     };
-    if !measure::agrees(&party, &sizes)? {
-        report.fact("NOT RUN", "the device computes something else than the CPU")?;
-        return Ok(Ended::Differs);
+    if !report.knows(AGREEMENT) {
+        facts(&mut report, device.as_ref(), arguments, given)?;
+        if !measure::agrees(&party, &sizes)? {
+            report.fact("NOT RUN", "the device computes something else than the CPU")?;
+            return Ok(Ended::Differs);
+        }
+        report.fact(AGREEMENT, "products of every way and resharing are the CPU's, bit for bit")?;
     }
-    report.fact("agreement", "products of every way and resharing are the CPU's, bit for bit")?;
-    if arguments.wants("What the device does at most") {
-        measure::products::ceilings(&mut report, &open, &sizes, &roofline)?;
+    if arguments.wants(products::CEILINGS) {
+        products::ceilings(&mut report, &open, &sizes, &roofline)?;
     }
-    if arguments.wants("Products") {
-        measure::products::products(&mut report, &open, &sizes, &roofline)?;
+    if arguments.wants(products::TITLE) {
+        products::products(&mut report, &open, &sizes, &roofline)?;
     }
-    if arguments.wants("Element by element") {
-        measure::stages::stages(&mut report, &open, &sizes, &roofline, &catalog)?;
+    if arguments.wants(stages::TITLE) {
+        stages::stages(&mut report, &open, &sizes, &roofline, &catalog)?;
     }
-    if arguments.wants("Softmax") {
-        measure::softmax::softmax(&mut report, &open, &sizes, &catalog)?;
+    if arguments.wants(softmax::TITLE) {
+        softmax::softmax(&mut report, &open, &sizes, &catalog)?;
     }
-    if arguments.wants("Models") {
-        measure::models::models(&mut report, &open, &sizes, &catalog, &files)?;
+    if !sizes.models.is_empty() {
+        models::models(&mut report, &open, &sizes, &catalog, &files)?;
     }
     println!("\n{} rows, {} of them NOT RUN", report.rows(), report.missing());
     Ok(Ended::Measured)

@@ -56,11 +56,17 @@ pub fn measure(transport: &mut dyn Transport, frame_bytes_max: u64) -> Result<Ve
 
 /// Sends numbers to all parties and returns everybody's, by party; all have as many.
 pub fn exchange(transport: &mut dyn Transport, own: &[f64]) -> Result<Vec<Vec<f64>>, Error> {
-    let position = Position { run: 0, round: 0 };
     let payload: Vec<u8> = own.iter().flat_map(|number| number.to_le_bytes()).collect();
+    let all = tell(transport, Position { run: 0, round: 0 }, &payload)?;
+    let numbers = |bytes: &Vec<u8>| bytes.as_chunks::<8>().0.iter().map(|chunk| f64::from_le_bytes(*chunk)).collect();
+    Ok(all.iter().map(numbers).collect())
+}
+
+/// Sends bytes to all parties and returns everybody's, by party; all have as many.
+fn tell(transport: &mut dyn Transport, position: Position, own: &[u8]) -> Result<Vec<Vec<u8>>, Error> {
     let (me, peers) = (transport.me(), (0..transport.parties()).map(Party).collect::<Vec<_>>());
     for &peer in peers.iter().filter(|&&peer| peer != me) {
-        transport.send(peer, Frame { kind: Kind::Masked, position, payload: payload.clone() })?;
+        transport.send(peer, Frame { kind: Kind::Masked, position, payload: own.to_vec() })?;
     }
     let mut all = Vec::new();
     for peer in peers {
@@ -68,11 +74,18 @@ pub fn exchange(transport: &mut dyn Transport, own: &[f64]) -> Result<Vec<Vec<f6
             all.push(own.to_vec());
             continue;
         }
-        let length = Length::Exactly(payload.len() as u64);
-        let bytes = transport.receive(peer, Expected { kind: Kind::Masked, position, length })?;
-        all.push(bytes.as_chunks::<8>().0.iter().map(|chunk| f64::from_le_bytes(*chunk)).collect());
+        let length = Length::Exactly(own.len() as u64);
+        all.push(transport.receive(peer, Expected { kind: Kind::Masked, position, length })?);
     }
     Ok(all)
+}
+
+/// Waits until all parties are here: what they do next, they begin together.
+///
+/// # Errors
+/// A peer that is gone or late.
+pub fn meet(transport: &mut dyn Transport) -> Result<(), Error> {
+    tell(transport, Position { run: 0, round: u32::MAX }, &[0]).map(drop)
 }
 
 /// The network whose round trip is the longest of the links and whose rate is the least, for predictions: a round ends

@@ -1,7 +1,9 @@
 //! Circuits that ask a machine for different mixtures of work, small and large.
 //!
-//! A chain of truncations of few lanes is nothing but rounds; one of many lanes is bytes, draws and steps; certified
-//! programs have the mixtures that models have; products and movements are there with and without packed weights.
+//! A chain of truncations of few lanes is nothing but rounds; one of many lanes is bytes, draws and steps; maxima draw
+//! little for what they step, certified programs have the mixtures that models have; products are there with and without
+//! packed weights. A word is cheap in a sum and dear in a transposition, so probes of words have both as models do, and two
+//! blocks of a transformer hold everything together. Sizes are those of models, not larger.
 
 use crate::circuit::{
     Builder, Circuit, Coefficient, Constant, Convolution, Error, Integers, Movement, NodeId, NodeKind, Party, Product,
@@ -46,20 +48,26 @@ const SHIFT: u8 = 16;
 pub fn all(programs: &[(String, Arc<Certified>)]) -> Result<Vec<Probe>, Error> {
     let mut probes = vec![
         chain("200 rounds of one lane", 200, 1)?,
-        chain("200 rounds of 4,096 lanes", 200, 1 << 12)?,
-        chain("4 rounds of 2^18 lanes", 4, 1 << 18)?,
+        chain("100 rounds of 4,096 lanes", 100, 1 << 12)?,
+        chain("4 rounds of 2^17 lanes", 4, 1 << 17)?,
         side_by_side("32 truncations side by side, 20 times", 32, 20)?,
         products("packed products 32 x 512 x 512, 8 times", 8, [32, 512, 512], true)?,
-        products("packed products 128 x 1024 x 1024, twice", 2, [128, 1024, 1024], true)?,
+        products("packed products 60 x 64 x 64, 40 times", 40, [60, 64, 64], true)?,
         products("products 32 x 384 x 32 of values, 64 times", 64, [32, 384, 32], false)?,
-        products("products 256 x 256 x 256 of values, 8 times", 8, [256, 256, 256], false)?,
-        small_products("512 products 16 x 32 x 16 of values, 8 times", 8, 512)?,
-        convolutions("convolutions 3 x 3 of 8 images of 16 x 32 x 32, 4 times", 4, [8, 16, 32])?,
-        convolutions("convolutions 3 x 3 of 32 images of 1 x 28 x 28, 8 times", 8, [32, 1, 28])?,
-        movements("40 transpositions of 2^18 words", 40, 1 << 9)?,
+        products("products 256 x 256 x 256 of values, 4 times", 4, [256, 256, 256], false)?,
+        small_products("512 products 16 x 32 x 16 of values, twice", 2, 512)?,
+        convolutions("convolutions 3 x 3 of 8 images of 16 x 32 x 32", 1, [8, 16, 32])?,
+        convolutions("convolutions 3 x 3 of 60 images of 16 x 8 x 8, 4 times", 4, [60, 16, 8])?,
+        convolutions("convolutions 3 x 3 of an image of 1 x 28 x 28, 8 times", 8, [1, 1, 28])?,
+        maxima("maxima of 4 on 512 lanes, 6 times", 6, 1 << 9)?,
+        maxima("maxima of 4 on 10,000 lanes, twice", 2, 10_000)?,
+        words("300 sums and movements of 32 x 12 x 32 words", 100, [32, 12, 32])?,
+        words("30 sums and movements of 256 x 12 x 32 words", 10, [256, 12, 32])?,
+        block("a block of attention, 32 x 256 words", [32, 8, 32])?,
+        block("a block of attention, 240 x 64 words", [240, 4, 16])?,
     ];
     for (name, certified) in programs {
-        for lanes in [1 << 8, 1 << 15] {
+        for lanes in [1 << 8, 12_288] {
             probes.push(program(&format!("{name} on {lanes} lanes"), certified, lanes)?);
         }
     }
@@ -169,11 +177,78 @@ fn convolutions(name: &str, length: usize, [images, channels, extent]: [usize; 3
     finish(builder, name, value)
 }
 
-fn movements(name: &str, length: usize, side: usize) -> Result<Probe, Error> {
+/// Sums without a truncation, transpositions and copies, as heads of an attention have them.
+fn words(name: &str, length: usize, [rows, heads, width]: [usize; 3]) -> Result<Probe, Error> {
     let mut builder = Builder::new();
-    let mut value = builder.input("x", Party(0), shape(&[side, side]), format(SHIFT))?;
+    let input = builder.input("x", Party(0), shape(&[rows, heads * width]), format(SHIFT))?;
+    let mut value = input;
     for _ in 0..length {
-        value = builder.movement("turned", Movement::Transpose { permutation: vec![1, 0] }, value)?;
+        let turned = heads_first(&mut builder, value, [rows, heads, width], [1, 0, 2])?;
+        let copied = builder.movement("copied", Movement::Reshape { shape: shape(&[rows, heads * width]) }, turned)?;
+        let terms = [(Coefficient::ONE, input), (Coefficient::ONE, copied)];
+        value = builder.linear("sum", RING, &terms)?;
+    }
+    finish(builder, name, value)
+}
+
+/// A matrix as [rows, heads, width], turned.
+fn heads_first(
+    builder: &mut Builder,
+    value: NodeId,
+    extents: [usize; 3],
+    permutation: [usize; 3],
+) -> Result<NodeId, Error> {
+    let heads = builder.movement("heads", Movement::Reshape { shape: shape(&extents) }, value)?;
+    builder.movement("turned", Movement::Transpose { permutation: permutation.to_vec() }, heads)
+}
+
+fn product(builder: &mut Builder, kind: ProductKind, left: NodeId, right: NodeId) -> Result<NodeId, Error> {
+    truncated(builder, vec![Product { coefficient: Coefficient::ONE, kind, left, right }], None)
+}
+
+/// What a transformer has between its functions, in its proportions: products with weights, heads and their products,
+/// residuals, a mean and a square.
+fn block(name: &str, [rows, heads, width]: [usize; 3]) -> Result<Probe, Error> {
+    let mut builder = Builder::new();
+    let columns = heads * width;
+    let flat = Movement::Reshape { shape: shape(&[rows, columns]) };
+    let input = builder.input("x", Party(0), shape(&[rows, columns]), format(SHIFT))?;
+    let weighted = |builder: &mut Builder, value: NodeId, [inner, outer]: [usize; 2]| {
+        let weight = builder.weight("w", shape(&[inner, outer]), format(SHIFT))?;
+        product(builder, ProductKind::MatMul, value, weight)
+    };
+    let mut turned = Vec::new();
+    for permutation in [[1, 0, 2], [1, 2, 0], [1, 0, 2]] {
+        let value = weighted(&mut builder, input, [columns, columns])?;
+        turned.push(heads_first(&mut builder, value, [rows, heads, width], permutation)?);
+    }
+    let scores = product(&mut builder, ProductKind::MatMul, turned[0], turned[1])?;
+    let mixed = product(&mut builder, ProductKind::MatMul, scores, turned[2])?;
+    let back = builder.movement("back", Movement::Transpose { permutation: vec![1, 0, 2] }, mixed)?;
+    let back = builder.movement("flat", flat, back)?;
+    let attended = weighted(&mut builder, back, [columns, columns])?;
+    let residual = builder.linear("residual", RING, &[(Coefficient::ONE, input), (Coefficient::ONE, attended)])?;
+    let mean = builder.movement("mean", Movement::SumAxis { axis: 1 }, residual)?;
+    let mean = builder.movement("every", Movement::Broadcast { shape: shape(&[rows, columns]) }, mean)?;
+    let centred = builder.linear("centred", RING, &[(Coefficient::ONE, residual), (Coefficient::ONE, mean)])?;
+    let square = product(&mut builder, ProductKind::Hadamard, centred, centred)?;
+    let wide = weighted(&mut builder, square, [columns, 4 * columns])?;
+    let narrow = weighted(&mut builder, wide, [4 * columns, columns])?;
+    let value = builder.linear("residual", RING, &[(Coefficient::ONE, square), (Coefficient::ONE, narrow)])?;
+    finish(builder, name, value)
+}
+
+/// Maxima of the last value and three others, as bits that are compared.
+fn maxima(name: &str, length: usize, lanes: usize) -> Result<Probe, Error> {
+    const BITS: u8 = 24;
+    const JOINED: u8 = 2;
+    let mut builder = Builder::new();
+    let inputs = (0..3).map(|_| builder.input("x", Party(0), shape(&[lanes]), format(SHIFT)));
+    let others = inputs.collect::<Result<Vec<_>, _>>()?;
+    let mut value = others[0];
+    for _ in 0..length {
+        let candidates = others.iter().copied().chain([value]).collect();
+        value = builder.maximum("maximum", candidates, BITS, JOINED)?;
     }
     finish(builder, name, value)
 }

@@ -17,6 +17,7 @@
 //! It also refuses whatever could make a back end misbehave: undefined registers and slots, shifts of 64, frames with
 //! gaps, fields that are sent and not received, or received and not sent.
 
+use super::widths::Widths;
 use super::{Draw, Field, Instruction, Kernel, Party, Register, Slot};
 use catalogs::protocol::Role;
 use std::collections::{BTreeMap, HashMap};
@@ -51,6 +52,7 @@ pub struct CheckedKernel {
     kernel: Kernel,
     receives: Vec<Field>,
     sends: Vec<Field>,
+    bits: Vec<u8>,
 }
 
 impl CheckedKernel {
@@ -67,6 +69,12 @@ impl CheckedKernel {
     /// The fields of the frames that it writes, by receiver and order.
     pub fn sends(&self) -> &[Field] {
         &self.sends
+    }
+
+    /// For every instruction, how many low bits can be set of what it yields, stores or sends; of what it loads, where
+    /// the kernels before it are this party's.
+    pub fn bits(&self) -> &[u8] {
+        &self.bits
     }
 
     /// Bytes of the frame that `from` has to send to this kernel's role.
@@ -141,6 +149,7 @@ pub fn check(parties: Vec<Party>, disclosure: Disclosure) -> Result<Vec<CheckedP
 }
 
 fn seal(party: Party) -> CheckedParty {
+    let mut widths = Widths::default();
     let stages = party.stages.into_iter().map(|kernel| {
         let (mut receives, mut sends) = (Vec::new(), Vec::new());
         for instruction in &kernel.instructions {
@@ -153,7 +162,8 @@ fn seal(party: Party) -> CheckedParty {
         receives.sort_by_key(|field| (field.from, field.order));
         receives.dedup();
         sends.sort_by_key(|field| (field.to, field.order));
-        CheckedKernel { kernel, receives, sends }
+        let bits = widths.follow(&kernel);
+        CheckedKernel { kernel, receives, sends, bits }
     });
     CheckedParty {
         role: party.role,

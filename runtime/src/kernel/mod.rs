@@ -12,6 +12,7 @@
 mod bits;
 pub mod builder;
 pub mod check;
+mod widths;
 
 use catalogs::protocol::Role;
 use std::fmt;

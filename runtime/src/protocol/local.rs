@@ -94,9 +94,8 @@ impl LocalParties {
             }
             mail = next;
         }
-        let output = |(party, state): (&CheckedParty, &Slots)| {
-            party.outputs().iter().map(|&slot| state.get(slot).to_vec()).collect()
-        };
+        let output =
+            |(party, state): (&CheckedParty, &Slots)| party.outputs().iter().map(|&slot| state.get(slot)).collect();
         outcome.outputs = self.parties.iter().zip(&states).map(output).collect();
         Ok(outcome)
     }
@@ -116,7 +115,7 @@ impl LocalParties {
                 if words.len() != lanes {
                     return size("an argument", words.len(), lanes, "lanes");
                 }
-                state.get_mut(slot).copy_from_slice(words);
+                state.put(slot, words);
             }
             states.push(state);
         }

@@ -1,16 +1,18 @@
 //! Three parties over the in-process transport against the definition, and counters against the prediction.
 
+#[path = "../../tests/remembered/mod.rs"]
+mod remembered;
+
 use super::Runner;
 use super::weights::{self, WeightUses};
 use crate::circuit::{
     Builder, Circuit, Coefficient, Constant, Integers, Movement, NodeKind, Party, Product, ProductKind, Shape, Sum,
     Term, Weights,
 };
-use crate::random::{Key, SessionId};
-use crate::transport::{
-    self, AbortReason, Expected, Frame, HEADER_BYTES, Kind, Limits, Traffic, Transport, in_process,
-};
+use crate::random::{self, Key};
+use crate::transport::{self, HEADER_BYTES, Kind, Limits, Transport, in_process};
 use catalogs::{Failure, Format, Lemma, Ring, Rounding};
+use remembered::Remembered;
 
 const SHIFT: u8 = 16;
 
@@ -100,51 +102,6 @@ fn three_parties_compute_the_circuit_and_send_what_was_predicted() {
     assert_eq!(counted, 2 * schedule.bytes(HEADER_BYTES as u64));
     let rounds: std::collections::BTreeSet<u32> = outcomes.iter().flat_map(|o| o.0.rounds.clone()).collect();
     assert_eq!(rounds.len() as u32, schedule.rounds);
-}
-
-/// A transport that remembers what was sent.
-struct Remembered<T> {
-    inner: T,
-    sent: Vec<(transport::Party, Frame)>,
-}
-
-impl<T: Transport> Transport for Remembered<T> {
-    fn parties(&self) -> u8 {
-        self.inner.parties()
-    }
-
-    fn me(&self) -> transport::Party {
-        self.inner.me()
-    }
-
-    fn session(&self) -> &SessionId {
-        self.inner.session()
-    }
-
-    fn pair_key(&self, peer: transport::Party) -> transport::Result<&Key> {
-        self.inner.pair_key(peer)
-    }
-
-    fn send(&mut self, to: transport::Party, frame: Frame) -> transport::Result<()> {
-        self.sent.push((to, frame.clone()));
-        self.inner.send(to, frame)
-    }
-
-    fn receive(&mut self, from: transport::Party, expected: Expected) -> transport::Result<Vec<u8>> {
-        self.inner.receive(from, expected)
-    }
-
-    fn traffic(&mut self) -> transport::Result<Traffic> {
-        self.inner.traffic()
-    }
-
-    fn abort(&mut self, reason: AbortReason) {
-        self.inner.abort(reason);
-    }
-
-    fn finish(&mut self) -> transport::Result<Traffic> {
-        self.inner.finish()
-    }
 }
 
 /// a·u + b·v for inputs and weights that will be equal, so that equal masks would show as equal words.

@@ -59,6 +59,32 @@ impl Price {
 /// Prices of every candidate of every site.
 pub type Prices = [Vec<Price>];
 
+/// Candidates of some sites, of which a choice may not have one at every one of the sites.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Combination {
+    /// Sites, each once, with candidates.
+    pub members: Vec<(usize, Vec<usize>)>,
+}
+
+impl Combination {
+    /// Whether a choice has one of the candidates at every one of the sites.
+    pub fn is_in(&self, chosen: &[usize]) -> bool {
+        self.members.iter().all(|(site, own)| own.contains(&chosen[*site]))
+    }
+
+    /// The site and its candidates, where there is no other.
+    pub fn alone(&self) -> Option<(usize, &[usize])> {
+        let [(site, own)] = &self.members[..] else { return None };
+        Some((*site, own))
+    }
+
+    /// Whether a choice with candidate `one` at a site has the combination only if it has it with `other` in its place.
+    fn lets_replace(&self, site: usize, other: usize, one: usize) -> bool {
+        let at = self.members.iter().find(|(place, _)| *place == site);
+        at.is_none_or(|(_, own)| !own.contains(&one) || own.contains(&other))
+    }
+}
+
 /// What a choice adds up to.
 pub fn total(prices: &Prices, chosen: &[usize]) -> Price {
     prices.iter().zip(chosen).fold(Price::default(), |total, (options, &index)| total.plus(&options[index]))
@@ -70,7 +96,12 @@ pub fn total(prices: &Prices, chosen: &[usize]) -> Price {
 /// Lagrange multipliers of the limits, as in M. L. Fisher, "The Lagrangian relaxation method", 1981); the integer
 /// program chooses among the few that remain.
 pub fn solve(prices: &Prices, aim: Quantity, limits: &Price) -> Option<Vec<usize>> {
-    let mut program = Program::new(prices, aim, limits);
+    solve_without(prices, aim, limits, &[])
+}
+
+/// The same of the choices that have none of the `excluded` combinations.
+pub fn solve_without(prices: &Prices, aim: Quantity, limits: &Price, excluded: &[Combination]) -> Option<Vec<usize>> {
+    let mut program = Program::new(prices, aim, limits, excluded);
     let relaxed = program.relax();
     if let Some(known) = &relaxed.known {
         program.keep_what_may_improve(&relaxed, known);
@@ -81,7 +112,7 @@ pub fn solve(prices: &Prices, aim: Quantity, limits: &Price) -> Option<Vec<usize
 /// A lower bound of `aim` over all choices within `limits`: by Lagrange multipliers of the limits. With one limit it is
 /// the optimum when candidates may be mixed.
 pub fn lower_bound(prices: &Prices, aim: Quantity, limits: &Price) -> f64 {
-    Program::new(prices, aim, limits).relax().bound
+    Program::new(prices, aim, limits, &[]).relax().bound
 }
 
 /// The candidate of least `aim` at every site; between equals the one that is cheaper, then the first.
@@ -102,17 +133,18 @@ struct Program<'a> {
     prices: &'a Prices,
     aim: Quantity,
     limited: Vec<(Quantity, f64)>,
+    excluded: &'a [Combination],
     /// Per site, the candidates that take part.
     kept: Vec<Vec<usize>>,
 }
 
 impl<'a> Program<'a> {
-    fn new(prices: &'a Prices, aim: Quantity, limits: &Price) -> Program<'a> {
+    fn new(prices: &'a Prices, aim: Quantity, limits: &Price, excluded: &'a [Combination]) -> Program<'a> {
         let limited = Quantity::ALL.into_iter().map(|quantity| (quantity, limits.of(quantity)));
         let limited: Vec<_> = limited.filter(|(_, limit)| limit.is_finite()).collect();
         let asked: Vec<Quantity> = limited.iter().map(|(quantity, _)| *quantity).chain([aim]).collect();
-        let kept = prices.iter().map(|options| undominated(options, &asked)).collect();
-        Program { prices, aim, limited, kept }
+        let kept = prices.iter().enumerate().map(|(site, options)| candidates(site, options, &asked, excluded));
+        Program { prices, aim, limited, excluded, kept: kept.collect() }
     }
 
     /// The candidates of least aim plus multiplied amounts, site by site, and what they add up to with the multipliers.
@@ -180,17 +212,40 @@ impl<'a> Program<'a> {
             relaxed.bound = sum - free;
             relaxed.multipliers = multipliers.to_vec();
         }
-        let better =
-            |known: &Vec<usize>| total(self.prices, known).of(self.aim) > total(self.prices, &chosen).of(self.aim);
-        if self.allows(&chosen) && relaxed.known.as_ref().is_none_or(better) {
-            relaxed.known = Some(chosen.clone());
+        let allowed = self.repaired(chosen.clone(), multipliers);
+        if let Some(allowed) = allowed.filter(|allowed| self.allows(allowed)) {
+            let aim = |chosen: &[usize]| total(self.prices, chosen).of(self.aim);
+            if relaxed.known.as_ref().is_none_or(|known| aim(known) > aim(&allowed)) {
+                relaxed.known = Some(allowed);
+            }
         }
         (chosen, sum)
     }
 
     fn allows(&self, chosen: &[usize]) -> bool {
         let total = total(self.prices, chosen);
-        self.limited.iter().all(|(quantity, limit)| total.of(*quantity) <= *limit)
+        self.limited.iter().all(|(quantity, limit)| total.of(*quantity) <= *limit) && !self.is_excluded(chosen)
+    }
+
+    fn is_excluded(&self, chosen: &[usize]) -> bool {
+        self.excluded.iter().any(|combination| combination.is_in(chosen))
+    }
+
+    /// The choice with other candidates where it has an excluded combination: one site at a time, the least that is added.
+    fn repaired(&self, mut chosen: Vec<usize>, multipliers: &[f64]) -> Option<Vec<usize>> {
+        for _ in 0..=self.excluded.len() {
+            let Some(found) = self.excluded.iter().find(|combination| combination.is_in(&chosen)) else {
+                return Some(chosen);
+            };
+            let cost = |site: usize, index: usize| self.cost(&self.prices[site][index], multipliers);
+            let others = found.members.iter().flat_map(|(site, own)| {
+                let free = self.kept[*site].iter().filter(|index| !own.contains(index));
+                free.map(|&index| (cost(*site, index) - cost(*site, chosen[*site]), *site, index))
+            });
+            let (_, site, index) = others.min_by(|a, b| a.0.total_cmp(&b.0))?;
+            chosen[site] = index;
+        }
+        None
     }
 
     /// Exchanges single candidates as long as that helps.
@@ -205,7 +260,11 @@ impl<'a> Program<'a> {
                     let after = sum.minus(old).plus(new);
                     let allowed = self.limited.iter().all(|(quantity, limit)| after.of(*quantity) <= *limit);
                     if new.of(self.aim) < old.of(self.aim) && allowed {
-                        chosen[site] = index;
+                        let before = std::mem::replace(&mut chosen[site], index);
+                        if self.is_excluded(chosen) {
+                            chosen[site] = before;
+                            continue;
+                        }
                         // Anew, so that differences do not add up.
                         sum = total(self.prices, chosen);
                         changed = true;
@@ -278,13 +337,22 @@ impl<'a> Program<'a> {
         for picks in &picks {
             problem.add_constraint(constraint!(picks.iter().sum::<Expression>() == 1.0));
         }
+        for combination in self.excluded {
+            let mut together = Expression::from(0.0);
+            for (site, own) in &combination.members {
+                let taken = self.kept[*site].iter().zip(&picks[*site]).filter(|(index, _)| own.contains(index));
+                taken.for_each(|(_, &pick)| together.add_mul(1.0, pick));
+            }
+            problem.add_constraint(constraint!(together <= combination.members.len() as f64 - 1.0));
+        }
         let solution = problem.solve().ok()?;
         let site = |(kept, picks): (&Vec<usize>, &Vec<Variable>)| {
             let shares = picks.iter().map(|&pick| solution.value(pick));
             let largest = shares.enumerate().max_by(|a, b| a.1.total_cmp(&b.1));
             kept[largest.map_or(0, |(index, _)| index)]
         };
-        Some(self.kept.iter().zip(&picks).map(site).collect())
+        let chosen: Vec<usize> = self.kept.iter().zip(&picks).map(site).collect();
+        Some(chosen).filter(|chosen| !self.is_excluded(chosen))
     }
 }
 
@@ -298,14 +366,25 @@ struct Relaxed {
     known: Option<Vec<usize>>,
 }
 
+/// The candidates of a site that no other beats at the quantities `asked`, or only one that may not stand where it does.
+pub(super) fn candidates(site: usize, options: &[Price], asked: &[Quantity], excluded: &[Combination]) -> Vec<usize> {
+    let may_replace = |one: usize, other: usize| excluded.iter().all(|own| own.lets_replace(site, other, one));
+    undominated_where(options, asked, &may_replace)
+}
+
 /// The candidates that no other one beats at the quantities `asked`; of equal ones the first.
 pub(super) fn undominated(options: &[Price], asked: &[Quantity]) -> Vec<usize> {
+    undominated_where(options, asked, &|_, _| true)
+}
+
+fn undominated_where(options: &[Price], asked: &[Quantity], may_replace: &dyn Fn(usize, usize) -> bool) -> Vec<usize> {
     let beats = |a: &Price, b: &Price| asked.iter().all(|&quantity| a.of(quantity) <= b.of(quantity));
     let stays = |&index: &usize| {
         let own = &options[index];
         options.iter().enumerate().all(|(other, price)| {
-            let same = beats(price, own) && beats(own, price);
-            other == index || !beats(price, own) || (same && index < other)
+            // Of two that are equal and stand for each other the first stays.
+            let same = beats(price, own) && beats(own, price) && may_replace(index, other);
+            other == index || !beats(price, own) || !may_replace(other, index) || (same && index < other)
         })
     };
     (0..options.len()).filter(stays).collect()
@@ -377,6 +456,59 @@ mod tests {
         let options = [price(1.0, 1.0), price(1.0, 1.0), price(2.0, 0.5), price(2.0, 2.0)];
         assert_eq!(undominated(&options, &[Quantity::Seconds, Quantity::Error]), vec![0, 2]);
         assert_eq!(undominated(&options, &[Quantity::Seconds]), vec![0]);
+    }
+
+    #[test]
+    fn what_is_excluded_is_not_chosen_and_the_best_of_the_rest_is() {
+        let mut state = 5;
+        let mut without = 0;
+        for round in 0..40 {
+            let prices = made(4, 4, &mut state);
+            let mut draw = |most: usize| ((random(&mut state) * most as f64) as usize).min(most - 1);
+            let mut excluded: Vec<Combination> = Vec::new();
+            let limits = Price::UNLIMITED.with(Quantity::Error, 0.4 + 0.1 * draw(20) as f64);
+            // What would be chosen, again and again, and a whole site in the end.
+            for step in 0..6 {
+                let Some(chosen) = solve_without(&prices, Quantity::Seconds, &limits, &excluded) else { break };
+                let (first, second) = (draw(4), draw(4));
+                let sites = if first == second { vec![first] } else { vec![first, second] };
+                let mut members: Vec<(usize, Vec<usize>)> =
+                    sites.into_iter().map(|site| (site, vec![chosen[site]])).collect();
+                if round % 10 == 9 && step == 5 {
+                    members = vec![(first, vec![0, 1, 2, 3])];
+                }
+                excluded.push(Combination { members });
+            }
+            let allowed = |chosen: &Vec<usize>| !excluded.iter().any(|own| own.is_in(chosen));
+            let inside = every(&prices).into_iter().filter(|chosen| allowed(chosen));
+            let inside = inside.map(|chosen| total(&prices, &chosen)).filter(|price| price.within(&limits, 0.0));
+            let best = inside.map(|price| price.of(Quantity::Seconds)).min_by(f64::total_cmp);
+            let found = solve_without(&prices, Quantity::Seconds, &limits, &excluded);
+            assert!(found.as_ref().is_none_or(allowed), "{excluded:?}");
+            let found = found.map(|chosen| total(&prices, &chosen));
+            assert!(found.is_none_or(|found| found.within(&limits, 1e-6)));
+            let found = found.map(|price| price.of(Quantity::Seconds));
+            match (found, best) {
+                (Some(found), Some(best)) => assert!((found / best - 1.0).abs() < 1e-6, "{found} {best}"),
+                (found, best) => assert_eq!(found, best),
+            }
+            without += usize::from(best.is_none());
+        }
+        assert!((1..20).contains(&without), "{without} of 40 have no choice");
+    }
+
+    /// A candidate that is beaten by one that may not stand there is the best in the end.
+    #[test]
+    fn what_is_beaten_stands_in_for_what_is_excluded() {
+        let prices = vec![vec![price(1.0, 0.1), price(2.0, 0.2)], vec![price(1.0, 0.1), price(3.0, 0.1)]];
+        let of = |members: Vec<(usize, Vec<usize>)>| Combination { members };
+        let excluded = [of(vec![(0, vec![0]), (1, vec![0])])];
+        let solve = |excluded: &[Combination]| solve_without(&prices, Quantity::Seconds, &Price::UNLIMITED, excluded);
+        assert_eq!(solve(&[]), Some(vec![0, 0]));
+        assert_eq!(solve(&excluded), Some(vec![1, 0]));
+        assert_eq!(solve(&[excluded[0].clone(), of(vec![(0, vec![1])])]), Some(vec![0, 1]));
+        assert_eq!(solve(&[of(vec![(0, vec![0, 1])])]), None);
+        assert_eq!(solve(&[of(vec![])]), None);
     }
 
     #[test]

@@ -6,7 +6,7 @@
 //! What is accepted has passed the same simulation as every other plan, and is predicted to be faster.
 
 use super::Error;
-use super::assignment::{Quantity, undominated};
+use super::assignment::Quantity;
 use super::problem::{Attempt, Problem};
 use std::collections::BTreeSet;
 
@@ -35,8 +35,18 @@ impl Promise {
     }
 }
 
-/// Simulates a choice, or recalls it; `None` when no more are to be simulated.
-pub(super) type Simulate<'a> = dyn FnMut(Vec<usize>) -> Result<Option<Attempt>, Error> + 'a;
+/// What becomes of a choice.
+pub(super) enum Simulated {
+    /// What was shown, now or before.
+    Shown(Box<Attempt>),
+    /// It cannot be proved.
+    Excluded,
+    /// No more are to be simulated.
+    Enough,
+}
+
+/// Simulates a choice, or recalls it.
+pub(super) type Simulate<'a> = dyn FnMut(Vec<usize>) -> Result<Simulated, Error> + 'a;
 
 /// Climbs from `best`.
 pub(super) fn climb(problem: &Problem<'_>, mut best: Attempt, simulate: &mut Simulate<'_>) -> Result<Attempt, Error> {
@@ -50,15 +60,18 @@ pub(super) fn climb(problem: &Problem<'_>, mut best: Attempt, simulate: &mut Sim
         if taken.is_empty() {
             return Ok(best);
         }
-        let Some(faster) = simulate(chosen)? else { return Ok(best) };
         let seconds = |attempt: &Attempt| attempt.plan.predicted.seconds_per_run;
-        if faster.unmet.is_empty() && seconds(&faster) < seconds(&best) {
-            best = faster;
-            most = taken.len().saturating_mul(2);
-        } else {
-            most = (taken.len() / 2).max(1);
-            if let [alone] = &taken[..] {
-                refused.insert((*alone).clone());
+        match simulate(chosen)? {
+            Simulated::Enough => return Ok(best),
+            Simulated::Shown(faster) if faster.unmet.is_empty() && seconds(&faster) < seconds(&best) => {
+                best = *faster;
+                most = taken.len().saturating_mul(2);
+            }
+            Simulated::Shown(_) | Simulated::Excluded => {
+                most = (taken.len() / 2).max(1);
+                if let [alone] = &taken[..] {
+                    refused.insert((*alone).clone());
+                }
             }
         }
     }
@@ -155,9 +168,9 @@ fn pairs(problem: &Problem<'_>, sites: usize, singles: &[Promise]) -> Vec<Move> 
 /// The undominated candidates of every site, and the same record at all sites of a kind that have it.
 fn moves(problem: &Problem<'_>, chosen: &[usize]) -> Vec<Move> {
     let mut moves: Vec<Move> = Vec::new();
-    for (site, prices) in problem.prices().iter().enumerate() {
+    for site in 0..problem.sites().len() {
         let asked = [Quantity::Seconds, Quantity::Bytes, Quantity::Error, Quantity::Failure];
-        for candidate in undominated(prices, &asked) {
+        for candidate in problem.undominated(site, &asked) {
             if candidate != chosen[site] {
                 moves.push(vec![(site, candidate)]);
             }

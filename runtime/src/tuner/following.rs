@@ -4,6 +4,7 @@ use super::assignment::{Price, Quantity, undominated};
 use super::effects::{Effects, MODES, Movement, SiteEffects, Way, largest};
 use super::groundwork::Ground;
 use super::hidden::{self, Hidden};
+use super::problem::most_accurate;
 use super::trace::{Trace, work_after};
 use super::{Candidate, Error, Request};
 use crate::circuit::ideal::Simulation;
@@ -165,11 +166,7 @@ impl Subject<'_> {
 
     /// What a simulation of the most accurate choice shows that its sites do not account for.
     fn base(&self, effects: &Effects, trace: &Trace) -> Result<Movement, Error> {
-        let accurate = |candidates: &Vec<Candidate>| {
-            let errors = candidates.iter().map(|candidate| candidate.error).enumerate();
-            errors.min_by(|a, b| a.1.total_cmp(&b.1)).map_or(0, |(index, _)| index)
-        };
-        let chosen: Vec<usize> = self.candidates.iter().map(accurate).collect();
+        let chosen: Vec<usize> = self.candidates.iter().map(|own| most_accurate(own)).collect();
         let sites = trace.graph().sites();
         let choice = |(site, node): (usize, NodeId)| (node, self.candidates[site][chosen[site]].choice.clone());
         let choices = sites.iter().map(|site| site.node).enumerate().map(choice).collect();
@@ -233,20 +230,25 @@ impl Deviation {
 fn ways(candidates: &[Candidate]) -> (Vec<usize>, Vec<usize>) {
     let mut known: Vec<ChoiceRecord> = Vec::new();
     let mut firsts = Vec::new();
-    let way = |(index, candidate): (usize, &Candidate)| {
-        let mut record = candidate.record.clone();
-        // Every grouping finds the same maximum.
-        if let ChoiceRecord::Softmax { maximum, .. } | ChoiceRecord::Maximum { maximum } = &mut record {
-            (maximum.groups, maximum.joined) = (vec![2], 1);
-        }
+    let of = |(index, candidate): (usize, &Candidate)| {
+        let record = way(&candidate.record);
         known.iter().position(|other| *other == record).unwrap_or_else(|| {
             known.push(record);
             firsts.push(index);
             known.len() - 1
         })
     };
-    let way_of = candidates.iter().enumerate().map(way).collect();
+    let way_of = candidates.iter().enumerate().map(of).collect();
     (way_of, firsts)
+}
+
+/// A choice without how its maximum is grouped: every grouping finds the same maximum.
+pub(super) fn way(record: &ChoiceRecord) -> ChoiceRecord {
+    let mut record = record.clone();
+    if let ChoiceRecord::Softmax { maximum, .. } | ChoiceRecord::Maximum { maximum } = &mut record {
+        (maximum.groups, maximum.joined) = (vec![2], 1);
+    }
+    record
 }
 
 /// Gives every way that was not followed the movement of the one most like it.

@@ -1,7 +1,7 @@
 //! The gate: a plan's circuit simulated bit for bit over the calibration set, against the plain model.
 
 use super::constraint::{Constraint, Metric};
-use super::hidden::{self, Hidden};
+use super::hidden::{self, Hidden, Shown};
 use super::sensitivity::{difference, leading};
 use super::{Error, Request};
 use crate::circuit::Weights;
@@ -70,7 +70,6 @@ impl Reference {
         let examples = request.calibration.iter().filter_map(|tensor| tensor.shape.first()).min().copied().unwrap_or(0);
         let examples = examples.min(request.simulated_max.max(1));
         let hidden = hidden::hidden(batched.graph());
-        let unseen: Vec<(Hidden, Option<Tensor>)> = hidden.iter().map(|&own| (own, None)).collect();
         let mut runs = Vec::new();
         let mut least_variances = BTreeMap::new();
         let mut first = 0;
@@ -82,15 +81,12 @@ impl Reference {
                 false => Arc::new(Graph::import_with(request.model, &request.axes.for_batch(count))?),
             };
             let mut observed = Observed::new(&graph);
-            let mut shown = unseen.clone();
+            let mut shown = Shown::of(&hidden);
             let plain = reference::run(&graph, &inputs, &mut |id, value| {
                 observed.record(&graph, id, value);
-                shown
-                    .iter_mut()
-                    .filter(|(own, _)| own.node == id)
-                    .for_each(|(own, shown)| *shown = Some(own.shown(value)));
+                shown.note(id, value);
             })?;
-            let shown = shown.into_iter().filter_map(|(_, shown)| shown).collect();
+            let shown = shown.tensors();
             for (node, range) in observed.sites() {
                 if let SiteRange::Normalisation { variance, .. } = range {
                     let least = least_variances.entry(node_number(node)).or_insert(f64::INFINITY);

@@ -44,6 +44,27 @@ pub(super) fn hidden(graph: &Graph) -> Vec<Hidden> {
     graph.outputs().iter().filter_map(of).collect()
 }
 
+/// What stands for the outputs that hide something, noted while a model is evaluated.
+pub(super) struct Shown(Vec<(Hidden, Option<Tensor>)>);
+
+impl Shown {
+    /// Nothing is noted yet.
+    pub fn of(hidden: &[Hidden]) -> Shown {
+        Shown(hidden.iter().map(|&own| (own, None)).collect())
+    }
+
+    /// Notes the value of a node, if it is the argument of a last function.
+    pub fn note(&mut self, id: NodeId, value: &Tensor) {
+        let own = self.0.iter_mut().filter(|(own, _)| own.node == id);
+        own.for_each(|(own, shown)| *shown = Some(own.shown(value)));
+    }
+
+    /// What was noted, in the order of [`hidden`].
+    pub fn tensors(self) -> Vec<Tensor> {
+        self.0.into_iter().filter_map(|(_, shown)| shown).collect()
+    }
+}
+
 /// The outputs of a simulation, and then what stands for those that hide something.
 pub(super) fn simulated(
     (simulation, lowered): (&Simulation<'_>, &Lowered),

@@ -11,6 +11,9 @@
 //!    accepted only if what is *measured* meets the user's [`Constraint`]. [`tune`] finds the fastest choice of the
 //!    front that passes, looks again between it and the one before, and climbs from there, site by site.
 //!
+//! Every choice is proved as a whole before it is simulated. One that cannot be is [excluded](Exclusion), and the
+//! integer program is solved without it.
+//!
 //! What a whole run has in common, its inputs and its ring, can be chosen before: [`batches`], [`tune_over`].
 
 mod admissible;
@@ -18,6 +21,7 @@ pub mod assignment;
 mod climb;
 mod constraint;
 mod effects;
+mod exclusion;
 mod following;
 mod gate;
 mod groundwork;
@@ -35,6 +39,7 @@ mod whole;
 pub use admissible::{Candidate, Wish};
 pub use constraint::{Budget, Constraint, Metric};
 pub use effects::{Effects, Outlook};
+pub use exclusion::Exclusion;
 pub use gate::{Verdict, agreements, least_cosine};
 pub use groundwork::Groundwork;
 pub use memory::Memory;
@@ -50,6 +55,7 @@ use crate::plan::{InputPromise, PartiesRecord, Plan, Refusal};
 use crate::transport::Shaping;
 use catalogs::Catalog;
 use catalogs::protocol::rss3::{EXECUTED_BITS, serves};
+use std::sync::Arc;
 
 /// What is to be tuned.
 #[derive(Clone, Debug)]
@@ -151,6 +157,17 @@ pub enum Error {
         cheapest: String,
         /// The site that costs most in the cheapest choice.
         site: String,
+    },
+    /// Every candidate is admissible beside the widest entries, but no choice of them can be proved.
+    #[error(
+        "no choice of the admissible entries can be proved for the whole model ({excluded} were excluded), the last one \
+         because of {error}"
+    )]
+    Together {
+        /// Combinations that were found not to be provable.
+        excluded: usize,
+        /// Where the last one fails, with the site.
+        error: Arc<circuit::Error>,
     },
     /// What was simulated cannot be kept.
     #[error("the folder of earlier simulations: {0}")]

@@ -1,11 +1,12 @@
 //! A model to be tuned: candidates and prices of every site, and what a choice of them gives.
 
 use super::admissible::{self, Admissible, Candidate, Wish};
-use super::assignment::{self, Price, Prices, Quantity};
+use super::assignment::{self, Combination, Price, Prices, Quantity};
 use super::effects::{Effects, Outlook};
-use super::following::Subject;
+use super::exclusion::{self, Exclusion};
+use super::following::{Subject, way};
 use super::groundwork::{Ground, Groundwork};
-use super::prover::Prover;
+use super::prover::{Proved, Prover};
 use super::{Error, Progress, Request, Verdict};
 use crate::circuit::{
     self,
@@ -18,8 +19,9 @@ use crate::plan::{
     structure_digest,
 };
 use catalogs::protocol::rss3::Rss3;
+use rayon::prelude::*;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use verify::Certified;
 
 /// Parties of the protocol.
@@ -41,6 +43,8 @@ pub struct Problem<'a> {
     base: Price,
     /// What was tried already.
     attempts: Mutex<BTreeMap<Vec<usize>, Attempt>>,
+    /// What was found not to be provable together.
+    exclusions: Mutex<Vec<Exclusion>>,
 }
 
 /// A choice for every site, its plan, and what the simulation showed.
@@ -116,6 +120,7 @@ impl Problem<'_> {
             prices,
             base: Price::default(),
             attempts: Mutex::default(),
+            exclusions: Mutex::default(),
         };
         let base_error = problem.effects.as_ref().map_or(0.0, Effects::base);
         problem.base = problem.base()?.with(Quantity::Error, base_error);
@@ -206,14 +211,113 @@ impl Problem<'_> {
         self.sites.iter().enumerate().map(|(site, own)| (own.node, choice(site))).collect()
     }
 
-    /// The plan of a choice without what was measured, and the public structure that it is about.
-    pub fn draft(&self, chosen: &[usize]) -> Result<(Plan, Graph), Error> {
+    /// The choice of least `aim` within `limits` that has nothing of what was found not to be provable.
+    pub fn solve(&self, aim: Quantity, limits: &Price) -> Option<Vec<usize>> {
+        assignment::solve_without(&self.prices, aim, limits, &self.excluded())
+    }
+
+    /// What was found not to be provable together so far, in that order.
+    pub fn exclusions(&self) -> Vec<Exclusion> {
+        locked(&self.exclusions).clone()
+    }
+
+    /// The same as lines for people, one for every site or part of the model at which a proof failed.
+    pub fn excluded_lines(&self) -> Vec<String> {
+        exclusion::lines(&locked(&self.exclusions))
+    }
+
+    /// Why a choice is known not to be provable.
+    pub fn exclusion(&self, chosen: &[usize]) -> Option<Exclusion> {
+        locked(&self.exclusions).iter().find(|known| known.combination.is_in(chosen)).cloned()
+    }
+
+    /// What an error is called if no choice is left because of what was excluded.
+    pub fn nothing_left(&self) -> Option<Error> {
+        let exclusions = locked(&self.exclusions);
+        let (last, excluded) = (exclusions.last()?, exclusions.len());
+        let error = Arc::clone(&last.error);
+        drop(exclusions);
+        let none = self.solve(Quantity::Seconds, &Price::UNLIMITED).is_none();
+        none.then_some(Error::Together { excluded, error })
+    }
+
+    /// The candidates of a site that no other beats.
+    pub(super) fn undominated(&self, site: usize, asked: &[Quantity]) -> Vec<usize> {
+        assignment::candidates(site, &self.prices[site], asked, &self.excluded())
+    }
+
+    fn excluded(&self) -> Vec<Combination> {
+        locked(&self.exclusions).iter().map(|known| known.combination.clone()).collect()
+    }
+
+    /// Proves a choice, or finds what of it cannot be proved together and excludes that.
+    fn proved(&self, chosen: &[usize]) -> Result<Result<Proved, Exclusion>, Error> {
+        if let Some(known) = self.exclusion(chosen) {
+            return Ok(Err(known));
+        }
+        let error = match self.prover.prove(&self.choices(chosen)) {
+            Ok(proved) => return Ok(Ok(proved)),
+            Err(error) => error,
+        };
+        let Some(place) = exclusion::place(&error) else { return Err(error.into()) };
+        let combination = self.combination(chosen, place);
+        let mut known = locked(&self.exclusions);
+        let combination = exclusion::bounded(combination, &known, |site| self.candidates[site].len());
+        let sites = combination.members.iter().map(|(site, _)| self.sites[*site].name.clone()).collect();
+        let exclusion = Exclusion { combination, sites, error: Arc::new(error) };
+        known.push(exclusion.clone());
+        Ok(Err(exclusion))
+    }
+
+    /// The least of a choice with which the proof still fails at `place`, beside the most accurate candidates elsewhere.
+    fn combination(&self, chosen: &[usize], place: &str) -> Combination {
+        let calm: Vec<usize> = self.candidates.iter().map(|options| most_accurate(options)).collect();
+        let with = |set: &[usize]| {
+            let mut choice = calm.clone();
+            set.iter().for_each(|&site| choice[site] = chosen[site]);
+            choice
+        };
+        let fails = |choice: &[usize]| {
+            let outcome = self.prover.prove(&self.choices(choice));
+            outcome.is_err_and(|error| exclusion::place(&error) == Some(place))
+        };
+        // Where the proof fails at a site, what is chosen there takes part.
+        let limiting: Vec<usize> = self.sites.iter().position(|site| site.name == place).into_iter().collect();
+        let others = (0..chosen.len()).filter(|site| calm[*site] != chosen[*site] && !limiting.contains(site));
+        let others = exclusion::fewest(&limiting, &others.collect::<Vec<_>>(), &|set| fails(&with(set)));
+        let all = [&limiting[..], &others].concat();
+        let alike = |site: usize, candidate: usize| {
+            let own = way(&self.candidates[site][candidate].record);
+            let same = |index: &usize| way(&self.candidates[site][*index].record) == own;
+            (0..self.candidates[site].len()).filter(same).collect::<Vec<usize>>()
+        };
+        let mut members: Vec<(usize, Vec<usize>)> = all.iter().map(|&site| (site, alike(site, chosen[site]))).collect();
+        // What fails there as well beside the same others.
+        if let (Some(&site), Some((_, own))) = (limiting.first(), members.first_mut()) {
+            let firsts = (0..self.candidates[site].len()).filter(|&index| alike(site, index)[0] == index);
+            let firsts: Vec<usize> = firsts.filter(|index| !own.contains(index)).collect();
+            let failing = firsts.into_par_iter().filter(|&index| {
+                let mut choice = with(&all);
+                choice[site] = index;
+                fails(&choice)
+            });
+            failing.collect::<Vec<usize>>().into_iter().for_each(|index| own.extend(alike(site, index)));
+        }
+        Combination { members }
+    }
+
+    /// The plan of a choice without what was measured, and the public structure that it is about; or what of the choice
+    /// cannot be proved together.
+    pub fn draft(&self, chosen: &[usize]) -> Result<Result<(Plan, Graph), Exclusion>, Error> {
         let request = self.request;
         let structure = self.ground.structure.clone();
         let sites = structure.sites();
         let choices = self.choices(chosen);
         // The errors of layer norms depend on the ranges that the other choices leave.
-        let proved = self.prover.prove(&choices)?;
+        let proved = match self.proved(chosen)? {
+            Ok(proved) => proved,
+            Err(exclusion) => return Ok(Err(exclusion)),
+        };
         let formats = self.prover.formats;
         let lowered = match request.batch {
             1 => proved.lowered,
@@ -269,7 +373,7 @@ impl Problem<'_> {
             measured: Measured::default(),
             site,
         };
-        Ok((plan, structure))
+        Ok(Ok((plan, structure)))
     }
 
     /// What a run of so many inputs is predicted to cost.
@@ -301,27 +405,37 @@ impl Problem<'_> {
         })
     }
 
-    /// Drafts a plan of the choice, and simulates it or recalls what a simulation showed.
-    pub fn attempt(&self, chosen: Vec<usize>) -> Result<Attempt, Error> {
-        let all = self.tried(chosen, false)?;
-        all.ok_or_else(|| Error::Request("a simulation was not brought to its end".into()))
+    /// Drafts a plan of the choice, and simulates it or recalls what a simulation showed; or says what of the choice
+    /// cannot be proved together.
+    pub fn attempt(&self, chosen: Vec<usize>) -> Result<Result<Attempt, Exclusion>, Error> {
+        Ok(match self.tried(chosen, false)? {
+            Tried::Whole(attempt) => Ok(*attempt),
+            Tried::Excluded(exclusion) => Err(exclusion),
+            Tried::Lost => return Err(Error::Request("a simulation was not brought to its end".into())),
+        })
     }
 
     /// The same of a choice that only matters if its plan is accepted: `None` if it is not, which may be known before
     /// everything was simulated.
     pub fn accepted(&self, chosen: Vec<usize>) -> Result<Option<Attempt>, Error> {
-        Ok(self.tried(chosen, true)?.filter(|attempt| attempt.unmet.is_empty()))
+        Ok(match self.tried(chosen, true)? {
+            Tried::Whole(attempt) => Some(*attempt).filter(|attempt| attempt.unmet.is_empty()),
+            Tried::Excluded(_) | Tried::Lost => None,
+        })
     }
 
-    fn tried(&self, chosen: Vec<usize>, only_accepted: bool) -> Result<Option<Attempt>, Error> {
-        let known = || self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = known().get(&chosen) {
-            return Ok(Some(known.clone()));
+    fn tried(&self, chosen: Vec<usize>, only_accepted: bool) -> Result<Tried, Error> {
+        let whole = |attempt: Attempt| Ok(Tried::Whole(Box::new(attempt)));
+        if let Some(known) = locked(&self.attempts).get(&chosen) {
+            return whole(known.clone());
         }
-        let (plan, structure) = self.draft(&chosen)?;
+        let (plan, structure) = match self.draft(&chosen)? {
+            Ok(drafted) => drafted,
+            Err(exclusion) => return Ok(Tried::Excluded(exclusion)),
+        };
         let over = self.request.budget.exceeded(&plan.predicted);
         if only_accepted && !over.is_empty() {
-            return Ok(None);
+            return Ok(Tried::Lost);
         }
         let (request, reference) = (self.request, &self.ground.reference);
         let key = reference.key(&plan);
@@ -330,7 +444,7 @@ impl Problem<'_> {
             None => {
                 let checked = plan.clone().check_proved(&structure, request.catalog, self.proved_entries(&chosen))?;
                 let only = only_accepted.then_some(&request.constraint);
-                let Some(verdict) = reference.judge(&checked, request, only)? else { return Ok(None) };
+                let Some(verdict) = reference.judge(&checked, request, only)? else { return Ok(Tried::Lost) };
                 request.memory.keep(key, &verdict)?;
                 verdict
             }
@@ -338,8 +452,8 @@ impl Problem<'_> {
         let mut unmet = request.constraint.unmet(&verdict);
         unmet.extend(over);
         let attempt = Attempt { chosen: chosen.clone(), plan, structure, verdict, unmet };
-        known().insert(chosen, attempt.clone());
-        Ok(Some(attempt))
+        locked(&self.attempts).insert(chosen, attempt.clone());
+        whole(attempt)
     }
 
     /// The entries of a choice, which were proved when its candidates were found, by digest.
@@ -364,6 +478,26 @@ impl Problem<'_> {
         });
         pairs.map(|(name, entry)| (name.digest.clone(), Arc::clone(entry))).collect()
     }
+}
+
+/// What became of a choice.
+enum Tried {
+    /// It was simulated.
+    Whole(Box<Attempt>),
+    /// It cannot be proved.
+    Excluded(Exclusion),
+    /// It is not accepted, and no more is known of it.
+    Lost,
+}
+
+/// The candidate of least certified error, of equals the first.
+pub(super) fn most_accurate(candidates: &[Candidate]) -> usize {
+    let errors = candidates.iter().map(|candidate| candidate.error).enumerate();
+    errors.min_by(|a, b| a.1.total_cmp(&b.1)).map_or(0, |(index, _)| index)
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A candidate's price in a run, but for its error.

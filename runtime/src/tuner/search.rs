@@ -1,7 +1,7 @@
 //! The search: the fastest choice that passes the gate, or the most accurate one within a budget.
 
 use super::assignment::{self, Price, Quantity};
-use super::climb::climb;
+use super::climb::{Simulated, climb};
 use super::problem::{Attempt, Problem};
 use super::{Error, Progress, Request, Verdict};
 use crate::graph::Graph;
@@ -34,6 +34,9 @@ pub struct Front {
     /// Predicted seconds of the fastest choice that was simulated and did not pass, if one did not: a choice between
     /// that and the plan was not found.
     pub refused_seconds: Option<f64>,
+    /// What could not be proved together and was left out: a line for every place at which a window or a ring is left.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub excluded: Vec<String>,
 }
 
 /// A plan with what a private run of it should show.
@@ -96,8 +99,7 @@ impl<'a, 'b> Search<'a, 'b> {
     fn most_accurate(&mut self) -> Result<Tuned, Error> {
         let budget = self.problem.request().budget;
         for _ in 0..TIGHTENINGS {
-            let chosen = self.solve(Quantity::Error, self.limits).ok_or_else(|| self.budget_error())?;
-            let attempt = self.attempt(chosen)?;
+            let attempt = self.best(Quantity::Error, self.limits)?.ok_or_else(|| self.none_left())?;
             if attempt.unmet.is_empty() {
                 return Ok(self.finish(attempt, &[]));
             }
@@ -111,47 +113,36 @@ impl<'a, 'b> Search<'a, 'b> {
             let lowered = self.limits.minus(&Price::default().with(Quantity::Seconds, 1.01 * seconds));
             self.limits = lowered.minus(&Price::default().with(Quantity::Bytes, 1.01 * bytes));
         }
-        Err(self.budget_error())
+        Err(self.none_left())
+    }
+
+    /// The choice of least `aim` within `limits` that can be proved.
+    fn best(&mut self, aim: Quantity, limits: Price) -> Result<Option<Attempt>, Error> {
+        while let Some(chosen) = self.problem.solve(aim, &limits) {
+            // What cannot be proved is not chosen again.
+            if let Some(attempt) = self.attempt(chosen)? {
+                return Ok(Some(attempt));
+            }
+        }
+        Ok(None)
     }
 
     /// The fastest choice that passes.
     fn fastest(&mut self) -> Result<Tuned, Error> {
         let request = self.problem.request();
-        let rungs = self.front()?;
         let started = match &request.start {
             Some(plan) => {
                 let none = || Error::Request("the plan to start from makes choices that are not admissible now".into());
                 let attempt = self.attempt(self.problem.choice_of(plan).ok_or_else(none)?)?;
-                Some(attempt).filter(|attempt| attempt.unmet.is_empty())
+                attempt.filter(|attempt| attempt.unmet.is_empty())
             }
             None => None,
         };
-        // Rungs get slower and more accurate: the first that passes, if passing is monotone; it is simulated anyway.
-        let limit = started.as_ref().map_or(f64::INFINITY, |attempt| self.seconds(&attempt.chosen));
-        let faster = rungs.partition_point(|chosen| self.seconds(chosen) < limit);
-        let (mut low, mut high) = (0, faster);
-        let mut best: Option<Attempt> = started;
-        let mut worst: Option<Attempt> = None;
-        let mut most_accurate_was_tried = false;
-        while low < high {
-            // The generous end passes more often than not: a sum of worst cases overstates what is seen.
-            let middle = (low + high) / 2;
-            let attempt = self.attempt(rungs[middle].clone())?;
-            most_accurate_was_tried |= middle + 1 == rungs.len();
-            match attempt.unmet.is_empty() {
-                true => (high, best) = (middle, Some(attempt)),
-                false => (low, worst) = (middle + 1, Some(attempt)),
+        let (rungs, best, worst) = loop {
+            let rungs = self.front()?;
+            if let Some((best, worst)) = self.bisected(&rungs, started.clone())? {
+                break (rungs, best, worst);
             }
-        }
-        let Some(best) = best else {
-            let last = match worst {
-                Some(attempt) if most_accurate_was_tried => attempt,
-                _ => return Err(self.budget_error()),
-            };
-            return Err(Error::Constraint {
-                unmet: last.unmet.join("; "),
-                site: self.problem.heaviest(&last.chosen, Quantity::Error),
-            });
         };
         let best = match worst {
             Some(worst) => self.between(best, worst)?,
@@ -166,12 +157,52 @@ impl<'a, 'b> Search<'a, 'b> {
         Ok(self.finish(best, &rungs))
     }
 
+    /// The first rung that passes, or what was `started` with, and the last one that does not; `None` if a rung cannot be
+    /// proved, so that the front is another one.
+    fn bisected(
+        &mut self,
+        rungs: &[Vec<usize>],
+        started: Option<Attempt>,
+    ) -> Result<Option<(Attempt, Option<Attempt>)>, Error> {
+        // Rungs get slower and more accurate: the first that passes, if passing is monotone; it is simulated anyway.
+        let limit = started.as_ref().map_or(f64::INFINITY, |attempt| self.seconds(&attempt.chosen));
+        let faster = rungs.partition_point(|chosen| self.seconds(chosen) < limit);
+        let (mut low, mut high) = (0, faster);
+        let mut best: Option<Attempt> = started;
+        let mut worst: Option<Attempt> = None;
+        let mut most_accurate_was_tried = false;
+        while low < high {
+            // The generous end passes more often than not: a sum of worst cases overstates what is seen.
+            let middle = (low + high) / 2;
+            let Some(attempt) = self.attempt(rungs[middle].clone())? else { return Ok(None) };
+            most_accurate_was_tried |= middle + 1 == rungs.len();
+            match attempt.unmet.is_empty() {
+                true => (high, best) = (middle, Some(attempt)),
+                false => (low, worst) = (middle + 1, Some(attempt)),
+            }
+        }
+        let Some(best) = best else {
+            let last = match worst {
+                Some(attempt) if most_accurate_was_tried => attempt,
+                _ => return Err(self.none_left()),
+            };
+            return Err(Error::Constraint {
+                unmet: last.unmet.join("; "),
+                site: self.problem.heaviest(&last.chosen, Quantity::Error),
+            });
+        };
+        Ok(Some((best, worst)))
+    }
+
     /// The best that single exchanges lead to.
     fn climbed(&mut self, best: Attempt) -> Result<Attempt, Error> {
         let (problem, most) = (self.problem, self.tried.len() + self.problem.request().climb);
         climb(problem, best, &mut |chosen| {
             let known = self.tried.iter().any(|attempt| attempt.chosen == chosen);
-            if known || self.tried.len() < most { self.attempt(chosen).map(Some) } else { Ok(None) }
+            if !known && self.tried.len() >= most {
+                return Ok(Simulated::Enough);
+            }
+            Ok(self.attempt(chosen)?.map_or(Simulated::Excluded, |attempt| Simulated::Shown(Box::new(attempt))))
         })
     }
 
@@ -181,7 +212,9 @@ impl<'a, 'b> Search<'a, 'b> {
             assignment::total(search.problem.prices(), &attempt.chosen).of(Quantity::Error)
         };
         let (mut low, mut high) = (error(self, &best), error(self, &worst));
-        for _ in 0..REFINEMENTS {
+        let mut refinements = 0;
+        while refinements < REFINEMENTS {
+            refinements += 1;
             let limit = (low.max(high * 1e-6) * high).sqrt();
             let Some(chosen) = self.solve(Quantity::Seconds, self.limits.with(Quantity::Error, limit)) else { break };
             // What is chosen may use less than its limit, and may be known already.
@@ -192,7 +225,11 @@ impl<'a, 'b> Search<'a, 'b> {
             } else if self.seconds(&chosen) >= self.seconds(&best.chosen) {
                 break;
             } else {
-                let attempt = self.attempt(chosen)?;
+                let Some(attempt) = self.attempt(chosen)? else {
+                    // The same once more, without what cannot be proved.
+                    refinements -= 1;
+                    continue;
+                };
                 match attempt.unmet.is_empty() {
                     true => (low, best) = (limit, attempt),
                     false => (high, worst) = (error(self, &attempt), attempt),
@@ -205,8 +242,8 @@ impl<'a, 'b> Search<'a, 'b> {
     /// Choices of least seconds, from the fastest to the most accurate.
     fn front(&mut self) -> Result<Vec<Vec<usize>>, Error> {
         let prices = self.problem.prices();
-        let fastest = self.solve(Quantity::Seconds, self.limits).ok_or_else(|| self.budget_error())?;
-        let exact = self.solve(Quantity::Error, self.limits).ok_or_else(|| self.budget_error())?;
+        let fastest = self.solve(Quantity::Seconds, self.limits).ok_or_else(|| self.none_left())?;
+        let exact = self.solve(Quantity::Error, self.limits).ok_or_else(|| self.none_left())?;
         let error = |chosen: &[usize]| assignment::total(prices, chosen).of(Quantity::Error);
         let (high, low) = (error(&fastest), error(&exact));
         let mut rungs: Vec<Vec<usize>> = vec![fastest];
@@ -230,16 +267,17 @@ impl<'a, 'b> Search<'a, 'b> {
     }
 
     fn solve(&self, aim: Quantity, limits: Price) -> Option<Vec<usize>> {
-        assignment::solve(self.problem.prices(), aim, &limits)
+        self.problem.solve(aim, &limits)
     }
 
     fn seconds(&self, chosen: &[usize]) -> f64 {
         self.problem.price(chosen).of(Quantity::Seconds)
     }
 
-    fn attempt(&mut self, chosen: Vec<usize>) -> Result<Attempt, Error> {
+    /// Proves and simulates a choice; `None` if it cannot be proved, which the integer program then knows.
+    fn attempt(&mut self, chosen: Vec<usize>) -> Result<Option<Attempt>, Error> {
         if let Some(known) = self.tried.iter().find(|attempt| attempt.chosen == chosen) {
-            return Ok(known.clone());
+            return Ok(Some(known.clone()));
         }
         let price = self.problem.price(&chosen);
         (self.progress)(Progress::Simulation {
@@ -247,9 +285,9 @@ impl<'a, 'b> Search<'a, 'b> {
             seconds: price.of(Quantity::Seconds),
             error: price.of(Quantity::Error),
         });
-        let attempt = self.problem.attempt(chosen)?;
+        let Ok(attempt) = self.problem.attempt(chosen)? else { return Ok(None) };
         self.tried.push(attempt.clone());
-        Ok(attempt)
+        Ok(Some(attempt))
     }
 
     /// The plan with its measurement and its front.
@@ -261,7 +299,8 @@ impl<'a, 'b> Search<'a, 'b> {
         let gap = if bound > 0.0 { (self.seconds(&best.chosen) / bound - 1.0).max(0.0) } else { 0.0 };
         let refused = self.tried.iter().filter(|attempt| !attempt.unmet.is_empty());
         let refused_seconds = refused.map(|attempt| self.seconds(&attempt.chosen)).max_by(f64::total_cmp);
-        let front = Front { points: self.points(&best, rungs), gap, refused_seconds };
+        let front =
+            Front { points: self.points(&best, rungs), gap, refused_seconds, excluded: self.problem.excluded_lines() };
         let Attempt { plan, structure, verdict, .. } = best;
         let measured = Measured::of(&verdict, self.tried.len());
         Tuned { plan: Plan { measured, ..plan }, structure, front }
@@ -273,7 +312,8 @@ impl<'a, 'b> Search<'a, 'b> {
         let all = tried.chain(rungs.iter().map(|chosen| (chosen, None)));
         let mut points: Vec<(&Vec<usize>, Point)> = Vec::new();
         for (chosen, measured) in all {
-            if points.iter().any(|(known, _)| *known == chosen) {
+            let is_excluded = measured.is_none() && self.problem.exclusion(chosen).is_some();
+            if is_excluded || points.iter().any(|(known, _)| *known == chosen) {
                 continue;
             }
             let price = self.problem.price(chosen);
@@ -292,9 +332,14 @@ impl<'a, 'b> Search<'a, 'b> {
         points
     }
 
-    fn budget_error(&self) -> Error {
+    /// Why no choice is left: it would cost too much, or it cannot be proved.
+    fn none_left(&self) -> Error {
+        if let Some(error) = self.problem.nothing_left() {
+            return error;
+        }
         let budget = &self.problem.request().budget;
-        let chosen = assignment::least(self.problem.prices(), Quantity::Seconds);
+        let chosen = self.solve(Quantity::Seconds, Price::UNLIMITED);
+        let chosen = chosen.unwrap_or_else(|| assignment::least(self.problem.prices(), Quantity::Seconds));
         let price = self.problem.price(&chosen);
         let mut limits = Vec::new();
         for (limit, unit) in [(budget.seconds, "s"), (budget.bytes, "bytes"), (budget.memory, "bytes of memory")] {

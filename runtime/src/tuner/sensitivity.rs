@@ -2,8 +2,10 @@
 //!
 //! Every element of the site's output (of a layer norm: of the normalised row before γ, to which its certified error
 //! applies) is moved by ±η with fixed pseudo-random signs, twice; the sensitivity is the largest movement of any output
-//! element over η. A measurement on the calibration set, not a bound.
+//! element over η, an output that [hides](super::hidden) something also where it does not. A measurement on the calibration
+//! set, not a bound.
 
+use super::hidden::{Shown, hidden};
 use super::trace::Trace;
 use super::{Error, Request};
 use crate::graph::operator::Operator;
@@ -24,24 +26,28 @@ pub fn measure(request: &Request<'_>, single: &Graph) -> Result<Vec<f64>, Error>
     let count = examples.min(EXAMPLES);
     let graph = Graph::import_with(request.model, &request.axes.for_batch(count))?;
     let inputs: Vec<Tensor> = request.calibration.iter().map(|tensor| leading(tensor, 0, count)).collect();
-    let values: usize = graph.nodes().iter().map(Node::elements).sum();
-    let plain = match values <= VALUES_MAX {
-        true => Plain::Kept(Trace::new(graph, inputs)?),
-        false => {
-            let outputs = reference::run(&graph, &inputs, &mut |_, _| {})?;
-            Plain::Outputs(graph, inputs, outputs)
-        }
-    };
+    let plain = Plain::of(graph, inputs, VALUES_MAX)?;
     single.sites().par_iter().map(|site| Ok(plain.moved(site.node)? / PERTURBATION)).collect()
 }
 
 /// The plain model's answers, with all values between where there is room for them.
 enum Plain {
     Kept(Trace),
+    /// The graph, its inputs, and its outputs with what stands for those that hide something.
     Outputs(Graph, Vec<Tensor>, Vec<Tensor>),
 }
 
 impl Plain {
+    /// Of a graph on these inputs; so many numbers may be kept.
+    fn of(graph: Graph, inputs: Vec<Tensor>, most: usize) -> Result<Plain, Error> {
+        let values: usize = graph.nodes().iter().map(Node::elements).sum();
+        if values <= most {
+            return Ok(Plain::Kept(Trace::new(graph, inputs)?));
+        }
+        let outputs = answers(&graph, &inputs, &mut |_, _| Ok(()))?;
+        Ok(Plain::Outputs(graph, inputs, outputs))
+    }
+
     /// The largest movement of an output when the value of a site is moved.
     fn moved(&self, site: NodeId) -> Result<f64, Error> {
         let mut largest = 0.0f64;
@@ -53,13 +59,10 @@ impl Plain {
                     difference(&trace.outputs(), &trace.with(site, value)?)
                 }
                 Plain::Outputs(graph, inputs, plain) => {
-                    let mut refused = None;
-                    let moved = reference::run_altered(graph, inputs, &mut |id, value| {
-                        if id == site {
-                            refused = perturb(graph, site, pattern, value).err();
-                        }
+                    let moved = answers(graph, inputs, &mut |id, value| match id == site {
+                        true => perturb(graph, site, pattern, value),
+                        false => Ok(()),
                     })?;
-                    refused.map_or(Ok(()), Err)?;
                     difference(plain, &moved)
                 }
             };
@@ -67,6 +70,23 @@ impl Plain {
         }
         Ok(largest)
     }
+}
+
+/// The outputs of a model whose values are altered on the way, and then what stands for those that hide something: what a
+/// [`Trace`] gives, without keeping every value.
+fn answers(
+    graph: &Graph,
+    inputs: &[Tensor],
+    alter: &mut dyn FnMut(NodeId, &mut Tensor) -> Result<(), Error>,
+) -> Result<Vec<Tensor>, Error> {
+    let mut shown = Shown::of(&hidden(graph));
+    let mut refused = None;
+    let outputs = reference::run_altered(graph, inputs, &mut |id, value| {
+        refused = refused.take().or(alter(id, value).err());
+        shown.note(id, value);
+    })?;
+    refused.map_or(Ok(()), Err)?;
+    Ok(outputs.into_iter().chain(shown.tensors()).collect())
 }
 
 /// Moves every element of a site's value by η.
@@ -99,4 +119,46 @@ pub fn leading(tensor: &Tensor, first: usize, count: usize) -> Tensor {
         *extent = count;
     }
     Tensor { shape, data: tensor.data[first * row..(first + count) * row].to_vec() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arrays::Arrays;
+    use crate::graph::Axes;
+    use std::path::Path;
+
+    /// A model too large for its values to be kept has the sensitivities that it would have if they were, also of what
+    /// its last softmax hides.
+    #[test]
+    fn what_is_hidden_counts_whether_or_not_values_are_kept() {
+        let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/models");
+        let model = std::fs::read(models.join("digits_cnn.onnx")).unwrap();
+        let graph = || Graph::import_with(&model, &Axes::batch(4)).unwrap();
+        assert_eq!(hidden(&graph()).len(), 1, "it ends with a softmax");
+        let images =
+            Arrays::read(&models.join("digits_calibration.npz")).unwrap().reals(graph().inputs()[0].0.as_str());
+        let inputs = vec![leading(&images.unwrap(), 0, 4)];
+        let kept = Plain::of(graph(), inputs.clone(), usize::MAX).unwrap();
+        let outputs = Plain::of(graph(), inputs.clone(), 0).unwrap();
+        assert!(matches!((&kept, &outputs), (Plain::Kept(_), Plain::Outputs(..))));
+        let plain = reference::run(&graph(), &inputs, &mut |_, _| {}).unwrap();
+        let mut hiding = 0;
+        for site in graph().sites() {
+            let moved = outputs.moved(site.node).unwrap();
+            assert_eq!(moved, kept.moved(site.node).unwrap(), "{}", site.name);
+            let mut seen = 0.0f64;
+            for pattern in 0..PATTERNS {
+                let altered = reference::run_altered(&graph(), &inputs, &mut |id, value| {
+                    if id == site.node {
+                        perturb(&graph(), site.node, pattern, value).unwrap();
+                    }
+                });
+                seen = seen.max(difference(&plain, &altered.unwrap()));
+            }
+            assert!(moved >= seen);
+            hiding += usize::from(moved > 2.0 * seen);
+        }
+        assert!(hiding > 0, "the softmax hides nothing on these images, so the test shows nothing");
+    }
 }

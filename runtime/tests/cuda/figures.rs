@@ -139,6 +139,25 @@ fn every_table_has_its_rows() {
     assert!(rows > report.rows());
 }
 
+/// Parts that are measured one after the other are one report, whichever of them is cut off.
+#[test]
+fn a_report_goes_on_after_what_its_file_holds() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("gpu.md");
+    let mut first = Report::after(file.clone()).unwrap();
+    assert!(!first.knows("agreement"));
+    first.fact("agreement", "yes").unwrap();
+    first.table("One", "Of them.", &["what", "seconds"]);
+    first.row(vec!["a".into(), "1".into()]).unwrap();
+    let mut second = Report::after(file.clone()).unwrap();
+    assert!(second.knows("agreement") && !second.knows("agree"));
+    second.table("Other", "Of them.", &["what", "seconds"]);
+    second.row(vec!["b".into(), "2".into()]).unwrap();
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert_eq!(text, first.markdown() + &second.markdown());
+    assert!(Report::after(folder.path().to_owned()).is_err());
+}
+
 #[test]
 fn softmax_of_a_row_is_measured() {
     if shim().is_none() {

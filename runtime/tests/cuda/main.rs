@@ -17,12 +17,15 @@ mod mutants;
 #[path = "../onnx_model/mod.rs"]
 mod onnx_model;
 mod printed;
+#[path = "../remembered/mod.rs"]
+mod remembered;
 mod sessions;
 mod stages;
 mod streams;
 
 use runtime::backend::cuda::shim::{Order, Shim};
 use runtime::backend::cuda::{Cache, Cuda, Device};
+use runtime::{random, transport};
 use std::io::Write;
 use std::path::Path;
 use std::sync::{Arc, Once};

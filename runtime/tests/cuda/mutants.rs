@@ -1,20 +1,9 @@
 //! Kernels with one thing wrong: the comparisons of these tests see every one of them.
 
 use crate::{lanes, shim, stages};
-use runtime::backend::cuda::{
-    Address, Argument, Cuda, Device, Error, Event, Function, HostAddress, Memory, Products, Purpose, Source, Stream,
-    Tuning,
-};
+use runtime::backend::cuda::{Around, Cuda, Device, Error, Function, Products, Source, Tuning};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-
-/// Forwards what a device around another does not change itself.
-macro_rules! forwarded {
-    ($($function:ident($($argument:ident: $kind:ty),*) -> $result:ty;)*) => {
-        $(fn $function(&self, $($argument: $kind),*) -> $result { self.inner.$function($($argument),*) })*
-    };
-}
-pub(crate) use forwarded;
 
 /// A device that changes the text of kernels.
 struct Changed {
@@ -24,47 +13,14 @@ struct Changed {
     changes: AtomicUsize,
 }
 
-#[allow(unsafe_code)]
-impl Device for Changed {
-    forwarded! {
-        name() -> String;
-        memory() -> Result<Memory, Error>;
-        allocate(on: Stream, bytes: u64, purpose: Purpose) -> Result<Address, Error>;
-        free(on: Stream, address: Address) -> ();
-        pin(bytes: u64) -> Result<HostAddress, Error>;
-        unpin(address: HostAddress) -> ();
-        zero(on: Stream, at: Address, bytes: u64) -> Result<(), Error>;
-        record(on: Stream) -> Result<Event, Error>;
-        follow(on: Stream, event: Event) -> Result<(), Error>;
-        wait(event: Event) -> Result<(), Error>;
-        is_done(event: Event) -> bool;
-        forget(event: Event) -> ();
+impl Around for Changed {
+    fn inner(&self) -> &dyn Device {
+        &*self.inner
     }
 
     fn compile(&self, source: &Source) -> Result<Vec<Function>, Error> {
         self.changes.fetch_add(source.text.matches(self.from).count(), Ordering::Relaxed);
         self.inner.compile(&Source { text: source.text.replace(self.from, self.to), kernels: source.kernels.clone() })
-    }
-
-    unsafe fn copy_in(&self, on: Stream, to: Address, from: HostAddress, bytes: u64) -> Result<(), Error> {
-        // SAFETY: what the caller vouches for is what the inner device asks for.
-        unsafe { self.inner.copy_in(on, to, from, bytes) }
-    }
-
-    unsafe fn copy_out(&self, on: Stream, from: Address, to: HostAddress, bytes: u64) -> Result<(), Error> {
-        // SAFETY: as above.
-        unsafe { self.inner.copy_out(on, from, to, bytes) }
-    }
-
-    unsafe fn launch(
-        &self,
-        function: Function,
-        blocks: u32,
-        threads: u32,
-        arguments: &[Argument<'_>],
-    ) -> Result<(), Error> {
-        // SAFETY: as above.
-        unsafe { self.inner.launch(function, blocks, threads, arguments) }
     }
 }
 

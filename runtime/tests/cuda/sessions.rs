@@ -1,5 +1,6 @@
 //! Whole sessions of three parties: the same outputs and the same frames on the shim and on the CPU.
 
+use crate::remembered::Remembered;
 use crate::shim;
 use catalogs::{Catalog, Failure, Format, Lemma, Ring, Rounding};
 use runtime::backend::cuda::Cuda;
@@ -8,56 +9,11 @@ use runtime::circuit::{
     Builder, Circuit, Coefficient, Constant, Convolution, Integers, Maximum, Movement, NodeKind, Party, Product,
     ProductKind, Shape, Sum, Term, Weights,
 };
-use runtime::random::{Key, SessionId};
+use runtime::random::Key;
 use runtime::session::Runner;
-use runtime::transport::{self, AbortReason, Expected, Frame, Limits, Traffic, Transport, in_process};
+use runtime::transport::{self, Frame, Limits, Transport, in_process};
 use std::path::Path;
 use std::sync::Arc;
-
-/// A transport that remembers what was sent.
-struct Remembered<T> {
-    inner: T,
-    sent: Vec<(transport::Party, Frame)>,
-}
-
-impl<T: Transport> Transport for Remembered<T> {
-    fn parties(&self) -> u8 {
-        self.inner.parties()
-    }
-
-    fn me(&self) -> transport::Party {
-        self.inner.me()
-    }
-
-    fn session(&self) -> &SessionId {
-        self.inner.session()
-    }
-
-    fn pair_key(&self, peer: transport::Party) -> transport::Result<&Key> {
-        self.inner.pair_key(peer)
-    }
-
-    fn send(&mut self, to: transport::Party, frame: Frame) -> transport::Result<()> {
-        self.sent.push((to, frame.clone()));
-        self.inner.send(to, frame)
-    }
-
-    fn receive(&mut self, from: transport::Party, expected: Expected) -> transport::Result<Vec<u8>> {
-        self.inner.receive(from, expected)
-    }
-
-    fn traffic(&mut self) -> transport::Result<Traffic> {
-        self.inner.traffic()
-    }
-
-    fn abort(&mut self, reason: AbortReason) {
-        self.inner.abort(reason);
-    }
-
-    fn finish(&mut self) -> transport::Result<Traffic> {
-        self.inner.finish()
-    }
-}
 
 fn tensor(extents: &[usize], seed: i64) -> Integers {
     let shape = Shape::new(extents).unwrap();

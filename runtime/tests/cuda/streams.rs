@@ -1,12 +1,9 @@
 //! The discipline of streams: under every order in which streams may run, a stage and a product say what the CPU says;
 //! and with any mark left out, in any of these orders, one of them does not.
 
-use crate::mutants::forwarded;
 use crate::{kept, lanes, shim_with, stages};
 use runtime::backend::cuda::shim::{Order, Shim};
-use runtime::backend::cuda::{
-    Address, Argument, Cuda, Device, Error, Event, Function, HostAddress, Memory, Purpose, Source, Stream,
-};
+use runtime::backend::cuda::{Address, Around, Cuda, Device, Error, Event, Purpose, Stream};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
@@ -35,15 +32,9 @@ struct Careless {
 }
 
 #[allow(unsafe_code)]
-impl Device for Careless {
-    forwarded! {
-        name() -> String;
-        memory() -> Result<Memory, Error>;
-        compile(source: &Source) -> Result<Vec<Function>, Error>;
-        pin(bytes: u64) -> Result<HostAddress, Error>;
-        unpin(address: HostAddress) -> ();
-        record(on: Stream) -> Result<Event, Error>;
-        forget(event: Event) -> ();
+impl Around for Careless {
+    fn inner(&self) -> &dyn Device {
+        &self.inner
     }
 
     fn allocate(&self, on: Stream, bytes: u64, purpose: Purpose) -> Result<Address, Error> {
@@ -87,27 +78,6 @@ impl Device for Careless {
 
     fn is_done(&self, event: Event) -> bool {
         self.forgotten == Forgotten::Done || self.inner.is_done(event)
-    }
-
-    unsafe fn copy_in(&self, on: Stream, to: Address, from: HostAddress, bytes: u64) -> Result<(), Error> {
-        // SAFETY: what the caller vouches for is what the inner device asks for.
-        unsafe { self.inner.copy_in(on, to, from, bytes) }
-    }
-
-    unsafe fn copy_out(&self, on: Stream, from: Address, to: HostAddress, bytes: u64) -> Result<(), Error> {
-        // SAFETY: as above.
-        unsafe { self.inner.copy_out(on, from, to, bytes) }
-    }
-
-    unsafe fn launch(
-        &self,
-        function: Function,
-        blocks: u32,
-        threads: u32,
-        arguments: &[Argument<'_>],
-    ) -> Result<(), Error> {
-        // SAFETY: as above.
-        unsafe { self.inner.launch(function, blocks, threads, arguments) }
     }
 }
 

@@ -2,16 +2,20 @@
 
 use super::sessions;
 use crate::commands::plan::limits::checked;
+use crate::commands::profile;
 use crate::failure::Failure;
 use crate::report::{Context, table};
 use clap::Args;
-use runtime::cost::Machine;
+use runtime::cost::{Machine, Work};
 use runtime::session::work;
 use runtime::transport::Shaping;
 use serde::Serialize;
 use std::path::PathBuf;
 
 /// Predicts the seconds of a run and takes them: how good the machine's profile is. Let nothing else run meanwhile.
+///
+/// With --fresh the machine's rates are measured right before and right after the sessions, over an imitated network too,
+/// and their mean predicts: a machine that gets slower is predicted as it was meanwhile.
 ///
 /// Example: chebyshare bench time examples/models/digits_vit.onnx --plan examples/plans/digits_vit.plan.toml
 /// --input examples/models/digits_test.npz --machine machine.toml --networks lan,wan
@@ -26,8 +30,11 @@ pub struct Time {
     #[arg(long, value_name = "X.npz")]
     input: PathBuf,
     /// The machine's rates; by default those of the project's own.
-    #[arg(long, value_name = "MACHINE.toml")]
+    #[arg(long, value_name = "MACHINE.toml", conflicts_with = "fresh")]
     machine: Option<PathBuf>,
+    /// Measure the machine's rates before and after the sessions of every network, some 10 s each time.
+    #[arg(long)]
+    fresh: bool,
     /// Networks, with commas: lan, wan or TOML files.
     #[arg(long, value_delimiter = ',', default_value = "lan,wan")]
     networks: Vec<String>,
@@ -40,11 +47,19 @@ pub struct Time {
 struct Row {
     network: String,
     predicted_seconds: f64,
+    /// With --fresh: what the rates before and after the sessions say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    before_and_after: Option<[f64; 2]>,
     /// Per run, the median of the sessions.
     seconds: f64,
     least: f64,
     most: f64,
 }
+
+/// Runs of every probe before the sessions, and again after them; no more than there are sessions.
+const FRESH_RUNS: u8 = 3;
+/// Round trips above this are so long that what the machine does is the same whatever they are.
+const LONG_SECONDS: f64 = 0.001;
 
 impl Time {
     /// Predicts, runs, prints.
@@ -57,10 +72,15 @@ impl Time {
         for network in &self.networks {
             let shaping = Shaping::named(network).map_err(Failure::input)?;
             let files = (self.model.as_path(), self.plan.as_path(), self.input.as_path());
+            let fresh = || self.fresh.then(|| self.now(context, &asked, network, shaping)).transpose();
+            let before = fresh()?;
             let seconds = sessions::seconds(&context.catalog, files, network, self.runs)?;
+            let before_and_after = before.zip(fresh()?).map(<[f64; 2]>::from);
             rows.push(Row {
                 network: network.clone(),
-                predicted_seconds: machine.seconds(&asked, Some(shaping)),
+                predicted_seconds: before_and_after
+                    .map_or_else(|| machine.seconds(&asked, Some(shaping)), |[before, after]| (before + after) / 2.0),
+                before_and_after,
                 seconds: seconds[seconds.len() / 2],
                 least: seconds[0],
                 most: seconds[seconds.len() - 1],
@@ -70,7 +90,12 @@ impl Time {
             let cells = rows.iter().map(|row| {
                 vec![
                     row.network.clone(),
-                    format!("{:.4}", row.predicted_seconds),
+                    match row.before_and_after {
+                        Some([before, after]) => {
+                            format!("{:.4} ({before:.4}, {after:.4})", row.predicted_seconds)
+                        }
+                        None => format!("{:.4}", row.predicted_seconds),
+                    },
                     format!("{:.4}", row.seconds),
                     format!("{:.4} to {:.4}", row.least, row.most),
                     format!("{:+.1} %", 100.0 * (row.predicted_seconds / row.seconds - 1.0)),
@@ -84,5 +109,12 @@ impl Time {
                 table(&header, &cells.collect::<Vec<_>>())
             )
         })
+    }
+
+    /// Seconds that this machine, as it is now, would take for `asked`.
+    fn now(&self, context: &Context, asked: &Work, network: &str, shaping: Shaping) -> Result<f64, Failure> {
+        let imitated = if shaping.round_trip_seconds > LONG_SECONDS { "lan" } else { network };
+        let report = profile::measured(&context.catalog, Some(imitated), FRESH_RUNS.min(self.runs))?;
+        Ok(report.machine.seconds(asked, Some(shaping)))
     }
 }

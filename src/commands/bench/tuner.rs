@@ -2,6 +2,7 @@
 
 mod baselines;
 mod fit;
+mod giving_up;
 mod peers;
 mod report;
 
@@ -96,7 +97,10 @@ impl Tuner {
         Problem::explore_on(groundwork, request, &|_, _| Wish::First, &mut tune::say, |problem, progress| {
             let tuned = tuner::search(problem, progress)?;
             let own = problem.choice_of(&tuned.plan).ok_or_else(|| "the plan's choice was lost".to_owned());
-            let own = own.and_then(|chosen| problem.attempt(chosen).map_err(|error| error.to_string()));
+            let own = own.and_then(|chosen| match problem.attempt(chosen) {
+                Ok(attempt) => attempt.map_err(|exclusion| exclusion.to_string()),
+                Err(error) => Err(error.to_string()),
+            });
             let simulated = tuned.plan.measured.candidates_tried;
             let own = own.map(|attempt| baselines::Way { attempt, simulated, stopped: false });
             let row = |name: &str, found: Result<baselines::Way, String>| match found {

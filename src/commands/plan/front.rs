@@ -32,5 +32,8 @@ pub fn text(front: &Front) -> String {
     if let Some(seconds) = front.refused_seconds {
         out.push_str(&format!("the next faster choice that was simulated, {seconds:.4} s, does not pass\n"));
     }
+    for excluded in &front.excluded {
+        out.push_str(&format!("cannot be proved together, left out: {excluded}\n"));
+    }
     out
 }

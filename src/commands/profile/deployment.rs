@@ -1,6 +1,6 @@
 //! A profile of a real deployment: every party runs this, and each may write the same file.
 
-use super::{Profile, Report, fitted, medians};
+use super::{Profile, Report, fitted, of_party};
 use crate::failure::Failure;
 use crate::output;
 use crate::report::Context;
@@ -10,9 +10,6 @@ use runtime::cost::probes::Probe;
 use runtime::deployment::PartyConfig;
 use runtime::transport::{self, Digest, Transport, tls};
 use std::path::{Path, PathBuf};
-
-/// What a probe took beside the links is at least this share of it.
-const LOCAL_SHARE_MIN: f64 = 0.02;
 
 impl Profile {
     /// Measures links and rates with the other parties, and writes what was found if a file is named.
@@ -36,17 +33,23 @@ impl Profile {
         let mut mesh = connect(0)?;
         let own = links::measure(&mut mesh, party.frame_bytes_max).map_err(peer)?;
         mesh.finish().map_err(peer)?;
-        let seconds = medians(config, probes, self.runs)?;
+        let seconds = of_party(config, probes, self.runs)?;
         let mut mesh = connect(1)?;
         let numbers = own.iter().flat_map(|link| [link.round_trip_seconds, link.bits_per_second]);
-        let numbers: Vec<f64> = numbers.chain(seconds).collect();
+        let numbers: Vec<f64> = numbers.chain(seconds.into_iter().flatten()).collect();
         let all = links::exchange(&mut mesh, &numbers).map_err(peer)?;
         mesh.finish().map_err(peer)?;
-        let found = together(&all, probes.len());
+        let timed = probes.len() * usize::from(self.runs);
+        let found = together(&all, timed);
         if found.iter().any(|link| !(link.round_trip_seconds > 0.0 && link.bits_per_second > 0.0)) {
             return Err(Failure::Peer("a party sent figures that are none".into()));
         }
-        let measured = all.iter().map(|numbers| numbers[numbers.len() - probes.len()..].to_vec()).collect::<Vec<_>>();
+        let runs = usize::from(self.runs);
+        let seconds = |numbers: &Vec<f64>| {
+            let seconds = &numbers[numbers.len() - timed..];
+            seconds.chunks_exact(runs).map(<[f64]>::to_vec).collect::<Vec<_>>()
+        };
+        let measured: Vec<_> = all.iter().map(seconds).collect();
         let report = self.of_links(probes, &measured, found)?;
         if let (Some(out), Some(file), Some(network)) = (&self.out, &network, links::slowest(&report.machine.links)) {
             let network = toml::to_string(&network).map_err(Failure::input)?;
@@ -56,23 +59,19 @@ impl Profile {
     }
 
     /// Rates of what is left of every probe beside the links.
-    fn of_links(&self, probes: &[Probe], medians: &[Vec<f64>], found: Vec<Link>) -> Result<Report, Failure> {
+    fn of_links(&self, probes: &[Probe], seconds: &[Vec<Vec<f64>>], found: Vec<Link>) -> Result<Report, Failure> {
         let name = self.name.clone().unwrap_or_else(|| "a deployment, as its slowest party saw it".into());
-        let network = links::slowest(&found);
-        let mut report = fitted(probes, medians, name, |work, seconds| {
-            let away = network.map_or(0.0, |network| network.seconds(work));
-            (seconds - away).max(LOCAL_SHARE_MIN * seconds)
-        })?;
+        let mut report = fitted(probes, seconds, name, links::slowest(&found))?;
         report.machine.links = found;
         Ok(report)
     }
 }
 
 /// Everybody's links, by sender: each begins with the round trip and the rate to every other party.
-fn together(all: &[Vec<f64>], probes: usize) -> Vec<Link> {
+fn together(all: &[Vec<f64>], timed: usize) -> Vec<Link> {
     let parties = all.len();
     let of_party = |(from, numbers): (usize, &Vec<f64>)| {
-        let own = numbers[..numbers.len() - probes].as_chunks::<2>().0.to_vec();
+        let own = numbers[..numbers.len() - timed].as_chunks::<2>().0.to_vec();
         let others = (0..parties).filter(move |&to| to != from);
         others.zip(own).map(move |(to, [round_trip_seconds, bits_per_second])| Link {
             from: from as u8,

@@ -11,7 +11,7 @@ pub mod stages;
 
 use runtime::backend::Cpu;
 use runtime::backend::cuda::rates::Amount;
-use runtime::backend::cuda::{Cuda, Device, Doing, Measurable, Metered, Stream, Tuning, busy};
+use runtime::backend::cuda::{Cuda, Device, Doing, Measurable, Metered, Share, Stream, Tuning, busy};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -72,10 +72,13 @@ pub struct Party {
     pub metered: Arc<Metered>,
 }
 
-/// A party's back end on its own opening of the device.
-pub fn party(open: &Open<'_>, tuning: Tuning) -> Result<Party, String> {
+/// A party's back end on its own opening of the device, which is shared by so many parties.
+pub fn party(open: &Open<'_>, tuning: Tuning, parties: u32) -> Result<Party, String> {
     let metered = Arc::new(Metered::new(open()?));
-    let device: Arc<dyn Device> = Arc::<Metered>::clone(&metered);
+    let mut device: Arc<dyn Device> = Arc::<Metered>::clone(&metered);
+    if parties > 1 {
+        device = Arc::new(Share::of(device, parties).map_err(explain)?);
+    }
     Ok(Party { cuda: Cuda::tuned(device, tuning).map_err(explain)?, metered })
 }
 

@@ -10,6 +10,9 @@ use runtime::plan::Plan;
 use runtime::tuner::{agreements, difference, leading, least_cosine};
 use std::path::{Path, PathBuf};
 
+/// What its table is called.
+pub const TITLE: &str = "Models";
+
 /// What is said of a private run.
 pub const COLUMNS: [&str; 10] = [
     "what",
@@ -107,7 +110,7 @@ pub fn models(
          longest. Aims are compared with the kernels of all three parties.",
         sizes.sessions
     );
-    report.table("Models", &note, &COLUMNS);
+    report.table(TITLE, &note, &COLUMNS);
     for model in &sizes.models {
         match files(model).and_then(|files| one(open, model, &files, catalog, sizes.sessions)) {
             Ok((what, cells)) => report.row([vec![what], cells].concat())?,

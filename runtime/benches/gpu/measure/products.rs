@@ -8,6 +8,10 @@ use runtime::backend::cuda::{Products, Tuning};
 use runtime::backend::{Backend, LocalSum, ProductTerm, RightFactor, Shares};
 use runtime::circuit::{ProductKind, Shape};
 
+/// What the tables are called.
+pub const CEILINGS: &str = "What the device does at most";
+pub const TITLE: &str = "Products";
+
 /// All ways, with what they are called.
 pub const WAYS: [(Products, &str); 4] = [
     (Products::Integer, "integer units"),
@@ -64,11 +68,11 @@ pub fn product<B: Backend>(backend: &B, extents: [usize; 3]) -> Result<Vec<u64>,
 /// What the device does at most, measured.
 pub fn ceilings(report: &mut Report, open: &Open<'_>, sizes: &Sizes, roofline: &Roofline) -> Result<(), String> {
     report.table(
-        "What the device does at most",
+        CEILINGS,
         "Kernels that do nothing else, compared with this processor; at most: from the device's own numbers.",
         &["what", "achieved", "at most", "of it"],
     );
-    let party = party(open, Tuning::default())?;
+    let party = party(open, Tuning::default(), 1)?;
     let rates = Rates::new(&party.cuda).map_err(explain)?;
     let all = [
         (Rate::Copies, "memory, bytes read and written", sizes.copied, 16.0, roofline.memory, "B/s"),
@@ -113,12 +117,12 @@ pub fn products(report: &mut Report, open: &Open<'_>, sizes: &Sizes, roofline: &
         sizes.runs
     );
     let columns = ["m × k × n", "by", "seconds", "multiply-adds", "at most", "of it", "aim"];
-    report.table("Products", &note, &columns);
+    report.table(TITLE, &note, &columns);
     for &extents in &sizes.products {
         let [m, k, n] = extents;
         for (products, way) in WAYS {
             let what = format!("{m} × {k} × {n}");
-            let row = one(&party(open, Tuning { products, ..Tuning::default() })?, extents, sizes.runs);
+            let row = one(&party(open, Tuning { products, ..Tuning::default() }, 1)?, extents, sizes.runs);
             let seconds = match row {
                 Ok(seconds) => seconds,
                 Err(reason) => {

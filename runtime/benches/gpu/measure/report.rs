@@ -14,6 +14,8 @@ struct Table {
 /// All that is said of a run.
 pub struct Report {
     file: Option<PathBuf>,
+    /// What the file held before.
+    before: String,
     facts: Vec<(String, String)>,
     tables: Vec<Table>,
     /// Rows that did not run.
@@ -23,7 +25,21 @@ pub struct Report {
 impl Report {
     /// For standard output, and for a file if one is named.
     pub fn new(file: Option<PathBuf>) -> Report {
-        Report { file, facts: Vec::new(), tables: Vec::new(), missing: 0 }
+        Report { file, before: String::new(), facts: Vec::new(), tables: Vec::new(), missing: 0 }
+    }
+
+    /// After what a file holds, if there is one.
+    pub fn after(file: PathBuf) -> Result<Report, String> {
+        let before = match std::fs::read_to_string(&file) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            read => read.map_err(|error| format!("{}: {error}", file.display()))?,
+        };
+        Ok(Report { before, ..Report::new(Some(file)) })
+    }
+
+    /// Whether the file held this fact before.
+    pub fn knows(&self, what: &str) -> bool {
+        self.before.lines().any(|line| line.starts_with(&format!("| {what} | ")))
     }
 
     /// Something about the machine or the run.
@@ -92,7 +108,8 @@ impl Report {
 
     fn write(&self) -> Result<(), String> {
         let Some(file) = &self.file else { return Ok(()) };
-        std::fs::write(file, self.markdown()).map_err(|error| format!("{}: {error}", file.display()))
+        std::fs::write(file, self.before.clone() + &self.markdown())
+            .map_err(|error| format!("{}: {error}", file.display()))
     }
 }
 

@@ -134,7 +134,7 @@ fn one(
     transport: &mut Mesh,
     last: &dyn Fn() -> Result<(), String>,
 ) -> Result<Left, String> {
-    let super::Party { cuda, metered } = party(open, Tuning::default())?;
+    let super::Party { cuda, metered } = party(open, Tuning::default(), 3)?;
     let [model, input, _] = job.owners;
     let mut runner = Runner::on(cuda, job.circuit.clone(), Party(me)).map_err(explain)?;
     runner.share_weights(Party(model), (me == model).then_some(job.weights), transport).map_err(explain)?;

@@ -13,6 +13,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use verify::Certified;
 
+/// What its table is called.
+pub const TITLE: &str = "Softmax";
 /// Elements of a row.
 pub const ROW: usize = 128;
 /// Arguments lie between its negative and itself.
@@ -80,7 +82,7 @@ pub fn softmax(report: &mut Report, open: &Open<'_>, sizes: &Sizes, catalog: &Ca
          with {}. The columns are those of the models below.",
         entries.name
     );
-    report.table("Softmax", &note, &COLUMNS);
+    report.table(TITLE, &note, &COLUMNS);
     for &elements in &sizes.lanes {
         let rows = elements.div_ceil(ROW);
         let what = format!("softmax of {} elements", rows * ROW);

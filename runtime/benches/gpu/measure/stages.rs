@@ -11,6 +11,8 @@ use runtime::kernel::{CheckedKernel, CheckedParty, Instruction};
 use runtime::protocol::local::LocalKeys;
 use runtime::protocol::rss3;
 
+/// What its table is called.
+pub const TITLE: &str = "Element by element";
 /// GELU a second and party that are asked for.
 const GELU_AIM: f64 = 1e7;
 /// Of the memory's rate, asked of element-wise kernels.
@@ -134,8 +136,8 @@ pub fn stages(
         sizes.runs
     );
     let columns = ["what", "elements", "kernels", "at most", "of it", "a second and party", "aims"];
-    report.table("Element by element", &note, &columns);
-    let party = party(open, Tuning::default())?;
+    report.table(TITLE, &note, &columns);
+    let party = party(open, Tuning::default(), 1)?;
     for (name, parties) in operations(catalog, sizes)? {
         let bytes = parties.iter().map(bytes_of_lane).sum::<f64>();
         for &lanes in &sizes.lanes {

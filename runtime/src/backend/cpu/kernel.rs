@@ -6,58 +6,66 @@
 
 use super::lanes::{Binary, Block, LANES, binary, immediate};
 use super::packing::{pack, unpack};
+use super::slots::{Slots, Width, Words};
 use super::widest::{Loop, widest};
 use crate::backend::{DrawSource, Frames};
 use crate::kernel::{CheckedKernel, Draw, Field, Instruction, Register, Slot};
 use crate::protocol::Error;
 use catalogs::protocol::Role;
-use std::collections::HashMap;
-
-/// Words that live between kernels: slot by slot, one word per lane.
-#[derive(Clone, Debug, Default)]
-pub struct Slots {
-    lanes: usize,
-    words: Vec<Vec<u64>>,
-}
-
-impl Slots {
-    /// `slots` slots of `lanes` zeros.
-    pub fn new(slots: u16, lanes: usize) -> Slots {
-        Slots { lanes, words: vec![vec![0; lanes]; usize::from(slots)] }
-    }
-
-    /// Lanes per slot.
-    pub fn lanes(&self) -> usize {
-        self.lanes
-    }
-
-    /// The words of `slot`.
-    pub fn get(&self, slot: Slot) -> &[u64] {
-        &self.words[slot.index()]
-    }
-
-    /// The words of `slot`, which are zero afterwards: no copy.
-    pub fn take(&mut self, slot: Slot) -> Vec<u64> {
-        let words = &mut self.words[slot.index()];
-        std::mem::replace(words, vec![0; self.lanes])
-    }
-
-    /// The words of `slot`, to be filled.
-    pub fn get_mut(&mut self, slot: Slot) -> &mut [u64] {
-        &mut self.words[slot.index()]
-    }
-}
+use std::collections::{HashMap, HashSet};
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
-    Load { slot: Slot, to: usize },
-    Constant { value: u64, to: usize },
-    Binary { operation: Binary, a: usize, b: usize, to: usize },
-    Immediate { operation: Binary, a: usize, value: u64, to: usize },
-    Draw { draw: Draw, to: usize },
-    Receive { field: usize, to: usize },
-    Store { slot: Slot, a: usize },
-    Send { field: usize, a: usize },
+    Load {
+        slot: Slot,
+        to: usize,
+    },
+    /// What this kernel has stored itself.
+    Reload {
+        stored: usize,
+        to: usize,
+    },
+    Constant {
+        value: u64,
+        to: usize,
+    },
+    Binary {
+        operation: Binary,
+        a: usize,
+        b: usize,
+        to: usize,
+    },
+    Immediate {
+        operation: Binary,
+        a: usize,
+        value: u64,
+        to: usize,
+    },
+    Draw {
+        draw: Draw,
+        to: usize,
+    },
+    Receive {
+        field: usize,
+        to: usize,
+    },
+    Store {
+        stored: usize,
+        a: usize,
+    },
+    Send {
+        field: usize,
+        a: usize,
+    },
+}
+
+/// A slot that a kernel fills.
+#[derive(Clone, Copy, Debug)]
+struct Stored {
+    slot: Slot,
+    width: Width,
+    /// Whether the kernel loads what was there before.
+    read: bool,
 }
 
 /// A kernel with places for its registers.
@@ -66,6 +74,7 @@ pub struct Prepared {
     steps: Vec<Step>,
     places: usize,
     slots: usize,
+    stored: Vec<Stored>,
     receives: Vec<Field>,
     sends: Vec<Field>,
 }
@@ -85,7 +94,8 @@ impl Prepared {
     /// `received` holds the frames of the last round by sender; the frames by receiver are appended to those in `sent`.
     ///
     /// # Errors
-    /// A frame whose size is not the kernel's, too few slots, or a generator at its end. `sent` is then meaningless.
+    /// A frame whose size is not the kernel's, too few slots, or a generator at its end. `sent` and what the kernel stores
+    /// are then meaningless.
     pub fn run(
         &self,
         first_lane: u64,
@@ -94,8 +104,8 @@ impl Prepared {
         sent: &mut Frames,
         draws: &dyn DrawSource,
     ) -> Result<(), Error> {
-        let lanes = slots.lanes;
-        let found = slots.words.len();
+        let lanes = slots.lanes();
+        let found = slots.count();
         if found < self.slots {
             return Err(Error::Size { what: "the state", found, expected: self.slots, unit: "slots" });
         }
@@ -116,8 +126,22 @@ impl Prepared {
         for (frame, length) in sent.iter_mut().zip(departing) {
             frame.resize(frame.len() + length, 0);
         }
-        let run = Run { kernel: self, first_lane, slots, received: &received, sent, draws, arrivals, departures };
-        widest(run)
+        let rooms = self.stored.iter().map(|&Stored { slot, width, read }| slots.room(slot, width, read)).collect();
+        let read = &*slots;
+        let run = Run {
+            kernel: self,
+            first_lane,
+            slots: read,
+            rooms,
+            received: &received,
+            sent,
+            draws,
+            arrivals,
+            departures,
+        };
+        let rooms = widest(run)?;
+        self.stored.iter().zip(rooms).for_each(|(stored, words)| slots.replace(stored.slot, words));
+        Ok(())
     }
 }
 
@@ -139,7 +163,8 @@ fn offsets(fields: &[Field], end: impl Fn(&Field) -> Role, lanes: usize) -> (Vec
 struct Run<'a> {
     kernel: &'a Prepared,
     first_lane: u64,
-    slots: &'a mut Slots,
+    slots: &'a Slots,
+    rooms: Vec<Words>,
     received: &'a [&'a [u8]],
     sent: &'a mut Frames,
     draws: &'a dyn DrawSource,
@@ -148,21 +173,21 @@ struct Run<'a> {
 }
 
 impl Loop for Run<'_> {
-    type Output = Result<(), Error>;
+    type Output = Result<Vec<Words>, Error>;
 
     #[inline(always)]
-    fn run(mut self) -> Result<(), Error> {
+    fn run(mut self) -> Result<Vec<Words>, Error> {
         let mut registers: Vec<Box<Block>> = (0..self.kernel.places).map(|_| Box::new([0; LANES])).collect();
         // Steps write here and swap it with their goal, so that reading and writing never overlap.
         let mut fresh: Box<Block> = Box::new([0; LANES]);
-        let lanes = self.slots.lanes;
+        let lanes = self.slots.lanes();
         for start in (0..lanes).step_by(LANES) {
             let count = LANES.min(lanes - start);
             for step in &self.kernel.steps {
                 self.step(step, start, count, &mut registers, &mut fresh)?;
             }
         }
-        Ok(())
+        Ok(self.rooms)
     }
 }
 
@@ -186,7 +211,11 @@ impl Run<'_> {
                 to
             }
             Step::Load { slot, to } => {
-                fresh[..count].copy_from_slice(&self.slots.get(slot)[start..start + count]);
+                self.slots.words(slot).read(start, &mut fresh[..count]);
+                to
+            }
+            Step::Reload { stored, to } => {
+                self.rooms[stored].read(start, &mut fresh[..count]);
                 to
             }
             Step::Constant { value, to } => {
@@ -204,8 +233,8 @@ impl Run<'_> {
                 unpack(&frame[bytes], bits, &mut fresh[..count]);
                 to
             }
-            Step::Store { slot, a } => {
-                self.slots.get_mut(slot)[start..start + count].copy_from_slice(&registers[a][..count]);
+            Step::Store { stored, a } => {
+                self.rooms[stored].write(start, &registers[a][..count]);
                 return Ok(());
             }
             Step::Send { field, a } => {
@@ -226,6 +255,27 @@ fn part(offset: usize, bits: u8, start: usize, count: usize) -> std::ops::Range<
     begin..begin + (count * usize::from(bits)).div_ceil(8)
 }
 
+/// The slots that a kernel fills, each once, in words that hold everything that it stores there.
+fn stores(kernel: &CheckedKernel) -> Vec<Stored> {
+    let mut stores: Vec<Stored> = Vec::new();
+    let mut loaded = HashSet::new();
+    for (instruction, &bits) in kernel.instructions().iter().zip(kernel.bits()) {
+        match *instruction {
+            Instruction::Load(slot) => _ = loaded.insert(slot),
+            Instruction::Store(slot, _) => {
+                let width = Width::of(bits);
+                match stores.iter_mut().find(|stored| stored.slot == slot) {
+                    Some(stored) => stored.width = stored.width.max(width),
+                    None => stores.push(Stored { slot, width, read: false }),
+                }
+            }
+            _ => {}
+        }
+    }
+    stores.iter_mut().for_each(|stored| stored.read = loaded.contains(&stored.slot));
+    stores
+}
+
 #[derive(Clone, Copy)]
 enum Known {
     Nothing,
@@ -239,6 +289,9 @@ struct Preparation {
     free: Vec<usize>,
     steps: Vec<Step>,
     places: usize,
+    stored: Vec<Stored>,
+    /// By slot, its place in `stored` once the kernel has stored into it.
+    filled: HashMap<Slot, usize>,
 }
 
 impl Preparation {
@@ -248,7 +301,8 @@ impl Preparation {
             instruction.operands().for_each(|register| last_use[register.index()] = index);
         }
         let known = vec![Known::Nothing; last_use.len()];
-        Preparation { known, last_use, free: Vec::new(), steps: Vec::new(), places: 0 }
+        let (free, steps) = (Vec::new(), Vec::new());
+        Preparation { known, last_use, free, steps, places: 0, stored: stores(kernel), filled: HashMap::new() }
     }
 
     fn run(mut self, kernel: &CheckedKernel) -> Prepared {
@@ -281,6 +335,7 @@ impl Preparation {
             steps: self.steps,
             places: self.places,
             slots,
+            stored: self.stored,
             receives: kernel.receives().to_vec(),
             sends: kernel.sends().to_vec(),
         }
@@ -355,7 +410,10 @@ impl Preparation {
         match *instruction {
             I::Load(slot) => {
                 let to = self.define(index);
-                self.steps.push(Step::Load { slot, to });
+                self.steps.push(match self.filled.get(&slot) {
+                    Some(&stored) => Step::Reload { stored, to },
+                    None => Step::Load { slot, to },
+                });
             }
             I::Constant(value) => self.known[index] = Known::Constant(value),
             I::Add(a, b) => self.binary(index, Binary::Add, a, b),
@@ -376,7 +434,10 @@ impl Preparation {
             }
             I::Store(slot, a) => {
                 let a = self.read(a);
-                self.steps.push(Step::Store { slot, a });
+                let stored = self.stored.iter().position(|stored| stored.slot == slot);
+                let stored = stored.expect("the kernel's stores were listed");
+                self.filled.insert(slot, stored);
+                self.steps.push(Step::Store { stored, a });
             }
             I::Send(field, a) | I::Disclose(field, a) => {
                 let a = self.read(a);

@@ -1,7 +1,8 @@
 //! The CPU as a [`Backend`]: words are vectors of this process.
 
-use super::kernel::{Prepared, Slots};
+use super::kernel::Prepared;
 use super::matrix::Packed;
+use super::slots::Slots;
 use crate::backend::{Backend, Error, Frames, LocalSum, ProductTerm, RightFactor, Shares, Streams};
 use crate::circuit::{Constant, Movement, Shape, layout, products};
 use crate::kernel::{CheckedKernel, Slot};
@@ -47,7 +48,7 @@ impl Backend for Cpu {
     }
 
     fn load(&self, state: &mut Slots, slot: Slot, words: &Vec<u64>) -> Result<(), Error> {
-        state.get_mut(slot).copy_from_slice(words);
+        state.put(slot, words);
         Ok(())
     }
 

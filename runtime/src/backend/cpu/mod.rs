@@ -5,8 +5,10 @@ mod lanes;
 mod local;
 pub mod matrix;
 pub(crate) mod packing;
+mod slots;
 pub(crate) mod widest;
 
 pub use super::Frames;
-pub use kernel::{Prepared, Slots};
+pub use kernel::Prepared;
 pub use local::{Cpu, PackedWeight};
+pub use slots::Slots;

@@ -1,7 +1,8 @@
 //! What a device is, and what it was busy with, for whoever measures: a device around another that notes when every
 //! kernel, clearing and copy began and ended by the device's own clock.
 
-use super::device::{Address, Argument, Device, Error, Event, Function, HostAddress, Memory, Purpose, Source, Stream};
+use super::around::Around;
+use super::device::{Address, Argument, Device, Error, Event, Function, HostAddress, Stream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -144,33 +145,9 @@ pub fn busy(spans: &[Span]) -> f64 {
 }
 
 #[allow(unsafe_code)]
-impl Device for Metered {
-    fn name(&self) -> String {
-        self.inner.name()
-    }
-
-    fn memory(&self) -> Result<Memory, Error> {
-        self.inner.memory()
-    }
-
-    fn compile(&self, source: &Source) -> Result<Vec<Function>, Error> {
-        self.inner.compile(source)
-    }
-
-    fn allocate(&self, on: Stream, bytes: u64, purpose: Purpose) -> Result<Address, Error> {
-        self.inner.allocate(on, bytes, purpose)
-    }
-
-    fn free(&self, on: Stream, address: Address) {
-        self.inner.free(on, address);
-    }
-
-    fn pin(&self, bytes: u64) -> Result<HostAddress, Error> {
-        self.inner.pin(bytes)
-    }
-
-    fn unpin(&self, address: HostAddress) {
-        self.inner.unpin(address);
+impl Around for Metered {
+    fn inner(&self) -> &dyn Device {
+        &*self.inner
     }
 
     unsafe fn copy_in(&self, on: Stream, to: Address, from: HostAddress, bytes: u64) -> Result<(), Error> {
@@ -185,26 +162,6 @@ impl Device for Metered {
 
     fn zero(&self, on: Stream, at: Address, bytes: u64) -> Result<(), Error> {
         self.around(Doing::Clearing, on, || self.inner.zero(on, at, bytes))
-    }
-
-    fn record(&self, on: Stream) -> Result<Event, Error> {
-        self.inner.record(on)
-    }
-
-    fn follow(&self, on: Stream, event: Event) -> Result<(), Error> {
-        self.inner.follow(on, event)
-    }
-
-    fn wait(&self, event: Event) -> Result<(), Error> {
-        self.inner.wait(event)
-    }
-
-    fn is_done(&self, event: Event) -> bool {
-        self.inner.is_done(event)
-    }
-
-    fn forget(&self, event: Event) {
-        self.inner.forget(event);
     }
 
     unsafe fn launch(

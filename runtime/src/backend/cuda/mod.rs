@@ -8,6 +8,7 @@
 //! Every kernel has a CPU twin, named in its file, and gives the same words bit for bit.
 
 mod ahead;
+mod around;
 mod cache;
 mod compiled;
 mod device;
@@ -21,6 +22,7 @@ mod print;
 mod product;
 pub mod rates;
 mod residue;
+mod room;
 pub mod shim;
 mod stage;
 mod transfers;
@@ -32,17 +34,19 @@ use crate::kernel::{CheckedKernel, Slot};
 use catalogs::Ring;
 use device::Buffer;
 use launch::Fixed;
-use residue::Residues;
-use std::sync::{Arc, OnceLock};
+use room::{Guests, Kept};
+use std::sync::{Arc, Weak};
 use transfers::{Transfers, bytes_of};
 use zeroize::Zeroizing;
 
 pub use ahead::Ahead;
+pub use around::Around;
 pub use cache::{Cache, Cached};
 pub use device::{
     Address, Argument, Device, Error, Event, Function, HostAddress, Memory, Purpose, Source, Stream, Style,
 };
 pub use metered::{Doing, Measurable, Metered, Properties, Span, busy};
+pub use room::Share;
 pub use stage::{Code, Pending, State};
 
 const PRELUDE: &str = include_str!("kernels/prelude.cu");
@@ -85,6 +89,7 @@ pub struct Cuda {
     transfers: Transfers,
     fixed: Fixed,
     tuning: Tuning,
+    guests: Guests,
 }
 
 /// Words of a device, never changed; clones are the same words.
@@ -101,8 +106,7 @@ pub struct Factor {
     next: Words,
     rows: usize,
     columns: usize,
-    /// Made by the first product that needs them.
-    residues: OnceLock<Arc<Residues>>,
+    residues: Arc<Kept>,
 }
 
 impl Words {
@@ -127,7 +131,7 @@ impl Cuda {
     pub fn tuned(device: Arc<dyn Device>, tuning: Tuning) -> Result<Cuda, Error> {
         let fixed = Fixed::new(device.as_ref())?;
         let transfers = Transfers::new(Arc::clone(&device));
-        Ok(Cuda { device, transfers, fixed, tuning })
+        Ok(Cuda { device, transfers, fixed, tuning, guests: Guests::default() })
     }
 
     /// Waits for all work that this party has asked for.
@@ -196,7 +200,7 @@ impl Backend for Cuda {
     }
 
     fn upload(&self, words: Vec<u64>) -> Result<Words, BackendError> {
-        Ok(self.words(&words, Purpose::Words)?)
+        Ok(self.with_room(|_| self.words(&words, Purpose::Words))?)
     }
 
     fn download(&self, words: &Words) -> Result<Vec<u64>, BackendError> {
@@ -204,7 +208,7 @@ impl Backend for Cuda {
     }
 
     fn state(&self, slots: u16, lanes: usize) -> Result<State, BackendError> {
-        Ok(State::new(slots, lanes))
+        Ok(State::new(self, slots, lanes))
     }
 
     fn load(&self, state: &mut State, slot: Slot, words: &Words) -> Result<(), BackendError> {
@@ -238,15 +242,17 @@ impl Backend for Cuda {
         ring: Ring,
         with_constants: bool,
     ) -> Result<Words, BackendError> {
-        Ok(self.rearranged(movement, operands, shape, ring.mask(), with_constants)?)
+        Ok(self.with_room(|_| self.rearranged(movement, operands, shape, ring.mask(), with_constants))?)
     }
 
     fn factor(&self, weight: &Shares<Words>, rows: usize, columns: usize) -> Result<Factor, BackendError> {
-        let (own, next, residues) = (weight.own.clone(), weight.next.clone(), OnceLock::new());
+        let (own, next, residues) = (weight.own.clone(), weight.next.clone(), Arc::<Kept>::default());
+        let guest: Weak<Kept> = Arc::downgrade(&residues);
+        self.guests.welcome(guest);
         Ok(Factor { own, next, rows, columns, residues })
     }
 
     fn sum(&self, sum: &LocalSum<'_, Words, Factor>) -> Result<Words, BackendError> {
-        Ok(self.summed(sum)?)
+        Ok(self.with_room(|how| self.summed(sum, how))?)
     }
 }

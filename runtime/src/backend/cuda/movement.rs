@@ -2,6 +2,7 @@
 
 use super::device::{Error, Purpose};
 use super::launch::arguments;
+use super::room::Try;
 use super::view::{View, strides};
 use super::{Cuda, Factor, Words};
 use crate::backend::LocalSum;
@@ -40,7 +41,7 @@ impl Cuda {
         self.linear(lanes, &[Summand { coefficient: 1, words, view }], 0, mask)
     }
 
-    pub(super) fn summed(&self, sum: &LocalSum<'_, Words, Factor>) -> Result<Words, Error> {
+    pub(super) fn summed(&self, sum: &LocalSum<'_, Words, Factor>, how: Try) -> Result<Words, Error> {
         let (mut scalar, mut tensor) = (0, None);
         match sum.constant {
             Some(Constant::Scalar(value)) => scalar = *value as u64,
@@ -64,7 +65,7 @@ impl Cuda {
         }
         let total = self.linear(lanes, &summands, scalar, u64::MAX)?;
         for product in &sum.products {
-            self.add_product(product, &total, sum.shape, sum.ring.bits())?;
+            self.add_product(product, &total, sum.shape, sum.ring.bits(), how)?;
         }
         if sum.ring.mask() != u64::MAX {
             // In place: nobody else holds it yet, and every lane is read before it is written.

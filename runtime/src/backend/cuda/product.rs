@@ -2,12 +2,11 @@
 
 use super::device::{Address, Buffer, Error};
 use super::launch::{LIMBS, THREADS, arguments};
-use super::residue::Residues;
+use super::room::{Kept, Try};
 use super::view::View;
 use super::{Cuda, Factor, Products, Words};
 use crate::backend::{ProductTerm, RightFactor, Shares};
 use crate::circuit::{Convolution, ProductKind, Shape, layout};
-use std::sync::{Arc, OnceLock};
 
 /// Outputs of a block of the tiled kernels, in each direction.
 const TILE: u64 = 64;
@@ -44,7 +43,7 @@ pub struct Operands<'a> {
     pub own: &'a Words,
     pub next: &'a Words,
     /// Where residues of the right factor are kept.
-    pub kept: Option<&'a OnceLock<Arc<Residues>>>,
+    pub kept: Option<&'a Kept>,
     pub batches: u64,
     pub rows: u64,
     pub columns: u64,
@@ -111,6 +110,7 @@ impl Cuda {
         total: &Words,
         shape: &Shape,
         bits: u8,
+        how: Try,
     ) -> Result<(), Error> {
         let (left, coefficient) = (product.left, product.coefficient);
         let (right, right_shape) = match product.right {
@@ -120,7 +120,7 @@ impl Cuda {
                 let extents = [1, rows, columns, inner];
                 let mut operands = matrices(left, &factor.own, &factor.next, extents, vec![0, 0]);
                 operands.kept = Some(&factor.residues);
-                return self.multiply(&operands, total, coefficient, bits);
+                return self.multiply(&operands, total, coefficient, bits, how);
             }
             RightFactor::Shared(right, right_shape) => (right, right_shape),
         };
@@ -144,16 +144,23 @@ impl Cuda {
             }
             ProductKind::MatMul => {
                 let operands = batched(left, product.left_shape, right, right_shape, shape);
-                self.multiply(&operands, total, coefficient, bits)
+                self.multiply(&operands, total, coefficient, bits, how)
             }
             ProductKind::Conv(convolution) => {
                 let operands = windows(convolution, left, product.left_shape, right, right_shape, shape);
-                self.multiply(&operands, total, coefficient, bits)
+                self.multiply(&operands, total, coefficient, bits, how)
             }
         }
     }
 
-    fn multiply(&self, operands: &Operands<'_>, total: &Words, coefficient: u64, bits: u8) -> Result<(), Error> {
+    fn multiply(
+        &self,
+        operands: &Operands<'_>,
+        total: &Words,
+        coefficient: u64,
+        bits: u8,
+        how: Try,
+    ) -> Result<(), Error> {
         let widest = bits > 8 * LIMBS[LIMBS.len() - 2];
         let products = match (self.tuning.products, operands.extent_min()) {
             (Products::ByShape, extent) if extent >= RESIDUES_FROM && widest => Products::Residues,
@@ -162,6 +169,8 @@ impl Cuda {
             (chosen, _) => chosen,
         };
         match products {
+            // Limbs need no memory of their own.
+            Products::Residues if how == Try::Last => self.by_limbs(operands, total, coefficient, bits),
             Products::Residues => self.by_residues(operands, total, coefficient, bits),
             Products::Limbs => self.by_limbs(operands, total, coefficient, bits),
             Products::Integer | Products::ByShape => self.integer(operands, total, coefficient),

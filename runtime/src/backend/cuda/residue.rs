@@ -4,7 +4,7 @@ use super::device::{Buffer, Error, Purpose};
 use super::launch::{THREADS, arguments};
 use super::product::{Kind, Operands, TILE_THREADS};
 use super::{Cuda, Words};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, PoisonError};
 
 /// A tile of `residues.cu`.
 const ROWS: u64 = 128;
@@ -118,7 +118,8 @@ impl Cuda {
         let moduli = Moduli::of(operands.inner);
         let table = moduli.table();
         let numbers = self.table(&table)?;
-        let right = match operands.kept.and_then(OnceLock::get) {
+        let kept = operands.kept.map(|kept| kept.lock().unwrap_or_else(PoisonError::into_inner));
+        let right = match kept.as_ref().and_then(|kept| kept.as_ref()) {
             Some(residues) => Ok(Arc::clone(residues)),
             None => {
                 let shape = (1, operands.right_batches, operands.columns.next_multiple_of(COLUMNS));
@@ -130,8 +131,9 @@ impl Cuda {
             Err(Error::Memory { .. }) => return self.by_limbs(operands, total, coefficient, bits),
             Err(error) => return Err(error),
         };
-        // Another product may have been first: its residues are the same.
-        operands.kept.map(|kept| kept.set(Arc::clone(&right)));
+        if let Some(mut kept) = kept {
+            *kept = Some(Arc::clone(&right));
+        }
         let product = table[table.len() - 1];
         let planned = Planned { moduli, numbers: &numbers, product, right: &right, total, coefficient, bits };
         self.in_parts(&planned, operands)

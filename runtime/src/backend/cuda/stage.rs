@@ -2,10 +2,11 @@
 //!
 //! A stage is a launch over all lanes, or one for each of its parts. Where its messages do not fit the device's memory,
 //! it is repeated over fewer lanes at a time; where the words that it stores do not fit either, this process keeps the
-//! state, and lends the device those of the lanes in work. Words and frames stay the same.
+//! states of all units ([`super::room`]), and lends the device the words of the lanes in work. Words and frames stay the same.
 
 use super::device::{Address, Argument, Buffer, Device, Error, Function, Purpose, Source, Style};
 use super::print::{GROUP, Part, Printed, TILE, print, starts};
+use super::room::{Held, Slots, Try};
 use super::transfers::{Departing, Transfers, bytes_of};
 use super::{Cuda, PRELUDE, Words};
 use crate::backend::{Error as BackendError, Frames, Streams};
@@ -16,7 +17,7 @@ use crate::random;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use zeroize::{Zeroize, Zeroizing};
 
 const STAGE: &str = include_str!("kernels/stage.cu");
@@ -35,16 +36,7 @@ pub struct Code {
 /// The words of a unit between its rounds.
 pub struct State {
     lanes: usize,
-    slots: Vec<Held>,
-}
-
-/// Where the words of a slot are.
-enum Held {
-    /// Nowhere: they are zeros.
-    Zeros,
-    Device(Words),
-    /// In this process, as the device has no room for them.
-    Process(Zeroizing<Vec<u64>>),
+    slots: Arc<Slots>,
 }
 
 /// Words of some lanes on the device.
@@ -57,52 +49,48 @@ struct Lent {
 
 impl fmt::Debug for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "State({} slots of {} lanes)", self.slots.len(), self.lanes)
+        write!(f, "State({} slots of {} lanes)", self.slots().len(), self.lanes)
     }
 }
 
 impl State {
     /// Slots of zeros, which are not stored.
-    pub fn new(slots: u16, lanes: usize) -> State {
-        State { lanes, slots: (0..slots).map(|_| Held::Zeros).collect() }
+    pub(super) fn new(cuda: &Cuda, slots: u16, lanes: usize) -> State {
+        let slots: Arc<Slots> = Arc::new(Mutex::new((0..slots).map(|_| Held::Zeros).collect()));
+        let guest: Weak<Slots> = Arc::downgrade(&slots);
+        cuda.guests.welcome(guest);
+        State { lanes, slots }
+    }
+
+    fn slots(&self) -> MutexGuard<'_, Vec<Held>> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn load(&mut self, slot: Slot, words: &Words) -> Result<(), BackendError> {
         if words.lanes != self.lanes {
             return Err(size("an argument", words.lanes, self.lanes, "lanes"));
         }
-        self.slots[slot.index()] = Held::Device(words.clone());
+        self.slots()[slot.index()] = Held::Device(words.clone());
         Ok(())
     }
 
     pub(super) fn take(&mut self, cuda: &Cuda, slot: Slot) -> Result<Words, Error> {
-        match std::mem::replace(&mut self.slots[slot.index()], Held::Zeros) {
+        let taken = cuda.with_room(|_| match &self.slots()[slot.index()] {
             Held::Zeros => cuda.zeros(self.lanes),
-            Held::Device(words) => Ok(words),
-            Held::Process(words) => cuda.words(&words, Purpose::Words),
-        }
+            Held::Device(words) => Ok(words.clone()),
+            Held::Process(words) => cuda.words(words, Purpose::Words),
+        })?;
+        self.slots()[slot.index()] = Held::Zeros;
+        Ok(taken)
     }
 
     /// The words of a slot at some lanes.
     fn lend(&self, cuda: &Cuda, slot: Slot, lanes: &Range<usize>) -> Result<Lent, Error> {
-        match &self.slots[slot.index()] {
+        match &self.slots()[slot.index()] {
             Held::Zeros => Ok(Lent::new(cuda.zeros(lanes.len())?, lanes)),
             Held::Device(words) => Ok(Lent { origin: words.address().0, _words: None }),
             Held::Process(words) => Ok(Lent::new(cuda.words(&words[lanes.clone()], Purpose::Words)?, lanes)),
         }
-    }
-
-    /// Moves what nobody else uses from the device to this process.
-    fn retreat(&mut self, cuda: &Cuda) -> Result<(), Error> {
-        for held in &mut self.slots {
-            match held {
-                Held::Device(words) if Arc::strong_count(&words.buffer) == 1 => {
-                    *held = Held::Process(cuda.words_of(words)?.into());
-                }
-                _ => {}
-            }
-        }
-        Ok(())
     }
 }
 
@@ -195,7 +183,7 @@ impl Code {
     pub(super) fn run(
         &self,
         cuda: &Cuda,
-        state: &mut State,
+        state: &State,
         received: &[&[u8]],
         sent: &mut Frames,
         streams: &Streams<'_>,
@@ -208,14 +196,10 @@ impl Code {
         let places = self.room(sent, lanes);
         let mut names = self.names(streams)?;
         let run = Run { code: self, cuda, arrived: &arrived, places: &places, names: &names };
-        let pending = match run.on_device(state) {
-            Err(Error::Memory { .. }) => {
-                // What departs is given back once it has arrived.
-                let retreated = cuda.settle().and_then(|()| state.retreat(cuda));
-                retreated.and_then(|()| run.lane_by_lane(state))
-            }
-            finished => finished,
-        };
+        let pending = cuda.with_room(|how| match how {
+            Try::First => run.on_device(state),
+            Try::Last => run.lane_by_lane(state),
+        });
         names.zeroize();
         Ok(pending?)
     }
@@ -313,7 +297,7 @@ impl Run<'_> {
     }
 
     /// With all words of the state on the device, over as many lanes at a time as there is memory for messages.
-    fn on_device(&self, state: &mut State) -> Result<Pending, Error> {
+    fn on_device(&self, state: &State) -> Result<Pending, Error> {
         let (cuda, all) = (self.cuda, 0..state.lanes);
         let lent = |slot: Slot| -> Result<(Slot, Lent), Error> { Ok((slot, state.lend(cuda, slot, &all)?)) };
         let loads = self.slots(|part| &part.loads).into_iter().map(lent).collect::<Result<BTreeMap<_, _>, Error>>()?;
@@ -323,13 +307,13 @@ impl Run<'_> {
         let origins = stores.iter().map(|(&slot, words)| (slot, words.address().0)).collect();
         let pending = self.in_pieces(state.lanes, |lanes| self.launch(lanes, &loads, &origins))?;
         for (slot, words) in stores {
-            state.slots[slot.index()] = Held::Device(words);
+            state.slots()[slot.index()] = Held::Device(words);
         }
         Ok(pending)
     }
 
     /// With the words of this process, over as many lanes at a time as there is memory for all.
-    fn lane_by_lane(&self, state: &mut State) -> Result<Pending, Error> {
+    fn lane_by_lane(&self, state: &State) -> Result<Pending, Error> {
         let cuda = self.cuda;
         let zeros = |slot: Slot| (slot, Zeroizing::new(vec![0; state.lanes]));
         let mut results: BTreeMap<Slot, Zeroizing<Vec<u64>>> =
@@ -349,7 +333,7 @@ impl Run<'_> {
             Ok(left)
         })?;
         for (slot, words) in results {
-            state.slots[slot.index()] = Held::Process(words);
+            state.slots()[slot.index()] = Held::Process(words);
         }
         Ok(pending)
     }

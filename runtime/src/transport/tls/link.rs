@@ -183,7 +183,7 @@ impl Shared {
         }
         self.lock().send_close_notify();
         // The connection may be gone already, which is as good.
-        let _ = self.flush(&mut records);
+        let _ = self.seal(&mut records).and_then(|()| self.write(&records));
         let _ = self.socket.shutdown(Shutdown::Write);
     }
 
@@ -193,9 +193,6 @@ impl Shared {
         let mut sent = 0;
         while sent < parcel.bytes() {
             let end = parcel.bytes().min(sent + CHUNK);
-            if let Some(departure) = &parcel.departure {
-                self.pause(departure.arrival(end))?;
-            }
             let header = &parcel.header[sent.min(HEADER_BYTES)..];
             let payload = &parcel.payload[sent.saturating_sub(HEADER_BYTES)..end - HEADER_BYTES];
             let taken = {
@@ -203,7 +200,11 @@ impl Shared {
                 let pieces = [IoSlice::new(header), IoSlice::new(payload)];
                 connection.writer().write_vectored(&pieces)?
             };
-            self.flush(records)?;
+            self.seal(records)?;
+            if let Some(departure) = &parcel.departure {
+                self.pause(departure.arrival(end))?;
+            }
+            self.write(records)?;
             self.counters.bytes_sent(self.peer, parcel.kind, taken as u64);
             sent += taken;
         }
@@ -224,14 +225,17 @@ impl Shared {
         }
     }
 
-    fn flush(&self, records: &mut Vec<u8>) -> io::Result<()> {
+    /// What is to be sent, as records.
+    fn seal(&self, records: &mut Vec<u8>) -> io::Result<()> {
         records.clear();
-        {
-            let mut connection = self.lock();
-            while connection.wants_write() {
-                connection.write_tls(records)?;
-            }
+        let mut connection = self.lock();
+        while connection.wants_write() {
+            connection.write_tls(records)?;
         }
+        Ok(())
+    }
+
+    fn write(&self, records: &[u8]) -> io::Result<()> {
         (&self.socket).write_all(records)?;
         self.counters.wire_sent(records.len() as u64);
         Ok(())

@@ -18,6 +18,7 @@ use super::{
     agreement::{self, Agreement},
     mailbox::Mailbox,
     mesh::Outbox,
+    shaping,
     traffic::Counters,
 };
 use crate::random::Key;
@@ -132,6 +133,10 @@ pub fn connect(endpoint: &Endpoint, terms: &Terms, limits: Limits, shaping: Opti
         let name = "given to connect".into();
         Error::Shaping { name, reason }
     })?;
+    if shaping.is_some() {
+        // Before the threads are started that send.
+        shaping::wake_in_time();
+    }
     let counters = Arc::new(Counters::new(parties));
     let mailbox = Arc::new(Mailbox::new(parties));
     let joined = meet::all(endpoint, limits, &counters)?;

@@ -32,7 +32,7 @@ pub type Found = Result<Result<Way, String>, Error>;
 /// Entries of least certified error at every site.
 pub fn most_accurate(problem: &Problem<'_>) -> Found {
     let attempt = problem.attempt(least_certified(problem))?;
-    Ok(Ok(Way { attempt, simulated: 1, stopped: false }))
+    Ok(attempt.map(|attempt| Way { attempt, simulated: 1, stopped: false }).map_err(|exclusion| exclusion.to_string()))
 }
 
 /// The choice of least certified error at every site, of equals the fastest.

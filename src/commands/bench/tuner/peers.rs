@@ -2,17 +2,18 @@
 //! this runtime's formats.
 //!
 //! At every site a system's own function stands where its certified window covers what is proved of the argument;
-//! elsewhere ours does, as the tuned plan has it, and the row says so. A scalar function that can be kept beyond its
-//! window is limited, as `--clamp` would. Among a system's variants the fastest plan that meets the constraint counts,
-//! otherwise the most accurate one. Maxima are ours: the comparison is of approximations, not of protocols.
+//! elsewhere ours does, as the tuned plan has it or, where that does not reach either, any other of ours, and the row says
+//! so. A scalar function that can be kept beyond its window is limited, as `--clamp` would. Among a system's variants the
+//! fastest plan that meets the constraint counts, otherwise the most accurate one. Maxima are ours: the comparison is of
+//! approximations, not of protocols.
 
 use super::fit::{self, Functions, Needed, Reach};
+use super::giving_up::GivenUp;
 use super::report::{Row, Share};
 use crate::catalog_folder;
 use crate::commands::tune::{RequestOptions, say};
 use crate::failure::Failure;
 use catalogs::Catalog;
-use runtime::circuit;
 use runtime::graph::Site;
 use runtime::plan::{ChoiceRecord, Plan};
 use runtime::tuner::assignment::{self, Price, Quantity};
@@ -25,7 +26,7 @@ const SYSTEMS: [(&str, &[&str]); 3] =
     [("CrypTen", &["crypten-"]), ("SPU", &["spu-", "puma"]), ("CrypTorch", &["cryptorch-"])];
 
 /// What is evaluated together: a site has the one system's functions or ours.
-const TOGETHER: [&[&str]; 2] = [&["exp", "reciprocal"], &["rsqrt"]];
+pub const TOGETHER: [&[&str]; 2] = [&["exp", "reciprocal"], &["rsqrt"]];
 
 /// Limits of the predicted error that are tried between a system's most accurate variants and its fastest.
 const RUNGS: usize = 8;
@@ -56,8 +57,15 @@ pub fn rows(beside: &Beside<'_>) -> Result<Vec<Row>, Failure> {
     for (system, prefixes) in SYSTEMS {
         let functions = fit::of_system(&peers, prefixes).map_err(Failure::claim)?;
         rows.push(
-            System { name: system, functions, needed: &needed, beside, notes: Vec::new(), given_up: BTreeMap::new() }
-                .row()?,
+            System {
+                name: system,
+                functions,
+                needed: &needed,
+                beside,
+                notes: Vec::new(),
+                given_up: GivenUp::default(),
+            }
+            .row()?,
         );
     }
     Ok(rows)
@@ -65,7 +73,7 @@ pub fn rows(beside: &Beside<'_>) -> Result<Vec<Row>, Failure> {
 
 /// Whose functions a plan has.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Whose {
+pub enum Whose {
     /// The system's, at every site.
     Theirs,
     /// The system's, with limited arguments.
@@ -82,15 +90,14 @@ struct System<'a> {
     needed: &'a [Needed],
     beside: &'a Beside<'a>,
     notes: Vec<String>,
-    /// Sites at which the system's functions fit alone, but not beside those at other sites, and why.
-    given_up: BTreeMap<String, String>,
+    given_up: GivenUp,
 }
 
 impl System<'_> {
     fn row(mut self) -> Result<Row, Failure> {
         let mut whose = self.whose();
         // What no proof allows although windows fit falls back to ours, kind by kind and, beside each other, site by site.
-        for _ in 0..=whose.len() + self.needed.len() {
+        for _ in 0..=2 * whose.len() + self.needed.len() {
             if whose.values().all(|whose| *whose == Whose::Ours) {
                 break;
             }
@@ -114,12 +121,16 @@ impl System<'_> {
                         "layer norm" => TOGETHER[1].to_vec(),
                         own => vec![own],
                     };
-                    self.notes.push(format!("{}: ours: no plan at {site}: {reason}", functions.join(", ")));
-                    if !functions.iter().any(|function| whose.insert((*function).into(), Whose::Ours).is_some()) {
-                        break;
+                    let theirs = functions.iter().filter(|function| whose.get(**function) != Some(&Whose::Ours));
+                    if theirs.count() > 0 {
+                        self.notes.push(format!("{}: ours: no plan at {site}: {reason}", functions.join(", ")));
+                        whose.extend(functions.iter().map(|function| ((*function).to_owned(), Whose::Ours)));
+                    } else if !self.given_up.offer_all_of_ours(&functions) {
+                        return Ok(self.without(format!("no plan at {site}: {reason}")));
                     }
                 }
-                Err(tuner::Error::Circuit(error)) if self.gives_up(&error, &mut whose) => {}
+                Err(tuner::Error::Together { error, .. })
+                    if self.given_up.after(&error, &self.functions, &mut whose) => {}
                 Err(error) => return Ok(self.without(error.to_string())),
             }
         }
@@ -129,33 +140,6 @@ impl System<'_> {
             true => "the model has comparisons only (ReLU, maxima), which every system computes exactly".into(),
             false => format!("none of its functions reaches as far as the model's {} do", known.join(", ")),
         }))
-    }
-
-    /// Leaves a site to ours where the system's window does not hold what the other choices make of its argument;
-    /// whether that is another attempt.
-    fn gives_up(&mut self, error: &circuit::Error, whose: &mut BTreeMap<String, Whose>) -> bool {
-        let circuit::Error::Window { site, function, low, high, window_low, window_high, scale } = error else {
-            return false;
-        };
-        let name = function.to_string();
-        let real = |integer: f64| integer * (-f64::from(scale.bits())).exp2();
-        let window = [real(*window_low as f64), real(*window_high as f64)];
-        let is_theirs = self.functions.get(&name).is_some_and(|all| all.iter().any(|own| own.window() == window));
-        let reason = format!(
-            "{name} at {site} is proved for {:.6} to {:.6}, needed {:.6} to {:.6}",
-            window[0],
-            window[1],
-            real(*low as f64),
-            real(*high as f64)
-        );
-        if !is_theirs || self.given_up.insert(site.clone(), reason).is_some() {
-            return false;
-        }
-        let together = TOGETHER.iter().find(|all| all.contains(&name.as_str()));
-        for function in together.map_or(vec![name.as_str()], |all| all.to_vec()) {
-            whose.insert(function.to_owned(), Whose::Mixed);
-        }
-        true
     }
 
     fn without(self, reason: String) -> Row {
@@ -214,12 +198,16 @@ impl System<'_> {
             }
         }
         let tuned: BTreeSet<&str> = self.beside.tuned.site.iter().flat_map(|site| fit::entries(&site.choice)).collect();
-        for name in tuned {
+        for &name in &tuned {
             let own = whose.get(fit::function(name));
             if own.is_none_or(|whose| matches!(whose, Whose::Ours | Whose::Mixed)) {
                 let (_, published) = self.beside.ours.find(name)?;
                 catalog.insert(name, published.clone())?;
             }
+        }
+        let ours = self.beside.ours.iter().filter(|(name, _)| !tuned.contains(name));
+        for (name, published) in ours.filter(|(name, _)| self.given_up.needs_all_of_ours(fit::function(name))) {
+            catalog.insert(name, published.clone())?;
         }
         Ok(catalog)
     }
@@ -234,7 +222,7 @@ impl System<'_> {
         let wishes = |site: &Site, record: &ChoiceRecord| {
             let names = fit::entries(record);
             let theirs = names.iter().filter(|name| self.is_own(name)).count();
-            match self.given_up.contains_key(&site.name) {
+            match self.given_up.reason(&site.name).is_some() {
                 true if theirs > 0 => Wish::Never,
                 false if theirs > 0 && theirs == names.len() => Wish::First,
                 _ => Wish::Otherwise,
@@ -245,7 +233,7 @@ impl System<'_> {
             let reasons = problem.sites().iter().enumerate();
             let reasons =
                 reasons.filter_map(|(index, site)| Some((site.name.clone(), problem.refusal(index)?.to_owned())));
-            Ok(Found { attempt, simulated, reasons: reasons.collect() })
+            Ok(Found { attempt, simulated, reasons: reasons.collect(), excluded: problem.excluded_lines() })
         })
     }
 
@@ -256,6 +244,7 @@ impl System<'_> {
         }
         let mut notes = self.notes.clone();
         notes.extend(shares.iter().flat_map(|share| self.note(share, &found)));
+        notes.extend(found.excluded.iter().map(|line| format!("cannot be proved together, left out: {line}")));
         let Found { attempt, simulated, .. } = found;
         let mut row = Row { notes, shares, ..Row::new(&format!("(c) {}", self.name), simulated, attempt) };
         row.notes.extend(request.axes.clamps().iter().map(|clamp| {
@@ -315,7 +304,7 @@ impl System<'_> {
             far += own;
         }
         if let Some(&site) = near.first() {
-            let reason = self.given_up.get(site).or_else(|| found.reasons.get(site));
+            let reason = self.given_up.reason(site).or_else(|| found.reasons.get(site));
             let reason = reason.map_or("what it is evaluated with does not fit", String::as_str);
             let count = near.len();
             let sites = format!("{count} {}of {} sites", if far > 0 { "more " } else { "" }, share.sites);
@@ -331,36 +320,66 @@ struct Found {
     simulated: usize,
     /// Why something is no candidate, by site.
     reasons: BTreeMap<String, String>,
+    /// What cannot be proved together.
+    excluded: Vec<String>,
 }
 
 /// The fastest choice that passes, by bisection over the predicted error; the most accurate one if that does not.
 fn choose(problem: &Problem<'_>) -> Result<(Attempt, usize), tuner::Error> {
-    let prices = problem.prices();
-    let error = |chosen: &[usize]| assignment::total(prices, chosen).of(Quantity::Error);
-    let exact = assignment::least(prices, Quantity::Error);
-    let mut best = problem.attempt(exact.clone())?;
+    let error = |chosen: &[usize]| assignment::total(problem.prices(), chosen).of(Quantity::Error);
+    let nothing = || problem.nothing_left().unwrap_or_else(|| tuner::Error::Request("no choice is left".into()));
+    let mut best = loop {
+        let exact = most_accurate(problem).ok_or_else(nothing)?;
+        // What cannot be proved is not chosen again.
+        if let Ok(attempt) = problem.attempt(exact)? {
+            break attempt;
+        }
+    };
     let mut simulated = 1;
     if !best.unmet.is_empty() {
         return Ok((best, simulated));
     }
-    let fastest = assignment::least(prices, Quantity::Seconds);
-    let (high, low) = (error(&fastest), error(&exact));
+    let mut rungs = rungs(problem, error(&best.chosen));
+    let (mut from, mut to) = (0, rungs.len());
+    while from < to {
+        let middle = (from + to) / 2;
+        match problem.accepted(rungs[middle].clone())? {
+            Some(attempt) => (to, best) = (middle, attempt),
+            None if problem.exclusion(&rungs[middle]).is_some() => {
+                // The same once more, without what cannot be proved: what was simulated is known.
+                (rungs, from) = (self::rungs(problem, error(&best.chosen)), 0);
+                to = rungs.len();
+                continue;
+            }
+            None => from = middle + 1,
+        }
+        simulated += 1;
+    }
+    Ok((best, simulated))
+}
+
+/// The choice of least predicted error, of equals the fastest.
+fn most_accurate(problem: &Problem<'_>) -> Option<Vec<usize>> {
+    let least = assignment::least(problem.prices(), Quantity::Error);
+    if problem.exclusion(&least).is_none() {
+        return Some(least);
+    }
+    let exact = problem.solve(Quantity::Error, &Price::UNLIMITED)?;
+    let error = assignment::total(problem.prices(), &exact).of(Quantity::Error) * (1.0 + 1e-9);
+    problem.solve(Quantity::Seconds, &Price::UNLIMITED.with(Quantity::Error, error)).or(Some(exact))
+}
+
+/// The fastest choices within limits of the predicted error, from that of the fastest to `low`.
+fn rungs(problem: &Problem<'_>, low: f64) -> Vec<Vec<usize>> {
+    let error = |chosen: &[usize]| assignment::total(problem.prices(), chosen).of(Quantity::Error);
+    let Some(fastest) = problem.solve(Quantity::Seconds, &Price::UNLIMITED) else { return Vec::new() };
+    let high = error(&fastest);
     let mut rungs = vec![fastest];
     let end = low.max(high * 1e-9);
     for rung in 1..=RUNGS {
         let limit = (high * (end / high).powf(rung as f64 / RUNGS as f64) * (1.0 + 1e-9)).max(low);
-        let limits = Price::UNLIMITED.with(Quantity::Error, limit);
-        let found = assignment::solve(prices, Quantity::Seconds, &limits);
+        let found = problem.solve(Quantity::Seconds, &Price::UNLIMITED.with(Quantity::Error, limit));
         rungs.extend(found.filter(|found| rungs.last() != Some(found)));
     }
-    let (mut from, mut to) = (0, rungs.len());
-    while from < to {
-        let middle = (from + to) / 2;
-        simulated += 1;
-        match problem.accepted(rungs[middle].clone())? {
-            Some(attempt) => (to, best) = (middle, attempt),
-            None => from = middle + 1,
-        }
-    }
-    Ok((best, simulated))
+    rungs
 }

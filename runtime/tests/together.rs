@@ -1,0 +1,216 @@
+//! Choices that can be proved site by site and not together: a coarse function widens the range behind it beyond a narrow
+//! window there. The tuner finds the best choice that can be proved as a whole, or says what stands in the way.
+
+#![allow(clippy::unwrap_used)]
+
+mod onnx_model;
+
+use catalogs::Catalog;
+use onnx_model::Model;
+use runtime::circuit::lower::Formats;
+use runtime::cost::Machine;
+use runtime::graph::{Axes, Site, Tensor};
+use runtime::plan::{ChoiceRecord, InputPromise, PartiesRecord, Plan};
+use runtime::transport::Shaping;
+use runtime::tuner::assignment::{self, Price, Quantity};
+use runtime::tuner::{
+    Budget, Constraint, Error, Exclusion, Groundwork, Memory, Problem, Request, Tuned, Wish, search, tune,
+};
+use std::path::Path;
+
+const WIDTH: usize = 8;
+/// Size of the weights before the softmax: with the accurate tanh, logits are proved to be less than 1,024 apart, with the
+/// coarse one they are not.
+const SIZE: f32 = 511.9;
+const COARSE: &str = "tanh/k64-f16-w9-1e-2";
+const ACCURATE: &str = "tanh/k64-f16-w9-1e-3";
+const NARROW: &str = "exp/k64-f16-o24-w10-mixed-1e-3";
+
+/// What the model's functions can be made of.
+fn catalog() -> Catalog {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let all = Catalog::open(&root.join("catalogs"), &root.join("proofs")).unwrap();
+    let names = [
+        COARSE,
+        ACCURATE,
+        NARROW,
+        // The widest, beside which the coarse tanh is admissible; where the narrow one is too, that stands for it.
+        "exp/k64-f16-o24-w15-mixed-1e-3",
+        "reciprocal/k64-f24-o26-n16-1e-4",
+        "sigmoid/k64-f16-w9-2e-2",
+        "sigmoid/k64-f16-w9-5e-3",
+    ];
+    let mut few = Catalog::new();
+    for name in names {
+        few.insert(name, all.find(name).unwrap().1.clone()).unwrap();
+    }
+    few
+}
+
+/// tanh, a linear map, a softmax, a sigmoid.
+fn model() -> Vec<u8> {
+    let mut diagonal = [0.0; WIDTH * WIDTH];
+    diagonal.iter_mut().step_by(WIDTH + 1).for_each(|weight| *weight = SIZE);
+    Model::default()
+        .input("x", &["N", &WIDTH.to_string()])
+        .weight("w", &[WIDTH as i64, WIDTH as i64], &diagonal)
+        .op("Tanh", &["x"], "t")
+        .op("MatMul", &["t", "w"], "logits")
+        .op("Softmax", &["logits"], "shares")
+        .op("Sigmoid", &["shares"], "y")
+        .bytes("y")
+}
+
+fn request<'a>(model: &'a [u8], catalog: &'a Catalog) -> Request<'a> {
+    let numbers = (0..4 * WIDTH).map(|index| ((index * 37 % 29) as f64 - 14.0) / 5.0).collect();
+    Request {
+        model,
+        model_name: "together.onnx".into(),
+        catalog,
+        calibration: vec![Tensor::new(vec![4, WIDTH], numbers).unwrap()],
+        labels: None,
+        simulated_max: 4,
+        batch: 2,
+        axes: Axes::batch(2),
+        promise: InputPromise { range: [-3.0, 3.0], row_norm: None, named: Default::default() },
+        network: Shaping::LAN,
+        network_name: "lan".into(),
+        machine: Machine::reference(),
+        constraint: Constraint { error_max: 2.0, ..Constraint::default() },
+        budget: Budget::default(),
+        start: None,
+        memory: Memory::default(),
+        formats: Formats::default(),
+        climb: 6,
+        whole_front: false,
+        quick: false,
+        parties: PartiesRecord { model: 0, input: 1, output: 2 },
+    }
+}
+
+fn names(plan: &Plan) -> Vec<String> {
+    plan.site.iter().flat_map(|site| site.choice.entries().into_iter().map(|entry| entry.name.clone())).collect()
+}
+
+fn has(record: &ChoiceRecord, name: &str) -> bool {
+    record.entries().iter().any(|entry| entry.name == name)
+}
+
+/// The site that can have an entry.
+fn site(problem: &Problem<'_>, name: &str) -> usize {
+    problem.candidates().iter().position(|own| own.iter().any(|own| has(&own.record, name))).unwrap()
+}
+
+/// The fastest choice with this tanh and this exp.
+fn fastest_with(problem: &Problem<'_>, tanh: &str, exp: &str) -> Vec<usize> {
+    let mut chosen = assignment::least(problem.prices(), Quantity::Seconds);
+    for name in [tanh, exp] {
+        let site = site(problem, name);
+        let own = problem.candidates()[site].iter().enumerate().filter(|(_, own)| has(&own.record, name));
+        let seconds = |index: usize| problem.prices()[site][index].of(Quantity::Seconds);
+        chosen[site] = own.map(|(index, _)| index).min_by(|a, b| seconds(*a).total_cmp(&seconds(*b))).unwrap();
+    }
+    chosen
+}
+
+#[test]
+fn the_best_choice_that_can_be_proved_is_found() {
+    let (model, catalog) = (model(), catalog());
+    let request = request(&model, &catalog);
+    // The attack: what the integer program chooses cannot be proved, although each of its parts can.
+    let (tuned, exclusions, places) = Problem::explore(&request, &mut |_| {}, |problem, progress| {
+        let fastest = assignment::solve(problem.prices(), Quantity::Seconds, &Price::UNLIMITED).unwrap();
+        assert_eq!(fastest, fastest_with(problem, COARSE, NARROW));
+        let tuned = search(problem, progress)?;
+        Ok((tuned, problem.exclusions(), [site(problem, COARSE), site(problem, NARROW)]))
+    })
+    .unwrap();
+    // What nobody searched for, so that no exclusion answers: a choice at a time, each in its own exploration.
+    let mut best: Option<(f64, Vec<String>)> = None;
+    for tanh in [COARSE, ACCURATE] {
+        let own = Problem::explore(&request, &mut |_| {}, |problem, _| {
+            let chosen = fastest_with(problem, tanh, NARROW);
+            Ok((problem.draft(&chosen)?, chosen))
+        });
+        let (own, chosen) = own.unwrap();
+        assert_eq!(own.is_err(), tanh == COARSE, "the coarse one with the narrow one cannot be proved");
+        match own {
+            Ok((plan, _)) => best = Some((plan.predicted.seconds_per_run, names(&plan))),
+            Err(exclusion) => assert!(exclusion.combination.is_in(&chosen)),
+        }
+    }
+    let (seconds, entries) = best.unwrap();
+    assert_eq!((tuned.plan.predicted.seconds_per_run, names(&tuned.plan)), (seconds, entries));
+    // Of the two sites that cause it: the sigmoid has no part in it.
+    assert!(!exclusions.is_empty());
+    for Exclusion { combination, sites, .. } in &exclusions {
+        assert_eq!((combination.members.len(), sites.len()), (2, 2), "{combination:?}");
+        assert!(combination.members.iter().all(|(site, _)| places.contains(site)), "{combination:?}");
+    }
+    let [line] = &tuned.front.excluded[..] else { panic!("{:?}", tuned.front.excluded) };
+    let named = [exclusions[0].place(), "exceeds the window", "exp", "beside the choice at"];
+    assert!(named.iter().all(|part| line.contains(part)), "{line}");
+    // What cannot be proved is no point of the front.
+    assert!(tuned.front.points.iter().all(|point| point.seconds >= seconds), "{:?}", tuned.front.points);
+}
+
+#[test]
+fn starting_resuming_and_asking_for_more_end_in_the_same_plan() {
+    let (model, catalog) = (model(), catalog());
+    let folder = tempfile::tempdir().unwrap();
+    let request = || Request { memory: Memory::in_folder(folder.path()).unwrap(), ..request(&model, &catalog) };
+    let text = |tuned: &Tuned| tuned.plan.to_text();
+    let first = tune(&request(), &mut |_| {}).unwrap();
+    assert_eq!(text(&first), text(&tune(&request(), &mut |_| {}).unwrap()), "recalled");
+    let whole = tune(&Request { whole_front: true, ..request() }, &mut |_| {}).unwrap();
+    assert_eq!(names(&whole.plan), names(&first.plan));
+    // A plan that cannot be proved: another catalog's choices, as an older tuner might have left them.
+    let mut start = first.plan.clone();
+    let records = Problem::explore(&request(), &mut |_| {}, |problem, _| {
+        let chosen = fastest_with(problem, COARSE, NARROW);
+        let records = chosen.iter().zip(problem.candidates()).map(|(index, own)| own[*index].record.clone());
+        Ok(records.collect::<Vec<_>>())
+    });
+    for (site, record) in start.site.iter_mut().zip(records.unwrap()) {
+        site.choice = record;
+    }
+    let started = tune(&Request { start: Some(start), ..request() }, &mut |_| {}).unwrap();
+    assert_eq!(names(&started.plan), names(&first.plan));
+    assert_eq!(started.front.excluded, first.front.excluded);
+    // A budget alone: the most accurate choice that can be proved, and a budget that only what cannot be proved keeps.
+    let seconds = first.plan.predicted.seconds_per_run;
+    let none = Constraint::default();
+    let within = |seconds: f64| Request {
+        constraint: none.clone(),
+        budget: Budget { seconds, ..Budget::default() },
+        ..request()
+    };
+    let generous = tune(&within(10.0 * seconds), &mut |_| {}).unwrap();
+    assert!(generous.plan.predicted.error <= first.plan.predicted.error);
+    let refused = tune(&within(0.999 * seconds), &mut |_| {}).unwrap_err();
+    assert!(matches!(refused, Error::Budget { .. }), "{refused}");
+}
+
+#[test]
+fn where_nothing_can_be_proved_the_limiting_site_is_named() {
+    let (model, catalog) = (model(), catalog());
+    let request = request(&model, &catalog);
+    // Each of the two is admissible beside the widest entries, and there is nothing else.
+    let wishes = |_: &Site, record: &ChoiceRecord| {
+        if has(record, ACCURATE) { Wish::Never } else { Wish::First }
+    };
+    let groundwork = Groundwork::default();
+    let outcome = Problem::explore_on(&groundwork, &request, &wishes, &mut |_| {}, |problem, progress| {
+        for name in [COARSE, NARROW] {
+            let all = problem.candidates()[site(problem, name)].iter().all(|own| has(&own.record, name));
+            assert!(all, "{name} is not alone");
+        }
+        search(problem, progress).map(|tuned| names(&tuned.plan))
+    });
+    let error = outcome.unwrap_err();
+    let Error::Together { error: reason, .. } = &error else { panic!("{error}") };
+    let runtime::circuit::Error::Window { site, .. } = &**reason else { panic!("{reason}") };
+    let text = error.to_string();
+    assert!(text.contains("can be proved for the whole model") && text.contains(site.as_str()), "{text}");
+    assert!(text.contains("exceeds the window") && text.contains("exp"), "{text}");
+}
