@@ -121,6 +121,7 @@ impl Profile {
 }
 
 /// What `profile` measures of this machine over `network`, with so many runs of every probe.
+#[cfg(feature = "generate")]
 pub fn measured(catalog: &Path, network: Option<&str>, runs: u8) -> Result<Report, Failure> {
     on_this_machine(catalog, &probes_of(catalog)?, network, runs, processor())
 }
