@@ -1,7 +1,9 @@
 //! The command line of Chebyshare: one match over subcommands, which hold no logic of their own.
 
-#![forbid(unsafe_code)]
+// The allocator's one option is set through its C interface; nothing else here is unsafe.
+#![deny(unsafe_code)]
 
+mod allocator;
 mod catalog_folder;
 mod commands;
 mod failure;
@@ -14,9 +16,6 @@ mod report;
 use clap::{Parser, Subcommand};
 use commands::*;
 use std::process::ExitCode;
-
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Provably accurate nonlinear functions for secure multi-party machine learning, and a runtime that uses them.
 #[derive(Parser)]
@@ -61,6 +60,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    allocator::keep_memory();
     let arguments = Arguments::parse();
     let context = report::Context { json: arguments.json, catalog: arguments.catalog };
     let outcome = interrupt::install().and_then(|()| match arguments.command {

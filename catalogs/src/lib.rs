@@ -16,6 +16,7 @@ pub mod evaluate;
 pub mod expression;
 pub mod function;
 pub mod lemma;
+mod narrowing;
 pub mod program;
 pub mod protocol;
 pub mod ring;

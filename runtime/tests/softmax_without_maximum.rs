@@ -92,6 +92,7 @@ fn request<'a>(model: &'a [u8], catalog: &'a Catalog) -> Request<'a> {
         climb: 4,
         whole_front: false,
         quick: false,
+        one_ring: false,
         parties: PartiesRecord { model: 0, input: 1, output: 2 },
     }
 }

@@ -118,10 +118,17 @@ pub fn structure_file(plan: &Path) -> PathBuf {
 
 /// Ring and scales, unless they are the usual ones.
 fn formats(formats: &FormatsRecord) -> String {
-    let FormatsRecord { ring, activations, weights } = formats;
-    match [ring, activations, weights] {
+    let FormatsRecord { ring, activations, weights, rings } = formats;
+    let all = match [ring, activations, weights] {
         [64, 16, 16] => String::new(),
         _ => format!(", ring of {ring} bits with {activations} and {weights} fraction bits"),
+    };
+    let fewer = rings.iter().filter(|own| *own < ring).count();
+    match rings.iter().min() {
+        Some(least) if fewer > 0 => {
+            format!("{all}, {fewer} of {} sums and entries with fewer than {ring} bits, down to {least}", rings.len())
+        }
+        _ => all,
     }
 }
 

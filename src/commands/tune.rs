@@ -83,6 +83,10 @@ pub struct RequestOptions {
     /// Take the entries with the widest windows everywhere: one proof and one simulation, a first plan of a large model.
     #[arg(long)]
     quick: bool,
+    /// Leave every value in the ring of the run, and do not look for narrower ones: such a plan is a few per cent slower
+    /// and tells less of the ranges of values.
+    #[arg(long)]
+    one_ring: bool,
     /// Where no entry's window reaches as far as what is proved of an argument, limit the argument and keep the function
     /// beyond, as far as it follows its argument or is flat there.
     #[arg(long)]
@@ -161,6 +165,7 @@ impl Tune {
             row_norm: None,
             simulate: 240,
             quick: false,
+            one_ring: false,
             climb: 24,
             whole_front: false,
             clamp: false,
@@ -255,6 +260,7 @@ impl RequestOptions {
             climb: self.climb,
             whole_front: self.whole_front,
             quick: self.quick,
+            one_ring: self.one_ring,
             parties: PartiesRecord { model: 0, input: 1, output: 1 },
         })
     }

@@ -18,6 +18,7 @@ pub fn page(plan: &Plan) -> String {
     ));
     // A discreet plan does not say what was measured.
     let told = |text: String| if measured.inputs > 0 { text } else { "left out".to_owned() };
+    let fewest = plan.formats.rings.iter().min().copied().unwrap_or(plan.formats.ring);
     let facts = [
         ("rounds a run, exact", grouped(i128::from(predicted.rounds_per_run))),
         ("bytes a run, exact", bytes(predicted.bytes_per_run as f64)),
@@ -26,6 +27,10 @@ pub fn page(plan: &Plan) -> String {
         ("output error, predicted", told(format!("{:.2e}", predicted.error))),
         ("agreement, measured", told(format!("{:.2} %", 100.0 * measured.agreement))),
         ("network", predicted.network.clone()),
+        (
+            "bits of a ring",
+            if fewest < plan.formats.ring { format!("{fewest} to {}", plan.formats.ring) } else { fewest.to_string() },
+        ),
         ("sites", plan.site.len().to_string()),
     ];
     let facts = element("dl").class("facts").all(facts.map(|(name, value)| fact(name, value)));

@@ -1,6 +1,7 @@
 //! The type that stands for a proof.
 
-use catalogs::{Claim, Decimal, Digest, Entry, Failure, Lemma, Op, Program};
+use crate::{Certificate, Rejection, check};
+use catalogs::{Claim, Decimal, Digest, Entry, Failure, Lemma, Op, Program, Ring};
 use dashu::integer::IBig;
 use dashu::rational::RBig;
 
@@ -13,6 +14,7 @@ pub struct Certified {
     pub(crate) output_high: i128,
     pub(crate) witness: Decimal,
     pub(crate) rounding: RBig,
+    pub(crate) certificate: Certificate,
 }
 
 impl Certified {
@@ -39,6 +41,14 @@ impl Certified {
     /// The digest of the entry's file.
     pub fn digest(&self) -> Digest {
         self.digest
+    }
+
+    /// The same claim about the program between other rings (`catalogs::Entry::in_rings`), checked like every entry, with
+    /// the same proof: rings have no part in the error. `None` where there is no such program.
+    pub fn in_rings(&self, input: Ring, output: Ring) -> Option<Result<Certified, Rejection>> {
+        let entry = self.entry.in_rings(input, output)?;
+        let certificate = Certificate { entry: entry.digest(), ..self.certificate.clone() };
+        Some(check(entry, &certificate))
     }
 
     /// The union bound of the probabilities, per element, that an operation returns what its lemma does not allow.

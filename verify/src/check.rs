@@ -68,7 +68,8 @@ pub fn check(entry: Entry, certificate: &Certificate) -> Result<Certified, Rejec
     let witness = certificate.witness.error;
     let unit = IBig::ONE << (usize::from(entry.program.output().1.bits()) + FRACTION);
     let rounding = RBig::from(rounding) / RBig::from(unit);
-    Ok(Certified { entry, digest, output_low, output_high, witness, rounding })
+    let certificate = certificate.clone();
+    Ok(Certified { entry, digest, output_low, output_high, witness, rounding, certificate })
 }
 
 fn check_claim(entry: &Entry) -> Result<(), Rejection> {

@@ -22,6 +22,25 @@ pub struct Circuit {
 }
 
 impl Circuit {
+    /// As many nodes in the same groups, with what `kind` says of each of them, which sees what is made so far; and with other
+    /// weights.
+    pub(super) fn rewritten(
+        &self,
+        weights: Vec<WeightSlot>,
+        mut kind: impl FnMut(NodeId, &Circuit) -> Result<NodeKind, Error>,
+    ) -> Result<Circuit, Error> {
+        let mut circuit = Circuit { nodes: Vec::with_capacity(self.nodes.len()), weights, groups: self.groups.clone() };
+        for (id, node) in self.iter() {
+            let kind = kind(id, &circuit)?;
+            let (shape, format) = infer(&kind, &circuit).map_err(|reason| {
+                let (name, group) = (node.name.clone(), self.group_name(id).to_owned());
+                Error::Node { node: id, name, group, reason }
+            })?;
+            circuit.nodes.push(Node { kind, shape, format, group: node.group, name: node.name.clone() });
+        }
+        Ok(circuit)
+    }
+
     /// The nodes in order.
     pub fn nodes(&self) -> &[Node] {
         &self.nodes

@@ -19,6 +19,7 @@ pub mod limits;
 pub mod lower;
 mod node;
 pub mod products;
+pub mod rings;
 #[cfg(test)]
 mod sample_entries;
 pub mod schedule;

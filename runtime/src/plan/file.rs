@@ -96,6 +96,10 @@ pub struct FormatsRecord {
     pub activations: u8,
     /// Fraction bits of weights.
     pub weights: u8,
+    /// Bits that every truncated sum and every entry of the circuit works with, in order (`circuit::rings`); none where all
+    /// have the ring of activations.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rings: Vec<u8>,
 }
 
 /// What follows from the choices.

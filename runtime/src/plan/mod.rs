@@ -20,6 +20,7 @@ use crate::circuit::bound::{ErrorBound, Question, error_bound};
 use crate::circuit::headroom::{Headroom, InputBound, Norms};
 use crate::circuit::limits::{Limit, limits};
 use crate::circuit::lower::{Centre, Choice, Formats, Lowered, Ownership, lower};
+use crate::circuit::rings::{Narrowed, Rings};
 use crate::circuit::{self, Party, Schedule, Weights};
 use crate::graph::operator::Side;
 use crate::graph::{self, Clamp, Graph, Site, Tensor};
@@ -155,7 +156,7 @@ impl Plan {
                 site.kind.name()
             )));
         }
-        let lowered = lower(structure, &choices, self.formats()?, self.ownership())?;
+        let lowered = self.in_rings(lower(structure, &choices, self.formats()?, self.ownership())?)?;
         let schedule = circuit::schedule(&lowered.circuit, &Rss3)?;
         let digest = self.digest();
         let checked = CheckedPlan { plan: self, lowered, schedule, digest };
@@ -179,6 +180,21 @@ impl Plan {
             Refusal::Syntax(format!("ring {} is not executed; use 3 to {EXECUTED_BITS} bits", self.formats.ring))
         })?;
         Ok(Formats { ring, activations: scale(self.formats.activations)?, weights: scale(self.formats.weights)? })
+    }
+
+    /// The circuit with the rings that the plan names.
+    fn in_rings(&self, lowered: Lowered) -> Result<Lowered, Refusal> {
+        match self.formats.rings.as_slice() {
+            [] => Ok(lowered),
+            bits => {
+                let none = |bits: &u8| Ring::new(*bits).is_none();
+                let rings = Rings::from_bits(bits).ok_or_else(|| {
+                    let bits = bits.iter().copied().find(none).unwrap_or_default();
+                    Refusal::Syntax(format!("no ring has {bits} bits"))
+                })?;
+                Ok(rings.apply(&lowered, &mut Narrowed::default())?)
+            }
+        }
     }
 
     /// Who owns the input and who learns the output.

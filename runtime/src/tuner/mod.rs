@@ -10,6 +10,7 @@
 //! 4. *Gate*: a plan is simulated bit for bit over the calibration set under several choices of roundings, and
 //!    accepted only if what is *measured* meets the user's [`Constraint`]. [`tune`] finds the fastest choice of the
 //!    front that passes, looks again between it and the one before, and climbs from there, site by site.
+//! 5. *Rings*: at last, sums and entries work with as few bits as makes the run fastest ([`crate::circuit::rings`]).
 //!
 //! Every choice is proved as a whole before it is simulated. One that cannot be is [excluded](Exclusion), and the
 //! integer program is solved without it.
@@ -31,6 +32,7 @@ mod memory;
 mod options;
 mod problem;
 mod prover;
+mod rings;
 mod search;
 mod sensitivity;
 mod trace;
@@ -101,6 +103,9 @@ pub struct Request<'a> {
     /// Takes the entries with the widest windows everywhere, with one proof and one simulation: a first plan of a
     /// large model.
     pub quick: bool,
+    /// Leaves every value in the ring of `formats`; otherwise narrower ones are looked for at the end, though not for a
+    /// `quick` plan.
+    pub one_ring: bool,
     /// Who owns model, input and output.
     pub parties: PartiesRecord,
 }

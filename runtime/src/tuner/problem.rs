@@ -7,10 +7,12 @@ use super::exclusion::{self, Exclusion};
 use super::following::{Subject, way};
 use super::groundwork::{Ground, Groundwork};
 use super::prover::{Proved, Prover};
+use super::rings;
 use super::{Error, Progress, Request, Verdict};
 use crate::circuit::{
     self,
     lower::{Choice, Lowered, lower},
+    rings::Narrowed,
 };
 use crate::cost::Work;
 use crate::graph::{Graph, NodeId, Site};
@@ -309,20 +311,67 @@ impl Problem<'_> {
     /// The plan of a choice without what was measured, and the public structure that it is about; or what of the choice
     /// cannot be proved together.
     pub fn draft(&self, chosen: &[usize]) -> Result<Result<(Plan, Graph), Exclusion>, Error> {
-        let request = self.request;
-        let structure = self.ground.structure.clone();
-        let sites = structure.sites();
-        let choices = self.choices(chosen);
-        // The errors of layer norms depend on the ranges that the other choices leave.
         let proved = match self.proved(chosen)? {
             Ok(proved) => proved,
             Err(exclusion) => return Ok(Err(exclusion)),
         };
-        let formats = self.prover.formats;
-        let lowered = match request.batch {
-            1 => proved.lowered,
-            _ => lower(&structure, &choices, formats, self.prover.ownership)?,
+        let lowered = self.lowered(chosen, &proved)?;
+        Ok(Ok((self.plan(chosen, &proved, &lowered, Vec::new())?, self.ground.structure.clone())))
+    }
+
+    /// The circuit of a run, for as many inputs as were asked for.
+    fn lowered(&self, chosen: &[usize], proved: &Proved) -> Result<Lowered, Error> {
+        Ok(match self.request.batch {
+            1 => proved.lowered.clone(),
+            _ => lower(&self.ground.structure, &self.choices(chosen), self.prover.formats, self.prover.ownership)?,
+        })
+    }
+
+    /// A plan that passed with the rings with which its run is predicted to be fastest; the same plan where there are none,
+    /// or where what is measured with them does not pass.
+    pub fn in_fastest_rings(&self, attempt: Attempt) -> Result<Attempt, Error> {
+        let chosen = &attempt.chosen;
+        if self.request.one_ring || self.request.quick {
+            return Ok(attempt);
+        }
+        let Ok(proved) = self.proved(chosen)? else { return Ok(attempt) };
+        let lowered = self.lowered(chosen, &proved)?;
+        let mut narrowed = Narrowed::default();
+        let found = rings::fastest(&proved, &mut narrowed, &mut |rings, narrowed| {
+            let own = rings.apply(&lowered, narrowed).ok()?;
+            let schedule = circuit::schedule(&own.circuit, &Rss3).ok()?;
+            let work = self.prover.counter().of_run(&own.circuit, &schedule).ok()?;
+            Some(self.request.machine.seconds(&work, Some(self.request.network)))
+        });
+        let Some(mut rings) = found else { return Ok(attempt) };
+        let proved = loop {
+            let own = rings.apply(&proved.lowered, &mut narrowed)?;
+            match self.prover.prove_lowered(own) {
+                Ok(proved) => break proved,
+                Err(error) => {
+                    let kept = exclusion::place(&error).map(|place| rings::without(&lowered, &rings, place));
+                    match kept.filter(|kept| *kept != rings) {
+                        Some(kept) => rings = kept,
+                        None => return Ok(attempt),
+                    }
+                }
+            }
         };
+        let own = rings.apply(&lowered, &mut narrowed)?;
+        let plan = self.plan(chosen, &proved, &own, rings.bits())?;
+        if plan.predicted.seconds_per_run >= attempt.plan.predicted.seconds_per_run {
+            return Ok(attempt);
+        }
+        let found = self.judged(chosen, plan, false)?;
+        Ok(found.filter(|found| found.unmet.is_empty()).unwrap_or(attempt))
+    }
+
+    /// The plan of a choice that was proved, with the circuit of a run.
+    fn plan(&self, chosen: &[usize], proved: &Proved, lowered: &Lowered, rings: Vec<u8>) -> Result<Plan, Error> {
+        let request = self.request;
+        let structure = &self.ground.structure;
+        let sites = structure.sites();
+        let formats = self.prover.formats;
         let schedule = circuit::schedule(&lowered.circuit, &Rss3)?;
         let site: Vec<SiteRecord> = sites
             .iter()
@@ -330,7 +379,7 @@ impl Problem<'_> {
             .map(|(index, site)| {
                 let number = node_number(site.node);
                 let error_of = |errors: &BTreeMap<u32, f64>| errors.get(&number).copied().unwrap_or(f64::INFINITY);
-                let (rounds, bytes) = plan::site_cost(&lowered, &schedule, number);
+                let (rounds, bytes) = plan::site_cost(lowered, &schedule, number);
                 SiteRecord {
                     node: number,
                     name: site.name.clone(),
@@ -348,32 +397,32 @@ impl Problem<'_> {
                 }
             })
             .collect();
-        let predicted = self.predicted(&lowered, &schedule, self.price(chosen).of(Quantity::Error))?;
-        let plan = Plan {
+        let predicted = self.predicted(lowered, &schedule, self.price(chosen).of(Quantity::Error))?;
+        Ok(Plan {
             version: 1,
             protocol: "rss3".into(),
             model: ModelRecord {
                 name: request.model_name.clone(),
-                structure: structure_digest(&structure).to_string(),
+                structure: structure_digest(structure).to_string(),
                 batch: request.batch,
                 input_box: request.promise.range,
                 row_norm: request.promise.row_norm,
                 input_boxes: request.promise.named.clone(),
                 axes: request.axes.named().clone(),
                 public_inputs: request.axes.public().clone(),
-                clamps: plan::priced(request.axes.clamps(), &lowered, &schedule),
+                clamps: plan::priced(request.axes.clamps(), lowered, &schedule),
             },
             parties: request.parties.clone(),
             formats: FormatsRecord {
                 ring: formats.ring.bits(),
                 activations: formats.activations.bits(),
                 weights: formats.weights.bits(),
+                rings,
             },
             predicted,
             measured: Measured::default(),
             site,
-        };
-        Ok(Ok((plan, structure)))
+        })
     }
 
     /// What a run of so many inputs is predicted to cost.
@@ -429,31 +478,39 @@ impl Problem<'_> {
         if let Some(known) = locked(&self.attempts).get(&chosen) {
             return whole(known.clone());
         }
-        let (plan, structure) = match self.draft(&chosen)? {
-            Ok(drafted) => drafted,
+        let plan = match self.draft(&chosen)? {
+            Ok((plan, _)) => plan,
             Err(exclusion) => return Ok(Tried::Excluded(exclusion)),
         };
+        let Some(attempt) = self.judged(&chosen, plan, only_accepted)? else { return Ok(Tried::Lost) };
+        locked(&self.attempts).insert(chosen, attempt.clone());
+        whole(attempt)
+    }
+
+    /// A drafted plan with what a simulation shows, or showed before, and what of it is not met; `None` for one that only
+    /// matters if it is accepted, and is not, which may be known before everything was simulated.
+    fn judged(&self, chosen: &[usize], plan: Plan, only_accepted: bool) -> Result<Option<Attempt>, Error> {
         let over = self.request.budget.exceeded(&plan.predicted);
         if only_accepted && !over.is_empty() {
-            return Ok(Tried::Lost);
+            return Ok(None);
         }
         let (request, reference) = (self.request, &self.ground.reference);
         let key = reference.key(&plan);
         let verdict = match request.memory.recall(key) {
             Some(known) => known,
             None => {
-                let checked = plan.clone().check_proved(&structure, request.catalog, self.proved_entries(&chosen))?;
+                let proved = self.proved_entries(chosen);
+                let checked = plan.clone().check_proved(&self.ground.structure, request.catalog, proved)?;
                 let only = only_accepted.then_some(&request.constraint);
-                let Some(verdict) = reference.judge(&checked, request, only)? else { return Ok(Tried::Lost) };
+                let Some(verdict) = reference.judge(&checked, request, only)? else { return Ok(None) };
                 request.memory.keep(key, &verdict)?;
                 verdict
             }
         };
         let mut unmet = request.constraint.unmet(&verdict);
         unmet.extend(over);
-        let attempt = Attempt { chosen: chosen.clone(), plan, structure, verdict, unmet };
-        locked(&self.attempts).insert(chosen, attempt.clone());
-        whole(attempt)
+        let (chosen, structure) = (chosen.to_vec(), self.ground.structure.clone());
+        Ok(Some(Attempt { chosen, plan, structure, verdict, unmet }))
     }
 
     /// The entries of a choice, which were proved when its candidates were found, by digest.

@@ -56,7 +56,11 @@ impl<'a> Prover<'a> {
 
     /// Lowers, proves the headroom and bounds every site's error.
     pub fn prove(&self, choices: &BTreeMap<NodeId, Choice>) -> Result<Proved, Error> {
-        let lowered = lower(self.single, choices, self.formats, self.ownership)?;
+        self.prove_lowered(lower(self.single, choices, self.formats, self.ownership)?)
+    }
+
+    /// The same of a circuit that was lowered.
+    pub fn prove_lowered(&self, lowered: Lowered) -> Result<Proved, Error> {
         let weights = self.ground.single.weights(&lowered)?;
         let inputs: Vec<_> = lowered.input_names().map(|name| self.promise.of(name)).collect();
         let headroom = headroom::prove_with(&lowered, &weights, &inputs, &self.ground.norms)?;

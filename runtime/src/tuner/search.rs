@@ -101,7 +101,7 @@ impl<'a, 'b> Search<'a, 'b> {
         for _ in 0..TIGHTENINGS {
             let attempt = self.best(Quantity::Error, self.limits)?.ok_or_else(|| self.none_left())?;
             if attempt.unmet.is_empty() {
-                return Ok(self.finish(attempt, &[]));
+                return Ok(self.finish(self.problem.in_fastest_rings(attempt)?, &[]));
             }
             let predicted = &attempt.plan.predicted;
             let excess = |found: f64, limit: f64| if found > limit { found - limit } else { 0.0 };
@@ -148,7 +148,7 @@ impl<'a, 'b> Search<'a, 'b> {
             Some(worst) => self.between(best, worst)?,
             None => best,
         };
-        let best = self.climbed(best)?;
+        let best = self.problem.in_fastest_rings(self.climbed(best)?)?;
         if request.whole_front {
             for chosen in &rungs {
                 self.attempt(chosen.clone())?;
@@ -302,7 +302,9 @@ impl<'a, 'b> Search<'a, 'b> {
         let front =
             Front { points: self.points(&best, rungs), gap, refused_seconds, excluded: self.problem.excluded_lines() };
         let Attempt { plan, structure, verdict, .. } = best;
-        let measured = Measured::of(&verdict, self.tried.len());
+        // The plan in other rings was simulated once more.
+        let simulated = self.tried.len() + usize::from(!plan.formats.rings.is_empty());
+        let measured = Measured::of(&verdict, simulated);
         Tuned { plan: Plan { measured, ..plan }, structure, front }
     }
 

@@ -72,6 +72,7 @@ fn write_tiny(folder: &Path, catalog: &Catalog) {
             climb: 0,
             whole_front: false,
             quick: true,
+            one_ring: false,
             parties: PartiesRecord { model: 0, input: 1, output: 2 },
         },
         &mut |_| {},

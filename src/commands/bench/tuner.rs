@@ -102,7 +102,11 @@ impl Tuner {
                 Err(error) => Err(error.to_string()),
             });
             let simulated = tuned.plan.measured.candidates_tried;
-            let own = own.map(|attempt| baselines::Way { attempt, simulated, stopped: false });
+            let in_rings = own
+                .clone()
+                .and_then(|attempt| problem.in_fastest_rings(attempt).map_err(|error: tuner::Error| error.to_string()));
+            let way = |attempt| baselines::Way { attempt, simulated, stopped: false };
+            let (own, in_rings) = (own.map(way), in_rings.map(way));
             let row = |name: &str, found: Result<baselines::Way, String>| match found {
                 Ok(way) => {
                     let mut row = Row::new(name, way.simulated, way.attempt);
@@ -112,7 +116,8 @@ impl Tuner {
                 Err(reason) => Row::without(name, reason),
             };
             Ok(vec![
-                row("tuned", own),
+                row("tuned", in_rings),
+                row("tuned, in one ring", own),
                 row("(a) most accurate everywhere", baselines::most_accurate(problem)?),
                 row("(b) cheapest uniform", baselines::uniform(problem, progress)?),
                 row("greedy, site by site", baselines::greedy(problem, most, progress)?),

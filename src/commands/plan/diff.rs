@@ -1,6 +1,6 @@
 //! What differs between two plans of one model: choices, and what they cost and certify.
 
-use super::entries;
+use super::{entries, formats};
 use crate::failure::Failure;
 use crate::report::table;
 use runtime::plan::{Plan, SiteRecord};
@@ -30,6 +30,8 @@ pub struct Difference {
     pub plans: [String; 2],
     /// Inputs of a run.
     pub batch: [usize; 2],
+    /// Ring, scales and narrower rings, in a few words; empty for the usual ones.
+    pub formats: [String; 2],
     /// Rounds of a run.
     pub rounds: [u64; 2],
     /// Bytes of a run, all parties.
@@ -74,6 +76,7 @@ pub fn of(plans: [&Plan; 2]) -> Result<Difference, Failure> {
     Ok(Difference {
         plans: plans.map(|plan| plan.digest().to_string()),
         batch: plans.map(|plan| plan.model.batch),
+        formats: plans.map(|plan| formats(&plan.formats)),
         rounds: plans.map(|plan| plan.predicted.rounds_per_run),
         bytes: plans.map(|plan| plan.predicted.bytes_per_run),
         predicted_seconds: plans.map(|plan| plan.predicted.seconds_per_run),
@@ -107,9 +110,10 @@ pub fn text(difference: &Difference) -> String {
     }
     for (side, sign) in ["-", "+"].into_iter().enumerate() {
         out.push_str(&format!(
-            "{sign} {}: {} inputs a run, {} rounds, {:.2} MB, {:.3} s under {} (predicted), error {:.2e} (measured)\n",
+            "{sign} {}: {} inputs a run{}, {} rounds, {:.2} MB, {:.3} s under {} (predicted), error {:.2e} (measured)\n",
             &difference.plans[side][..12],
             difference.batch[side],
+            difference.formats[side],
             difference.rounds[side],
             difference.bytes[side] as f64 / 1e6,
             difference.predicted_seconds[side],
