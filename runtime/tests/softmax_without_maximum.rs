@@ -92,7 +92,7 @@ fn request<'a>(model: &'a [u8], catalog: &'a Catalog) -> Request<'a> {
         climb: 4,
         whole_front: false,
         quick: false,
-        one_ring: false,
+        one_ring: true,
         parties: PartiesRecord { model: 0, input: 1, output: 2 },
     }
 }

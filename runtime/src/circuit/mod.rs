@@ -131,7 +131,7 @@ pub enum Error {
     /// A truncation whose operand may leave its window.
     #[error(
         "node {node} ('{name}' of {group}): its operand is only proved to lie in {low}..={high}, the truncation serves \
-         {bits} bits and a sign; choose fewer fraction bits"
+         {bits} bits and a sign; choose fewer fraction bits, or tune this model again where a plan has rings of its own"
     )]
     Headroom {
         /// Which node.

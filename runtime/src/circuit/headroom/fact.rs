@@ -124,13 +124,15 @@ impl Proof<'_> {
         match fact {
             Fact::NotBelow(fill) => self.check_fill(id, *fill, known)?,
             Fact::NotPositive => {
-                known.lanes.iter_mut().for_each(|lane| *lane = lane.meet(Interval { low: i128::MIN, high: 0 }));
+                let negative = Interval { low: i128::MIN, high: 0 };
+                known.lanes.iter_mut().for_each(|lane| *lane = lane.told(negative, node.format.ring));
             }
             Fact::Logits { low, high } => self.check_logits(id, (*low, *high), known)?,
             Fact::Excess { argument, bound } => {
                 let excess = |end: i128| end.saturating_sub(i128::from(*bound)).max(0);
                 let lanes = self.lanes(*argument)?.0.iter();
-                known.lanes = lanes.map(|lane| Interval { low: excess(lane.low), high: excess(lane.high) }).collect();
+                let lanes = lanes.map(|lane| Interval { low: excess(lane.low), high: excess(lane.high) });
+                known.lanes = lanes.map(|lane| lane.reduced(node.format.ring)).collect();
             }
             Fact::SumOfSquares(_) => {}
             Fact::SumOfExponentials(exponentials) => {
@@ -139,13 +141,13 @@ impl Proof<'_> {
                     return Err(self.vacuous(id, "the error of its exp entry exceeds a row's sum"));
                 }
                 let bounds = integers(low, high, bits);
-                known.lanes.iter_mut().for_each(|lane| *lane = lane.meet(bounds));
+                known.lanes.iter_mut().for_each(|lane| *lane = lane.told(bounds, node.format.ring));
             }
             Fact::Probabilities { exponentials, reciprocal } => {
                 let l1 = exponentials.total_probability(reciprocal);
                 let l1 = l1 + exponentials.row as f64 / (1u128 << bits) as f64;
                 let bounds = integers(-l1, l1, bits);
-                known.lanes.iter_mut().for_each(|lane| *lane = lane.meet(bounds));
+                known.lanes.iter_mut().for_each(|lane| *lane = lane.told(bounds, node.format.ring));
                 known.total = Some(l1 * (1u128 << bits) as f64 * (1.0 + MARGIN));
             }
             Fact::Averaged { exponentials, reciprocal, values } => {
@@ -165,7 +167,7 @@ impl Proof<'_> {
                 let weighted = |largest: f64| total * largest / (1u128 << value_bits) as f64;
                 let bound = weighted(largest) + each;
                 let bounds = integers(-bound, bound, bits);
-                known.lanes.iter_mut().for_each(|lane| *lane = lane.meet(bounds));
+                known.lanes.iter_mut().for_each(|lane| *lane = lane.told(bounds, node.format.ring));
                 if let Some(rows) = &self.known(self.values_of(fact))?.ball {
                     let radius = weighted(rows.magnitude()) * (1.0 + MARGIN);
                     let unit = (1u128 << bits) as f64;
@@ -178,7 +180,7 @@ impl Proof<'_> {
                 let norm = self.normalised(id, fact)?;
                 let norm = norm + (*row as f64).sqrt() / (1u128 << bits) as f64;
                 let bounds = integers(-norm, norm, bits);
-                known.lanes.iter_mut().for_each(|lane| *lane = lane.meet(bounds));
+                known.lanes.iter_mut().for_each(|lane| *lane = lane.told(bounds, node.format.ring));
                 let radius = norm * (1u128 << bits) as f64 * (1.0 + MARGIN);
                 known.ball = Some(Ball::around_zero(&node.shape, radius));
             }

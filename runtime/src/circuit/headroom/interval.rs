@@ -71,6 +71,18 @@ impl Interval {
         if ring.contains(self.low) && ring.contains(self.high) { self } else { Interval::ring(ring) }
     }
 
+    /// What is known of a residue of `ring` whose integer is said to lie in `bounds`. A residue of which nothing is known may
+    /// have wrapped; then what is said of the integer says something of it only where the ring holds all of the bounds.
+    pub fn told(self, bounds: Interval, ring: Ring) -> Interval {
+        let holds = ring.contains(bounds.low) && ring.contains(bounds.high);
+        if holds || !self.may_have_wrapped(ring) { self.meet(bounds) } else { self }
+    }
+
+    /// Whether nothing is known of a residue of `ring`.
+    pub fn may_have_wrapped(self, ring: Ring) -> bool {
+        self == Interval::ring(ring)
+    }
+
     /// Every residue of `ring`.
     pub fn ring(ring: Ring) -> Interval {
         let limit = 1i128 << (ring.bits() - 1);
@@ -249,4 +261,25 @@ pub fn moved(movement: &Movement, operands: &[(&[Interval], &Shape)], shape: &Sh
     }
     lanes.iter_mut().for_each(|lane| *lane = lane.reduced(ring));
     lanes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Everything that is known of a residue holds for every integer that it can stand for.
+    #[test]
+    fn what_is_said_of_integers_is_not_said_of_residues_that_wrapped() {
+        let ring = Ring::new(4).unwrap();
+        for (low, high) in (-12..12).flat_map(|low| (low..12).map(move |high| (low, high))) {
+            for (a, b) in (-12..12).flat_map(|low| (low..12).map(move |high| (low, high))) {
+                let (own, bounds) = (Interval { low, high }, Interval { low: a, high: b });
+                let told = own.reduced(ring).told(bounds, ring);
+                for value in low.max(a)..=high.min(b) {
+                    let residue = ring.residue(value);
+                    assert!(told.low <= residue && residue <= told.high, "{value} in {own:?}, {bounds:?}: {told:?}");
+                }
+            }
+        }
+    }
 }

@@ -234,7 +234,11 @@ impl Proof<'_> {
         if let Some(fact) = self.lowered.facts.get(&id) {
             self.apply(id, fact, &mut known)?;
         }
-        Ok(known)
+        // What is known of rows is known of integers; of residues that may be others it says nothing.
+        match known.lanes.iter().any(|lane| lane.may_have_wrapped(node.format.ring)) {
+            true => Ok(Known::from(known.lanes)),
+            false => Ok(known),
+        }
     }
 
     fn sum(&mut self, id: NodeId, sum: &Sum) -> Result<Known, Error> {

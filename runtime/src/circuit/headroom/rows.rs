@@ -37,7 +37,7 @@ impl Proof<'_> {
             // |Σ x| ≤ √n·‖x‖: of many elements far less than what their intervals add up to.
             let bound = ball.magnitude() * (shape.row_length() as f64).sqrt() * (1.0 + MARGIN);
             let bounds = super::function::integers(-bound, bound, 0);
-            lanes.iter_mut().for_each(|lane| *lane = lane.meet(bounds));
+            lanes.iter_mut().for_each(|lane| *lane = lane.told(bounds, ring));
         }
         let columns = match movement {
             Movement::Transpose { permutation } if columns_were_rows(permutation) => {
