@@ -84,7 +84,7 @@ fn request<'a>(model: &'a [u8], catalog: &'a Catalog) -> Request<'a> {
         climb: 6,
         whole_front: false,
         quick: false,
-        one_ring: false,
+        one_ring: true,
         parties: PartiesRecord { model: 0, input: 1, output: 2 },
     }
 }
