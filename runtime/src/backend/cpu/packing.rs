@@ -122,8 +122,11 @@ macro_rules! every_width {
     };
 }
 
-const PACKERS: [fn(&[u64], &mut [u8]); 64] = every_width!(pack_eights);
-const UNPACKERS: [fn(&[u8], &mut [u64]); 64] = every_width!(unpack_eights);
+type Pack = fn(&[u64], &mut [u8]);
+type Unpack = fn(&[u8], &mut [u64]);
+
+const PACKERS: [Pack; 64] = every_width!(pack_eights);
+const UNPACKERS: [Unpack; 64] = every_width!(unpack_eights);
 
 #[cfg(test)]
 mod tests {
