@@ -8,7 +8,7 @@ use catalogs::Ring;
 use runtime::backend::cuda::shim::{Order, Shim};
 use runtime::backend::cuda::{
     Address, Argument, Around, Cuda, Device, Error, Event, Function, HostAddress, Measurable, Metered, Products,
-    Properties, Purpose, Source, Stream, Tuning, fixed_sources,
+    Properties, Purpose, Share, Source, Stream, Tuning, fixed_sources,
 };
 use runtime::backend::{self, Backend, Cpu};
 use runtime::circuit::{Movement, ProductKind};
@@ -182,7 +182,8 @@ fn everything<B: Backend>(
 /// Every call of every kind fails once. What finds no memory is tried again, in the way that needs least; of any other
 /// call the work may fail. Afterwards nothing is held.
 /// Catches: an operation that is not tried again, words that are kept where a launch failed, a buffer that is not given
-/// back where its copy failed, code that is never loaded where it once found no memory.
+/// back where its copy failed, pinned memory that is never given back, code that is never loaded where it once found no
+/// memory.
 #[test]
 fn whatever_fails_everything_is_given_back() {
     let Some(device) = Failing::new() else { return };
@@ -196,7 +197,9 @@ fn whatever_fails_everything_is_given_back() {
             // Limbs come where residues find nothing; after them there is nothing but another try.
             let products = if call == Call::Compile { Products::Limbs } else { Products::Residues };
             let tuning = Tuning { products, ..Tuning::default() };
-            let cuda = Cuda::tuned(Arc::<Failing>::clone(&device), tuning).unwrap();
+            let pinned = device.pinned.lock().unwrap().len();
+            let share: Arc<dyn Device> = Arc::new(Share::of(Arc::<Failing>::clone(&device), 1).unwrap());
+            let cuda = Cuda::tuned(Arc::clone(&share), tuning).unwrap();
             let code = cuda.prepare(&kernels).unwrap();
             device.fail(call, failed);
             let found = everything(&cuda, &parties, &code);
@@ -207,7 +210,9 @@ fn whatever_fails_everything_is_given_back() {
             }
             cuda.settle().unwrap();
             drop((code, cuda));
+            assert_eq!(share.memory().unwrap().free, share.memory().unwrap().total);
             if !did {
+                assert_eq!(device.pinned.lock().unwrap().len(), pinned);
                 break;
             }
             assert_eq!(device.inner.memory().unwrap().free, ENOUGH, "{call:?} {failed} fails");

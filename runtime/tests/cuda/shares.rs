@@ -1,6 +1,7 @@
 //! Parties that have one device together: each has a part of it, whatever the others do.
 
 use crate::measure::party;
+use crate::stages::resharing_agrees;
 use crate::{kept, shim_with, words};
 use runtime::backend::Backend;
 use runtime::backend::cuda::shim::{Order, Shim};
@@ -42,14 +43,16 @@ fn what_a_device_refuses_is_not_in_use() {
     party.allocate(Stream::Compute, 150_000, Purpose::Words).unwrap();
 }
 
-/// The parties that the measuring program opens: a value of the size of a share has room in each of them.
-/// Catches: one share for all, none at all.
+/// The parties that the measuring program opens: each computes what the CPU does on a device around a device around the
+/// one they have together, and a value of the size of a share has room in each of them.
+/// Catches: one share for all, none at all, a device around another that leaves out what the inner one has to do.
 #[test]
 fn measured_parties_have_a_share_each() {
     let Some(_) = shim_with(Order::Late, 0) else { return };
     let device: Arc<dyn Measurable> = Arc::new(Shim::with(kept(), Order::Late, 320_000).unwrap());
     let open = || Ok(Arc::clone(&device));
     let parties = [0; 3].map(|_| party(&open, Tuning::default(), 3).unwrap());
+    assert!(parties.iter().all(|party| resharing_agrees(&party.cuda, 40, 200)));
     let values = parties.each_ref().map(|party| party.cuda.upload(words(12_500, 1)).unwrap());
     for (party, value) in parties.iter().zip(&values) {
         let refused = party.cuda.upload(words(1, 2)).unwrap_err().to_string();
