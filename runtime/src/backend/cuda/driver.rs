@@ -170,8 +170,9 @@ impl Driver {
         }
     }
 
-    /// Does what may find no memory, and does it once more after all that was given back so far has arrived, and what
-    /// the pool keeps has gone back to the driver: what a pool has, code cannot have, nor a piece larger than its own.
+    /// Does what may find no memory, in the current context, and does it once more after all that was given back so far
+    /// has arrived, and what the pool keeps and nobody uses has gone back to the driver: while the pool has it, code
+    /// cannot have it.
     fn with_memory_given_back<T>(
         &self,
         what: &'static str,
@@ -182,11 +183,9 @@ impl Driver {
         const NONE_LEFT: DriverError = DriverError(sys::CUresult::CUDA_ERROR_OUT_OF_MEMORY);
         let mut asked = ask();
         if matches!(asked, Err(NONE_LEFT)) {
-            for stream in self.streams {
-                // SAFETY: the streams live as long as `self`.
-                #[allow(unsafe_code)]
-                unsafe { result::stream::synchronize(stream) }.map_err(self.failed("computing"))?;
-            }
+            // Of all parties of this process: what they have given back is counted as theirs no longer, and what streams
+            // wait for is under way, so that none of them waits for ever.
+            result::ctx::synchronize().map_err(self.failed("computing"))?;
             // SAFETY: the pool is the device's; nothing that is in use leaves it.
             #[allow(unsafe_code)]
             unsafe { result::mem_pool::trim_to(self.pool, 0) }.map_err(self.failed("giving memory back"))?;
