@@ -53,6 +53,14 @@ pub struct Running {
 }
 
 impl Running {
+    /// Starts a command that nobody types to.
+    pub fn of(mut command: Command) -> Running {
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let (stdout, stderr) = (drain(child.stdout.take().unwrap()), drain(child.stderr.take().unwrap()));
+        Running { child, stdout: Some(stdout), stderr: Some(stderr), started: Instant::now() }
+    }
+
     pub fn id(&self) -> u32 {
         self.child.id()
     }
@@ -198,10 +206,7 @@ impl Workshop {
         let arguments: Vec<OsString> = arguments.iter().map(OsString::from).collect();
         let mut command = Command::new(env!("CARGO_BIN_EXE_chebyshare"));
         command.args(arguments).current_dir(self.folder.path()).env("TMPDIR", self.path("tmp"));
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let (stdout, stderr) = (drain(child.stdout.take().unwrap()), drain(child.stderr.take().unwrap()));
-        Running { child, stdout: Some(stdout), stderr: Some(stderr), started: Instant::now() }
+        Running::of(command)
     }
 
     /// Every file and folder below this folder.

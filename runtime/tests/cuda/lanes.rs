@@ -3,7 +3,7 @@
 use crate::{cuda, shim, words};
 use catalogs::Ring;
 use runtime::backend::cuda::{Cuda, Products, Tuning};
-use runtime::backend::{Backend, Cpu, LinearTerm, LocalSum, ProductTerm, RightFactor, Shares};
+use runtime::backend::{Backend, Cpu, Error, LinearTerm, LocalSum, ProductTerm, RightFactor, Shares};
 use runtime::circuit::{Constant, Convolution, Integers, Movement, ProductKind, Shape};
 use std::sync::Arc;
 
@@ -11,13 +11,14 @@ pub fn shape(extents: &[usize]) -> Shape {
     Shape::new(extents).unwrap()
 }
 
-fn shares<B: Backend>(backend: &B, shape: &Shape, seed: u64) -> Shares<B::Words> {
-    let component = |seed| backend.upload(words(shape.lanes(), seed)).unwrap();
-    Shares { own: component(seed), next: component(seed + 1000) }
+fn shares<B: Backend>(backend: &B, shape: &Shape, seed: u64) -> Result<Shares<B::Words>, Error> {
+    let component = |seed| backend.upload(words(shape.lanes(), seed));
+    Ok(Shares { own: component(seed)?, next: component(seed + 1000)? })
 }
 
 fn moved<B: Backend>(backend: &B, movement: &Movement, operands: &[&Shape], result: &Shape, bits: u8) -> [Vec<u64>; 2] {
-    let values: Vec<_> = operands.iter().zip(1..).map(|(shape, seed)| shares(backend, shape, seed).own).collect();
+    let values: Vec<_> =
+        operands.iter().zip(1..).map(|(shape, seed)| shares(backend, shape, seed).unwrap().own).collect();
     let operands: Vec<_> = values.iter().zip(operands.iter().copied()).collect();
     [true, false].map(|with| {
         let ring = Ring::new(bits).unwrap();
@@ -72,10 +73,10 @@ pub fn product<B: Backend>(
     coefficient: u64,
     prepared: bool,
     bits: u8,
-) -> Vec<u64> {
-    let (x, y) = (shares(backend, left, 1), shares(backend, right, 2));
-    let start = shares(backend, result, 3).own;
-    let factor = prepared.then(|| backend.factor(&y, right.extents()[0], right.extents()[1]).unwrap());
+) -> Result<Vec<u64>, Error> {
+    let (x, y) = (shares(backend, left, 1)?, shares(backend, right, 2)?);
+    let start = shares(backend, result, 3)?.own;
+    let factor = prepared.then(|| backend.factor(&y, right.extents()[0], right.extents()[1])).transpose()?;
     let sum = LocalSum {
         shape: result,
         ring: Ring::new(bits).unwrap(),
@@ -89,15 +90,15 @@ pub fn product<B: Backend>(
             right: factor.as_ref().map_or(RightFactor::Shared(&y, right), RightFactor::Prepared),
         }],
     };
-    backend.download(&backend.sum(&sum).unwrap()).unwrap()
+    backend.download(&backend.sum(&sum)?)
 }
 
 fn products_agree(cuda: &Cuda, kind: &ProductKind, shapes: [&[usize]; 3], prepared: bool) {
     let [left, right, result] = shapes.map(shape);
     for (coefficient, bits) in [(1, 64), (u64::MAX - 6, 37)] {
         let shapes = [&left, &right, &result];
-        let expected = product(&Cpu, kind, shapes, coefficient, prepared, bits);
-        let found = product(cuda, kind, shapes, coefficient, prepared, bits);
+        let expected = product(&Cpu, kind, shapes, coefficient, prepared, bits).unwrap();
+        let found = product(cuda, kind, shapes, coefficient, prepared, bits).unwrap();
         assert!(expected == found, "{kind:?} of {left} and {right}, {bits} bits");
     }
 }
@@ -106,8 +107,8 @@ fn products_agree(cuda: &Cuda, kind: &ProductKind, shapes: [&[usize]; 3], prepar
 pub fn matrices_agree(cuda: &Cuda, [m, k, n]: [usize; 3]) -> bool {
     let shapes = [shape(&[m, k]), shape(&[k, n]), shape(&[m, n])];
     let shapes = shapes.each_ref();
-    let expected = product(&Cpu, &ProductKind::MatMul, shapes, 3, false, 64);
-    expected == product(cuda, &ProductKind::MatMul, shapes, 3, false, 64)
+    let expected = product(&Cpu, &ProductKind::MatMul, shapes, 3, false, 64).unwrap();
+    expected == product(cuda, &ProductKind::MatMul, shapes, 3, false, 64).unwrap()
 }
 
 #[test]
@@ -137,7 +138,8 @@ fn element_wise_products_and_linear_sums_agree() {
     }
     fn sum<B: Backend>(backend: &B) -> Vec<u64> {
         let shapes = [shape(&[4, 3, 50]), shape(&[3, 1]), shape(&[50]), shape(&[])];
-        let values: Vec<_> = shapes.iter().zip(1..).map(|(shape, seed)| shares(backend, shape, seed).own).collect();
+        let values: Vec<_> =
+            shapes.iter().zip(1..).map(|(shape, seed)| shares(backend, shape, seed).unwrap().own).collect();
         let terms = shapes.iter().zip(&values).zip([3u64, u64::MAX, 1 << 40, 7]);
         let linear = terms.map(|((shape, words), coefficient)| LinearTerm { coefficient, words, shape }).collect();
         let tensor = Integers::new(shape(&[4, 1, 1]), vec![1, -2, 3, i64::MIN]).unwrap();
@@ -180,8 +182,8 @@ fn products_on_tensor_cores_agree() {
             [([1, 1, 1], 64, false), ([17, 70, 9], 64, true), ([9, 33, 66], 48, false), ([65, 20, 3], 32, true)]
         {
             let shapes = [shape(&[m, k]), shape(&[k, n]), shape(&[m, n])];
-            let expected = product(&Cpu, &ProductKind::MatMul, shapes.each_ref(), 3, prepared, bits);
-            let found = product(&cuda, &ProductKind::MatMul, shapes.each_ref(), 3, prepared, bits);
+            let expected = product(&Cpu, &ProductKind::MatMul, shapes.each_ref(), 3, prepared, bits).unwrap();
+            let found = product(&cuda, &ProductKind::MatMul, shapes.each_ref(), 3, prepared, bits).unwrap();
             assert!(expected == found, "{products:?}: {m}×{k}×{n}, {bits} bits");
         }
         products_agree(&cuda, &ProductKind::MatMul, [&[2, 1, 5, 8], &[3, 8, 4], &[2, 3, 5, 4]], false);

@@ -7,6 +7,7 @@
 mod ahead;
 mod compiler;
 mod exact;
+mod failing;
 mod figures;
 mod lanes;
 mod machine_code;
@@ -20,6 +21,7 @@ mod printed;
 #[path = "../remembered/mod.rs"]
 mod remembered;
 mod sessions;
+mod shares;
 mod stages;
 mod streams;
 

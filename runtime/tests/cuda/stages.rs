@@ -3,7 +3,7 @@
 use crate::{cuda, words};
 use catalogs::{Catalog, Entry, Published, Ring};
 use runtime::backend::cuda::{Cuda, Tuning};
-use runtime::backend::{Backend, Cpu, Frames};
+use runtime::backend::{Backend, Cpu, Error, Frames};
 use runtime::kernel::CheckedParty;
 use runtime::protocol::local::LocalKeys;
 use runtime::protocol::rss3;
@@ -12,19 +12,24 @@ use std::path::Path;
 /// Sizes around groups and tiles, and more than one tile.
 const LANES: [usize; 7] = [1, 7, 63, 64, 65, 129, 300];
 
-type Outcome = (Vec<Vec<Vec<u64>>>, Vec<(usize, usize, usize, Vec<u8>)>);
+pub type Outcome = (Vec<Vec<Vec<u64>>>, Vec<(usize, usize, usize, Vec<u8>)>);
 
 /// All roles on one back end: outputs by role, and every frame as (round, from, to, bytes).
-fn execute<B: Backend>(backend: &B, parties: &[CheckedParty], code: &[B::Code], lanes: usize) -> Outcome {
+pub fn execute<B: Backend>(
+    backend: &B,
+    parties: &[CheckedParty],
+    code: &[B::Code],
+    lanes: usize,
+) -> Result<Outcome, Error> {
     let keys = LocalKeys::from_seed(11);
     let streams = keys.streams(5, 6);
     let mut first = 0;
     let mut states = Vec::new();
     for (role, party) in parties.iter().enumerate() {
-        let mut state = backend.state(party.slots(), lanes).unwrap();
+        let mut state = backend.state(party.slots(), lanes)?;
         for (index, &slot) in party.inputs().iter().enumerate() {
-            let argument = backend.upload(words(lanes, (10 * role + index) as u64)).unwrap();
-            backend.load(&mut state, slot, &argument).unwrap();
+            let argument = backend.upload(words(lanes, (10 * role + index) as u64))?;
+            backend.load(&mut state, slot, &argument)?;
         }
         states.push((first, state));
         first += party.stages().len();
@@ -36,10 +41,10 @@ fn execute<B: Backend>(backend: &B, parties: &[CheckedParty], code: &[B::Code], 
             // What is sent is appended to what other nodes have put there.
             let mut sent: Frames = vec![vec![0xee]; 3];
             let received: Vec<&[u8]> = mail[from].iter().map(Vec::as_slice).collect();
-            let pending = backend.stage(&code[*first + stage], state, &received, &mut sent, &streams).unwrap();
+            let pending = backend.stage(&code[*first + stage], state, &received, &mut sent, &streams)?;
             // Others append before it is collected.
             sent.iter_mut().for_each(|frame| frame.push(0xdd));
-            backend.collect(pending, &mut sent).unwrap();
+            backend.collect(pending, &mut sent)?;
             sent.iter_mut().for_each(|frame| assert_eq!(frame.pop(), Some(0xdd)));
             for (to, bytes) in sent.into_iter().enumerate() {
                 assert_eq!(bytes[0], 0xee);
@@ -52,9 +57,9 @@ fn execute<B: Backend>(backend: &B, parties: &[CheckedParty], code: &[B::Code], 
     let outputs = parties.iter().zip(&mut states).map(|(party, (_, state))| {
         let mut slots = party.outputs().to_vec();
         slots.dedup();
-        slots.iter().map(|&slot| backend.download(&backend.take(state, slot).unwrap()).unwrap()).collect()
+        slots.iter().map(|&slot| backend.download(&backend.take(state, slot)?)).collect()
     });
-    (outputs.collect(), frames)
+    Ok((outputs.collect::<Result<_, Error>>()?, frames))
 }
 
 /// Operations with their name and the numbers of lanes to run them on.
@@ -75,7 +80,8 @@ fn agree_on(cuda: &Cuda, cases: &[Case]) {
         let count: usize = parties.iter().map(|party| party.stages().len()).sum();
         let (cpu, device): (Vec<_>, Vec<_>) = (on_cpu.drain(..count).collect(), on_device.drain(..count).collect());
         for &lanes in lanes {
-            let (expected, found) = (execute(&Cpu, parties, &cpu, lanes), execute(cuda, parties, &device, lanes));
+            let expected = execute(&Cpu, parties, &cpu, lanes).unwrap();
+            let found = execute(cuda, parties, &device, lanes).unwrap();
             assert!(expected == found, "{name}, {lanes} lanes: equal outputs {}", expected.0 == found.0);
         }
     }
@@ -106,7 +112,7 @@ pub fn resharing_agrees(cuda: &Cuda, bits: u8, lanes: usize) -> bool {
 pub fn operation_agrees(cuda: &Cuda, parties: &[CheckedParty], lanes: usize) -> bool {
     let kernels: Vec<_> = parties.iter().flat_map(CheckedParty::stages).collect();
     let (on_cpu, on_device) = (Cpu.prepare(&kernels).unwrap(), cuda.prepare(&kernels).unwrap());
-    execute(&Cpu, parties, &on_cpu, lanes) == execute(cuda, parties, &on_device, lanes)
+    execute(&Cpu, parties, &on_cpu, lanes).unwrap() == execute(cuda, parties, &on_device, lanes).unwrap()
 }
 
 /// The kernels of every shipped entry that this runtime executes.

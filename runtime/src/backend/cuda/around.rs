@@ -29,6 +29,16 @@ pub trait Around: Send + Sync {
         self.inner().free(on, address);
     }
 
+    /// [`Device::pin`]
+    fn pin(&self, bytes: u64) -> Result<HostAddress, Error> {
+        self.inner().pin(bytes)
+    }
+
+    /// [`Device::unpin`]
+    fn unpin(&self, address: HostAddress) {
+        self.inner().unpin(address);
+    }
+
     /// [`Device::copy_in`]
     unsafe fn copy_in(&self, on: Stream, to: Address, from: HostAddress, bytes: u64) -> Result<(), Error> {
         // SAFETY: what the caller vouches for is what the inner device asks for.
@@ -97,11 +107,11 @@ impl<T: Around> Device for T {
     }
 
     fn pin(&self, bytes: u64) -> Result<HostAddress, Error> {
-        self.inner().pin(bytes)
+        Around::pin(self, bytes)
     }
 
     fn unpin(&self, address: HostAddress) {
-        self.inner().unpin(address);
+        Around::unpin(self, address);
     }
 
     unsafe fn copy_in(&self, on: Stream, to: Address, from: HostAddress, bytes: u64) -> Result<(), Error> {

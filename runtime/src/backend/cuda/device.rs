@@ -349,18 +349,18 @@ impl Buffer {
         Buffer::on(device, Stream::Compute, bytes, purpose)
     }
 
-    /// Memory that work of `first` fills and [`Stream::Compute`] is the last to use.
+    /// Memory for work of one stream, until it is handed to another.
     ///
     /// # Errors
     /// No memory left.
-    pub fn on(device: &Arc<dyn Device>, first: Stream, bytes: u64, purpose: Purpose) -> Result<Buffer, Error> {
+    pub fn on(device: &Arc<dyn Device>, stream: Stream, bytes: u64, purpose: Purpose) -> Result<Buffer, Error> {
         let bytes = bytes.max(1);
-        let address = device.allocate(first, bytes, purpose)?;
-        Ok(Buffer { address, device: Arc::clone(device), bytes, purpose, last: Stream::Compute })
+        let address = device.allocate(stream, bytes, purpose)?;
+        Ok(Buffer { address, device: Arc::clone(device), bytes, purpose, last: stream })
     }
 
-    /// Gives it back after work of `last`, which follows all other work that uses it.
-    pub fn end_on(mut self, last: Stream) {
+    /// It is given back after work of `last` from now on, which follows all other work that uses it.
+    pub fn hand_to(&mut self, last: Stream) {
         self.last = last;
     }
 

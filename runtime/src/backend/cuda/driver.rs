@@ -24,9 +24,17 @@ pub struct Driver {
     pool: sys::CUmemoryPool,
     architecture: String,
     cache: Cache,
-    /// Functions by the name of their text's machine code: a text is loaded once.
-    loaded: Mutex<HashMap<String, Vec<Function>>>,
+    /// Modules and their functions by the name of their text's machine code: a text is loaded once.
+    loaded: Mutex<HashMap<String, (Module, Vec<Function>)>>,
+    /// The version of the driver's interface: 1000 · major + 10 · minor.
+    version: c_int,
 }
+
+/// Code of a device, which `Driver` forgets when it ends.
+struct Module(sys::CUmodule);
+
+/// The least version of the driver's interface that reads clocks of marks as the bindings ask for it.
+const CLOCKS_FROM: c_int = 12_080;
 
 // SAFETY: handles of the driver may be used from any thread; every method makes the context current in its own first.
 #[allow(unsafe_code)]
@@ -80,6 +88,17 @@ impl Driver {
         let device = result::device::get(ordinal as c_int).map_err(&failed)?;
         // SAFETY: the driver has just given this device.
         let context = unsafe { result::primary_ctx::retain(device) }.map_err(&failed)?;
+        let opened = Driver::in_context(name, device, context, cache);
+        if opened.is_err() {
+            // SAFETY: it was retained above, and nothing uses it.
+            let _ = unsafe { result::primary_ctx::release(device) };
+        }
+        opened
+    }
+
+    #[allow(unsafe_code)]
+    fn in_context(name: String, device: sys::CUdevice, context: sys::CUcontext, cache: Cache) -> Result<Driver, Error> {
+        let failed = explain(&name, "opening it");
         // SAFETY: the context was just retained and is released when `Driver` ends.
         unsafe { result::ctx::set_current(context) }.map_err(&failed)?;
         let stream = || result::stream::create(result::stream::StreamKind::NonBlocking).map_err(&failed);
@@ -104,31 +123,86 @@ impl Driver {
             result::mem_pool::set_attribute(pool, waiting, std::ptr::from_mut(&mut wait).cast()).map_err(&failed)?;
             pool
         };
+        let mut version = 0;
+        // SAFETY: asks for one number.
+        unsafe { sys::cuDriverGetVersion(&mut version) }.result().map_err(&failed)?;
         let architecture = format!("sm_{major}{minor}");
         let loaded = Mutex::default();
-        Ok(Driver { name, device, context, streams, pool, architecture, cache, loaded })
+        Ok(Driver { name, device, context, streams, pool, architecture, cache, loaded, version })
     }
 
     /// The functions of a text whose machine code is in a file.
-    fn load(&self, source: &Source, file: &Cached) -> Result<Vec<Function>, Error> {
+    fn load(&self, source: &Source, file: &Cached) -> Result<(Module, Vec<Function>), Error> {
         let code = std::fs::read(file.path()).map_err(|error| Error::Missing(error.to_string()))?;
         let refused = |reason: &str| Error::Compile { target: self.name.clone(), log: reason.into() };
         if !code.starts_with(b"\x7fELF") {
             return Err(refused(&format!("{} is no machine code; remove it", file.path().display())));
         }
+        let explained = |error: DriverError| {
+            // Code of a newer compiler is the usual reason.
+            refused(&format!(
+                "{error:?}; the driver's interface is {}, and the compiler may be newer",
+                self.interface()
+            ))
+        };
+        let size = code.len() as u64;
         // SAFETY: the machine code says how long it is, and lives during the call; its name is the digest of the text
         // that it was made from, in a folder that the caller chose.
         #[allow(unsafe_code)]
-        let module = unsafe { result::module::load_data(code.as_ptr().cast()) };
-        let module = module.map_err(|error| refused(&format!("{error:?}")))?;
+        let module = || unsafe { result::module::load_data(code.as_ptr().cast()) };
+        let module = Module(self.with_memory_given_back("code of kernels", size, module, explained)?);
         let function = |(name, _): &(String, _)| {
             let name = CString::new(name.as_str()).map_err(|_| refused("a kernel's name holds a zero byte"))?;
-            // SAFETY: the module was just loaded and is never unloaded: its functions live as long as the context.
+            // SAFETY: the module was just loaded and is unloaded with `self`, which whoever has a function holds.
             #[allow(unsafe_code)]
-            let function = unsafe { result::module::get_function(module, name) };
-            Ok(Function(function.map_err(|error| refused(&format!("{error:?}")))? as usize))
+            let function = || unsafe { result::module::get_function(module.0, name.clone()) };
+            let function = self.with_memory_given_back("code of a kernel", size, function, explained)?;
+            Ok(Function(function as usize))
         };
-        source.kernels.iter().map(function).collect()
+        match source.kernels.iter().map(function).collect() {
+            Ok(functions) => Ok((module, functions)),
+            Err(error) => {
+                // SAFETY: nobody has a function of it.
+                #[allow(unsafe_code)]
+                let _ = unsafe { result::module::unload(module.0) };
+                Err(error)
+            }
+        }
+    }
+
+    /// Does what may find no memory, in the current context, and does it once more after all that was given back so far
+    /// has arrived, and what the pool keeps and nobody uses has gone back to the driver: while the pool has it, code
+    /// cannot have it.
+    fn with_memory_given_back<T>(
+        &self,
+        what: &'static str,
+        needed: u64,
+        ask: impl Fn() -> Result<T, DriverError>,
+        explained: impl Fn(DriverError) -> Error,
+    ) -> Result<T, Error> {
+        const NONE_LEFT: DriverError = DriverError(sys::CUresult::CUDA_ERROR_OUT_OF_MEMORY);
+        let mut asked = ask();
+        if matches!(asked, Err(NONE_LEFT)) {
+            // Of all parties of this process: what they have given back is counted as theirs no longer, and what streams
+            // wait for is under way, so that none of them waits for ever.
+            result::ctx::synchronize().map_err(self.failed("computing"))?;
+            // SAFETY: the pool is the device's; nothing that is in use leaves it.
+            #[allow(unsafe_code)]
+            unsafe { result::mem_pool::trim_to(self.pool, 0) }.map_err(self.failed("giving memory back"))?;
+            asked = ask();
+        }
+        match asked {
+            Err(NONE_LEFT) => {
+                let free = self.memory().map_or(0, |memory| memory.free);
+                Err(Error::Memory { device: self.name.clone(), what, needed, free })
+            }
+            asked => asked.map_err(explained),
+        }
+    }
+
+    /// The driver's interface, for people.
+    fn interface(&self) -> String {
+        format!("CUDA {}.{}", self.version / 1000, self.version % 1000 / 10)
     }
 
     fn marked(&self, on: Stream, flags: sys::CUevent_flags) -> Result<Event, Error> {
@@ -196,7 +270,7 @@ impl Device for Driver {
         }
         let mut functions: HashMap<&str, Function> = HashMap::new();
         for (part, key) in parts.iter().zip(&keys) {
-            let own = loaded.get(key).into_iter().flatten().copied();
+            let own = loaded.get(key).into_iter().flat_map(|(_, functions)| functions).copied();
             functions.extend(part.kernels.iter().map(|(name, _)| name.as_str()).zip(own));
         }
         let missing = |name: &str| Error::Compile { target: self.name.clone(), log: format!("no kernel {name}") };
@@ -207,25 +281,9 @@ impl Device for Driver {
     fn allocate(&self, on: Stream, bytes: u64, purpose: Purpose) -> Result<Address, Error> {
         self.current()?;
         // SAFETY: the stream is this device's, and whoever uses the memory elsewhere follows a mark of it.
-        let asked = || unsafe { result::malloc_async(self.stream(on), bytes.max(1) as usize) };
-        let none_left = DriverError(sys::CUresult::CUDA_ERROR_OUT_OF_MEMORY);
-        let mut allocated = asked();
-        if allocated == Err(none_left) {
-            // What is given back in one stream serves another once it is reached.
-            for stream in self.streams {
-                // SAFETY: the streams live as long as `self`.
-                unsafe { result::stream::synchronize(stream) }.map_err(self.failed("computing"))?;
-            }
-            allocated = asked();
-        }
-        match allocated {
-            Ok(address) => Ok(Address(address)),
-            Err(error) if error == none_left => {
-                let free = self.memory().map_or(0, |memory| memory.free);
-                Err(Error::Memory { device: self.name.clone(), what: purpose.name(), needed: bytes, free })
-            }
-            Err(error) => Err(self.failed("allocating memory")(error)),
-        }
+        let ask = || unsafe { result::malloc_async(self.stream(on), bytes.max(1) as usize) };
+        let address = self.with_memory_given_back(purpose.name(), bytes, ask, self.failed("allocating memory"))?;
+        Ok(Address(address))
     }
 
     fn free(&self, on: Stream, address: Address) {
@@ -329,9 +387,6 @@ impl Measurable for Driver {
         // SAFETY: the driver gave this device when it was opened.
         let attribute = |attribute| unsafe { result::device::get_attribute(self.device, attribute) }.map_err(&failed);
         let count = |name| Ok::<u32, Error>(u32::try_from(attribute(name)?).unwrap_or(0));
-        let mut version = 0;
-        // SAFETY: asks for one number.
-        unsafe { sys::cuDriverGetVersion(&mut version) }.result().map_err(&failed)?;
         Ok(Properties {
             capability: [
                 count(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)?,
@@ -342,11 +397,17 @@ impl Measurable for Driver {
             memory_clock_hertz: 1e3 * f64::from(count(Attribute::CU_DEVICE_ATTRIBUTE_MEMORY_CLOCK_RATE)?),
             memory_bus_bits: count(Attribute::CU_DEVICE_ATTRIBUTE_GLOBAL_MEMORY_BUS_WIDTH)?,
             cache_bytes: count(Attribute::CU_DEVICE_ATTRIBUTE_L2_CACHE_SIZE)?,
-            driver: format!("CUDA {}.{}", version / 1000, version % 1000 / 10),
+            driver: self.interface(),
         })
     }
 
     fn stamp(&self, on: Stream) -> Result<Event, Error> {
+        if self.version < CLOCKS_FROM {
+            let (own, least) = (self.interface(), format!("CUDA {}.{}", CLOCKS_FROM / 1000, CLOCKS_FROM % 1000 / 10));
+            return Err(Error::Missing(format!(
+                "the driver's interface is {own}, and measuring needs {least}; update it"
+            )));
+        }
         self.marked(on, sys::CUevent_flags::CU_EVENT_DEFAULT)
     }
 
@@ -369,6 +430,10 @@ impl Drop for Driver {
             for stream in self.streams {
                 let _ = result::stream::synchronize(stream);
                 let _ = result::stream::destroy(stream);
+            }
+            let loaded = self.loaded.get_mut().unwrap_or_else(PoisonError::into_inner);
+            for (_, (module, _)) in loaded.drain() {
+                let _ = result::module::unload(module.0);
             }
             let _ = result::primary_ctx::release(self.device);
         }

@@ -44,8 +44,8 @@ pub struct Fixed {
     /// Tiled, and a thread per output.
     pub matrices: [Function; 2],
     pub windows: [Function; 2],
-    limbs: OnceLock<Result<Vec<Function>, Error>>,
-    residues: OnceLock<Result<Vec<Function>, Error>>,
+    limbs: OnceLock<Vec<Function>>,
+    residues: OnceLock<Vec<Function>>,
 }
 
 /// Text with its kernels.
@@ -134,14 +134,28 @@ impl Fixed {
 
     /// Of matrices by [`LIMBS`], then of windows.
     pub fn limbs(&self, device: &dyn Device) -> Result<&[Function], Error> {
-        let compiled = self.limbs.get_or_init(|| device.compile(&source(BY_LIMBS)));
-        compiled.as_deref().map_err(Error::clone)
+        needed(&self.limbs, device, BY_LIMBS)
     }
 
     /// Residues of factors (left and right matrices, windows and their kernels), digits, words of digits.
     pub fn residues(&self, device: &dyn Device) -> Result<&[Function], Error> {
-        let compiled = self.residues.get_or_init(|| device.compile(&source(BY_RESIDUES)));
-        compiled.as_deref().map_err(Error::clone)
+        needed(&self.residues, device, BY_RESIDUES)
+    }
+}
+
+/// Kernels that are compiled when they are first needed; where that finds no memory, the next one who needs them tries
+/// again.
+fn needed<'a>(
+    functions: &'a OnceLock<Vec<Function>>,
+    device: &dyn Device,
+    file: File,
+) -> Result<&'a [Function], Error> {
+    match functions.get() {
+        Some(functions) => Ok(functions),
+        None => {
+            let compiled = device.compile(&source(file))?;
+            Ok(functions.get_or_init(|| compiled))
+        }
     }
 }
 

@@ -106,7 +106,8 @@ impl Transfers {
     /// No memory left, or a call that fails.
     pub fn upload(&self, bytes: &[u8], purpose: Purpose) -> Result<Buffer, Error> {
         let on = Stream::Incoming;
-        let buffer = Buffer::on(&self.device, on, bytes.len() as u64, purpose)?;
+        // What fails half-way is given back after the copies that were asked for.
+        let mut buffer = Buffer::on(&self.device, on, bytes.len() as u64, purpose)?;
         let mut place = buffer.address();
         for piece in bytes.chunks(PIECE) {
             let mut pinned = self.pinned(piece.len())?;
@@ -122,6 +123,7 @@ impl Transfers {
         }
         // Also where there are no bytes: later work may use the buffer only once it is allocated.
         Mark::new(&self.device, on)?.before(Stream::Compute)?;
+        buffer.hand_to(Stream::Compute);
         Ok(buffer)
     }
 
@@ -129,7 +131,8 @@ impl Transfers {
     fn start(&self, buffer: &Buffer, bytes: usize) -> Result<Departing, Error> {
         let on = Stream::Outgoing;
         Mark::new(&self.device, Stream::Compute)?.before(on)?;
-        let (mut pieces, mut place) = (Vec::new(), buffer.address());
+        // What fails half-way waits for the copies that were asked for: they write to pinned memory.
+        let (mut departing, mut place) = (Departing { pieces: Vec::new() }, buffer.address());
         for start in (0..bytes).step_by(PIECE) {
             let length = (bytes - start).min(PIECE);
             let pinned = self.pinned(length)?;
@@ -137,24 +140,21 @@ impl Transfers {
             #[allow(unsafe_code)]
             let copied = unsafe { self.device.copy_out(on, place, pinned.address, length as u64) };
             match copied.and_then(|()| Mark::new(&self.device, on)) {
-                Ok(mark) => pieces.push((mark, pinned, length)),
-                Err(error) => {
-                    drop(Departing { pieces });
-                    return Err(abandon(pinned, error));
-                }
+                Ok(mark) => departing.pieces.push((mark, pinned, length)),
+                Err(error) => return Err(abandon(pinned, error)),
             }
             place.0 += length as u64;
         }
-        Ok(Departing { pieces })
+        Ok(departing)
     }
 
     /// Starts to copy a buffer of `bytes` bytes here, which the device needs no longer.
     ///
     /// # Errors
     /// A call that fails.
-    pub fn depart(&self, buffer: Buffer, bytes: usize) -> Result<Departing, Error> {
+    pub fn depart(&self, mut buffer: Buffer, bytes: usize) -> Result<Departing, Error> {
         let departing = self.start(&buffer, bytes)?;
-        buffer.end_on(Stream::Outgoing);
+        buffer.hand_to(Stream::Outgoing);
         Ok(departing)
     }
 
