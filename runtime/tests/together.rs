@@ -84,7 +84,7 @@ fn request<'a>(model: &'a [u8], catalog: &'a Catalog) -> Request<'a> {
         climb: 6,
         whole_front: false,
         quick: false,
-        one_ring: false,
+        one_ring: true,
         parties: PartiesRecord { model: 0, input: 1, output: 2 },
     }
 }
@@ -211,7 +211,7 @@ fn verdicts_are_recalled_for_the_same_circuit_and_believed_if_they_can_be() {
     };
     // Another name and other rates of the machine are nothing that a simulation sees.
     let mut rates = Resource::ALL.map(|resource| Machine::reference().rate(resource));
-    rates.iter_mut().for_each(|rate| *rate *= 2.0);
+    rates.iter_mut().for_each(|rate| *rate *= 1.001);
     let other = Machine::new("another".into(), rates, 0.0);
     let told = 0.000123;
     assert!(shown != told);

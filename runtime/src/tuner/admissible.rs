@@ -128,17 +128,18 @@ pub fn find(
         return Ok(Admissible { candidates: found, refusals });
     };
     // Where not even the widest entries can be proved, no option of another site can: the one where that fails is to blame.
-    let place = unproved.as_ref().and_then(place);
-    let index =
-        sites.iter().zip(&found).position(|(site, found)| Some(site.name.as_str()) == place && found.is_empty());
-    let index = index.unwrap_or(first);
+    let blamed = unproved.as_ref().and_then(|error| {
+        let is_place = |(site, found): (&Site, &Vec<Candidate>)| Some(&*site.name) == place(error) && found.is_empty();
+        Some((sites.iter().zip(&found).position(is_place)?, format!("with the widest entries: {error}")))
+    });
+    let (index, reason) = blamed.unwrap_or_else(|| {
+        let reason = refusals.remove(&first).unwrap_or_default();
+        (first, format!("the last one tried failed with: {reason}"))
+    });
     Err(Error::Site {
         site: sites[index].name.clone(),
         kind: sites[index].kind.name(),
-        reason: format!(
-            "no entry of the catalog is admissible; the last one tried failed with: {}",
-            refusals.remove(&index).unwrap_or_default()
-        ),
+        reason: format!("no entry of the catalog is admissible; {reason}"),
     })
 }
 
