@@ -156,14 +156,12 @@ fn a_budget_is_held_against_the_plan_and_used() {
     // What did not pass is faster where it is called faster.
     let refused = asked_for.pointer("/front/refused_seconds").and_then(Value::as_f64);
     assert!(refused.is_none_or(|refused| refused < seconds(&asked_for)), "{refused:?}");
-    // A climb within a budget ends in what shows less, and so does a start.
-    let climbed = report(&tune(
-        &shop,
-        "climbed.toml",
-        &["--batch", "60", "--climb", "4", "--max-seconds", &(seconds(&asked_for) * 1.000001).to_string()],
-    ));
-    assert!(number(&climbed, "/measured/error") <= number(&found, "/measured/error"));
-    assert!(seconds(&climbed) <= seconds(&asked_for) * 1.000001);
+    // A climb within a budget ends in what shows no more, and so does a start.
+    let limit = (seconds(&asked_for) * 1.000001).to_string();
+    let more = ["--batch", "60", "--climb", "4", "--max-seconds", &limit, "--start", "asked.toml"];
+    let climbed = report(&tune(&shop, "climbed.toml", &more));
+    let least = number(&found, "/measured/error").min(number(&asked_for, "/measured/error"));
+    assert!(number(&climbed, "/measured/error") <= least && seconds(&climbed) <= seconds(&asked_for) * 1.000001);
     assert!(number(&climbed, "/measured/candidates_tried") > number(&found, "/measured/candidates_tried"));
 }
 
