@@ -8,7 +8,7 @@ mod onnx_model;
 use catalogs::Catalog;
 use onnx_model::Model;
 use runtime::circuit::lower::Formats;
-use runtime::cost::Machine;
+use runtime::cost::{Machine, Resource};
 use runtime::graph::{Axes, Site, Tensor};
 use runtime::plan::{ChoiceRecord, InputPromise, PartiesRecord, Plan};
 use runtime::transport::Shaping;
@@ -192,6 +192,46 @@ fn starting_resuming_and_asking_for_more_end_in_the_same_plan() {
     assert!(matches!(refused, Error::Budget { .. }), "{refused}");
 }
 
+/// What a folder of verdicts is asked for: what a verdict depends on, and what a verdict can be.
+#[test]
+fn verdicts_are_recalled_for_the_same_circuit_and_believed_if_they_can_be() {
+    let (model, catalog) = (model(), catalog());
+    let folder = tempfile::tempdir().unwrap();
+    let memory = || Memory::in_folder(folder.path()).unwrap();
+    let request = || Request { one_ring: true, climb: 0, ..request(&model, &catalog) };
+    let first = tune(&Request { memory: memory(), ..request() }, &mut |_| {}).unwrap();
+    let shown = first.plan.measured.error;
+    let edit = |from: &str, to: &str| {
+        for file in std::fs::read_dir(folder.path()).unwrap() {
+            let path = file.unwrap().path();
+            let text = std::fs::read_to_string(&path).unwrap();
+            let lines = text.lines().map(|line| if line.starts_with(from) { to } else { line });
+            std::fs::write(&path, lines.collect::<Vec<_>>().join("\n")).unwrap();
+        }
+    };
+    // Another name and other rates of the machine are nothing that a simulation sees.
+    let mut rates = Resource::ALL.map(|resource| Machine::reference().rate(resource));
+    rates.iter_mut().for_each(|rate| *rate *= 1.001);
+    let other = Machine::new("another".into(), rates, 0.0);
+    let told = 0.000123;
+    assert!(shown != told);
+    edit("error = ", "error = 0.000123");
+    let recalled = Request { memory: memory(), machine: other, model_name: "renamed.onnx".into(), ..request() };
+    assert_eq!(tune(&recalled, &mut |_| {}).unwrap().plan.measured.error, told);
+    for (from, to) in [
+        ("error = ", "error = -0.5"),
+        ("agreement = ", "agreement = 1.5"),
+        ("inputs = ", "inputs = 5"),
+        ("roundings = ", "roundings = [\"seed 1\"]"),
+        ("cosine = ", "cosine = 7.0"),
+    ] {
+        edit("error = ", "error = 0.000123");
+        edit(from, to);
+        let anew = tune(&Request { memory: memory(), ..request() }, &mut |_| {}).unwrap();
+        assert_eq!(anew.plan.measured, first.plan.measured, "{to} was believed");
+    }
+}
+
 #[test]
 fn where_nothing_can_be_proved_the_limiting_site_is_named() {
     let (model, catalog) = (model(), catalog());
@@ -214,4 +254,59 @@ fn where_nothing_can_be_proved_the_limiting_site_is_named() {
     let text = error.to_string();
     assert!(text.contains("can be proved for the whole model") && text.contains(site.as_str()), "{text}");
     assert!(text.contains("exceeds the window") && text.contains("exp"), "{text}");
+}
+
+/// Where not even the widest entries reach, the site whose window is left is named, and not the first one of the model.
+#[test]
+fn the_site_that_no_entry_reaches_is_named() {
+    let (model, mut catalog) = (model(), Catalog::new());
+    let all = self::catalog();
+    for (name, published) in all.iter().filter(|(name, _)| !name.contains("w15")) {
+        catalog.insert(name, published.clone()).unwrap();
+    }
+    // With the coarse tanh alone.
+    let mut few = Catalog::new();
+    for (name, published) in catalog.iter().filter(|(name, _)| *name != ACCURATE) {
+        few.insert(name, published.clone()).unwrap();
+    }
+    let Error::Site { kind, site, reason } = tune(&request(&model, &few), &mut |_| {}).unwrap_err() else {
+        panic!("another error")
+    };
+    assert_eq!(kind, "softmax", "{site}: {reason}");
+    assert!(reason.contains(&format!("{site}: ")) && reason.contains("window"), "{reason}");
+}
+
+/// The price of a choice is what its plan is predicted to cost, also where a run has work that does not grow with its
+/// inputs: of the choice that the price is derived from to rounding.
+#[test]
+fn prices_are_what_plans_are_predicted_to_cost() {
+    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/models");
+    let model = std::fs::read(models.join("digits_cnn.onnx")).unwrap();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let catalog = Catalog::open(&root.join("catalogs"), &root.join("proofs")).unwrap();
+    let images = runtime::arrays::Arrays::read(&models.join("digits_calibration.npz")).unwrap();
+    let name = images.names().into_iter().find(|name| !name.contains("label")).unwrap().to_owned();
+    let images = runtime::tuner::leading(&images.reals(&name).unwrap(), 0, 2);
+    let request = Request {
+        calibration: vec![images],
+        simulated_max: 2,
+        batch: 60,
+        axes: Axes::batch(60),
+        promise: InputPromise { range: [0.0, 1.0], row_norm: None, named: Default::default() },
+        ..request(&model, &catalog)
+    };
+    Problem::explore(&request, &mut |_| {}, |problem, _| {
+        let own = assignment::least(problem.prices(), Quantity::Error);
+        let fastest = assignment::least(problem.prices(), Quantity::Seconds);
+        assert_ne!(own, fastest);
+        for (chosen, off) in [(own, 1e-9), (fastest, 2e-3)] {
+            let predicted = problem.draft(&chosen)?.unwrap().0.predicted;
+            let price = problem.price(&chosen);
+            let seconds = price.of(Quantity::Seconds) / predicted.seconds_per_run - 1.0;
+            let bytes = price.of(Quantity::Bytes) / predicted.bytes_per_run as f64 - 1.0;
+            assert!(seconds.abs() <= off && bytes.abs() <= off, "{seconds} {bytes}");
+        }
+        Ok(())
+    })
+    .unwrap();
 }

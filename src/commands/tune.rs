@@ -95,13 +95,15 @@ pub struct RequestOptions {
     /// That changes the model beyond, and the plan says where.
     #[arg(long, value_name = "FACTOR", conflicts_with = "clamp")]
     cut: Option<f64>,
-    /// Simulations that are spent on trying faster choices, site by site, after a plan is found.
+    /// Simulations that are spent on trying faster choices, site by site, after a plan is found; more accurate ones where
+    /// only a budget is given.
     #[arg(long, default_value_t = 24, value_name = "COUNT")]
     climb: usize,
     /// Simulate every choice of the front, to see how well errors are predicted.
     #[arg(long)]
     whole_front: bool,
-    /// A plan of the same model to start from: only faster ones are looked for, if it meets the constraint.
+    /// A plan of the same model to start from: only faster ones are looked for, if it meets the constraint; where only a
+    /// budget is given, only more accurate ones.
     #[arg(long, value_name = "PLAN.toml")]
     start: Option<PathBuf>,
     /// A folder that keeps what simulations showed: a tuner that was cut goes on from there.
@@ -183,7 +185,8 @@ pub fn say(progress: Progress) {
     let line = match progress {
         Progress::Site { name, admissible } => format!("{name}: {admissible} admissible choices"),
         Progress::Simulation { candidate, seconds, error } => {
-            format!("simulating plan {candidate}: predicted {seconds:.4} s, error {error:.2e}")
+            let error = error.map_or(String::new(), |error| format!(", error {error:.2e}"));
+            format!("simulating plan {candidate}: predicted {seconds:.4} s{error}")
         }
         Progress::Formats { formats: Formats { ring, activations, .. }, outcome } => {
             let outcome = outcome.map_or_else(|reason| reason, |seconds| format!("{seconds:.4} s"));
@@ -252,7 +255,7 @@ impl RequestOptions {
             network: Shaping::named(&self.network).map_err(Failure::input)?,
             network_name: self.network.clone(),
             machine: machine.map_err(Failure::input)?,
-            constraint: self.demands.constraint(),
+            constraint: self.demands.constraint()?,
             budget: self.demands.budget()?,
             start: self.start.as_deref().map(plan::read).transpose()?,
             memory: self.memory()?,

@@ -14,6 +14,9 @@ pub struct Error {
     reason: String,
 }
 
+/// Seconds per unit that no machine exceeds: the largest unit is a round, whose way through a network is not counted here.
+const RATE_MAX: f64 = 1.0;
+
 /// What was measured of a machine.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -64,11 +67,15 @@ impl Machine {
         for resource in Resource::ALL {
             match self.seconds_per.get(resource.name()) {
                 None => return Err(format!("the seconds per {} are missing", resource.name())),
-                Some(rate) if !(rate.is_finite() && *rate >= 0.0) => {
-                    return Err(format!("{rate} seconds per {} are none", resource.name()));
+                Some(rate) if !(*rate > 0.0 && *rate <= RATE_MAX) => {
+                    let name = resource.name();
+                    return Err(format!("{rate} seconds per {name} are none: more than 0, and at most {RATE_MAX}"));
                 }
                 Some(_) => {}
             }
+        }
+        if !(self.worst_probe.is_finite() && self.worst_probe >= 0.0) {
+            return Err(format!("a worst probe of {} is none", self.worst_probe));
         }
         let is_one = |link: &Link| {
             let positive = |number: f64| number.is_finite() && number > 0.0;
@@ -123,6 +130,11 @@ mod tests {
             ("round = 0.00006", "", "the seconds per round are missing"),
             ("round = 0.00006", "round = -1.0", "-1 seconds per round"),
             ("round = 0.00006", "round = nan", "NaN seconds per round"),
+            ("round = 0.00006", "round = 0.0", "0 seconds per round"),
+            ("round = 0.00006", "round = 1.5", "1.5 seconds per round"),
+            ("round = 0.00006", "round = inf", "inf seconds per round"),
+            ("worst_probe = 0.01", "worst_probe = nan", "a worst probe of NaN"),
+            ("worst_probe = 0.01", "worst_probe = -0.5", "a worst probe of -0.5"),
             ("worst_probe", "worst", "unknown field `worst`"),
         ] {
             let text = written.to_text();

@@ -25,6 +25,14 @@ pub enum Error {
     /// The bytes are not an ONNX model.
     #[error("not a readable ONNX model: {0}; export it again, or check that the file is complete")]
     Malformed(String),
+    /// An extent was given of an axis that the model does not have.
+    #[error("the model's inputs have no dynamic axis '{axis}'; they have {known}")]
+    NoAxis {
+        /// The name that was given.
+        axis: String,
+        /// The names that there are.
+        known: String,
+    },
     /// Some nodes have no counterpart; all of them are listed.
     #[error("{} unsupported node(s):{}", .0.len(), list(.0))]
     Unsupported(Vec<Unsupported>),

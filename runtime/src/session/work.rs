@@ -62,8 +62,15 @@ impl Counter {
     /// # Errors
     /// As [`Counter::of_nodes`].
     pub fn peak_bytes(&mut self, circuit: &Circuit, schedule: &Schedule) -> Result<u64, Error> {
+        Ok(self.footprint(circuit, schedule)?.peak_bytes())
+    }
+
+    /// The memory of one party over the rounds of a run.
+    ///
+    /// # Errors
+    /// As [`Counter::of_nodes`].
+    pub fn footprint(&mut self, circuit: &Circuit, schedule: &Schedule) -> Result<Footprint, Error> {
         let units = self.kernels.compile(circuit, Party(0))?;
-        let lanes = |id: NodeId| circuit.node(id).shape.lanes() as i64;
         // A value lives from the round in which it is ready to the last one in which a user starts.
         let mut last: Vec<u32> = schedule.ready.clone();
         for (id, node) in circuit.iter() {
@@ -72,24 +79,72 @@ impl Counter {
                 *used = schedule.start[id.index()].max(*used);
             }
         }
-        let mut changes = vec![0i64; schedule.rounds as usize + 2];
-        let mut alive = |from: u32, to: u32, words: i64| {
-            changes[from.min(schedule.rounds) as usize] += words;
-            changes[to.min(schedule.rounds) as usize + 1] -= words;
-        };
-        for (id, _) in circuit.iter() {
-            let index = id.index();
-            alive(schedule.ready[index], last[index], 2 * lanes(id));
-            alive(schedule.start[index], schedule.ready[index], units[index].slots() as i64 * lanes(id));
-        }
-        let (mut now, mut most) = (0i64, 0i64);
-        for change in changes {
-            now += change;
-            most = most.max(now);
+        let rounds = |from: u32, to: u32| [from, to].map(|round| round.min(schedule.rounds) as usize);
+        let mut held = Vec::new();
+        for (id, node) in circuit.iter() {
+            let (index, lanes) = (id.index(), node.shape.lanes() as u64);
+            held.push(Held { node: id, rounds: rounds(schedule.ready[index], last[index]), words: 2 * lanes });
+            let words = units[index].slots() as u64 * lanes;
+            held.push(Held { node: id, rounds: rounds(schedule.start[index], schedule.ready[index]), words });
         }
         // Both components, and both once more where they are packed for products.
         let weights: u64 = circuit.weights().iter().map(|slot| 4 * slot.shape.lanes() as u64).sum();
-        Ok(8 * (most.max(0) as u64 + weights))
+        let mut changes = vec![0i64; schedule.rounds as usize + 2];
+        for Held { rounds: [from, to], words, .. } in &held {
+            changes[*from] += *words as i64;
+            changes[to + 1] -= *words as i64;
+        }
+        let words = changes.into_iter().scan(0i64, |now, change| {
+            *now += change;
+            Some((*now).max(0) as u64 + weights)
+        });
+        Ok(Footprint { words: words.collect(), held })
+    }
+}
+
+/// What a party keeps in memory, round by round.
+#[derive(Clone, Debug)]
+pub struct Footprint {
+    /// Words in every round, those of the weights among them.
+    words: Vec<u64>,
+    held: Vec<Held>,
+}
+
+/// Words that a node needs, for its value or while it is under way, from a round to another, both included.
+#[derive(Clone, Copy, Debug)]
+struct Held {
+    node: NodeId,
+    rounds: [usize; 2],
+    words: u64,
+}
+
+impl Footprint {
+    /// Bytes in the round in which they are most.
+    pub fn peak_bytes(&self) -> u64 {
+        8 * self.words.iter().copied().max().unwrap_or(0)
+    }
+
+    /// The part of the model that has most of the memory in that round, by name.
+    pub fn heaviest<'a>(&self, circuit: &'a Circuit) -> Option<&'a str> {
+        let most = self.words.iter().copied().max()?;
+        let round = self.words.iter().position(|words| *words == most)?;
+        let mut groups: BTreeMap<&str, u64> = BTreeMap::new();
+        for Held { node, rounds: [from, to], words } in &self.held {
+            if (*from..=*to).contains(&round) {
+                *groups.entry(circuit.group_name(*node)).or_default() += words;
+            }
+        }
+        groups.into_iter().max_by_key(|(_, words)| *words).map(|(name, _)| name)
+    }
+
+    /// The most bytes in any round in which something of a site is kept, by the number of its node.
+    pub fn at_site(&self, circuit: &Circuit, number: u32) -> u64 {
+        let own = self
+            .held
+            .iter()
+            .filter(|held| circuit.groups()[circuit.node(held.node).group.index()].site == Some(number));
+        let rounds = own.flat_map(|held| held.rounds[0]..=held.rounds[1]);
+        8 * rounds.map(|round| self.words[round]).max().unwrap_or(0)
     }
 }
 

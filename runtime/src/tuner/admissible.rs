@@ -3,6 +3,7 @@
 //! A baseline choice with the widest windows serves every site first; then each site is tried with each of its
 //! candidates in place of the baseline's. Every entry is proved by `verify::check` before it is considered.
 
+use super::exclusion::place;
 use super::options::{self, Bounds, Named, Pair, Reach};
 use super::prover::Prover;
 use super::{Error, Progress, Request};
@@ -80,8 +81,10 @@ pub fn find(
     }
     let mut refusals: BTreeMap<usize, String> = BTreeMap::new();
     // A baseline that does not prove says where; the sites are then tried one option at a time.
+    let mut unproved = None;
     let seen = Seen::of(prover, &baseline).unwrap_or_else(|error| {
         refusals.extend((0..sites.len()).map(|index| (index, format!("with the widest entries: {error}"))));
+        unproved = Some(error);
         Seen::default()
     });
     let own = |site: &Site| options::options(site, &entries, prover.formats, &seen.reach(site, prover));
@@ -121,17 +124,23 @@ pub fn find(
             }
         }
     }
-    match found.iter().position(Vec::is_empty) {
-        None => Ok(Admissible { candidates: found, refusals }),
-        Some(index) => Err(Error::Site {
-            site: sites[index].name.clone(),
-            kind: sites[index].kind.name(),
-            reason: format!(
-                "no entry of the catalog is admissible; the last one tried failed with: {}",
-                refusals.remove(&index).unwrap_or_default()
-            ),
-        }),
-    }
+    let Some(first) = found.iter().position(Vec::is_empty) else {
+        return Ok(Admissible { candidates: found, refusals });
+    };
+    // Where not even the widest entries can be proved, no option of another site can: the one where that fails is to blame.
+    let blamed = unproved.as_ref().and_then(|error| {
+        let is_place = |(site, found): (&Site, &Vec<Candidate>)| Some(&*site.name) == place(error) && found.is_empty();
+        Some((sites.iter().zip(&found).position(is_place)?, format!("with the widest entries: {error}")))
+    });
+    let (index, reason) = blamed.unwrap_or_else(|| {
+        let reason = refusals.remove(&first).unwrap_or_default();
+        (first, format!("the last one tried failed with: {reason}"))
+    });
+    Err(Error::Site {
+        site: sites[index].name.clone(),
+        kind: sites[index].kind.name(),
+        reason: format!("no entry of the catalog is admissible; {reason}"),
+    })
 }
 
 /// What options are tried against: one option at all sites of a class at a time, in place of the baseline's choices.

@@ -50,6 +50,24 @@ impl Price {
         self
     }
 
+    /// Of every quantity the smaller amount of both.
+    pub fn least(mut self, other: &Price) -> Price {
+        self.0.iter_mut().zip(other.0).for_each(|(amount, other)| *amount = amount.min(other));
+        self
+    }
+
+    /// Of every quantity the larger amount of both.
+    pub fn most(mut self, other: &Price) -> Price {
+        self.0.iter_mut().zip(other.0).for_each(|(amount, other)| *amount = amount.max(other));
+        self
+    }
+
+    /// So many times as much of everything.
+    pub fn times(mut self, factor: f64) -> Price {
+        self.0.iter_mut().for_each(|amount| *amount *= factor);
+        self
+    }
+
     /// Whether no quantity is larger than in `other`, but for `slack` of it.
     pub fn within(&self, other: &Price, slack: f64) -> bool {
         self.0.iter().zip(other.0).all(|(amount, limit)| *amount <= limit || amount - limit <= slack * limit.abs())

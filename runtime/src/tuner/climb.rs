@@ -16,7 +16,7 @@ const HOPELESS: f64 = 2.0;
 const PAIRS_WORK_MAX: f64 = 5e8;
 
 /// Changes of some sites' candidates: site and new candidate.
-type Move = Vec<(usize, usize)>;
+pub(super) type Move = Vec<(usize, usize)>;
 
 /// A move with what it promises.
 #[derive(Clone)]
@@ -60,7 +60,8 @@ pub(super) fn climb(problem: &Problem<'_>, mut best: Attempt, simulate: &mut Sim
         if taken.is_empty() {
             return Ok(best);
         }
-        let seconds = |attempt: &Attempt| attempt.plan.predicted.seconds_per_run;
+        // Before rings are narrowed: of some plans they are already, to keep a budget.
+        let seconds = |attempt: &Attempt| attempt.seconds;
         match simulate(chosen)? {
             Simulated::Enough => return Ok(best),
             Simulated::Shown(faster) if faster.unmet.is_empty() && seconds(&faster) < seconds(&best) => {
@@ -82,6 +83,11 @@ pub(super) fn climb(problem: &Problem<'_>, mut best: Attempt, simulate: &mut Sim
 fn limit(problem: &Problem<'_>, best: &Attempt) -> f64 {
     let shown = problem.request().constraint.strain(best.verdict.error, best.verdict.cosine);
     shown.map_or(f64::INFINITY, |shown| problem.strain(&best.chosen) / shown.max(f64::MIN_POSITIVE))
+}
+
+/// Whether a choice is expected to need so much more than what is allowed that it is not simulated, going by one that was.
+pub(super) fn is_hopeless(problem: &Problem<'_>, shown: &Attempt, chosen: &[usize]) -> bool {
+    problem.strain(chosen) > HOPELESS * limit(problem, shown)
 }
 
 /// How many promises are expected to stay within the limit together; one at least.
@@ -166,7 +172,7 @@ fn pairs(problem: &Problem<'_>, sites: usize, singles: &[Promise]) -> Vec<Move> 
 }
 
 /// The undominated candidates of every site, and the same record at all sites of a kind that have it.
-fn moves(problem: &Problem<'_>, chosen: &[usize]) -> Vec<Move> {
+pub(super) fn moves(problem: &Problem<'_>, chosen: &[usize]) -> Vec<Move> {
     let mut moves: Vec<Move> = Vec::new();
     for site in 0..problem.sites().len() {
         let asked = [Quantity::Seconds, Quantity::Bytes, Quantity::Error, Quantity::Failure];

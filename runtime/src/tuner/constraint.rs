@@ -4,6 +4,7 @@
 //! [`GUARD`] on the calibration set, because a private run sees other inputs; shares of inputs are compared as they are.
 
 use super::Verdict;
+use super::exclusion::megabytes;
 use crate::plan::Predicted;
 
 /// A measured error must stay below this share of what is allowed.
@@ -35,6 +36,12 @@ pub enum Metric {
         /// Largest allowed increase.
         increase_max: f64,
     },
+}
+
+/// The place of the largest of some scores, of equal ones the first.
+pub fn arg_max(scores: &[f64]) -> Option<usize> {
+    let places = 0..scores.len();
+    places.reduce(|best, place| if scores[place].total_cmp(&scores[best]).is_gt() { place } else { best })
 }
 
 /// What one run may cost. Nothing is asked by default.
@@ -81,9 +88,20 @@ impl Budget {
             over.push(format!("{} bytes, at most {}", predicted.bytes_per_run, self.bytes));
         }
         if memory > self.memory {
-            over.push(format!("{memory} bytes of memory, at most {}", self.memory));
+            over.push(format!("{} of memory, at most {}", megabytes(memory), megabytes(self.memory)));
         }
         over
+    }
+
+    /// What is limited, in words, but for failures.
+    pub fn limits(&self) -> String {
+        let finite = |limit: f64, text: String| limit.is_finite().then_some(text);
+        let limits = [
+            finite(self.seconds, format!("{} s", self.seconds)),
+            finite(self.bytes, format!("{} bytes", self.bytes)),
+            finite(self.memory, format!("{} of memory", megabytes(self.memory))),
+        ];
+        limits.into_iter().flatten().collect::<Vec<_>>().join(", ")
     }
 }
 
@@ -101,13 +119,10 @@ impl Metric {
         let (mut total, mut count) = (0.0, 0usize);
         for (scores, label) in rows {
             count += 1;
-            let highest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
             total += match self {
-                Metric::Accuracy { .. } => {
-                    let place = scores.iter().position(|&score| score == highest);
-                    f64::from(u8::from(place == Some(label)))
-                }
+                Metric::Accuracy { .. } => f64::from(u8::from(arg_max(scores) == Some(label))),
                 Metric::CrossEntropy { .. } => {
+                    let highest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
                     let sum: f64 = scores.iter().map(|score| (score - highest).exp()).sum();
                     sum.ln() + highest - scores.get(label).copied().unwrap_or(f64::NEG_INFINITY)
                 }
@@ -175,6 +190,25 @@ impl Constraint {
         of_error.into_iter().chain(of_cosine).reduce(f64::max)
     }
 
+    /// How far a verdict is from meeting the demands: at most 1 where it meets all of them, and otherwise the more the
+    /// farther one of them is missed. Where none is missed, how much of the allowed error and angle is used.
+    pub fn shortfall(&self, verdict: &Verdict) -> f64 {
+        let missed = |amount: f64| if amount > 0.0 { 1.0 + amount } else { 0.0 };
+        let of_agreement = missed(self.agreement_min - verdict.agreement);
+        let of_metric = self.metric.map_or(0.0, |metric| {
+            let (plain, private) = verdict.metric.unwrap_or((f64::NAN, f64::NAN));
+            match metric {
+                _ if metric.allows(plain, private) => 0.0,
+                Metric::Accuracy { decrease_max } => 1.0 + (plain - private - decrease_max),
+                Metric::CrossEntropy { increase_max } => 1.0 + (private - plain - increase_max),
+            }
+        });
+        let strain = self.strain(verdict.error, verdict.cosine).unwrap_or(0.0);
+        // Of what cannot be compared nothing is known to be better.
+        let all = [strain, of_agreement, of_metric];
+        if all.iter().any(|own| own.is_nan()) { f64::INFINITY } else { all.into_iter().fold(0.0, f64::max) }
+    }
+
     /// Whether no further simulation can make a verdict meet the demands: errors and angles only grow.
     pub fn is_lost(&self, verdict: &Verdict) -> bool {
         let cosine = verdict.cosine.unwrap_or(-1.0);
@@ -201,9 +235,11 @@ impl Constraint {
         if self.cosine_min > -1.0 {
             let least = 1.0 - GUARD * (1.0 - self.cosine_min);
             let cosine = verdict.cosine.unwrap_or(-1.0);
+            // Distances from 1, because cosines that differ may have the same first digits.
+            let (distance, allowed) = (1.0 - cosine, 1.0 - least);
             demand(
                 cosine >= least,
-                format!("least cosine {cosine:.8}, at least {least:.8} (half of the allowed distance)"),
+                format!("least cosine 1 - {distance:.2e}, at least 1 - {allowed:.2e} (half of the allowed distance)"),
             );
         }
         if let Some(metric) = self.metric {
@@ -265,6 +301,46 @@ mod tests {
         let allowed = Constraint { metric: Some(Metric::Accuracy { decrease_max: 0.011 }), ..met };
         assert!(allowed.unmet(&worse).is_empty());
         assert_eq!(Constraint { cosine_min: 0.5, ..allowed }.unmet(&Verdict { cosine: None, ..worse }).len(), 1);
+    }
+
+    #[test]
+    fn a_cosine_that_is_missed_by_little_is_told_apart() {
+        let asked = Constraint { cosine_min: 1.0, ..Constraint::default() };
+        let unmet = asked.unmet(&Verdict { cosine: Some(1.0 - 3e-12), ..verdict() });
+        assert!(unmet.len() == 1 && unmet[0].contains("1 - 3.00e-12, at least 1 - 0.00e0"), "{unmet:?}");
+        assert!(asked.unmet(&Verdict { cosine: Some(1.0), ..verdict() }).is_empty());
+    }
+
+    #[test]
+    fn a_shortfall_is_above_one_where_something_is_missed_and_grows() {
+        let asked = Constraint {
+            error_max: 0.008,
+            agreement_min: 0.99,
+            metric: Some(Metric::Accuracy { decrease_max: 0.0 }),
+            ..Constraint::default()
+        };
+        let met = verdict();
+        assert!(asked.unmet(&met).is_empty() && asked.shortfall(&met) <= 1.0);
+        let worse = [
+            [Verdict { error: 0.0041, ..met.clone() }, Verdict { error: 0.005, ..met.clone() }],
+            [Verdict { agreement: 0.98, ..met.clone() }, Verdict { agreement: 0.9, ..met.clone() }],
+            [Verdict { metric: Some((0.9, 0.89)), ..met.clone() }, Verdict { metric: Some((0.9, 0.8)), ..met.clone() }],
+        ];
+        for [near, far] in worse {
+            assert!(!asked.unmet(&near).is_empty() && asked.shortfall(&near) > 1.0, "{near:?}");
+            assert!(asked.shortfall(&far) > asked.shortfall(&near), "{far:?}");
+        }
+        assert_eq!(asked.shortfall(&Verdict { metric: None, ..met }), f64::INFINITY);
+    }
+
+    #[test]
+    fn of_equal_scores_the_first_is_the_largest() {
+        assert_eq!(arg_max(&[0.0, 2.0, 1.0, 2.0]), Some(1));
+        assert_eq!(arg_max(&[]), None);
+        let accuracy = Metric::Accuracy { decrease_max: 0.0 };
+        let row: &[f64] = &[1.0, 1.0];
+        assert_eq!(accuracy.of([(row, 0)].into_iter()), 1.0);
+        assert_eq!(accuracy.of([(row, 1)].into_iter()), 0.0);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What cannot be proved together: candidates of which each is admissible beside the widest entries elsewhere, but which
+//! What cannot stand together: candidates of which each is admissible beside the widest entries elsewhere, but which
 //! widen the ranges that are proved behind them so far that a window or a ring is left.
 //!
 //! A choice that fails its proof is narrowed down to a few of its sites: with theirs chosen and the most accurate
@@ -8,6 +8,8 @@
 //!
 //! What is excluded is only what is not proved; nothing that is chosen rests on it, since every choice is proved before it
 //! becomes a plan.
+//!
+//! Choices that need too much memory are excluded alike ([`super::footprint`]).
 
 use super::assignment::Combination;
 use crate::circuit::Error;
@@ -18,30 +20,70 @@ use std::sync::Arc;
 /// each, there are too many combinations to meet them one by one.
 const COMBINATIONS_MAX: usize = 64;
 
-/// A combination that cannot be proved.
+/// A combination that is no part of a plan.
 #[derive(Clone, Debug)]
 pub struct Exclusion {
     /// Its sites and candidates.
     pub combination: Combination,
     /// The names of its sites.
     pub sites: Vec<String>,
-    /// Where a window or a ring is left, and by what.
-    pub error: Arc<Error>,
+    /// Why.
+    pub cause: Cause,
+}
+
+/// Why a combination is no part of a plan.
+#[derive(Clone, Debug)]
+pub enum Cause {
+    /// A window or a ring is left: where, and by what.
+    Proof(Arc<Error>),
+    /// A run would need too much memory.
+    Memory {
+        /// The first of its sites, or the part of the model that needs most whatever is chosen.
+        place: String,
+        /// Bytes of the choice in which that was found.
+        bytes: u64,
+        /// Bytes that a run may have.
+        limit: f64,
+    },
 }
 
 impl Exclusion {
-    /// The site, or the part of the model, where the proof fails.
+    /// The site, or the part of the model, where the proof fails or memory runs out.
     pub fn place(&self) -> &str {
-        place(&self.error).unwrap_or_default()
+        match &self.cause {
+            Cause::Proof(error) => place(error).unwrap_or_default(),
+            Cause::Memory { place, .. } => place,
+        }
     }
+
+    /// Whether it is about what can be proved.
+    pub fn is_of_proof(&self) -> bool {
+        matches!(self.cause, Cause::Proof(_))
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Cause::Proof(error) => error.fmt(f),
+            Cause::Memory { place, bytes, limit } => {
+                write!(f, "{place}: {} of memory, at most {}", megabytes(*bytes as f64), megabytes(*limit))
+            }
+        }
+    }
+}
+
+/// Bytes for people.
+pub(super) fn megabytes(bytes: f64) -> String {
+    format!("{:.3} MB", bytes / 1e6)
 }
 
 impl fmt::Display for Exclusion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let others: Vec<&str> = self.sites.iter().map(String::as_str).filter(|site| *site != self.place()).collect();
         match others.is_empty() {
-            true => write!(f, "{}", self.error),
-            false => write!(f, "{}; beside the choice at {}", self.error, others.join(", ")),
+            true => write!(f, "{}", self.cause),
+            false => write!(f, "{}; beside the choice at {}", self.cause, others.join(", ")),
         }
     }
 }
@@ -100,7 +142,7 @@ pub(super) fn bounded(
 /// A line for every place at which a proof failed, with the first reason.
 pub(super) fn lines(exclusions: &[Exclusion]) -> Vec<String> {
     let mut places: Vec<(&Exclusion, usize)> = Vec::new();
-    for exclusion in exclusions {
+    for exclusion in exclusions.iter().filter(|exclusion| exclusion.is_of_proof()) {
         match places.iter_mut().find(|(first, _)| first.place() == exclusion.place()) {
             Some((_, count)) => *count += 1,
             None => places.push((exclusion, 1)),
@@ -140,7 +182,7 @@ mod tests {
         let of = |members: Vec<(usize, Vec<usize>)>| Exclusion {
             combination: Combination { members },
             sites: vec!["a".into(), "b".into()],
-            error: Arc::new(Error::Choice { site: "b".into(), reason: "no".into() }),
+            cause: Cause::Proof(Arc::new(Error::Choice { site: "b".into(), reason: "no".into() })),
         };
         let pair = || Combination { members: vec![(1, vec![0]), (0, vec![2])] };
         let mut known = vec![of(pair().members); COMBINATIONS_MAX - 1];
@@ -158,8 +200,8 @@ mod tests {
     #[test]
     fn a_reason_names_the_place_and_what_stands_beside() {
         let combination = Combination { members: vec![(1, vec![0]), (0, vec![2])] };
-        let error = Arc::new(Error::Choice { site: "b".into(), reason: "too narrow".into() });
-        let exclusion = Exclusion { combination, sites: vec!["b".into(), "a".into()], error };
+        let cause = Cause::Proof(Arc::new(Error::Choice { site: "b".into(), reason: "too narrow".into() }));
+        let exclusion = Exclusion { combination, sites: vec!["b".into(), "a".into()], cause };
         assert_eq!((exclusion.place(), exclusion.to_string()), ("b", "b: too narrow; beside the choice at a".into()));
         let twice = lines(&[exclusion.clone(), exclusion.clone()]);
         assert_eq!(twice, ["b: too narrow; beside the choice at a (and 1 more there)"]);

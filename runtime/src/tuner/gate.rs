@@ -1,6 +1,6 @@
 //! The gate: a plan's circuit simulated bit for bit over the calibration set, against the plain model.
 
-use super::constraint::{Constraint, Metric};
+use super::constraint::{Constraint, Metric, arg_max};
 use super::hidden::{self, Hidden, Shown};
 use super::sensitivity::{difference, leading};
 use super::{Error, Request};
@@ -10,7 +10,7 @@ use crate::circuit::lower::{Encoder, Lowered};
 use crate::graph::observed::Observed;
 use crate::graph::ranges::SiteRange;
 use crate::graph::{Graph, Tensor, reference};
-use crate::plan::{CheckedPlan, Plan, node_number};
+use crate::plan::{CheckedPlan, ChoiceRecord, Plan, node_number};
 use catalogs::Digest;
 use catalogs::digest::Tag;
 use rayon::prelude::*;
@@ -42,6 +42,10 @@ const MODES: [(&str, RoundingMode); 4] = [
     ("all low", RoundingMode::AllLow),
     ("all high", RoundingMode::AllHigh),
 ];
+
+fn modes(request: &Request<'_>) -> &'static [(&'static str, RoundingMode)] {
+    if request.quick { &MODES[..1] } else { &MODES[..] }
+}
 
 /// Some inputs, of which the first has this number, with a model's answers.
 struct Run {
@@ -109,10 +113,31 @@ impl Reference {
         Ok(self.encoder.weights(lowered)?)
     }
 
-    /// Names the verdict on `plan`: what it depends on, and nothing else.
+    /// Names the verdict on `plan`: what it depends on, and nothing else. That is the structure, the formats and the
+    /// choices, and not what is predicted of the plan, nor for which machine.
     pub fn key(&self, plan: &Plan) -> Digest {
-        let both = [self.digest.to_string(), plan.digest().to_string()].concat();
+        let choices: Vec<(u32, &ChoiceRecord)> = plan.site.iter().map(|site| (site.node, &site.choice)).collect();
+        let Plan { model, parties, formats, .. } = plan;
+        // Debug tells everything that these records have.
+        let circuit = format!("{} {} {parties:?} {formats:?} {choices:?}", model.structure, model.batch);
+        let both = [self.digest.to_string(), circuit].concat();
         Digest::of(Tag::Simulation, both.as_bytes())
+    }
+
+    /// Whether a verdict can be one of this gate's: of these inputs, roundings and labels, with figures that exist.
+    pub fn believes(&self, verdict: &Verdict, request: &Request<'_>) -> bool {
+        let Verdict { inputs, roundings, error, agreement, cosine, metric } = verdict;
+        let names = modes(request).iter().map(|(name, _)| *name);
+        let labelled = request.constraint.metric.is_some() && request.labels.is_some();
+        // Cosines are computed with rounding.
+        let is_cosine = |cosine: &f64| (-1.0 - 1e-9..=1.0 + 1e-9).contains(cosine);
+        *inputs == self.runs.iter().map(Run::count).sum::<usize>()
+            && roundings.iter().map(String::as_str).eq(names)
+            && (0.0..f64::INFINITY).contains(error)
+            && (0.0..=1.0).contains(agreement)
+            && cosine.as_ref().is_none_or(is_cosine)
+            && metric.is_some() == labelled
+            && metric.is_none_or(|(plain, private)| !plain.is_nan() && !private.is_nan())
     }
 
     /// Simulates a plan that was checked under several choices of roundings. Given a constraint, no more than tell
@@ -124,7 +149,7 @@ impl Reference {
         only: Option<&Constraint>,
     ) -> Result<Option<Verdict>, Error> {
         let weights = self.weights(checked.lowered())?;
-        let modes = if request.quick { &MODES[..1] } else { &MODES[..] };
+        let modes = modes(request);
         let metric = request.constraint.metric.zip(request.labels.as_deref());
         let mut worst: Option<f64> = None;
         let mut verdict = Verdict {
@@ -217,13 +242,43 @@ pub fn least_cosine(a: &[Tensor], b: &[Tensor]) -> Option<f64> {
     let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
     let cosine = |(a, b)| dot(a, b) / (dot(a, a) * dot(b, b)).sqrt();
     let cosines = a.data.chunks(row).zip(b.data.chunks(row)).map(cosine);
-    cosines.min_by(f64::total_cmp).filter(|cosine| cosine.is_finite())
+    // Of zero and something the quotient is no number, and so has no place in an order.
+    let all: Option<Vec<f64>> = cosines.map(|cosine| cosine.is_finite().then_some(cosine)).collect();
+    all?.into_iter().reduce(f64::min)
 }
 
-/// Rows of the first output whose largest element is at the same place.
+/// Rows of the first output whose largest element is at the same place ([`arg_max`]).
 pub fn agreements(a: &[Tensor], b: &[Tensor]) -> usize {
     let (Some(a), Some(b)) = (a.first(), b.first()) else { return 0 };
     let row: usize = a.shape.iter().skip(1).product::<usize>().max(1);
-    let place = |row: &[f64]| row.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).map(|(index, _)| index);
-    a.data.chunks(row).zip(b.data.chunks(row)).filter(|(a, b)| place(a) == place(b)).count()
+    a.data.chunks(row).zip(b.data.chunks(row)).filter(|(a, b)| arg_max(a) == arg_max(b)).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows(data: &[f64]) -> Vec<Tensor> {
+        vec![Tensor { shape: vec![data.len() / 2, 2], data: data.to_vec() }]
+    }
+
+    #[test]
+    fn a_row_of_zeros_has_no_cosine_whatever_stands_beside() {
+        let plain = rows(&[1.0, 0.0, 3.0, 4.0]);
+        assert_eq!(least_cosine(&plain, &plain), Some(1.0));
+        for (a, b) in [([0.0, 0.0, 1.0, 0.0], [1.0, 0.0, 1.0, 0.0]), ([1.0, 0.0, 1.0, 0.0], [1.0, 0.0, -0.0, 0.0])] {
+            assert_eq!(least_cosine(&rows(&a), &rows(&b)), None);
+        }
+        // Whatever sign the platform gives to what is no number.
+        for odd in [f64::NAN, -f64::NAN] {
+            assert_eq!(least_cosine(&rows(&[1.0, odd, 1.0, 0.0]), &plain), None);
+        }
+    }
+
+    #[test]
+    fn equal_scores_agree_by_the_rule_of_accuracy() {
+        // The first of equal scores counts, on both sides.
+        assert_eq!(agreements(&rows(&[1.0, 1.0]), &rows(&[2.0, 1.0])), 1);
+        assert_eq!(agreements(&rows(&[1.0, 1.0]), &rows(&[1.0, 2.0])), 0);
+    }
 }

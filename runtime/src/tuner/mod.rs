@@ -10,13 +10,15 @@
 //! 4. *Gate*: a plan is simulated bit for bit over the calibration set under several choices of roundings, and
 //!    accepted only if what is *measured* meets the user's [`Constraint`]. [`tune`] finds the fastest choice of the
 //!    front that passes, looks again between it and the one before, and climbs from there, site by site.
-//! 5. *Rings*: at last, sums and entries work with as few bits as makes the run fastest ([`crate::circuit::rings`]).
+//! 5. *Rings*: at last, sums and entries work with as few bits as makes the run fastest ([`crate::circuit::rings`]); before,
+//!    where only that keeps a plan within its [`Budget`].
 //!
-//! Every choice is proved as a whole before it is simulated. One that cannot be is [excluded](Exclusion), and the
-//! integer program is solved without it.
+//! Every choice is proved as a whole before it is simulated. One that cannot be, or that needs too much memory, is
+//! [excluded](Exclusion), and the integer program is solved without it.
 //!
 //! What a whole run has in common, its inputs and its ring, can be chosen before: [`batches`], [`tune_over`].
 
+mod accuracy;
 mod admissible;
 pub mod assignment;
 mod climb;
@@ -24,6 +26,7 @@ mod constraint;
 mod effects;
 mod exclusion;
 mod following;
+mod footprint;
 mod gate;
 mod groundwork;
 mod hidden;
@@ -39,9 +42,9 @@ mod trace;
 mod whole;
 
 pub use admissible::{Candidate, Wish};
-pub use constraint::{Budget, Constraint, Metric};
+pub use constraint::{Budget, Constraint, Metric, arg_max};
 pub use effects::{Effects, Outlook};
-pub use exclusion::Exclusion;
+pub use exclusion::{Cause, Exclusion};
 pub use gate::{Verdict, agreements, least_cosine};
 pub use groundwork::Groundwork;
 pub use memory::Memory;
@@ -57,6 +60,7 @@ use crate::plan::{InputPromise, PartiesRecord, Plan, Refusal};
 use crate::transport::Shaping;
 use catalogs::Catalog;
 use catalogs::protocol::rss3::{EXECUTED_BITS, serves};
+use std::fmt;
 use std::sync::Arc;
 
 /// What is to be tuned.
@@ -143,22 +147,22 @@ pub enum Error {
     /// Work cannot be counted.
     #[error(transparent)]
     Counting(#[from] Box<crate::session::Error>),
-    /// The best plan does not meet the constraint.
-    #[error(
-        "the constraint cannot be met with this catalog: the most accurate plan shows {unmet}; the site that costs most accuracy is {site}"
-    )]
+    /// No plan meets the constraint.
+    #[error("the demands were not met: the nearest plan ({simulated} simulated) shows {unmet}; {limiting}")]
     Constraint {
-        /// What it does not meet.
+        /// What the plan that is nearest does not meet.
         unmet: String,
-        /// The site with the largest predicted share of the error.
-        site: String,
+        /// Plans that were simulated.
+        simulated: usize,
+        /// What stands in the way.
+        limiting: Limiting,
     },
     /// No choice is as cheap as asked.
-    #[error("no plan stays within {limits}; the cheapest has {cheapest}, of which most at {site}")]
+    #[error("no plan stays within {limits}; the {cheapest}, of which most at {site}")]
     Budget {
         /// What was asked.
         limits: String,
-        /// The least that can be had.
+        /// The least that was found, and of what.
         cheapest: String,
         /// The site that costs most in the cheapest choice.
         site: String,
@@ -182,6 +186,38 @@ pub enum Error {
     Request(String),
 }
 
+/// What stands in the way of a demand on accuracy.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Limiting {
+    /// The entries of the catalog: the site with the largest predicted share of the error.
+    Site(String),
+    /// What sums of these formats round, more than any site.
+    Roundings(Formats),
+    /// A budget, beyond which more accurate choices are.
+    Budget(String),
+    /// One plan was tried.
+    Quick,
+}
+
+impl fmt::Display for Limiting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Limiting::Site(site) => write!(f, "with this catalog the site that costs most accuracy is {site}"),
+            Limiting::Roundings(Formats { activations, weights, .. }) => write!(
+                f,
+                "no site costs as much accuracy as the roundings of sums with {activations} fraction bits, and {weights} of \
+                 weights: take more (--fraction-bits, --weight-bits)"
+            ),
+            Limiting::Budget(limits) => {
+                write!(f, "more accurate choices exceed the budget of {limits}: allow more, or ask for less accuracy")
+            }
+            Limiting::Quick => {
+                f.write_str("--quick tries no other plan: leave it out, and more accurate ones are looked for")
+            }
+        }
+    }
+}
+
 /// A step of the tuner, for a progress display.
 #[derive(Clone, Debug)]
 pub enum Progress {
@@ -198,8 +234,8 @@ pub enum Progress {
         candidate: usize,
         /// Predicted seconds of a run.
         seconds: f64,
-        /// Predicted error.
-        error: f64,
+        /// Predicted error, where errors are predicted.
+        error: Option<f64>,
     },
     /// A ring and scales were tried for the whole run.
     Formats {
@@ -214,6 +250,12 @@ fn check_request(request: &Request<'_>, graph: &Graph) -> Result<(), Error> {
     let fail = |reason: String| Err(Error::Request(reason));
     if request.batch == 0 || request.batch > 1 << 16 {
         return fail(format!("a batch of {} is not between 1 and 65536", request.batch));
+    }
+    if request.simulated_max == 0 {
+        return fail(
+            "no calibration input is to be simulated; a plan is accepted by what simulations show: take 1 or more"
+                .into(),
+        );
     }
     if request.calibration.is_empty() || request.calibration.iter().any(|tensor| tensor.shape.first() == Some(&0)) {
         return fail("the calibration set is empty".into());
@@ -231,6 +273,11 @@ fn check_request(request: &Request<'_>, graph: &Graph) -> Result<(), Error> {
         && labels.len() != examples
     {
         return fail(format!("there are {} labels for {examples} calibration inputs", labels.len()));
+    }
+    let scores =
+        graph.outputs().first().map_or(0, |(_, id)| graph.node(*id).shape.iter().skip(1).product::<usize>().max(1));
+    if let Some(label) = request.labels.iter().flatten().find(|label| **label >= scores) {
+        return fail(format!("label {label} is none: the model's first output has {scores} scores, for labels from 0"));
     }
     request.constraint.sensible(request.labels.is_some()).map_err(Error::Request)
 }

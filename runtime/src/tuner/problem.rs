@@ -3,8 +3,9 @@
 use super::admissible::{self, Admissible, Candidate, Wish};
 use super::assignment::{self, Combination, Price, Prices, Quantity};
 use super::effects::{Effects, Outlook};
-use super::exclusion::{self, Exclusion};
+use super::exclusion::{self, Cause, Exclusion};
 use super::following::{Subject, way};
+use super::footprint::Frugal;
 use super::groundwork::{Ground, Groundwork};
 use super::prover::{Proved, Prover};
 use super::rings;
@@ -14,7 +15,6 @@ use crate::circuit::{
     lower::{Choice, Lowered, lower},
     rings::Narrowed,
 };
-use crate::cost::Work;
 use crate::graph::{Graph, NodeId, Site};
 use crate::plan::{
     self, ChoiceRecord, FormatsRecord, Measured, ModelRecord, Plan, Predicted, SiteRecord, node_number,
@@ -23,7 +23,7 @@ use crate::plan::{
 use catalogs::protocol::rss3::Rss3;
 use rayon::prelude::*;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use verify::Certified;
 
 /// Parties of the protocol.
@@ -45,8 +45,10 @@ pub struct Problem<'a> {
     base: Price,
     /// What was tried already.
     attempts: Mutex<BTreeMap<Vec<usize>, Attempt>>,
-    /// What was found not to be provable together.
+    /// What was found not to stand together.
     exclusions: Mutex<Vec<Exclusion>>,
+    /// A choice of little memory, where one was looked for.
+    frugal: OnceLock<Frugal>,
 }
 
 /// A choice for every site, its plan, and what the simulation showed.
@@ -56,12 +58,23 @@ pub struct Attempt {
     pub chosen: Vec<usize>,
     /// The plan.
     pub plan: Plan,
+    /// Predicted seconds of its run in the ring of the formats everywhere; the plan may have narrower ones.
+    pub seconds: f64,
     /// The public structure that the plan is about, at its batch.
     pub structure: Graph,
     /// What was measured.
     pub verdict: Verdict,
     /// What the plan does not meet, in words; empty for a plan that is accepted.
     pub unmet: Vec<String>,
+}
+
+/// The plan of a choice that was proved, without what a simulation shows.
+#[derive(Clone)]
+pub(super) struct Draft {
+    /// The plan.
+    pub plan: Plan,
+    /// Predicted seconds of its run in the ring of the formats everywhere.
+    pub seconds: f64,
 }
 
 impl Problem<'_> {
@@ -123,6 +136,7 @@ impl Problem<'_> {
             base: Price::default(),
             attempts: Mutex::default(),
             exclusions: Mutex::default(),
+            frugal: OnceLock::new(),
         };
         let base_error = problem.effects.as_ref().map_or(0.0, Effects::base);
         problem.base = problem.base()?.with(Quantity::Error, base_error);
@@ -164,6 +178,11 @@ impl Problem<'_> {
         assignment::total(&self.prices, chosen).plus(&self.base)
     }
 
+    /// Whether effects were measured, so that errors are predicted.
+    pub fn predicts_errors(&self) -> bool {
+        self.effects.is_some()
+    }
+
     /// What a choice is expected to show on a few calibration inputs; `None` where no effects were measured.
     pub fn outlook(&self, chosen: &[usize]) -> Option<Outlook> {
         self.effects.as_ref().map(|effects| effects.outlook(chosen))
@@ -197,14 +216,23 @@ impl Problem<'_> {
         heaviest.map_or_else(String::new, |site| self.sites[site].name.clone())
     }
 
+    /// What the run of one choice takes, counted in its circuit at the batch that was asked for, less what its sites add:
+    /// weights are moved once a run, whatever its inputs. The price of that choice is thus what its plan is predicted to
+    /// take. Of other choices it is off by what their sites share differently: sites that work side by side share rounds,
+    /// and here as many are taken to be shared as in that choice.
     fn base(&self) -> Result<Price, Error> {
         let chosen = assignment::least(&self.prices, Quantity::Error);
-        let lowered = lower(self.prover.single, &self.choices(&chosen), self.prover.formats, self.prover.ownership)?;
+        let lowered = self.lowered(&chosen)?;
         let schedule = circuit::schedule(&lowered.circuit, &Rss3)?;
-        let run = self.prover.counter().of_run(&lowered.circuit, &schedule).map_err(Box::new)?;
-        let sites = self.candidates.iter().zip(&chosen).map(|(options, &index)| options[index].work);
-        let rest = run - sites.fold(Work::NONE, |all, own| all + own);
-        Ok(cost(self.request, &rest))
+        let run = self.predicted(&lowered, &schedule, 0.0)?;
+        let whole = Price::default()
+            .with(Quantity::Seconds, run.seconds_per_run)
+            .with(Quantity::Bytes, run.bytes_per_run as f64);
+        let sites = assignment::total(&self.prices, &chosen);
+        let beside = |quantity: Quantity| whole.of(quantity) - sites.of(quantity);
+        Ok(Price::default()
+            .with(Quantity::Seconds, beside(Quantity::Seconds))
+            .with(Quantity::Bytes, beside(Quantity::Bytes)))
     }
 
     /// Sites have the same nodes at every batch.
@@ -213,12 +241,21 @@ impl Problem<'_> {
         self.sites.iter().enumerate().map(|(site, own)| (own.node, choice(site))).collect()
     }
 
-    /// The choice of least `aim` within `limits` that has nothing of what was found not to be provable.
+    /// The choice of least `aim` within `limits` that has nothing of what was excluded.
     pub fn solve(&self, aim: Quantity, limits: &Price) -> Option<Vec<usize>> {
         assignment::solve_without(&self.prices, aim, limits, &self.excluded())
     }
 
-    /// What was found not to be provable together so far, in that order.
+    /// The same of the choices that are none of the `known` ones.
+    pub(super) fn solve_beside(&self, aim: Quantity, limits: &Price, known: &[Vec<usize>]) -> Option<Vec<usize>> {
+        let whole = |chosen: &Vec<usize>| Combination {
+            members: chosen.iter().enumerate().map(|(site, &index)| (site, vec![index])).collect(),
+        };
+        let excluded: Vec<Combination> = self.excluded().into_iter().chain(known.iter().map(whole)).collect();
+        assignment::solve_without(&self.prices, aim, limits, &excluded)
+    }
+
+    /// What was found not to stand together so far, in that order.
     pub fn exclusions(&self) -> Vec<Exclusion> {
         locked(&self.exclusions).clone()
     }
@@ -228,19 +265,55 @@ impl Problem<'_> {
         exclusion::lines(&locked(&self.exclusions))
     }
 
-    /// Why a choice is known not to be provable.
+    /// Why a choice is known to be no plan.
     pub fn exclusion(&self, chosen: &[usize]) -> Option<Exclusion> {
         locked(&self.exclusions).iter().find(|known| known.combination.is_in(chosen)).cloned()
     }
 
     /// What an error is called if no choice is left because of what was excluded.
     pub fn nothing_left(&self) -> Option<Error> {
-        let exclusions = locked(&self.exclusions);
-        let (last, excluded) = (exclusions.last()?, exclusions.len());
-        let error = Arc::clone(&last.error);
-        drop(exclusions);
-        let none = self.solve(Quantity::Seconds, &Price::UNLIMITED).is_none();
-        none.then_some(Error::Together { excluded, error })
+        let exclusions = self.exclusions();
+        let left = |about_proofs: bool| {
+            let own = exclusions.iter().filter(|known| !about_proofs || known.is_of_proof());
+            let own: Vec<Combination> = own.map(|known| known.combination.clone()).collect();
+            assignment::solve_without(&self.prices, Quantity::Seconds, &Price::UNLIMITED, &own).is_some()
+        };
+        if exclusions.is_empty() || left(false) {
+            return None;
+        }
+        if left(true) {
+            return Some(self.no_memory());
+        }
+        let excluded = exclusions.iter().filter(|known| known.is_of_proof()).count();
+        exclusions.iter().rev().find_map(|known| match &known.cause {
+            Cause::Proof(error) => Some(Error::Together { excluded, error: Arc::clone(error) }),
+            Cause::Memory { .. } => None,
+        })
+    }
+
+    /// Whether choices were left out because of their memory.
+    pub(super) fn limits_memory(&self) -> bool {
+        locked(&self.exclusions).iter().any(|known| !known.is_of_proof())
+    }
+
+    /// Says how little memory there can be.
+    fn no_memory(&self) -> Error {
+        match self.frugal() {
+            Ok(Frugal { bytes, place, .. }) => Error::Budget {
+                limits: format!("{} of memory", exclusion::megabytes(self.request.budget.memory)),
+                cheapest: format!("least that was found is {}", exclusion::megabytes(*bytes as f64)),
+                site: place.clone(),
+            },
+            Err(error) => error,
+        }
+    }
+
+    pub(super) fn known_frugal(&self) -> &OnceLock<Frugal> {
+        &self.frugal
+    }
+
+    pub(super) fn counter(&self) -> MutexGuard<'_, crate::session::work::Counter> {
+        self.prover.counter()
     }
 
     /// The candidates of a site that no other beats.
@@ -266,7 +339,7 @@ impl Problem<'_> {
         let mut known = locked(&self.exclusions);
         let combination = exclusion::bounded(combination, &known, |site| self.candidates[site].len());
         let sites = combination.members.iter().map(|(site, _)| self.sites[*site].name.clone()).collect();
-        let exclusion = Exclusion { combination, sites, error: Arc::new(error) };
+        let exclusion = Exclusion { combination, sites, cause: Cause::Proof(Arc::new(error)) };
         known.push(exclusion.clone());
         Ok(Err(exclusion))
     }
@@ -309,33 +382,63 @@ impl Problem<'_> {
     }
 
     /// The plan of a choice without what was measured, and the public structure that it is about; or what of the choice
-    /// cannot be proved together.
+    /// cannot be proved together, or needs too much memory.
     pub fn draft(&self, chosen: &[usize]) -> Result<Result<(Plan, Graph), Exclusion>, Error> {
         let proved = match self.proved(chosen)? {
             Ok(proved) => proved,
             Err(exclusion) => return Ok(Err(exclusion)),
         };
-        let lowered = self.lowered(chosen, &proved)?;
-        Ok(Ok((self.plan(chosen, &proved, &lowered, Vec::new())?, self.ground.structure.clone())))
+        let plan = self.plan(chosen, &proved, &self.lowered(chosen)?, Vec::new())?;
+        let bytes = plan.predicted.memory_bytes.unwrap_or(0);
+        if let Some(exclusion) = self.too_much_memory(chosen, bytes)? {
+            locked(&self.exclusions).push(exclusion.clone());
+            return Ok(Err(exclusion));
+        }
+        Ok(Ok((plan, self.ground.structure.clone())))
     }
 
     /// The circuit of a run, for as many inputs as were asked for.
-    fn lowered(&self, chosen: &[usize], proved: &Proved) -> Result<Lowered, Error> {
-        Ok(match self.request.batch {
-            1 => proved.lowered.clone(),
-            _ => lower(&self.ground.structure, &self.choices(chosen), self.prover.formats, self.prover.ownership)?,
-        })
+    pub(super) fn lowered(&self, chosen: &[usize]) -> Result<Lowered, Error> {
+        Ok(lower(&self.ground.structure, &self.choices(chosen), self.prover.formats, self.prover.ownership)?)
+    }
+
+    /// The plan of a choice; in the rings with which its run is fastest where that is asked for, or where only those may
+    /// keep it within the budget.
+    pub(super) fn drafted(&self, chosen: &[usize], narrow: bool) -> Result<Result<Draft, Exclusion>, Error> {
+        let (plan, _) = match self.draft(chosen)? {
+            Ok(drafted) => drafted,
+            Err(exclusion) => return Ok(Err(exclusion)),
+        };
+        let seconds = plan.predicted.seconds_per_run;
+        if !narrow && self.request.budget.exceeded(&plan.predicted).is_empty() {
+            return Ok(Ok(Draft { plan, seconds }));
+        }
+        let plan = self.narrowed(chosen)?.filter(|own| own.predicted.seconds_per_run < seconds).unwrap_or(plan);
+        Ok(Ok(Draft { plan, seconds }))
     }
 
     /// A plan that passed with the rings with which its run is predicted to be fastest; the same plan where there are none,
     /// or where what is measured with them does not pass.
     pub fn in_fastest_rings(&self, attempt: Attempt) -> Result<Attempt, Error> {
-        let chosen = &attempt.chosen;
-        if self.request.one_ring || self.request.quick {
+        if !attempt.plan.formats.rings.is_empty() {
             return Ok(attempt);
         }
-        let Ok(proved) = self.proved(chosen)? else { return Ok(attempt) };
-        let lowered = self.lowered(chosen, &proved)?;
+        let plan = self.narrowed(&attempt.chosen)?;
+        let Some(plan) = plan.filter(|plan| plan.predicted.seconds_per_run < attempt.seconds) else {
+            return Ok(attempt);
+        };
+        let found = self.judged(&attempt.chosen, Draft { plan, seconds: attempt.seconds }, false)?;
+        Ok(found.filter(|found| found.unmet.is_empty()).unwrap_or(attempt))
+    }
+
+    /// The plan of a choice in the rings with which its run is predicted to be fastest, where others than that of the
+    /// formats are.
+    fn narrowed(&self, chosen: &[usize]) -> Result<Option<Plan>, Error> {
+        if self.request.one_ring || self.request.quick {
+            return Ok(None);
+        }
+        let Ok(proved) = self.proved(chosen)? else { return Ok(None) };
+        let lowered = self.lowered(chosen)?;
         let mut narrowed = Narrowed::default();
         let found = rings::fastest(&proved, &mut narrowed, &mut |rings, narrowed| {
             let own = rings.apply(&lowered, narrowed).ok()?;
@@ -343,7 +446,7 @@ impl Problem<'_> {
             let work = self.prover.counter().of_run(&own.circuit, &schedule).ok()?;
             Some(self.request.machine.seconds(&work, Some(self.request.network)))
         });
-        let Some(mut rings) = found else { return Ok(attempt) };
+        let Some(mut rings) = found else { return Ok(None) };
         let proved = loop {
             let own = rings.apply(&proved.lowered, &mut narrowed)?;
             match self.prover.prove_lowered(own) {
@@ -352,18 +455,13 @@ impl Problem<'_> {
                     let kept = exclusion::place(&error).map(|place| rings::without(&lowered, &rings, place));
                     match kept.filter(|kept| *kept != rings) {
                         Some(kept) => rings = kept,
-                        None => return Ok(attempt),
+                        None => return Ok(None),
                     }
                 }
             }
         };
         let own = rings.apply(&lowered, &mut narrowed)?;
-        let plan = self.plan(chosen, &proved, &own, rings.bits())?;
-        if plan.predicted.seconds_per_run >= attempt.plan.predicted.seconds_per_run {
-            return Ok(attempt);
-        }
-        let found = self.judged(chosen, plan, false)?;
-        Ok(found.filter(|found| found.unmet.is_empty()).unwrap_or(attempt))
+        Ok(Some(self.plan(chosen, &proved, &own, rings.bits())?))
     }
 
     /// The plan of a choice that was proved, with the circuit of a run.
@@ -478,25 +576,37 @@ impl Problem<'_> {
         if let Some(known) = locked(&self.attempts).get(&chosen) {
             return whole(known.clone());
         }
-        let plan = match self.draft(&chosen)? {
-            Ok((plan, _)) => plan,
+        let draft = match self.drafted(&chosen, false)? {
+            Ok(draft) => draft,
             Err(exclusion) => return Ok(Tried::Excluded(exclusion)),
         };
-        let Some(attempt) = self.judged(&chosen, plan, only_accepted)? else { return Ok(Tried::Lost) };
+        self.simulated(chosen, draft, only_accepted)
+            .map(|attempt| attempt.map_or(Tried::Lost, |own| Tried::Whole(own.into())))
+    }
+
+    /// What a simulation of a drafted choice shows; `None` as for [`Problem::judged`].
+    pub(super) fn simulated(
+        &self,
+        chosen: Vec<usize>,
+        draft: Draft,
+        only_accepted: bool,
+    ) -> Result<Option<Attempt>, Error> {
+        let Some(attempt) = self.judged(&chosen, draft, only_accepted)? else { return Ok(None) };
         locked(&self.attempts).insert(chosen, attempt.clone());
-        whole(attempt)
+        Ok(Some(attempt))
     }
 
     /// A drafted plan with what a simulation shows, or showed before, and what of it is not met; `None` for one that only
     /// matters if it is accepted, and is not, which may be known before everything was simulated.
-    fn judged(&self, chosen: &[usize], plan: Plan, only_accepted: bool) -> Result<Option<Attempt>, Error> {
+    fn judged(&self, chosen: &[usize], draft: Draft, only_accepted: bool) -> Result<Option<Attempt>, Error> {
+        let Draft { plan, seconds } = draft;
         let over = self.request.budget.exceeded(&plan.predicted);
         if only_accepted && !over.is_empty() {
             return Ok(None);
         }
         let (request, reference) = (self.request, &self.ground.reference);
         let key = reference.key(&plan);
-        let verdict = match request.memory.recall(key) {
+        let verdict = match request.memory.recall(key).filter(|known| reference.believes(known, request)) {
             Some(known) => known,
             None => {
                 let proved = self.proved_entries(chosen);
@@ -510,7 +620,7 @@ impl Problem<'_> {
         let mut unmet = request.constraint.unmet(&verdict);
         unmet.extend(over);
         let (chosen, structure) = (chosen.to_vec(), self.ground.structure.clone());
-        Ok(Some(Attempt { chosen, plan, structure, verdict, unmet }))
+        Ok(Some(Attempt { chosen, plan, seconds, structure, verdict, unmet }))
     }
 
     /// The entries of a choice, which were proved when its candidates were found, by digest.
@@ -559,13 +669,9 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// A candidate's price in a run, but for its error.
 fn price(request: &Request<'_>, candidate: &Candidate) -> Price {
-    cost(request, &candidate.work).with(Quantity::Failure, candidate.failure * request.batch as f64)
-}
-
-/// Seconds and bytes of the work of one input, for a run.
-fn cost(request: &Request<'_>, work: &Work) -> Price {
-    let run = work.for_batch(request.batch);
+    let run = candidate.work.for_batch(request.batch);
     Price::default()
         .with(Quantity::Seconds, request.machine.seconds(&run, Some(request.network)))
         .with(Quantity::Bytes, PARTIES * run[crate::cost::Resource::Byte])
+        .with(Quantity::Failure, candidate.failure * request.batch as f64)
 }

@@ -1,11 +1,12 @@
 //! The search: the fastest choice that passes the gate, or the most accurate one within a budget.
 
+use super::accuracy::{Aims, more_accurate};
 use super::assignment::{self, Price, Quantity};
-use super::climb::{Simulated, climb};
-use super::problem::{Attempt, Problem};
-use super::{Error, Progress, Request, Verdict};
+use super::climb::{Simulated, climb, is_hopeless};
+use super::problem::{Attempt, Draft, Problem};
+use super::{Budget, Error, Limiting, Progress, Request, Verdict};
 use crate::graph::Graph;
-use crate::plan::{Measured, Plan};
+use crate::plan::{Measured, Plan, Predicted};
 use serde::Serialize;
 
 /// A choice of the front.
@@ -24,6 +25,9 @@ pub struct Point {
 }
 
 /// The choices of least seconds at every predicted error, fastest first; and how good the plan can be at most.
+///
+/// Narrower rings are looked for in the plan alone. So that choices can be compared with it, all seconds here are less by the
+/// share that they save of the plan.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Front {
     /// No point beats another at both.
@@ -31,8 +35,8 @@ pub struct Front {
     /// The plan's seconds over a lower bound of the seconds of every choice with no larger predicted error, less one:
     /// what the integer program leaves open.
     pub gap: f64,
-    /// Predicted seconds of the fastest choice that was simulated and did not pass, if one did not: a choice between
-    /// that and the plan was not found.
+    /// Predicted seconds of the slowest choice that is faster than the plan, was simulated and did not pass, if there is
+    /// one: a choice between that and the plan was not found.
     pub refused_seconds: Option<f64>,
     /// What could not be proved together and was left out: a line for every place at which a window or a ring is left.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -64,8 +68,10 @@ pub fn search(problem: &Problem<'_>, progress: &mut dyn FnMut(Progress)) -> Resu
 const RUNGS: usize = 24;
 /// Choices that are looked for between the last one that passed and the first one that did not.
 const REFINEMENTS: usize = 4;
-/// How often a budget is tightened because the drafted plan is more expensive than its sites add up to.
-const TIGHTENINGS: usize = 6;
+/// How often a budget is moved by what drafted plans differ from what their sites add up to.
+const DRAFTS: usize = 16;
+/// Simulations of more accurate choices before demands are refused.
+const LAST_ATTEMPTS: usize = 24;
 
 struct Search<'a, 'b> {
     problem: &'a Problem<'b>,
@@ -94,50 +100,119 @@ impl<'a, 'b> Search<'a, 'b> {
         }
     }
 
-    /// The most accurate choice within the budget. A drafted plan may cost more than its sites add up to, because rounds
-    /// are shared differently; the limits are then lowered by what it was too much.
+    /// The most accurate choice within the budget: first by what is predicted, then by what simulations show.
     fn most_accurate(&mut self) -> Result<Tuned, Error> {
-        let budget = self.problem.request().budget;
-        for _ in 0..TIGHTENINGS {
-            let attempt = self.best(Quantity::Error, self.limits)?.ok_or_else(|| self.none_left())?;
-            if attempt.unmet.is_empty() {
-                return Ok(self.finish(self.problem.in_fastest_rings(attempt)?, &[]));
-            }
-            let predicted = &attempt.plan.predicted;
-            let excess = |found: f64, limit: f64| if found > limit { found - limit } else { 0.0 };
-            let seconds = excess(predicted.seconds_per_run, budget.seconds);
-            let bytes = excess(predicted.bytes_per_run as f64, budget.bytes);
-            if seconds == 0.0 && bytes == 0.0 {
-                break;
-            }
-            let lowered = self.limits.minus(&Price::default().with(Quantity::Seconds, 1.01 * seconds));
-            self.limits = lowered.minus(&Price::default().with(Quantity::Bytes, 1.01 * bytes));
-        }
-        Err(self.none_left())
+        let request = self.problem.request();
+        let (chosen, draft) = self.most_accurate_draft()?;
+        // What its rings save may be spent by its neighbours.
+        self.limits = self.limits.plus(&Price::default().most(&self.saved(&chosen, &draft.plan.predicted)));
+        self.say(&chosen);
+        let lost = || Error::Request("a simulation was not brought to its end".into());
+        let found = self.problem.simulated(chosen, draft, false)?.ok_or_else(lost)?;
+        self.tried.push(found.clone());
+        let shown = |attempt: &Attempt| match attempt.unmet.is_empty() {
+            true => attempt.verdict.error,
+            false => f64::INFINITY,
+        };
+        let start = self.started()?.filter(|start| shown(start) < shown(&found)).unwrap_or(found);
+        let aims = Aims { aim: &shown, enough: &|_| false, is_hopeless: &|_, _| false };
+        let best = self.improved(start, request.climb, &aims)?;
+        Ok(self.finish(self.problem.in_fastest_rings(best)?, &[]))
     }
 
-    /// The choice of least `aim` within `limits` that can be proved.
-    fn best(&mut self, aim: Quantity, limits: Price) -> Result<Option<Attempt>, Error> {
-        while let Some(chosen) = self.problem.solve(aim, &limits) {
-            // What cannot be proved is not chosen again.
-            if let Some(attempt) = self.attempt(chosen)? {
-                return Ok(Some(attempt));
+    /// The choice of least predicted error whose plan keeps the budget. A drafted plan may cost another amount than its sites
+    /// add up to: rounds are shared differently, and narrower rings save some, of every choice another amount. The limits
+    /// are widened by what was saved of a plan, narrowed in growing steps by what plans exceed the budget all the same, and
+    /// then widened again by halves.
+    fn most_accurate_draft(&mut self) -> Result<(Vec<usize>, Draft), Error> {
+        let problem = self.problem;
+        let error = |chosen: &[usize]| problem.price(chosen).of(Quantity::Error);
+        let mut best: Option<(Vec<usize>, Draft)> = None;
+        let mut known: Vec<Vec<usize>> = Vec::new();
+        let (mut slack, mut beyond, mut step) = (Price::default(), None, 0.0);
+        for _ in 0..DRAFTS {
+            let found = self.drafted(Quantity::Error, self.limits.plus(&slack), &known)?;
+            let found = match found {
+                Some(found) => found,
+                None if best.is_some() => break,
+                // Where nothing seems to be cheap enough, the fastest is drafted all the same.
+                None => match self.drafted(Quantity::Seconds, self.unpriced(), &[])? {
+                    Some(found) if !known.contains(&found.0) => found,
+                    _ => break,
+                },
+            };
+            let (chosen, draft) = found;
+            if best.as_ref().is_some_and(|(best, _)| error(&chosen) >= error(best)) {
+                break;
+            }
+            known.push(chosen.clone());
+            // What the plan costs less than its sites add up to may be spent by them.
+            let saved = self.saved(&chosen, &draft.plan.predicted);
+            let excess = excess(&problem.request().budget, &draft.plan.predicted);
+            match problem.request().budget.exceeded(&draft.plan.predicted).is_empty() {
+                true => {
+                    let own = slack.most(&saved);
+                    slack = beyond.map_or(own, |beyond| own.plus(&beyond).times(0.5));
+                    (best, step) = (Some((chosen, draft)), 0.0);
+                }
+                false => {
+                    beyond = Some(slack);
+                    slack = slack.least(&saved).minus(&excess.times(step));
+                    step = 2.0 * step + 1.0;
+                }
+            }
+        }
+        if best.is_none()
+            && let Some((chosen, draft)) = self.drafted(Quantity::Seconds, self.unpriced(), &[])?
+            && problem.request().budget.exceeded(&draft.plan.predicted).is_empty()
+        {
+            best = Some((chosen, draft));
+        }
+        best.ok_or_else(|| self.none_left())
+    }
+
+    /// The choice of least `aim` within `limits` that is a plan and none of the `known` ones, in its fastest rings.
+    fn drafted(
+        &self,
+        aim: Quantity,
+        limits: Price,
+        known: &[Vec<usize>],
+    ) -> Result<Option<(Vec<usize>, Draft)>, Error> {
+        while let Some(chosen) = self.problem.solve_beside(aim, &limits, known) {
+            // What is no plan is not chosen again.
+            if let Ok(draft) = self.problem.drafted(&chosen, true)? {
+                return Ok(Some((chosen, draft)));
             }
         }
         Ok(None)
     }
 
+    /// What a plan costs less than its sites add up to.
+    fn saved(&self, chosen: &[usize], predicted: &Predicted) -> Price {
+        let price = self.problem.price(chosen);
+        let saved = |quantity: Quantity, own: f64| price.of(quantity) - own;
+        Price::default()
+            .with(Quantity::Seconds, saved(Quantity::Seconds, predicted.seconds_per_run))
+            .with(Quantity::Bytes, saved(Quantity::Bytes, predicted.bytes_per_run as f64))
+    }
+
+    /// The limits without those of seconds and bytes.
+    fn unpriced(&self) -> Price {
+        self.limits.with(Quantity::Seconds, f64::INFINITY).with(Quantity::Bytes, f64::INFINITY)
+    }
+
+    /// What the request starts with, simulated; none where it asks for no start or that cannot be proved.
+    fn started(&mut self) -> Result<Option<Attempt>, Error> {
+        let Some(plan) = &self.problem.request().start else { return Ok(None) };
+        let none = || Error::Request("the plan to start from makes choices that are not admissible now".into());
+        self.attempt(self.problem.choice_of(plan).ok_or_else(none)?)
+    }
+
     /// The fastest choice that passes.
     fn fastest(&mut self) -> Result<Tuned, Error> {
         let request = self.problem.request();
-        let started = match &request.start {
-            Some(plan) => {
-                let none = || Error::Request("the plan to start from makes choices that are not admissible now".into());
-                let attempt = self.attempt(self.problem.choice_of(plan).ok_or_else(none)?)?;
-                attempt.filter(|attempt| attempt.unmet.is_empty())
-            }
-            None => None,
-        };
+        self.allow_for_rings()?;
+        let started = self.started()?.filter(|attempt| attempt.unmet.is_empty());
         let (rungs, best, worst) = loop {
             let rungs = self.front()?;
             if let Some((best, worst)) = self.bisected(&rungs, started.clone())? {
@@ -157,6 +232,19 @@ impl<'a, 'b> Search<'a, 'b> {
         Ok(self.finish(best, &rungs))
     }
 
+    /// Lets sites spend what narrower rings save of the fastest choice: whether a plan keeps the budget with them is seen
+    /// when it is drafted.
+    fn allow_for_rings(&mut self) -> Result<(), Error> {
+        if !self.problem.request().budget.limits_cost() {
+            return Ok(());
+        }
+        if let Some((chosen, draft)) = self.drafted(Quantity::Seconds, self.unpriced(), &[])? {
+            let saved = self.saved(&chosen, &draft.plan.predicted);
+            self.limits = self.limits.plus(&Price::default().most(&saved));
+        }
+        Ok(())
+    }
+
     /// The first rung that passes, or what was `started` with, and the last one that does not; `None` if a rung cannot be
     /// proved, so that the front is another one.
     fn bisected(
@@ -170,28 +258,64 @@ impl<'a, 'b> Search<'a, 'b> {
         let (mut low, mut high) = (0, faster);
         let mut best: Option<Attempt> = started;
         let mut worst: Option<Attempt> = None;
-        let mut most_accurate_was_tried = false;
         while low < high {
             // The generous end passes more often than not: a sum of worst cases overstates what is seen.
             let middle = (low + high) / 2;
             let Some(attempt) = self.attempt(rungs[middle].clone())? else { return Ok(None) };
-            most_accurate_was_tried |= middle + 1 == rungs.len();
             match attempt.unmet.is_empty() {
                 true => (high, best) = (middle, Some(attempt)),
                 false => (low, worst) = (middle + 1, Some(attempt)),
             }
         }
-        let Some(best) = best else {
-            let last = match worst {
-                Some(attempt) if most_accurate_was_tried => attempt,
-                _ => return Err(self.none_left()),
-            };
-            return Err(Error::Constraint {
-                unmet: last.unmet.join("; "),
-                site: self.problem.heaviest(&last.chosen, Quantity::Error),
-            });
+        if let Some(best) = best {
+            return Ok(Some((best, worst)));
+        }
+        // Passing need not be monotone: nothing is refused before every rung was seen that is not hopeless, the most
+        // accurate first.
+        for rung in rungs.iter().rev() {
+            if worst.as_ref().is_some_and(|worst| is_hopeless(self.problem, worst, rung)) {
+                continue;
+            }
+            match self.attempt(rung.clone())? {
+                Some(attempt) if attempt.unmet.is_empty() => return Ok(Some((attempt, None))),
+                Some(_) => {}
+                None => return Ok(None),
+            }
+        }
+        let best = self.nearest().ok_or_else(|| self.none_left())?;
+        let request = self.problem.request();
+        let shortfall = |attempt: &Attempt| shortfall(request, attempt);
+        let most = if self.problem.request().quick { 0 } else { LAST_ATTEMPTS };
+        let problem = self.problem;
+        let aims = Aims {
+            aim: &shortfall,
+            enough: &|attempt| attempt.unmet.is_empty(),
+            is_hopeless: &|shown, chosen| is_hopeless(problem, shown, chosen),
         };
-        Ok(Some((best, worst)))
+        let best = self.improved(best, most, &aims)?;
+        match best.unmet.is_empty() {
+            true => Ok(Some((best, None))),
+            false => Err(self.refusal(&best)),
+        }
+    }
+
+    /// Of what was simulated, what is nearest to what is asked.
+    fn nearest(&self) -> Option<Attempt> {
+        let key = |attempt: &Attempt| shortfall(self.problem.request(), attempt);
+        self.tried.iter().min_by(|a, b| key(a).total_cmp(&key(b))).cloned()
+    }
+
+    /// The best that other candidates lead to, after so many simulations.
+    fn improved(&mut self, start: Attempt, most: usize, aims: &Aims<'_>) -> Result<Attempt, Error> {
+        let (problem, limits) = (self.problem, self.limits);
+        let known: Vec<Vec<usize>> = self.tried.iter().map(|attempt| attempt.chosen.clone()).collect();
+        let most = self.tried.len() + most;
+        more_accurate(problem, start, aims, (&limits, &known), &mut |chosen| {
+            if self.tried.len() >= most {
+                return Ok(Simulated::Enough);
+            }
+            Ok(self.attempt(chosen)?.map_or(Simulated::Excluded, |attempt| Simulated::Shown(Box::new(attempt))))
+        })
     }
 
     /// The best that single exchanges lead to.
@@ -279,15 +403,19 @@ impl<'a, 'b> Search<'a, 'b> {
         if let Some(known) = self.tried.iter().find(|attempt| attempt.chosen == chosen) {
             return Ok(Some(known.clone()));
         }
-        let price = self.problem.price(&chosen);
-        (self.progress)(Progress::Simulation {
-            candidate: self.tried.len() + 1,
-            seconds: price.of(Quantity::Seconds),
-            error: price.of(Quantity::Error),
-        });
+        self.say(&chosen);
         let Ok(attempt) = self.problem.attempt(chosen)? else { return Ok(None) };
         self.tried.push(attempt.clone());
         Ok(Some(attempt))
+    }
+
+    fn say(&mut self, chosen: &[usize]) {
+        let price = self.problem.price(chosen);
+        (self.progress)(Progress::Simulation {
+            candidate: self.tried.len() + 1,
+            seconds: price.of(Quantity::Seconds),
+            error: self.problem.predicts_errors().then(|| price.of(Quantity::Error)),
+        });
     }
 
     /// The plan with its measurement and its front.
@@ -297,10 +425,13 @@ impl<'a, 'b> Search<'a, 'b> {
         let bound = assignment::lower_bound(self.problem.prices(), Quantity::Seconds, &limits);
         let bound = bound + self.problem.base_price().of(Quantity::Seconds);
         let gap = if bound > 0.0 { (self.seconds(&best.chosen) / bound - 1.0).max(0.0) } else { 0.0 };
+        let own = self.seconds(&best.chosen);
+        let saved = best.plan.predicted.seconds_per_run / own;
         let refused = self.tried.iter().filter(|attempt| !attempt.unmet.is_empty());
-        let refused_seconds = refused.map(|attempt| self.seconds(&attempt.chosen)).max_by(f64::total_cmp);
-        let front =
-            Front { points: self.points(&best, rungs), gap, refused_seconds, excluded: self.problem.excluded_lines() };
+        let refused = refused.map(|attempt| self.seconds(&attempt.chosen)).filter(|seconds| *seconds < own);
+        let refused_seconds = refused.max_by(f64::total_cmp).map(|seconds| saved * seconds);
+        let points = self.points(&best, rungs, saved);
+        let front = Front { points, gap, refused_seconds, excluded: self.problem.excluded_lines() };
         let Attempt { plan, structure, verdict, .. } = best;
         // The plan in other rings was simulated once more.
         let simulated = self.tried.len() + usize::from(!plan.formats.rings.is_empty());
@@ -308,8 +439,9 @@ impl<'a, 'b> Search<'a, 'b> {
         Tuned { plan: Plan { measured, ..plan }, structure, front }
     }
 
-    /// Everything that was solved for or simulated, without what is beaten at seconds and predicted error.
-    fn points(&self, best: &Attempt, rungs: &[Vec<usize>]) -> Vec<Point> {
+    /// Everything that was solved for or simulated, without what is beaten at seconds and predicted error; with this share
+    /// of the seconds.
+    fn points(&self, best: &Attempt, rungs: &[Vec<usize>], share: f64) -> Vec<Point> {
         let tried = self.tried.iter().map(|attempt| (&attempt.chosen, Some(attempt.verdict.clone())));
         let all = tried.chain(rungs.iter().map(|chosen| (chosen, None)));
         let mut points: Vec<(&Vec<usize>, Point)> = Vec::new();
@@ -319,7 +451,8 @@ impl<'a, 'b> Search<'a, 'b> {
                 continue;
             }
             let price = self.problem.price(chosen);
-            let (seconds, error) = (price.of(Quantity::Seconds), price.of(Quantity::Error));
+            let (seconds, error) = (share * price.of(Quantity::Seconds), price.of(Quantity::Error));
+            let seconds = if *chosen == best.chosen { best.plan.predicted.seconds_per_run } else { seconds };
             let expected = self.problem.outlook(chosen).map(|outlook| outlook.error);
             points.push((chosen, Point { seconds, error, expected, measured, chosen: *chosen == best.chosen }));
         }
@@ -334,27 +467,72 @@ impl<'a, 'b> Search<'a, 'b> {
         points
     }
 
+    /// Why demands on accuracy are refused, where `best` is nearest to them.
+    fn refusal(&self, best: &Attempt) -> Error {
+        let request = self.problem.request();
+        let error = |limits: &Price| {
+            let chosen = self.solve(Quantity::Error, *limits);
+            chosen.map_or(f64::INFINITY, |chosen| self.problem.price(&chosen).of(Quantity::Error))
+        };
+        let site = self.problem.heaviest(&best.chosen, Quantity::Error);
+        let heaviest =
+            (0..best.chosen.len()).map(|site| self.problem.prices()[site][best.chosen[site]].of(Quantity::Error));
+        let heaviest = heaviest.fold(0.0, f64::max);
+        let is_limited = request.budget.limits_cost() || request.budget.memory.is_finite();
+        let budget_limits = self.problem.limits_memory()
+            || error(&Price::UNLIMITED.with(Quantity::Failure, request.budget.failure))
+                < error(&self.limits) * (1.0 - 1e-9)
+            || self.tried.iter().any(|attempt| !request.budget.exceeded(&attempt.plan.predicted).is_empty());
+        let limiting = if request.quick {
+            Limiting::Quick
+        } else if is_limited && budget_limits {
+            Limiting::Budget(request.budget.limits())
+        } else if self.problem.base_price().of(Quantity::Error) >= heaviest {
+            Limiting::Roundings(request.formats)
+        } else {
+            Limiting::Site(site)
+        };
+        Error::Constraint { unmet: best.unmet.join("; "), simulated: self.tried.len(), limiting }
+    }
+
     /// Why no choice is left: it would cost too much, or it cannot be proved.
     fn none_left(&self) -> Error {
         if let Some(error) = self.problem.nothing_left() {
             return error;
         }
         let budget = &self.problem.request().budget;
-        let chosen = self.solve(Quantity::Seconds, Price::UNLIMITED);
+        let chosen =
+            self.solve(Quantity::Seconds, self.unpriced()).or_else(|| self.solve(Quantity::Seconds, Price::UNLIMITED));
         let chosen = chosen.unwrap_or_else(|| assignment::least(self.problem.prices(), Quantity::Seconds));
+        // As its plan would be, in narrower rings, where it can be drafted.
+        let drafted = self.problem.drafted(&chosen, true).ok().and_then(Result::ok);
         let price = self.problem.price(&chosen);
-        let mut limits = Vec::new();
-        for (limit, unit) in [(budget.seconds, "s"), (budget.bytes, "bytes"), (budget.memory, "bytes of memory")] {
-            if limit.is_finite() {
-                limits.push(format!("{limit} {unit}"));
-            }
-        }
-        limits.push(format!("a failure probability of {:.1e}", budget.failure));
-        let (seconds, bytes) = (price.of(Quantity::Seconds), price.of(Quantity::Bytes));
+        let (seconds, bytes) = match &drafted {
+            Some(Draft { plan, .. }) => (plan.predicted.seconds_per_run, plan.predicted.bytes_per_run as f64),
+            None => (price.of(Quantity::Seconds), price.of(Quantity::Bytes)),
+        };
+        let limits = [budget.limits(), format!("a failure probability of {:.1e}", budget.failure)];
+        let limits: Vec<String> = limits.into_iter().filter(|limit| !limit.is_empty()).collect();
         Error::Budget {
             limits: limits.join(", "),
-            cheapest: format!("{seconds:.4} s and {bytes:.0} bytes"),
+            cheapest: format!("cheapest has {seconds:.4} s and {bytes:.0} bytes"),
             site: self.problem.heaviest(&chosen, Quantity::Seconds),
         }
+    }
+}
+
+/// What a plan costs more than it may.
+fn excess(budget: &Budget, predicted: &Predicted) -> Price {
+    let more = |own: f64, limit: f64| if own > limit { own - limit } else { 0.0 };
+    Price::default()
+        .with(Quantity::Seconds, more(predicted.seconds_per_run, budget.seconds))
+        .with(Quantity::Bytes, more(predicted.bytes_per_run as f64, budget.bytes))
+}
+
+/// How far a plan is from what is asked of it; one beyond the budget is as far as can be.
+fn shortfall(request: &Request<'_>, attempt: &Attempt) -> f64 {
+    match request.budget.exceeded(&attempt.plan.predicted).is_empty() {
+        true => request.constraint.shortfall(&attempt.verdict),
+        false => f64::INFINITY,
     }
 }

@@ -11,7 +11,8 @@ const ERROR: f64 = 0.01;
 const AGREEMENT: f64 = 0.995;
 
 /// Accuracy and costs. Without any, an error of 0.01 and an agreement of 0.995 are asked for; with a limit of seconds or
-/// bytes and nothing else, the most accurate plan within it.
+/// bytes and nothing else, the most accurate plan within it. What is given stands as it is, also where it asks for nothing:
+/// with --min-agreement 0 alone the fastest plan is looked for, whatever its error.
 #[derive(Args, Default)]
 pub struct Demands {
     /// The largest allowed difference of an output from the plain model.
@@ -51,29 +52,50 @@ pub struct Demands {
 
 impl Demands {
     /// About accuracy.
-    pub fn constraint(&self) -> Constraint {
+    pub fn constraint(&self) -> Result<Constraint, Failure> {
         let none = Constraint::default();
+        let numbers = [
+            ("max-error", self.max_error),
+            ("min-agreement", self.min_agreement),
+            ("min-cosine", self.min_cosine),
+            ("max-accuracy-loss", self.max_accuracy_loss),
+            ("max-entropy-gain", self.max_entropy_gain),
+        ];
+        numbers.into_iter().try_for_each(|(name, value)| finite(name, value))?;
         let accuracy = self.max_accuracy_loss.map(|decrease_max| Metric::Accuracy { decrease_max });
         let entropy = self.max_entropy_gain.map(|increase_max| Metric::CrossEntropy { increase_max });
+        let metric = accuracy.or(entropy);
+        if let (Some(labels), None) = (&self.labels, metric) {
+            return Err(Failure::Input(format!(
+                "--labels {}: nothing is asked of them; add --max-accuracy-loss or --max-entropy-gain",
+                labels.display()
+            )));
+        }
         let asked = Constraint {
             error_max: self.max_error.unwrap_or(none.error_max),
             agreement_min: self.min_agreement.unwrap_or(none.agreement_min),
             cosine_min: self.min_cosine.unwrap_or(none.cosine_min),
-            metric: accuracy.or(entropy),
+            metric,
         };
-        match asked.asks() || self.max_seconds.is_some() || self.max_megabytes.is_some() {
+        let is_asked = numbers.iter().any(|(_, value)| value.is_some());
+        Ok(match is_asked || self.max_seconds.is_some() || self.max_megabytes.is_some() {
             true => asked,
             false => Constraint { error_max: ERROR, agreement_min: AGREEMENT, ..none },
-        }
+        })
     }
 
     /// About costs.
     pub fn budget(&self) -> Result<Budget, Failure> {
-        let limit = |name: &str, value: Option<f64>, unit: f64| match value {
-            Some(value) if value.is_nan() || value <= 0.0 => {
-                Err(Failure::Input(format!("--{name} {value}: take a positive number")))
+        let limit = |name: &str, value: Option<f64>, unit: f64| {
+            finite(name, value)?;
+            match value {
+                Some(value) if value <= 0.0 => Err(Failure::Input(format!("--{name} {value}: take a positive number"))),
+                // A number of bytes without end would limit nothing.
+                Some(value) if !(value * unit).is_finite() => {
+                    Err(Failure::Input(format!("--{name} {value}: take a smaller number")))
+                }
+                value => Ok(value.map_or(f64::INFINITY, |value| value * unit)),
             }
-            value => Ok(value.map_or(f64::INFINITY, |value| value * unit)),
         };
         Ok(Budget {
             seconds: limit("max-seconds", self.max_seconds, 1.0)?,
@@ -96,10 +118,85 @@ impl Demands {
             })?,
         };
         let tensor = arrays.reals(name).map_err(|error| fail(error.to_string()))?;
+        if !matches!(tensor.shape[..], [_] | [_, 1]) {
+            let shape = &tensor.shape;
+            return Err(fail(format!("array '{name}' has shape {shape:?}; labels are one whole number an input")));
+        }
         let whole = |&value: &f64| match (0.0..1e9).contains(&value) && value.fract() == 0.0 {
             true => Ok(value as usize),
             false => Err(fail(format!("{value} is no label; labels are whole numbers from 0"))),
         };
         tensor.data.iter().map(whole).collect::<Result<_, _>>().map(Some)
+    }
+}
+
+/// Refuses what is no number or has no end: a limit that is not meant is left out.
+fn finite(name: &str, value: Option<f64>) -> Result<(), Failure> {
+    match value.filter(|value| !value.is_finite()) {
+        Some(value) => Err(Failure::Input(format!(
+            "--{name} {value}: take a finite number, or leave the option out where nothing is limited"
+        ))),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message<T>(outcome: Result<T, Failure>) -> String {
+        match outcome {
+            Err(Failure::Input(message)) => message,
+            _ => panic!("not refused as bad input"),
+        }
+    }
+
+    #[test]
+    fn what_is_given_is_never_replaced() {
+        let default = Demands::default().constraint().unwrap();
+        assert_eq!((default.error_max, default.agreement_min), (ERROR, AGREEMENT));
+        for demands in [
+            Demands { min_agreement: Some(0.0), ..Demands::default() },
+            Demands { min_cosine: Some(-1.0), ..Demands::default() },
+            Demands { max_seconds: Some(1.0), ..Demands::default() },
+        ] {
+            assert!(!demands.constraint().unwrap().asks());
+        }
+        // A limit of memory says nothing of accuracy, and is no budget to use up.
+        let memory = Demands { max_memory: Some(1.0), ..Demands::default() };
+        assert_eq!(memory.constraint().unwrap(), default);
+    }
+
+    #[test]
+    fn no_demand_is_without_end() {
+        for value in [f64::INFINITY, f64::NEG_INFINITY, f64::NAN] {
+            let value = Some(value);
+            let accuracy = [
+                Demands { max_error: value, ..Demands::default() },
+                Demands { min_agreement: value, ..Demands::default() },
+                Demands { min_cosine: value, ..Demands::default() },
+                Demands { max_accuracy_loss: value, ..Demands::default() },
+                Demands { max_entropy_gain: value, ..Demands::default() },
+            ];
+            for demands in accuracy {
+                assert!(message(demands.constraint()).contains("take a finite number"));
+            }
+            let costs = [
+                Demands { max_seconds: value, ..Demands::default() },
+                Demands { max_megabytes: value, ..Demands::default() },
+                Demands { max_memory: value, ..Demands::default() },
+            ];
+            for demands in costs {
+                assert!(message(demands.budget()).contains("take a finite number"));
+            }
+        }
+        // 1e400 is no double.
+        assert_eq!("1e400".parse::<f64>(), Ok(f64::INFINITY));
+    }
+
+    #[test]
+    fn labels_are_for_something() {
+        let demands = Demands { labels: Some("y.npz".into()), ..Demands::default() };
+        assert!(message(demands.constraint()).contains("add --max-accuracy-loss or --max-entropy-gain"));
     }
 }

@@ -21,7 +21,7 @@ mod rows;
 mod structure;
 
 pub use axes::Axes;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::clamps;
 use super::error::{Error, Unsupported};
@@ -295,6 +295,14 @@ fn bind_inputs(
     let mut inputs = Vec::new();
     if let Some(name) = axes.public().keys().find(|name| true_inputs.iter().all(|input| input.name != **name)) {
         return Err(Error::Malformed(format!("it has no input '{name}' that could be public")));
+    }
+    let known = true_inputs.iter().flat_map(|input| dimensions(input).unwrap_or_default());
+    let known: Vec<&str> = known.filter_map(|dim| dim.parameter.as_deref()).filter(|name| !name.is_empty()).collect();
+    if let Some(name) = axes.named().keys().find(|name| !known.contains(&name.as_str())) {
+        let all: BTreeSet<&str> = known.into_iter().collect();
+        let all = all.into_iter().collect::<Vec<_>>().join(", ");
+        let known = if all.is_empty() { "no axis with a name".into() } else { all };
+        return Err(Error::NoAxis { axis: name.clone(), known });
     }
     for input in true_inputs {
         if axes.public().get(&input.name).is_some_and(Vec::is_empty) {

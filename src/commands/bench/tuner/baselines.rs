@@ -261,6 +261,6 @@ fn accepted(
     *simulated += 1;
     let price = problem.price(&chosen);
     let (seconds, error) = (price.of(Quantity::Seconds), price.of(Quantity::Error));
-    progress(Progress::Simulation { candidate: *simulated, seconds, error });
+    progress(Progress::Simulation { candidate: *simulated, seconds, error: Some(error) });
     problem.accepted(chosen)
 }
