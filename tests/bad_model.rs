@@ -94,7 +94,7 @@ fn a_plan_changed_by_hand() {
     let shop = Workshop::with_plan();
     let plan = shop.read("plan.toml");
     let line = |key: &str| plan.lines().find(|line| line.starts_with(key)).unwrap().to_owned();
-    let changes: [(String, &str, &[&str]); 20] = [
+    let changes: [(String, &str, &[&str]); 24] = [
         (line("rounds_per_run"), "rounds_per_run = 1", &["the plan predicts 1 rounds", "changed by hand"]),
         (line("bytes_per_run"), "bytes_per_run = 1", &["the plan predicts 1 bytes", "changed by hand"]),
         (line("structure"), "structure = \"00\"", &["the plan is for the model structure 00", "tune this model"]),
@@ -108,13 +108,17 @@ fn a_plan_changed_by_hand() {
         (line("activations"), "activations = 15", &["changed by hand"]),
         (line("model = 0"), "model = 7", &["plan.toml", "party 7", "parties 0 to 2"]),
         (line("certified_error"), "certified_error = 0.5", &["states a certified error of 5e-1", "proved is 0e0"]),
-        (line("certified_error"), "certified_error = nan", &["states a certified error of NaN", "proved is 0e0"]),
+        (line("certified_error"), "certified_error = nan", &["node_active", "a certified error of NaN cannot be"]),
+        (line("seconds_per_run"), "seconds_per_run = -1.0", &["predicted seconds of -1 cannot be"]),
+        (line("seconds_per_run"), "seconds_per_run = inf", &["predicted seconds of inf cannot be"]),
+        (line("sensitivity"), "sensitivity = nan", &["a sensitivity of NaN cannot be"]),
+        (line("cosine"), "cosine = nan", &["a cosine of NaN cannot be"]),
         (line("weight_bytes"), "weight_bytes = 1", &["the plan predicts 1 bytes of weights", "changed by hand"]),
         (line("elements"), "elements = 1", &["the plan predicts 1 elements of a site", "changed by hand"]),
         (line("rounds = "), "rounds = 1", &["the plan predicts 1 rounds of a site", "changed by hand"]),
         (line("bytes = "), "bytes = 1", &["the plan predicts 1 bytes of a site", "changed by hand"]),
         (line("node"), "node = 0", &["the model has no site at node 0"]),
-        (line("input_box"), "input_box = [-inf, inf]", &["the range of input", "is empty or does not fit"]),
+        (line("input_box"), "input_box = [-inf, inf]", &["the input range [-inf, inf]", "is empty or not finite"]),
     ];
     for (from, to, parts) in changes {
         shop.write("plan.toml", plan.replacen(&from, to, 1));
@@ -136,7 +140,8 @@ fn a_plan_with_another_entry_or_an_unknown_one() {
     let plan = shop.read("plan.toml");
     let digest = plan.lines().find(|line| line.contains("digest = ")).unwrap();
     shop.write("plan.toml", plan.replacen(digest, &format!("digest = \"{}\"", "0".repeat(64)), 1));
-    shop.refuses(&INFER, 1, &["relu/", "the plan names 000000000000", "tune again"]);
+    shop.refuses(&INFER, 2, &["relu/", "the plan names 000000000000", "tune again"]);
+    shop.refuses(&["plan", "limits", "plan.toml", "--model", "model.onnx"], 2, &["the plan names 000000000000"]);
     let name = plan.lines().find(|line| line.starts_with("name = \"relu/")).unwrap();
     shop.write("plan.toml", plan.replacen(name, "name = \"relu/none\"", 1));
     shop.refuses(&INFER, 2, &["the catalog has no entry 'relu/none'", "`chebyshare catalog list`"]);
@@ -173,6 +178,45 @@ fn outputs_that_cannot_be_written() {
     let outcome = shop.refuses(&synth, 2, &["model.onnx/catalogs", "Not a directory", advice]);
     assert!(outcome.seconds < 1.0, "found out too late");
     shop.refuses(&["keys", "--out", "model.onnx", "a"], 2, &["model.onnx"]);
+}
+
+/// A result never takes the place of what it is made from, of another result, or of what is no file.
+#[test]
+fn outputs_that_would_replace_something_else() {
+    let shop = Workshop::with_plan();
+    let kept = ["model.onnx", "calibration.npz", "input.npz", "plan.toml", "plan.structure.json"];
+    let before = kept.map(|name| std::fs::read(shop.path(name)).unwrap());
+    let (replaced, twice) = ("would replace what this command reads", "two results would be put in one file");
+    let tune = |out: &str, front: &str, reason: &str| {
+        let arguments = TUNE.map(|argument| if argument == "new.toml" { out } else { argument });
+        let outcome = shop.refuses(&[&arguments[..], &["--front", front]].concat(), 2, &[reason]);
+        assert!(!outcome.stderr.contains("admissible"), "found out too late: {}", outcome.stderr);
+    };
+    tune("model.onnx", "front.svg", replaced);
+    tune("tmp/../calibration.npz", "front.svg", replaced);
+    tune("new.toml", "model.onnx", replaced);
+    tune("new.toml", "new.toml", twice);
+    tune("new.toml", "new.structure.json", twice);
+    let run = |output: &str| INFER.map(|argument| if argument == "scores.npz" { output } else { argument }.to_owned());
+    for output in ["model.onnx", "input.npz", "plan.toml", "plan.structure.json"] {
+        let arguments = run(output);
+        shop.refuses(&arguments.each_ref().map(String::as_str), 2, &[output, replaced]);
+    }
+    shop.refuses(&[&INFER[..], &["--profile", "scores.npz"]].concat(), 2, &[twice]);
+    shop.refuses(&["plan", "page", "plan.toml", "--out", "plan.toml"], 2, &[replaced]);
+    shop.refuses(&["plan", "page", "plan.toml", "--out", "plan.structure.json"], 2, &[replaced]);
+    #[cfg(unix)]
+    {
+        let _socket = std::os::unix::net::UnixListener::bind(shop.path("socket")).unwrap();
+        tune("socket", "front.svg", "is a device, a pipe or a socket");
+        shop.refuses(&["plan", "page", "plan.toml", "--out", "socket"], 2, &["is a device, a pipe or a socket"]);
+        // The place beside the plan is looked at before anything is tuned, too.
+        std::fs::create_dir(shop.path("new.structure.json")).unwrap();
+        tune("new.toml", "front.svg", "new.structure.json: is a folder");
+    }
+    for (name, bytes) in kept.iter().zip(before) {
+        assert_eq!(std::fs::read(shop.path(name)).unwrap(), bytes, "{name} was changed");
+    }
 }
 
 #[test]

@@ -72,6 +72,28 @@ fn plans_are_compared_site_by_site() {
     for part in ["1 of ", RELU, "relu/another", "- relu", "\n+ "] {
         assert!(other.stdout.contains(part), "'{part}' is missing in: {}", other.stdout);
     }
+    // What a run means is compared too, not only how its sites are computed.
+    let changes = [
+        ("input = 1", "input = 2", "- party 0 owns the model, party 1 owns the inputs"),
+        ("input_box = [-1.0, 1.0]", "input_box = [-1.0, 9.0]", "+ [-1, 9]"),
+        ("input_box = [-1.0, 1.0]", "input_box = [-1.0, 1.0]\nrow_norm = 3.0", "+ [-1, 1], rows of norm 3 at most"),
+        ("weights = 16", "weights = 24", "weights 24"),
+        ("network = \"lan\"", "network = \"slow\"", "+ slow"),
+        ("certified_error = 0.0", "certified_error = 0.5", "1 of 1 sites differ"),
+    ];
+    for (from, to, told) in changes {
+        shop.write("same.toml", shop.read("plan.toml"));
+        shop.replace("same.toml", from, to);
+        let other = shop.run(&["plan", "diff", "plan.toml", "same.toml"]);
+        other.succeeded();
+        assert!(other.stdout.contains(told), "'{told}' is missing in: {}", other.stdout);
+        assert!(other.stdout.contains("none of them was checked here"), "{}", other.stdout);
+    }
+    let discreet = shop.run(&[&support::TUNE[..8], &["discreet.toml", "--discreet"]].concat());
+    discreet.succeeded();
+    let other = shop.run(&["plan", "diff", "plan.toml", "discreet.toml"]);
+    assert!(other.stdout.contains("what was measured is left out"), "{}", other.stdout);
+    assert!(!other.stdout.contains("error 0.00e0"), "{}", other.stdout);
     shop.write("sigmoid.onnx", model::small("Sigmoid"));
     shop.tune("sigmoid.onnx", "sigmoid.toml").succeeded();
     shop.refuses(

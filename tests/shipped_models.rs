@@ -11,7 +11,7 @@ use runtime::arrays::Arrays;
 use runtime::circuit::ideal::{self, RoundingMode};
 use runtime::circuit::{self, Weights};
 use runtime::graph::{Graph, Tensor, reference};
-use runtime::plan::{CheckedPlan, Plan};
+use runtime::plan::{CheckedPlan, Plan, Refusal, SiteRecord};
 use runtime::random::Key;
 use runtime::session::Runner;
 use runtime::transport::{Limits, Mesh, Transport, in_process};
@@ -146,6 +146,48 @@ fn digits_vit_is_simulated_and_executed_within_its_bound() {
 }
 
 /// What the issue asks of LeNet, in the plans that are shipped: rounds and bytes of one image.
+/// What a plan says of layer norms only the model's owner can prove, and all of its commands do.
+#[test]
+fn false_errors_of_layer_norms_are_refused() {
+    let text = |name: &str| std::fs::read_to_string(example(name)).unwrap();
+    let structure = Graph::from_json(&text("plans/digits_vit.plan.structure.json")).unwrap();
+    let honest = Plan::parse(&text("plans/digits_vit.plan.toml")).unwrap();
+    let graph = Graph::import(&std::fs::read(example("models/digits_vit.onnx")).unwrap(), honest.model.batch).unwrap();
+    let catalog = support::shipped();
+    let norm = honest.site.iter().position(|site| site.kind == "layer norm").unwrap();
+    let other = honest.site.iter().position(|site| site.kind != "layer norm").unwrap();
+    let changed = |site: usize, change: &dyn Fn(&mut SiteRecord)| {
+        let mut plan = honest.clone();
+        change(&mut plan.site[site]);
+        plan.check(&structure, &catalog)
+    };
+    let variance = |value: f64| move |site: &mut SiteRecord| site.least_variance = value;
+    // Everybody sees what no tuner writes.
+    let refused = |answer: Result<CheckedPlan, Refusal>| answer.map(drop).unwrap_err().to_string();
+    assert!(refused(changed(other, &variance(0.25))).contains("only a layer norm's certified error depends on that"));
+    assert!(refused(changed(norm, &variance(0.3))).contains("the tuner assumes powers of two"));
+    assert!(refused(changed(norm, &variance(-0.25))).contains("powers of two"));
+    assert!(refused(changed(norm, &variance(f64::NAN))).contains("powers of two"));
+    // The owner sees that there is nothing to assume, and what is proved.
+    let assumed = changed(norm, &variance(0.25)).unwrap();
+    let halved = changed(norm, &|site| site.certified_error *= 0.5).unwrap();
+    for (checked, reason) in [(assumed, "certified here for every variance"), (halved, "states a certified error of")] {
+        let answers = [
+            checked.prove_headroom(&graph).map(drop),
+            checked.limits(&graph).map(drop),
+            checked.error_bound(&graph).map(drop),
+        ];
+        for answer in answers {
+            let message = answer.unwrap_err().to_string();
+            assert!(message.contains(reason), "{message}");
+        }
+    }
+    // The order of sites is the model's.
+    let mut swapped = honest.clone();
+    swapped.site.swap(0, 1);
+    assert!(refused(swapped.check(&structure, &catalog)).contains("not in the order of the model"));
+}
+
 #[test]
 fn lenet_is_executed_within_its_bounds_in_narrow_rings() {
     let catalog = Catalog::open(&example("lenet/catalogs"), &example("lenet/proofs")).unwrap();

@@ -68,7 +68,7 @@ impl Audit {
         if folder {
             output::check_folder_place(&self.html)?;
         } else {
-            output::check_file_place(&self.html)?;
+            output::check_file_places([], [self.html.as_path()])?;
         }
         let catalog = match catalog_folder::open(&context.catalog) {
             Ok(catalog) => catalog,

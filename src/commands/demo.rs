@@ -116,7 +116,7 @@ impl Demo {
             rounds: outcome.rounds,
             bytes_total: outcome.bytes_total,
             seconds: started.elapsed().as_secs_f64(),
-            plan: plan::text(&tuned.plan),
+            plan: plan::text(&tuned.plan, plan::Standing::Proved),
             published,
             run: run::text(&outcome),
         };

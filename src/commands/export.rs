@@ -3,7 +3,7 @@
 use crate::catalog_folder;
 use crate::failure::Failure;
 use crate::interrupt::undivided;
-use crate::output::{check_file_place, check_folder_place, write_texts};
+use crate::output::{check_file_places, check_folder_place, write_texts};
 use crate::report::Context;
 use ::verify::certificate::Certificate;
 use catalogs::Entry;
@@ -66,7 +66,7 @@ impl Export {
         };
         let single = matches!(self.to, To::Sollya | To::Coq) && self.out.extension().is_some() && !self.out.is_dir();
         if single {
-            check_file_place(&self.out)?
+            check_file_places([], [self.out.as_path()])?
         } else {
             check_folder_place(&self.out)?
         }

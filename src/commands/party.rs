@@ -170,7 +170,7 @@ impl Party {
             .map_err(|_| Failure::Input(format!("{}: not text", structure_path.display())))?;
         let structure = Graph::from_json(&text)
             .map_err(|error| Failure::Input(format!("{}: {error}", structure_path.display())))?;
-        let checked = file.check(&structure, &catalog).map_err(refused)?;
+        let checked = file.check(&structure, &catalog).map_err(plan::refused)?;
         let owned = load(&config, &checked, &structure)?;
         let endpoint = config.endpoint().map_err(Failure::input)?;
         let digest = transport::Digest(*checked.digest().bytes());
@@ -186,14 +186,6 @@ impl Party {
         }
         let report = report?;
         context.print(&report, text_of)
-    }
-}
-
-fn refused(refusal: runtime::plan::Refusal) -> Failure {
-    use runtime::plan::Refusal::{Changed, Rejected};
-    match refusal {
-        Rejected { .. } | Changed { .. } => Failure::claim(refusal),
-        other => Failure::input(other),
     }
 }
 
@@ -219,10 +211,11 @@ fn load(config: &PartyConfig, checked: &CheckedPlan, structure: &Graph) -> Resul
         if runtime::plan::structure_digest(&graph).to_string() != checked.plan().model.structure {
             return Err(Failure::Input(format!("{}: not the model that the plan was tuned for", path.display())));
         }
-        owned.weights = Some(checked.prove_headroom(&graph).map_err(refused)?);
+        owned.weights = Some(checked.prove_headroom(&graph).map_err(plan::refused)?);
     }
     if let Some(path) = &config.output {
-        output::check_file_place(path)?;
+        let structure = plan::structure_file(&config.plan);
+        output::check_file_places(config.files().chain([structure.as_path()]), [path.as_path()])?;
     }
     if config.owners.input == config.party {
         let path = config.input.as_ref().ok_or_else(|| Failure::input("the input's owner has no input file"))?;

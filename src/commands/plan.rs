@@ -5,16 +5,16 @@ mod diff;
 pub mod front;
 pub mod limits;
 mod time;
+pub mod words;
 
 use crate::commands::inspect;
 use crate::failure::Failure;
 use crate::output;
 use crate::report::{Context, plan_page, table};
 use clap::{Args, Subcommand};
-use runtime::circuit::lower::Comparisons;
-use runtime::graph::Clamp;
-use runtime::plan::{ChoiceRecord, FormatsRecord, Measured, ModelRecord, Plan};
+use runtime::plan::{Plan, Refusal, SiteRecord};
 use std::path::{Path, PathBuf};
+pub use words::{counted, entries};
 
 /// Shows plans.
 ///
@@ -82,13 +82,13 @@ impl PlanCommand {
     /// Prints.
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
         match &self.action {
-            Action::Show { plan } => context.print(&read(plan)?, text),
+            Action::Show { plan } => context.print(&read(plan)?, |plan| text(plan, Standing::Stated)),
             Action::Limits { plan, model } => {
                 context.print(&limits::of(&context.catalog, plan, model)?, |rows| limits::text(rows))
             }
             Action::Bound { plan, model } => context.print(&bound::of(&context.catalog, plan, model)?, bound::text),
             Action::Page { plan, out } => {
-                output::check_file_place(out)?;
+                output::check_file_places([plan.as_path(), &structure_file(plan)], [out.as_path()])?;
                 let page = plan_page::page(&read(plan)?);
                 output::write_texts(&[(out, &page)])?;
                 context.print(&out.display().to_string(), |out| format!("wrote {out}\n"))
@@ -111,145 +111,89 @@ pub fn read(path: &Path) -> Result<Plan, Failure> {
     Plan::parse(&text).map_err(|error| named(error.to_string()))
 }
 
+/// Whose fault it is that a plan is refused.
+pub fn refused(refusal: Refusal) -> Failure {
+    match refusal {
+        Refusal::Rejected { .. } => Failure::claim(refusal),
+        other => Failure::input(other),
+    }
+}
+
+/// Where the figures come from that are shown.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// From a tuning that has just proved and measured them.
+    Proved,
+    /// From a file that may say anything.
+    Stated,
+}
+
+/// What has to be said of figures that were only read.
+pub const UNCHECKED: &str = "These figures are the file's, none of them was checked here. Every party checks entries, costs and \
+    certified errors before it runs; the model's owner with `chebyshare plan limits` those of layer norms too. What was \
+    predicted or measured is the tuner's word.";
+
 /// Where the public structure of a plan's model is.
 pub fn structure_file(plan: &Path) -> PathBuf {
     plan.with_extension("structure.json")
 }
 
-/// Ring and scales, unless they are the usual ones.
-fn formats(formats: &FormatsRecord) -> String {
-    let FormatsRecord { ring, activations, weights, rings } = formats;
-    let all = match [ring, activations, weights] {
-        [64, 16, 16] => String::new(),
-        _ => format!(", ring of {ring} bits with {activations} and {weights} fraction bits"),
-    };
-    let fewer = rings.iter().filter(|own| *own < ring).count();
-    match rings.iter().min() {
-        Some(least) if fewer > 0 => {
-            format!("{all}, {fewer} of {} sums and entries with fewer than {ring} bits, down to {least}", rings.len())
-        }
-        _ => all,
-    }
-}
-
-fn ranges(model: &ModelRecord) -> String {
-    let own = model.input_boxes.iter().map(|(name, [low, high])| format!(", {name} in [{low}, {high}]"));
-    format!("[{}, {}]{}", model.input_box[0], model.input_box[1], own.collect::<String>())
-}
-
-/// The entries of a choice, in a few words.
-pub fn entries(choice: &ChoiceRecord) -> String {
-    match choice {
-        ChoiceRecord::Unary { entry } => entry.name.clone(),
-        ChoiceRecord::Softmax { maximum, exp, reciprocal, normalise_last } => {
-            let last = if *normalise_last { ", divided last" } else { "" };
-            format!("{} + {} + {}{last}", exp.name, reciprocal.name, comparisons(maximum))
-        }
-        ChoiceRecord::SoftmaxWithoutMaximum { logits, exp, reciprocal, normalise_last } => {
-            let last = if *normalise_last { ", divided last" } else { "" };
-            let raised = if logits.raised > 0 { format!(", raised by 2^{}", logits.raised) } else { String::new() };
-            let within = format!("no maximum: logits within {} to {}{raised}", logits.low, logits.high);
-            format!("{} + {} + {within}{last}", exp.name, reciprocal.name)
-        }
-        ChoiceRecord::Normalisation { rsqrt, centre_exactly } => {
-            format!("{}{}", rsqrt.name, if *centre_exactly { ", exact centre" } else { "" })
-        }
-        ChoiceRecord::Maximum { maximum } => comparisons(maximum),
-    }
-}
-
-fn comparisons(maximum: &Comparisons) -> String {
-    let groups: Vec<String> = maximum.groups.iter().map(u8::to_string).collect();
-    let joined = if maximum.joined > 1 { format!(", {} joined", maximum.joined) } else { String::new() };
-    let coarse = if maximum.coarse > 0 { format!(" without {}", maximum.coarse) } else { String::new() };
-    format!("maximum of {} bits{coarse} by {}{joined}", maximum.width, groups.join(", "))
-}
-
-/// A line for each limited argument: what it costs and what becomes of the function beyond.
-fn clamps(clamps: &[Clamp]) -> String {
-    let line = |clamp: &Clamp| {
-        let bound = |bound: Option<f64>| bound.map_or_else(|| "-".to_owned(), |bound| bound.to_string());
-        let beyond = match clamp.off {
-            Some(off) if clamp.kept => format!("kept beyond, off by at most {off:.1e}"),
-            _ => "CUT: beyond, this is another model".to_owned(),
-        };
-        format!(
-            "clamp of {}: {} to {}, {beyond}; {} bits, {} rounds, {:.1} KiB\n",
-            clamp.name,
-            bound(clamp.low),
-            bound(clamp.high),
-            clamp.width,
-            clamp.rounds,
-            clamp.bytes as f64 / 1024.0
-        )
-    };
-    clamps.iter().map(line).collect()
-}
-
-/// `1 plan`, `2 plans`.
-pub fn counted(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
-}
-
-/// What was measured, in a line.
-fn simulation(measured: &Measured) -> String {
-    if measured.inputs == 0 {
-        return "what was measured is left out\n".into();
-    }
-    let cosine = measured.cosine.map(|cosine| format!(", least cosine {cosine:.8}"));
-    let metric = measured.metric.map(|(plain, private)| format!(", metric {private:.4} beside the plain {plain:.4}"));
-    let others: String = [cosine, metric].into_iter().flatten().collect();
-    format!(
-        "measured on {} calibration inputs, roundings {}: error {:.2e}, agreement {:.4}{others} ({} simulated)\n",
-        measured.inputs,
-        measured.roundings.join(", "),
-        measured.error,
-        measured.agreement,
-        counted(measured.candidates_tried, "plan"),
-    )
-}
-
 /// The plan as a page.
-pub fn text(plan: &Plan) -> String {
-    let rows: Vec<Vec<String>> = plan
-        .site
-        .iter()
-        .map(|site| {
-            vec![
-                site.kind.clone(),
-                site.elements.to_string(),
-                format!("{:.2e}", site.certified_error),
-                format!("{:.2e}", site.calibrated_error),
-                site.effect.map_or("-".into(), |effect| format!("{effect:.2e}")),
-                site.rounds.to_string(),
-                format!("{:.1}", site.bytes as f64 / 1024.0),
-                site.admissible.to_string(),
-                entries(&site.choice),
-            ]
-        })
-        .collect();
+pub fn text(plan: &Plan, standing: Standing) -> String {
+    let (told, sensed) = (words::told(plan), words::sensed(plan));
+    let row = |site: &SiteRecord| {
+        vec![
+            site.kind.clone(),
+            site.elements.to_string(),
+            words::certified(site),
+            if told { format!("{:.2e}", site.calibrated_error) } else { "-".into() },
+            site.effect.filter(|_| sensed).map_or("-".into(), |effect| format!("{effect:.2e}")),
+            site.rounds.to_string(),
+            format!("{:.1}", site.bytes as f64 / 1024.0),
+            site.admissible.to_string(),
+            entries(&site.choice),
+        ]
+    };
+    let rows: Vec<Vec<String>> = plan.site.iter().map(row).collect();
     let header =
         ["site", ">elements", ">certified", ">calibrated", ">effect", ">rounds", ">KiB", ">admissible", "chosen"];
-    let (predicted, measured) = (&plan.predicted, &plan.measured);
-    format!(
-        "{} under {}, {} inputs a run, inputs in {}{}, digest {}\n{}{}\
-         predicted: {} rounds and {:.2} MB a run (exact), {:.3} s under {}{}{}\n{}",
-        plan.model.name,
+    let (model, predicted) = (&plan.model, &plan.predicted);
+    let mut out = format!(
+        "{} under {}, {} a run, inputs in {}, digest {}\n{}; {}\n",
+        model.name,
         plan.protocol,
-        plan.model.batch,
-        ranges(&plan.model),
-        formats(&plan.formats),
+        counted(model.batch, "input"),
+        words::inputs(model),
         plan.digest().short(),
-        table(&header, &rows),
-        clamps(&plan.model.clamps),
+        words::parties(&plan.parties),
+        words::formats(&plan.formats),
+    );
+    for (what, words) in [("axes", words::axes(model)), ("public inputs", words::public_inputs(model))] {
+        if !words.is_empty() {
+            out.push_str(&format!("{what}: {words}\n"));
+        }
+    }
+    out.push_str(&table(&header, &rows));
+    out.extend(words::conditions(plan).into_iter().map(|condition| condition + "\n"));
+    out.extend(model.clamps.iter().map(|clamp| format!("clamp of {}: {}\n", clamp.name, words::clamp(clamp))));
+    let error = match words::predicted_error(plan) {
+        Some(error) => format!(", error {error:.2e}"),
+        None if told => ", error not predicted".to_owned(),
+        None => String::new(),
+    };
+    let memory = predicted.memory_bytes.map(|bytes| format!(", {:.0} MB of memory a party", bytes as f64 / 1e6));
+    out.push_str(&format!(
+        "predicted: {} rounds and {:.2} MB a run (exact), {:.3} s under {}{}{error}\n{}\n",
         predicted.rounds_per_run,
         predicted.bytes_per_run as f64 / 1e6,
         predicted.seconds_per_run,
         predicted.network,
-        predicted
-            .memory_bytes
-            .map_or(String::new(), |bytes| format!(", {:.0} MB of memory a party", bytes as f64 / 1e6)),
-        if measured.inputs > 0 { format!(", error {:.2e}", predicted.error) } else { String::new() },
-        simulation(measured),
-    )
+        memory.unwrap_or_default(),
+        words::simulation(&plan.measured),
+    ));
+    if standing == Standing::Stated {
+        out.push_str(UNCHECKED);
+        out.push('\n');
+    }
+    out
 }

@@ -59,7 +59,7 @@ struct Checked {
 impl Plot {
     /// Checks, draws, prints.
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
-        output::check_file_place(&self.out)?;
+        output::check_file_places([], [self.out.as_path()])?;
         let (checked, rejected) = self.check(context)?;
         let offers: Vec<Offer> =
             checked.iter().map(|checked| Offer::new(&checked.name, checked.certified.entry())).collect();

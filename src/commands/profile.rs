@@ -108,7 +108,7 @@ impl Profile {
             return self.with_peers(context, config, &probes);
         }
         let Some(out) = &self.out else { return Err(Failure::input("name a file for the rates with --out")) };
-        output::check_file_place(out)?;
+        output::check_file_places(output::network_file(self.network.as_deref()), [out.as_path()])?;
         let report = self.measure(context, &probes)?;
         output::write_texts(&[(out, &report.machine.to_text())])?;
         context.print(&report, text)

@@ -141,10 +141,10 @@ impl Run {
                 self.plan.display()
             )));
         }
-        output::check_file_place(&self.output)?;
-        if let Some(profile) = &self.profile {
-            output::check_file_place(profile)?;
-        }
+        let structure = plan::structure_file(&self.plan);
+        let reads = [&self.model, &self.plan, &structure, &self.input].into_iter().chain(&self.policy);
+        let reads = reads.map(PathBuf::as_path).chain(output::network_file(self.network.as_deref()));
+        output::check_file_places(reads, [&self.output].into_iter().chain(&self.profile).map(PathBuf::as_path))?;
         let backend = self.backend.decided()?;
         let folder = TemporaryFolder::new()?;
         let owners = Owners {

@@ -102,7 +102,7 @@ struct Key {
 impl Keygen {
     /// Makes the key and says where it is.
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
-        output::check_file_place(&self.out)?;
+        output::check_file_places([], [self.out.as_path()])?;
         let (key, public_key) = undivided(|| SecretKey::generate(&self.out))?;
         let report = Key { signer: key.signer().to_string(), secret_key: self.out.clone(), public_key };
         context.print(&report, |report| {

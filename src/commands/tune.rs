@@ -5,6 +5,7 @@ mod demands;
 mod whole;
 
 use crate::catalog_folder;
+use crate::commands::plan::Standing;
 use crate::commands::{inspect, plan};
 use crate::failure::Failure;
 use crate::output;
@@ -57,7 +58,7 @@ pub struct RequestOptions {
     calibration: PathBuf,
     /// The network to tune for: lan, wan or a TOML file.
     #[arg(long, default_value = "lan")]
-    network: String,
+    pub network: String,
     /// The machine on which the parties run, as `chebyshare profile` measured it; by default the project's own.
     #[arg(long, value_name = "MACHINE.toml")]
     machine: Option<PathBuf>,
@@ -128,20 +129,19 @@ impl Tune {
         let catalog = self.options.catalog(&context.catalog)?;
         let tuned = self.tune(&catalog, &mut say)?;
         let report = Report { plan: &tuned.plan, front: &tuned.front };
-        context.print(&report, |report| plan::text(report.plan) + &plan::front::text(report.front))
+        context.print(&report, |report| plan::text(report.plan, Standing::Proved) + &plan::front::text(report.front))
     }
 
     /// Tunes and writes the plan and the structure.
     pub fn tune(&self, catalog: &Catalog, progress: &mut dyn FnMut(Progress)) -> Result<Tuned, Failure> {
-        for file in [Some(&self.out), self.front.as_ref()].into_iter().flatten() {
-            output::check_file_place(file)?;
-        }
+        let structure_file = plan::structure_file(&self.out);
+        let writes = [&self.out, &structure_file].into_iter().chain(&self.front).map(PathBuf::as_path);
+        output::check_file_places(self.options.files(), writes)?;
         let model = inspect::read(&self.options.model)?;
         let mut request = self.options.request_of_any_batch(&model, catalog)?;
         let formats = self.options.formats.each(&request)?;
         self.options.batch.choose(&mut request, &formats)?;
         let tuned = tuner::tune_over(&request, &formats, progress).map_err(failure)?;
-        let structure_file = plan::structure_file(&self.out);
         let told = if self.discreet { tuned.plan.clone().discreet() } else { tuned.plan.clone() };
         let (structure, text) = (tuned.structure.to_json(), told.to_text());
         let mut files: Vec<(&Path, &str)> = vec![(&structure_file, &structure), (&self.out, &text)];
@@ -213,6 +213,19 @@ impl RequestOptions {
         catalog_folder::without_revoked(&catalog, &admission)
     }
 
+    /// The files that are read.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        let named = [&self.model, &self.calibration].into_iter();
+        let named = named.chain(&self.machine).chain(&self.start).chain(&self.policy).map(PathBuf::as_path);
+        named.chain(self.demands.labels_file()).chain(output::network_file(Some(&self.network)))
+    }
+
+    /// What all parties read of the network: its name, or that of its file, not where the file lies.
+    fn network_name(&self) -> String {
+        let stem = output::network_file(Some(&self.network)).and_then(Path::file_stem);
+        stem.map_or_else(|| self.network.clone(), |stem| stem.to_string_lossy().into_owned())
+    }
+
     /// The request for the bytes of the model's file.
     #[cfg(feature = "generate")]
     pub fn request<'a>(&self, model: &'a [u8], catalog: &'a Catalog) -> Result<Request<'a>, Failure> {
@@ -253,7 +266,7 @@ impl RequestOptions {
             axes: self.open.axes(batch)?.with_clamps(clamps.into_iter().map(|needed| needed.clamp).collect()),
             promise,
             network: Shaping::named(&self.network).map_err(Failure::input)?,
-            network_name: self.network.clone(),
+            network_name: self.network_name(),
             machine: machine.map_err(Failure::input)?,
             constraint: self.demands.constraint()?,
             budget: self.demands.budget()?,

@@ -4,7 +4,7 @@ use super::bars::{self, Name, Panel, bytes};
 use super::markup::{Element, element};
 use super::numbers::{grouped, significant};
 use super::page::{document, fact, paragraph, section};
-use crate::commands::plan::{counted, entries};
+use crate::commands::plan::{UNCHECKED, counted, entries, words};
 use runtime::plan::{Plan, SiteRecord};
 
 /// The page.
@@ -17,14 +17,15 @@ pub fn page(plan: &Plan) -> String {
         counted(plan.model.batch, "input")
     ));
     // A discreet plan does not say what was measured.
-    let told = |text: String| if measured.inputs > 0 { text } else { "left out".to_owned() };
+    let told = |text: String| if words::told(plan) { text } else { "left out".to_owned() };
+    let error = words::predicted_error(plan).map_or("not predicted".to_owned(), |error| format!("{error:.2e}"));
     let fewest = plan.formats.rings.iter().min().copied().unwrap_or(plan.formats.ring);
     let facts = [
         ("rounds a run, exact", grouped(i128::from(predicted.rounds_per_run))),
         ("bytes a run, exact", bytes(predicted.bytes_per_run as f64)),
         ("seconds a run, predicted", significant(predicted.seconds_per_run, 4)),
         ("output error, measured", told(format!("{:.2e}", measured.error))),
-        ("output error, predicted", told(format!("{:.2e}", predicted.error))),
+        ("output error, predicted", told(error)),
         ("agreement, measured", told(format!("{:.2} %", 100.0 * measured.agreement))),
         ("network", predicted.network.clone()),
         (
@@ -34,34 +35,37 @@ pub fn page(plan: &Plan) -> String {
         ("sites", plan.site.len().to_string()),
     ];
     let facts = element("dl").class("facts").all(facts.map(|(name, value)| fact(name, value)));
-    let words = "Certified is what is proved for every input that the plan allows and every rounding. Predicted follows \
-                 from a model: seconds from the counted work and a machine's rates, errors from certified errors times \
-                 sensitivities. Measured is what the calibration set showed in bit-exact simulation.";
+    let words = "Certified is what is proved for every input that the plan allows and every rounding; where a certified error is \
+                 marked with *, for rows of at least the variance that is named below the table. Predicted follows from a \
+                 model: seconds from the counted work and a machine's rates; the output's error adds up the sites' effects, \
+                 each how far a site's choice alone moves the output on a few calibration inputs, and what the circuit \
+                 beside the sites adds. Measured is what the calibration set showed in bit-exact simulation.";
     let machine = predicted.machine.as_ref().map(|machine| paragraph(format!("Seconds are those of: {machine}.")));
     let body = element("main")
         .with(kicker)
         .with(element("h1").text(&plan.model.name))
         .with(facts)
         .with(paragraph(words))
+        .with(paragraph(UNCHECKED))
         .maybe(machine)
         .with(section("What every site costs, and what it does to the output", [costs(plan)]))
-        .with(section("What was chosen", [table(plan)]))
+        .with(section("What was chosen", chosen(plan)))
+        .maybe(limited(plan))
+        .with(section("Who owns what, and how it is computed", terms(plan)))
         .with(section("What is promised of the inputs", promises(plan)))
-        .with(element("footer").with(paragraph(format!(
-            "Made by chebyshare {} from the plan's file. Every party checks the plan again before it runs: entries by \
-             digest and proof, costs and certified errors by recomputation.",
-            env!("CARGO_PKG_VERSION")
-        ))));
+        .with(
+            element("footer")
+                .with(paragraph(format!("Made by chebyshare {} from the plan's file.", env!("CARGO_PKG_VERSION")))),
+        );
     document(&format!("Plan of {}", plan.model.name), body)
 }
 
-/// Bars: rounds, bytes, and the predicted share of the output's error.
+/// Bars: rounds, bytes, and where it was predicted what each site does to the output.
 fn costs(plan: &Plan) -> Element {
-    // Plans of earlier versions have no effects.
-    let error = |site: &SiteRecord| site.effect.unwrap_or(site.calibrated_error * site.sensitivity);
+    let error = |site: &SiteRecord| site.effect.unwrap_or(0.0);
     let of = |value: &dyn Fn(&SiteRecord) -> f64| plan.site.iter().map(|site| vec![value(site)]).collect();
     let sums = |value: &dyn Fn(&SiteRecord) -> f64| plan.site.iter().map(value).sum::<f64>();
-    let panels = [
+    let mut panels = vec![
         Panel {
             head: format!("{} rounds at sites", significant(sums(&|site| site.rounds as f64), 6)),
             values: of(&|site| site.rounds as f64),
@@ -72,21 +76,64 @@ fn costs(plan: &Plan) -> Element {
             values: of(&|site| site.bytes as f64),
             number: bytes,
         },
-        Panel {
-            head: format!("predicted error {:.1e}", sums(&error)),
+    ];
+    let predicted = words::predicted_error(plan).is_some();
+    if predicted {
+        panels.push(Panel {
+            head: format!("effects on the output, together {:.1e}", sums(&error)),
             values: of(&error),
             number: |error| format!("{error:.1e}"),
-        },
-    ];
+        });
+    }
     let name = |site: &SiteRecord| Name { text: format!("{} ({})", site.name, site.kind), strong: true };
     let names: Vec<Name> = plan.site.iter().map(name).collect();
     let keys = ["of one site; rounds of sites that run side by side are shared"];
-    let (chart, _) = bars::chart("rounds, bytes and predicted error by site", &names, &panels, &keys);
-    element("figure").with(element("div").class("scroll").with(chart))
+    let title = if predicted { "rounds, bytes and effect by site" } else { "rounds and bytes by site" };
+    let (chart, _) = bars::chart(title, &names, &panels, &keys);
+    let figure = element("figure").with(element("div").class("scroll").with(chart));
+    let silent = match words::told(plan) {
+        true => "Effects were not predicted.",
+        false => "What the sites do to the output is left out of the file.",
+    };
+    figure.maybe((!predicted).then(|| paragraph(silent)))
+}
+
+/// The table of the sites, and what its marks stand for.
+fn chosen(plan: &Plan) -> Vec<Element> {
+    let conditions = words::conditions(plan).into_iter().map(paragraph);
+    std::iter::once(table(plan)).chain(conditions).collect()
+}
+
+/// Arguments that are limited.
+fn limited(plan: &Plan) -> Option<Element> {
+    let clamps = &plan.model.clamps;
+    let lines = clamps.iter().map(|clamp| paragraph(format!("{}: {}.", clamp.name, words::clamp(clamp))));
+    (!clamps.is_empty()).then(|| section("What is limited, because no entry's window reaches as far", lines))
+}
+
+/// Parties, rings, axes and public inputs.
+fn terms(plan: &Plan) -> Vec<Element> {
+    let mut all = vec![
+        paragraph(format!("{}.", words::parties(&plan.parties))),
+        paragraph(format!("{}.", words::formats(&plan.formats))),
+    ];
+    let model = &plan.model;
+    for (what, words) in [("Axes", words::axes(model)), ("Known to everybody", words::public_inputs(model))] {
+        if !words.is_empty() {
+            all.push(paragraph(format!("{what}: {words}.")));
+        }
+    }
+    all
 }
 
 fn table(plan: &Plan) -> Element {
     let head = ["site", "elements", "certified", "calibrated", "sensitivity", "admissible", "chosen"];
+    let (told, sensed) = (words::told(plan), words::sensed(plan));
+    let figure = |known: bool, value: f64| match (told, known) {
+        (false, _) => "left out".to_owned(),
+        (true, false) => "not measured".to_owned(),
+        (true, true) => format!("{value:.2e}"),
+    };
     let cell = |text: String, number: bool| {
         let cell = element("td").text(text);
         if number { cell.class("number") } else { cell }
@@ -95,9 +142,9 @@ fn table(plan: &Plan) -> Element {
         element("tr").all([
             cell(site.name.clone(), false).with(element("span").class("note").text(&site.kind)),
             cell(grouped(i128::from(site.elements)), true),
-            cell(format!("{:.2e}", site.certified_error), true),
-            cell(format!("{:.2e}", site.calibrated_error), true),
-            cell(format!("{:.2e}", site.sensitivity), true),
+            cell(words::certified(site), true),
+            cell(figure(true, site.calibrated_error), true),
+            cell(figure(sensed, site.sensitivity), true),
             cell(site.admissible.to_string(), true),
             cell(entries(&site.choice), false),
         ])
@@ -133,8 +180,10 @@ fn promises(plan: &Plan) -> Vec<Element> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::commands::plan::Standing;
     use crate::report::markup::well_formed;
     use runtime::circuit::lower::Logits;
+    use runtime::graph::Clamp;
     use runtime::plan::ChoiceRecord;
 
     #[test]
@@ -148,6 +197,48 @@ mod tests {
             well_formed(page.trim_start_matches("<!DOCTYPE html>\n")).unwrap();
             assert!(plan.site.iter().all(|site| page.contains(&entries(&site.choice))));
             assert!(page.contains(&plan.digest().short()));
+        }
+    }
+
+    /// What a certified error depends on is told wherever it is told, and so is what is not known.
+    #[test]
+    fn conditions_and_gaps_are_told() {
+        let shipped = Plan::parse(include_str!("../../examples/plans/digits_vit.plan.toml")).unwrap();
+        let shown = |plan: &Plan| [page(plan), crate::commands::plan::text(plan, Standing::Stated)];
+        for text in shown(&shipped) {
+            assert!(!text.contains("* certified for rows"), "{text}");
+            assert!(text.contains("party 1 owns the inputs, party 1 learns the outputs"), "{text}");
+            assert!(text.contains(UNCHECKED) && !text.contains("not predicted"), "{text}");
+        }
+        let mut plan = shipped.clone();
+        let norm = plan.site.iter().position(|site| site.kind == "layer norm").unwrap();
+        plan.site[norm].least_variance = 0.0625;
+        let clamp = |off: Option<f64>| Clamp {
+            site: 0,
+            name: "limited".into(),
+            low: Some(-9.0),
+            high: None,
+            width: 32,
+            kept: off.is_some(),
+            off,
+            rounds: 9,
+            bytes: 99,
+        };
+        plan.model.clamps = vec![clamp(None), clamp(Some(0.0))];
+        for text in shown(&plan) {
+            assert!(text.contains(&format!("{:.2e} *", plan.site[norm].certified_error)), "{text}");
+            assert!(text.contains("variance is at least 6.25e-2 and for no others"), "{text}");
+            assert!(text.contains("-9 to -, CUT") && text.contains("-9 to -, kept beyond"), "{text}");
+        }
+        // A discreet plan and a quick one have no figures where none are known.
+        for text in shown(&shipped.clone().discreet()) {
+            assert!(text.contains("left out") && !text.contains("error 0.0"), "{text}");
+        }
+        let mut quick = shipped;
+        quick.predicted.error = 0.0;
+        quick.site.iter_mut().for_each(|site| (site.effect, site.sensitivity) = (None, 0.0));
+        for text in shown(&quick) {
+            assert!(text.contains("not predicted") && !text.contains("predicted error 0"), "{text}");
         }
     }
 

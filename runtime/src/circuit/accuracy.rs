@@ -28,31 +28,46 @@ pub fn certified_errors(
     bounds(lowered, headroom, least_variances)
 }
 
-/// The layer norms for which no bound holds over all variances, each with a quarter of the least variance that
-/// `calibrated` names: rows of less are outside of what the plan certifies.
+/// The layer norms for which no bound holds over all variances, each with what the certified error may assume: the power
+/// of two below a quarter of the least variance that `calibrated` names (0 where there is none). Rows of less are outside
+/// of what the plan certifies.
 pub fn least_variances(
     lowered: &Lowered,
     headroom: &Headroom,
     calibrated: &BTreeMap<u32, f64>,
 ) -> Result<BTreeMap<u32, f64>, Error> {
-    let mut least = BTreeMap::new();
+    let shown = |number: &u32| calibrated.get(number).copied().unwrap_or(0.0);
+    let assumed = conditional_norms(lowered, headroom)?.into_keys();
+    Ok(assumed.map(|number| (number, power_of_two_below(GUARD * shown(&number)))).collect())
+}
+
+/// The layer norms for which no bound holds over all variances, each with the largest variance that its rows can have.
+pub fn conditional_norms(lowered: &Lowered, headroom: &Headroom) -> Result<BTreeMap<u32, f64>, Error> {
+    let mut conditional = BTreeMap::new();
     for group in lowered.circuit.groups() {
         let (Some(number), Construction::Normalisation(built)) = (group.site, &group.construction) else { continue };
         let site = Site { circuit: &lowered.circuit, group };
-        match site.layer_norm(built, headroom, RBig::ZERO) {
+        let lowering = site.normalisation(built, headroom, RBig::ZERO)?;
+        match site.layer_norm(built, &lowering) {
             Err(Error::Bound { reason: compose::SideCondition::Variance, .. }) => {
-                let shown = calibrated.get(&number).copied().unwrap_or(0.0);
-                least.insert(number, GUARD * shown);
+                conditional.insert(number, above(&lowering.variances.1));
             }
             Err(other) => return Err(other),
             Ok(_) => {}
         }
     }
-    Ok(least)
+    Ok(conditional)
 }
 
 /// Rows of a private run may vary less than those of the calibration set.
 const GUARD: f64 = 0.25;
+
+/// The largest power of two that is not above a positive number: a plan tells a calibration figure to a factor of two and
+/// no better. 0 for what is no positive normal number.
+pub fn power_of_two_below(value: f64) -> f64 {
+    const MANTISSA: u64 = (1 << (f64::MANTISSA_DIGITS - 1)) - 1;
+    if value.is_normal() && value > 0.0 { f64::from_bits(value.to_bits() & !MANTISSA) } else { 0.0 }
+}
 
 fn bounds(
     lowered: &Lowered,
@@ -73,7 +88,8 @@ fn bounds(
             Construction::Normalisation(normalisation) => match headroom {
                 Some(headroom) => {
                     let least = least_variances.get(&number).and_then(|&least| RBig::try_from(least).ok());
-                    site.layer_norm(normalisation, headroom, least.unwrap_or(RBig::ZERO))?
+                    let lowering = site.normalisation(normalisation, headroom, least.unwrap_or(RBig::ZERO))?;
+                    site.layer_norm(normalisation, &lowering)?
                 }
                 None => continue,
             },
@@ -132,9 +148,19 @@ impl Site<'_> {
             .map_err(|reason| self.refused(reason))
     }
 
-    fn layer_norm(&self, built: &Normalisation, headroom: &Headroom, least: RBig) -> Result<RBig, Error> {
-        let n = self.row(built.row)?;
+    fn layer_norm(&self, built: &Normalisation, lowering: &LayerNormLowering) -> Result<RBig, Error> {
         let rsqrt = self.program(built.inverse)?;
+        compose::layer_norm(lowering, rsqrt).map(|bound| bound.element).map_err(|reason| self.refused(reason))
+    }
+
+    /// How a layer norm is computed, for rows whose variance is at least `least`.
+    fn normalisation(
+        &self,
+        built: &Normalisation,
+        headroom: &Headroom,
+        least: RBig,
+    ) -> Result<LayerNormLowering, Error> {
+        let n = self.row(built.row)?;
         let (variance, variance_lemma) = self.sum(built.variance)?;
         let normalised = match built.normalised {
             Some(id) => Some((self.sum(id)?.1, self.circuit.node(id).format.scale)),
@@ -182,7 +208,7 @@ impl Site<'_> {
         let largest = real(headroom.range(built.variance).high.saturating_add(above), variance_scale.bits());
         let Ok(epsilon) = RBig::try_from(built.epsilon) else { return Err(self.unlike("a finite ε")) };
         let greatest = &largest / &gain;
-        let lowering = LayerNormLowering {
+        Ok(LayerNormLowering {
             n,
             ring: argument.ring,
             scale: argument.scale,
@@ -199,8 +225,7 @@ impl Site<'_> {
             variance_scale,
             gain,
             normalised,
-        };
-        compose::layer_norm(&lowering, rsqrt).map(|bound| bound.element).map_err(|reason| self.refused(reason))
+        })
     }
 
     fn program(&self, id: NodeId) -> Result<&Certified, Error> {

@@ -153,6 +153,15 @@ impl PartyConfig {
         Ok(config)
     }
 
+    /// The files that a party with this configuration reads, this one among them.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        let own = [&self.file, &self.certificate, &self.private_key, &self.plan];
+        let optional = self.model.iter().chain(&self.input).chain(&self.policy);
+        let peers = self.peers.iter().map(|peer| &peer.certificate);
+        let network = self.network.iter().filter(|name| !["lan", "wan"].contains(&name.as_str())).map(Path::new);
+        own.into_iter().chain(optional).chain(peers).map(PathBuf::as_path).chain(network)
+    }
+
     /// Checks this configuration and writes it to its file.
     pub fn write(&self) -> Result<()> {
         self.check()?;

@@ -19,6 +19,7 @@ use super::operator::{Function, Operator, Side};
 use super::ranges::{InputRange, Interval, Margin, Ranges, SiteRange};
 use super::{Graph, Node, NodeId};
 use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The most by which a function that is kept may differ from itself beyond a window: 2^-30.
 pub const OFF_MAX: f64 = 1.0 / (1u64 << 30) as f64;
@@ -100,6 +101,100 @@ fn follows_its_argument(function: Function) -> bool {
     matches!(
         function,
         Function::Relu | Function::Gelu | Function::GeluTanh | Function::Silu | Function::Softplus | Function::Mish
+    )
+}
+
+/// The most by which a function that is limited to `low`…`high` differs from itself, for any argument; `None` where it is
+/// cut. `followed` says whether what lies above the upper bound is added again.
+///
+/// This alone decides whether a function is kept: whoever writes a plan, and whoever checks one, asks here.
+pub fn difference(function: Function, low: Option<f64>, high: Option<f64>, followed: bool) -> Option<f64> {
+    if high.is_some() && follows_its_argument(function) && !followed {
+        return None;
+    }
+    let below = low.map_or(Some(0.0), |low| off(function, Side::Below, -low));
+    let above = high.map_or(Some(0.0), |high| off(function, Side::Above, high));
+    below.zip(above).map(|(below, above)| below.max(above)).filter(|&off| off <= OFF_MAX)
+}
+
+/// By how much two machines may disagree about a difference, relatively: their exponentials are rounded differently.
+const LIBRARIES: f64 = 1.0 / (1u64 << 40) as f64;
+
+/// Checks that `graph`, with clamps, has these and no others, and that each is kept or cut, and by how much off, as
+/// [`difference`] says. Returns that of the sites that are kept.
+///
+/// # Errors
+/// A phrase that names the clamp.
+pub fn check(graph: &Graph, clamps: &[Clamp]) -> Result<BTreeMap<NodeId, f64>, String> {
+    let sites = graph.sites();
+    let (mut kept, mut claimed) = (BTreeMap::new(), BTreeSet::new());
+    for clamp in clamps {
+        let unlike = || format!("the model's structure does not have the clamp of {}", clamp.name);
+        let site = sites.get(clamp.site).filter(|site| site.name == clamp.name).ok_or_else(unlike)?.node;
+        let Operator::Activation { function } = graph.node(site).operator else { return Err(unlike()) };
+        if clamp.low.is_none() && clamp.high.is_none() {
+            return Err(unlike());
+        }
+        let own = clamp.node_name();
+        let mut argument = graph.node(site).inputs[0];
+        let mut limited = |side: Side, bound: Option<f64>| -> Result<Option<NodeId>, String> {
+            let Some(bound) = bound else { return Ok(None) };
+            let node = graph.node(argument);
+            if node.operator != (Operator::Limit { side, bound, width: clamp.width }) || node.name != own {
+                return Err(unlike());
+            }
+            if !claimed.insert(node.id) {
+                return Err(format!("the plan has two clamps of {}", clamp.name));
+            }
+            argument = node.inputs[0];
+            Ok(Some(node.id))
+        };
+        limited(Side::Below, clamp.low)?;
+        let above = limited(Side::Above, clamp.high)?;
+        let excess = above.zip(clamp.high).and_then(|(above, bound)| {
+            let is_excess = |node: &&Node| {
+                node.operator == Operator::Excess { bound } && node.inputs == [argument, above] && node.name == own
+            };
+            graph.nodes().iter().find(is_excess).map(|node| node.id)
+        });
+        if let Some(excess) = excess {
+            // Both go into their sum, and nowhere else.
+            let is_user = |node: &&Node| node.inputs.contains(&site) || node.inputs.contains(&excess);
+            let users: Vec<&Node> = graph.nodes().iter().filter(is_user).collect();
+            let added = |node: &&Node| node.operator == Operator::Add && node.inputs == [site, excess];
+            if users.len() != 1 || !users.iter().all(added) || graph.outputs().iter().any(|(_, id)| *id == site) {
+                return Err(unlike());
+            }
+            claimed.insert(excess);
+        }
+        let found = difference(function, clamp.low, clamp.high, excess.is_some());
+        let near = |stated: f64, found: f64| (stated - found).abs() <= LIBRARIES * found;
+        match (clamp.kept, clamp.off, found) {
+            (false, None, None) => {}
+            (true, Some(stated), Some(found)) if near(stated, found) => {
+                kept.insert(site, found);
+            }
+            _ => return Err(misstated(clamp, found)),
+        }
+    }
+    let is_part = |node: &&Node| matches!(node.operator, Operator::Limit { .. } | Operator::Excess { .. });
+    match graph.nodes().iter().filter(is_part).all(|node| claimed.contains(&node.id)) {
+        true => Ok(kept),
+        false => Err("the model's structure has clamps that the plan does not state".into()),
+    }
+}
+
+fn misstated(clamp: &Clamp, found: Option<f64>) -> String {
+    let words = |off: Option<f64>| off.map_or("cut".to_owned(), |off| format!("kept, off by at most {off:e}"));
+    let stated = match (clamp.kept, clamp.off) {
+        (true, None) => "kept, off by no bound".to_owned(),
+        (false, Some(off)) => format!("cut, off by at most {off:e}"),
+        (_, off) => words(off),
+    };
+    format!(
+        "the plan states that beyond its bounds {} is {stated}; it is {}: the plan was changed by hand, tune again",
+        clamp.name,
+        words(found)
     )
 }
 
@@ -190,7 +285,8 @@ pub struct Request<'a> {
     pub observed: &'a Observed,
     /// The widest window of a function's entries, in real numbers; `None` where there is no entry.
     pub reach: &'a dyn Fn(Function) -> Option<[f64; 2]>,
-    /// Where this is given, functions are cut at this many times what the calibration set shows, and kept otherwise.
+    /// Where this is given, arguments are limited to this many times what the calibration set shows, and what lies above is
+    /// not added again: functions are cut, except where they are flat enough beyond. Without it they are kept.
     pub cut: Option<f64>,
     /// Fraction bits of arguments.
     pub scale: u8,
@@ -242,7 +338,8 @@ fn excesses(
             Some((_, SiteRange::Activation { input })) => input,
             _ => Interval::new(0.0, 0.0),
         };
-        let clamp = |low: Option<f64>, high: Option<f64>, off: Option<f64>| -> Result<Clamp, Error> {
+        let clamp = |low: Option<f64>, high: Option<f64>, followed: bool| -> Result<Clamp, Error> {
+            let off = difference(function, low, high, followed);
             let size = proved.magnitude() + low.unwrap_or(0.0).abs().max(high.unwrap_or(0.0).abs());
             let bits = (size * f64::from(request.scale).exp2()).log2().ceil() + 2.0;
             let clamp = Clamp {
@@ -275,14 +372,11 @@ fn excesses(
             let limit = |seen: f64, window: f64| (seen.abs() * factor).max(1.0).ceil().min(window.abs());
             let low = below.map(|window| -limit(observed.lower, window));
             let high = above.map(|window| limit(observed.upper, window));
-            found.push(Needed { clamp: clamp(low, high, None)?, proved, observed });
+            found.push(Needed { clamp: clamp(low, high, false)?, proved, observed });
             continue;
         }
-        let offs = [(Side::Below, below.map(|bound| -bound)), (Side::Above, above)];
-        let offs = offs.map(|(side, size)| size.map_or(Some(0.0), |size| off(function, side, size)));
-        let off = offs[0].zip(offs[1]).map(|(a, b)| a.max(b)).filter(|&off| off <= OFF_MAX);
-        let clamp = clamp(below, above, off)?;
-        if off.is_none() {
+        let clamp = clamp(below, above, true)?;
+        if !clamp.kept {
             let reason = format!(
                 "{} cannot be kept beyond {low}…{high}; --cut FACTOR limits its argument to FACTOR times what the \
                  calibration set shows, which changes the model beyond",
@@ -299,6 +393,60 @@ fn excesses(
 mod tests {
     use super::*;
     use crate::graph::reference::apply;
+
+    /// silu of an input, limited as the clamp says.
+    fn clamped(clamp: &Clamp, function: Function) -> Graph {
+        let mut list = List { nodes: Vec::new() };
+        let input = list.push("x".into(), Operator::Input, vec![], vec![4]);
+        let site = list.push("f".into(), Operator::Activation { function }, vec![input], vec![4]);
+        let graph = Graph { nodes: list.nodes, inputs: vec![("x".into(), input)], outputs: vec![("f".into(), site)] };
+        insert(graph, std::slice::from_ref(clamp)).unwrap()
+    }
+
+    fn clamp(low: Option<f64>, high: Option<f64>, off: Option<f64>) -> Clamp {
+        let (name, kept) = ("f".to_owned(), off.is_some());
+        Clamp { site: 0, name, low, high, width: 32, kept, off, rounds: 0, bytes: 0 }
+    }
+
+    /// Whoever checks a plan finds what a clamp does to its function, and takes nobody's word for it.
+    #[test]
+    fn what_a_clamp_states_is_found_again() {
+        let off = difference(Function::Silu, Some(-30.0), Some(30.0), true).unwrap();
+        let honest = clamp(Some(-30.0), Some(30.0), Some(off));
+        let graph = clamped(&honest, Function::Silu);
+        assert_eq!(check(&graph, std::slice::from_ref(&honest)).unwrap().into_values().collect::<Vec<_>>(), [off]);
+        let refused = |graph: &Graph, clamps: &[Clamp], part: &str| {
+            let reason = check(graph, clamps).unwrap_err();
+            assert!(reason.contains(part), "'{part}' is missing in: {reason}");
+        };
+        // Another number, or a cut that is called kept and the reverse.
+        refused(&graph, &[Clamp { off: Some(0.0), ..honest.clone() }], "changed by hand");
+        refused(&graph, &[Clamp { off: None, ..honest.clone() }], "kept, off by no bound");
+        refused(&graph, &[Clamp { off: None, kept: false, ..honest.clone() }], "is cut; it is kept");
+        // Other bounds, in the plan alone and in the structure too, where the function cannot be kept.
+        refused(&graph, &[Clamp { high: Some(29.0), ..honest.clone() }], "does not have the clamp");
+        for (low, high) in [(-21.0, -20.0), (-30.0, 3.0), (20.0, 30.0)] {
+            let edited = clamp(Some(low), Some(high), Some(0.0));
+            refused(&clamped(&edited, Function::Silu), &[edited], "it is cut");
+        }
+        // A clamp too many, one twice, one that limits nothing.
+        refused(&graph, &[], "clamps that the plan does not state");
+        refused(&graph, &[honest.clone(), honest.clone()], "two clamps");
+        refused(&graph, &[clamp(None, None, Some(0.0))], "does not have the clamp");
+        // Without what is added above the bound it is a cut, though the bounds are the same.
+        let cut = clamp(Some(-30.0), Some(30.0), None);
+        let without = clamped(&cut, Function::Silu);
+        assert!(check(&without, std::slice::from_ref(&cut)).unwrap().is_empty());
+        refused(&without, std::slice::from_ref(&honest), "it is cut");
+        refused(&graph, &[cut], "it is kept");
+        // A flat function is the same circuit either way: the bounds decide, and not whether --cut was given.
+        assert_eq!(difference(Function::Tanh, Some(-20.0), Some(20.0), false), off_of_tanh());
+        assert_eq!(difference(Function::Tanh, Some(-4.0), Some(4.0), false), None);
+    }
+
+    fn off_of_tanh() -> Option<f64> {
+        off(Function::Tanh, Side::Above, 20.0)
+    }
 
     /// What is computed beyond a bound, against the function itself, for every function and both sides.
     #[test]

@@ -176,7 +176,8 @@ pub struct SiteRecord {
     pub certified_error: f64,
     /// The same for rows whose variance is at least the least one of the calibration set; differs at layer norms only.
     pub calibrated_error: f64,
-    /// The certified error holds for rows whose variance is at least this; 0 where it holds for all.
+    /// The certified error holds for rows whose variance is at least this, a power of two; 0 where it holds for all. Only
+    /// at layer norms for which nothing is certified otherwise.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub least_variance: f64,
     /// How much an error there moves the output, measured on the calibration set.
@@ -270,7 +271,8 @@ impl Plan {
     }
 
     /// The plan without what was measured: the figures that depend on weights and calibration inputs and that no party
-    /// needs. What is certified stays.
+    /// needs. What is certified stays, and with it the least variances that certified errors of layer norms assume: powers
+    /// of two, without which nobody could tell what is certified.
     pub fn discreet(mut self) -> Plan {
         self.measured = Measured::default();
         self.predicted.error = 0.0;
@@ -306,6 +308,37 @@ impl Plan {
         if plan.to_text() != text {
             return Err(Refusal::Syntax("not in canonical form; it was changed by hand: tune again".into()));
         }
-        Ok(plan)
+        match plan.impossible() {
+            Some((what, value)) => Err(Refusal::Syntax(format!("{what} of {value} cannot be; tune again"))),
+            None => Ok(plan),
+        }
+    }
+
+    /// A figure that no tuner writes: negative, or none at all. Whether the others are true is for [`Plan::check`].
+    fn impossible(&self) -> Option<(String, f64)> {
+        let (predicted, measured) = (&self.predicted, &self.measured);
+        let run = [
+            ("predicted seconds", predicted.seconds_per_run),
+            ("a predicted error", predicted.error),
+            ("a measured error", measured.error),
+            ("an agreement", measured.agreement),
+        ];
+        let sites = self.site.iter().flat_map(|site| {
+            let own = [
+                ("a certified error", site.certified_error),
+                ("a calibrated error", site.calibrated_error),
+                ("a least variance", site.least_variance),
+                ("a sensitivity", site.sensitivity),
+                ("an effect", site.effect.unwrap_or(0.0)),
+            ];
+            own.map(|(what, value)| (format!("site {}: {what}", site.name), value))
+        });
+        let never_negative = run.into_iter().map(|(what, value)| (what.to_owned(), value)).chain(sites);
+        let impossible = |(_, value): &(String, f64)| !(value.is_finite() && *value >= 0.0);
+        let metric = measured.metric.into_iter().flat_map(|(plain, private)| [plain, private]);
+        let signed = metric.map(|value| ("a metric".to_owned(), value));
+        let signed = signed.chain(measured.cosine.map(|value| ("a cosine".to_owned(), value)));
+        let mut signed = signed.filter(|(_, value)| !value.is_finite());
+        never_negative.filter(impossible).chain(signed.by_ref()).next()
     }
 }

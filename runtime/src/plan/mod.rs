@@ -15,15 +15,14 @@ pub use file::{
 };
 pub use promise::InputPromise;
 
-use crate::circuit::accuracy::certified_errors;
+use crate::circuit::accuracy::{certified_errors, conditional_norms, power_of_two_below};
 use crate::circuit::bound::{ErrorBound, Question, error_bound};
 use crate::circuit::headroom::{Headroom, InputBound, Norms};
 use crate::circuit::limits::{Limit, limits};
 use crate::circuit::lower::{Centre, Choice, Formats, Lowered, Ownership, lower};
 use crate::circuit::rings::{Narrowed, Rings};
 use crate::circuit::{self, Party, Schedule, Weights};
-use crate::graph::operator::Side;
-use crate::graph::{self, Clamp, Graph, Site, Tensor};
+use crate::graph::{self, Clamp, Graph, Site, Tensor, clamps};
 use crate::transport::HEADER_BYTES;
 use catalogs::digest::Tag;
 use catalogs::protocol::rss3::{EXECUTED_BITS, Rss3, serves};
@@ -89,6 +88,18 @@ pub enum Refusal {
         planned: f64,
         /// Recomputed.
         found: f64,
+    },
+    /// The plan assumes of rows what the tuner does not.
+    #[error(
+        "site {site}: the plan assumes that rows have a variance of at least {stated:e}, but {reason}; the plan was changed by hand: tune again"
+    )]
+    Assumption {
+        /// Which site.
+        site: String,
+        /// In the plan.
+        stated: f64,
+        /// Why that cannot be.
+        reason: String,
     },
     /// A site without a choice, or a choice without a site.
     #[error("{0}")]
@@ -156,7 +167,13 @@ impl Plan {
                 site.kind.name()
             )));
         }
+        if !self.site.iter().zip(&sites).all(|(record, site)| record.node == node_number(site.node)) {
+            return Err(Refusal::Sites(
+                "the plan's sites are not in the order of the model; tune this model again".into(),
+            ));
+        }
         let lowered = self.in_rings(lower(structure, &choices, self.formats()?, self.ownership())?)?;
+        self.model.promise().sensible(lowered.input_names()).map_err(Refusal::Sites)?;
         let schedule = circuit::schedule(&lowered.circuit, &Rss3)?;
         let digest = self.digest();
         let checked = CheckedPlan { plan: self, lowered, schedule, digest };
@@ -205,6 +222,28 @@ impl Plan {
     /// The digest of the file: what all parties compare before anything is sent.
     pub fn digest(&self) -> Digest {
         Digest::of(Tag::Plan, self.to_text().as_bytes())
+    }
+}
+
+/// Refuses what the tuner does not assume of rows' variances: anything at a site that is no layer norm, what is no power of
+/// two, and where it is known which layer norms are `conditional` (with the largest variance that their rows can have), an
+/// assumption at others or one that no row meets.
+fn check_assumption(record: &SiteRecord, conditional: Option<&BTreeMap<u32, f64>>) -> Result<(), Refusal> {
+    let (site, stated) = (record.name.clone(), record.least_variance);
+    let refused = |reason: String| Err(Refusal::Assumption { site: site.clone(), stated, reason });
+    if stated == 0.0 {
+        return Ok(());
+    }
+    if !matches!(record.choice, ChoiceRecord::Normalisation { .. }) {
+        return refused("only a layer norm's certified error depends on that".into());
+    }
+    if stated != power_of_two_below(stated) {
+        return refused("the tuner assumes powers of two".into());
+    }
+    match conditional.map(|conditional| conditional.get(&record.node)) {
+        Some(None) => refused("an error is certified here for every variance".into()),
+        Some(Some(&largest)) if stated > largest => refused(format!("no row varies by more than {largest:e}")),
+        _ => Ok(()),
     }
 }
 
@@ -284,35 +323,21 @@ impl CheckedPlan {
     /// Compares what the plan says of its clamps with the structure and the schedule.
     fn check_clamps(&self, structure: &Graph) -> Result<(), Refusal> {
         let clamps = &self.plan.model.clamps;
-        let limits = |name: &str| -> Vec<(Side, f64, u8)> {
-            let own = structure.nodes().iter().filter(|node| node.name == name);
-            own.filter_map(|node| match node.operator {
-                graph::Operator::Limit { side, bound, width } => Some((side, bound, width)),
-                _ => None,
-            })
-            .collect()
-        };
-        let all = structure.nodes().iter().filter(|node| matches!(node.operator, graph::Operator::Limit { .. }));
-        let mut claimed = 0;
+        clamps::check(structure, clamps).map_err(Refusal::Sites)?;
         for (clamp, found) in clamps.iter().zip(priced(clamps, &self.lowered, &self.schedule)) {
-            let stated = [(Side::Above, clamp.high), (Side::Below, clamp.low)];
-            let stated = stated.into_iter().filter_map(|(side, bound)| Some((side, bound?, clamp.width)));
-            let stated: Vec<_> = stated.collect();
-            claimed += stated.len();
-            if stated != limits(&clamp.node_name()) {
-                return Err(Refusal::Sites(format!("the model's structure does not have the clamp of {}", clamp.name)));
-            }
             same(("rounds of a clamp", clamp.rounds, found.rounds))?;
             same(("bytes of a clamp", clamp.bytes, found.bytes))?;
         }
-        match claimed == all.count() {
-            true => Ok(()),
-            false => Err(Refusal::Sites("the model's structure has clamps that the plan does not state".into())),
-        }
+        Ok(())
     }
 
-    /// Compares the certified errors that the plan states with what is proved of its choices.
+    /// Compares the certified errors that the plan states with what is proved of its choices. With the headroom, those of
+    /// layer norms too, and that rows are assumed to vary only where nothing is certified otherwise.
     fn check_errors(&self, headroom: Option<&Headroom>) -> Result<(), Refusal> {
+        let conditional = headroom.map(|headroom| conditional_norms(&self.lowered, headroom)).transpose()?;
+        for record in &self.plan.site {
+            check_assumption(record, conditional.as_ref())?;
+        }
         let assumed = self.plan.site.iter().filter(|record| record.least_variance > 0.0);
         let assumed = assumed.map(|record| (record.node, record.least_variance)).collect();
         let errors = certified_errors(&self.lowered, headroom, &assumed)?;
@@ -326,6 +351,15 @@ impl CheckedPlan {
         Ok(())
     }
 
+    /// What [`Plan::check`] leaves to the model's owner: the certified errors of layer norms. Everybody has the others.
+    fn check_norms(&self, weights: &Weights) -> Result<(), Refusal> {
+        let is_norm = |record: &SiteRecord| matches!(record.choice, ChoiceRecord::Normalisation { .. });
+        match self.plan.site.iter().any(is_norm) {
+            true => self.check_errors(Some(&self.headroom(weights, &Norms::default())?)),
+            false => Ok(()),
+        }
+    }
+
     /// Encodes the weights and proves that nothing the outputs depend on leaves its window, for every input in the
     /// plan's box; with that, the certified errors of the layer norms. Only the model's owner can.
     pub fn prove_headroom(&self, graph: &Graph) -> Result<Weights, Refusal> {
@@ -337,7 +371,9 @@ impl CheckedPlan {
 
     /// How far everything stays from its limits, for every input in the plan's box. Only the model's owner can tell.
     pub fn limits(&self, graph: &Graph) -> Result<Vec<Limit>, Refusal> {
-        self.limits_of(&self.weights(graph)?, &Norms::default())
+        let headroom = self.headroom(&self.weights(graph)?, &Norms::default())?;
+        self.check_errors(Some(&headroom))?;
+        Ok(limits(&self.lowered, &headroom))
     }
 
     /// The same with weights that were encoded, and with what was found of them.
@@ -348,9 +384,10 @@ impl CheckedPlan {
     /// By how much a private output may differ from the model's, for every input in the plan's box and every rounding.
     /// Where the plan cuts functions, the model is the one with the cuts. Only the model's owner can tell.
     pub fn error_bound(&self, graph: &Graph) -> Result<ErrorBound, Refusal> {
-        let clamps = self.plan.model.clamps.iter();
-        let clamped = clamps.filter_map(|clamp| Some((self.plan.site.get(clamp.site)?.node, clamp.off?))).collect();
         let weights = self.weights(graph)?;
+        self.check_norms(&weights)?;
+        let kept = clamps::check(graph, &self.plan.model.clamps).map_err(Refusal::Sites)?;
+        let clamped = kept.into_iter().map(|(site, off)| (node_number(site), off)).collect();
         let (lowered, boxes) = (&self.lowered, self.promised());
         Ok(error_bound(&Question { lowered, graph, weights: &weights, boxes: &boxes, clamped: &clamped })?)
     }

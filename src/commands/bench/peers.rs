@@ -62,9 +62,7 @@ struct Program {
 impl Peers {
     /// Publishes if asked to, audits, writes, prints.
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
-        for path in self.out.iter().chain(&self.curves) {
-            output::check_file_place(path)?;
-        }
+        output::check_file_places([], self.out.iter().chain(&self.curves).map(PathBuf::as_path))?;
         let recipes = read_folder(&self.folder.join("recipes")).map_err(failed)?;
         let ported = read_folder(&self.ported().join("recipes")).map_err(failed)?;
         if self.publish {

@@ -53,9 +53,10 @@ impl Tuner {
     /// Tunes, runs, writes, prints.
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
         for file in &self.out {
-            output::check_file_place(file)?;
             kind(file)?;
         }
+        let reads = self.options.files().chain([self.input.as_path()]);
+        output::check_file_places(reads, self.out.iter().map(PathBuf::as_path))?;
         let catalog = self.options.catalog(&context.catalog)?;
         let model = inspect::read(&self.options.model)?;
         let request = self.options.request(&model, &catalog)?;
@@ -74,7 +75,7 @@ impl Tuner {
                 place: folder.path(),
             })?);
         }
-        self.measure(&mut rows, &request, &context.catalog, folder.path())?;
+        self.measure(&mut rows, &context.catalog, folder.path())?;
         let verdict = verdict(&rows);
         let (model, network) = (request.model_name.clone(), request.network_name.clone());
         let caption = self.caption.clone();
@@ -128,7 +129,7 @@ impl Tuner {
     }
 
     /// Runs every plan, in turns, so that what disturbs the machine disturbs all of them.
-    fn measure(&self, rows: &mut [Row], request: &Request<'_>, catalog: &Path, folder: &Path) -> Result<(), Failure> {
+    fn measure(&self, rows: &mut [Row], catalog: &Path, folder: &Path) -> Result<(), Failure> {
         let mut seconds: Vec<Vec<f64>> = rows.iter().map(|_| Vec::new()).collect();
         for turn in 0..self.runs {
             for (index, row) in rows.iter_mut().enumerate() {
@@ -142,7 +143,7 @@ impl Tuner {
                     input: self.input.clone(),
                     output: folder.join("output.npz"),
                     local: true,
-                    network: Some(request.network_name.clone()),
+                    network: Some(self.options.network.clone()),
                     policy: None,
                     backend: BackEnd::Cpu,
                     profile: None,

@@ -1,6 +1,7 @@
 //! The certified bound of a private output's error.
 
 use super::limits::checked;
+use super::refused;
 use crate::commands::inspect;
 use crate::failure::Failure;
 use crate::report::numbers::significant;
@@ -77,7 +78,7 @@ pub fn of(catalog: &Path, plan: &Path, model: &Path) -> Result<Bound, Failure> {
     let checked = checked(catalog, plan)?;
     let described = &checked.plan().model;
     let graph = inspect::import(model, &inspect::read(model)?, &described.axes())?;
-    let proved = checked.error_bound(&graph).map_err(Failure::input)?;
+    let proved = checked.error_bound(&graph).map_err(refused)?;
     let cut = described.clamps.iter().filter(|clamp| !clamp.kept);
     let rows = proved.steps.into_iter().map(|step| Row {
         error: error(&step.error),

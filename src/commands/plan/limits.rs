@@ -1,6 +1,6 @@
 //! How far a model stays from the limits of its plan.
 
-use super::{read, structure_file};
+use super::{read, refused, structure_file};
 use crate::catalog_folder;
 use crate::commands::inspect;
 use crate::failure::Failure;
@@ -37,14 +37,14 @@ pub fn checked(catalog: &Path, plan: &Path) -> Result<CheckedPlan, Failure> {
     let named = |reason: String| Failure::Input(format!("{}: {reason}", structure.display()));
     let text = String::from_utf8(inspect::read(&structure)?).map_err(|_| named("not text".into()))?;
     let graph = Graph::from_json(&text).map_err(|error| named(error.to_string()))?;
-    read(plan)?.check(&graph, &catalog_folder::open(catalog)?).map_err(Failure::input)
+    read(plan)?.check(&graph, &catalog_folder::open(catalog)?).map_err(refused)
 }
 
 /// Proves the ranges with the model's weights.
 pub fn of(catalog: &Path, plan: &Path, model: &Path) -> Result<Vec<Row>, Failure> {
     let checked = checked(catalog, plan)?;
     let graph = inspect::import(model, &inspect::read(model)?, &checked.plan().model.axes())?;
-    let limits = checked.limits(&graph).map_err(Failure::input)?;
+    let limits = checked.limits(&graph).map_err(refused)?;
     let row = |limit: Limit| Row {
         spare_bits: limit.spare_bits(),
         is_site: limit.site.is_some(),

@@ -15,10 +15,9 @@ impl Profile {
     /// Measures links and rates with the other parties, and writes what was found if a file is named.
     pub(super) fn with_peers(&self, context: &Context, config: &Path, probes: &[Probe]) -> Result<(), Failure> {
         let network = self.out.as_ref().map(|out| network_file(out));
-        for file in self.out.iter().chain(&network) {
-            output::check_file_place(file)?;
-        }
         let party = PartyConfig::read(config).map_err(Failure::input)?;
+        let writes = self.out.iter().chain(&network).map(PathBuf::as_path);
+        output::check_file_places(party.files(), writes)?;
         let endpoint = party.endpoint().map_err(Failure::input)?;
         let shaping = party.shaping().map_err(Failure::input)?;
         // Another catalog has other probes, and another number of runs other frames: both are seen at once.

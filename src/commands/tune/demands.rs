@@ -4,7 +4,7 @@ use crate::failure::Failure;
 use clap::Args;
 use runtime::arrays::Arrays;
 use runtime::tuner::{Budget, Constraint, Metric};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What is asked where nothing is said.
 const ERROR: f64 = 0.01;
@@ -103,6 +103,11 @@ impl Demands {
             memory: limit("max-memory", self.max_memory, 1e6)?,
             ..Budget::default()
         })
+    }
+
+    /// The file that holds the labels.
+    pub fn labels_file(&self) -> Option<&Path> {
+        self.labels.as_deref()
     }
 
     /// Reads the labels.
