@@ -2,12 +2,14 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod onnx_model;
+
 use catalogs::{Catalog, Ring};
 use runtime::arrays::Arrays;
 use runtime::circuit::ideal::{self, LaneProgram, RoundingMode};
-use runtime::circuit::lower::{Formats, Lowered};
+use runtime::circuit::lower::{Choice, Formats, Lowered, Ownership, lower};
 use runtime::circuit::rings::{Narrowed, Rings, anchors};
-use runtime::circuit::{NodeId, NodeKind, headroom};
+use runtime::circuit::{NodeId, NodeKind, Party, headroom};
 use runtime::cost::Machine;
 use runtime::graph::{Axes, Graph, Tensor};
 use runtime::plan::{CheckedPlan, InputPromise, PartiesRecord, Plan};
@@ -230,4 +232,43 @@ fn every_value_has_what_its_users_work_with() {
         }
     }
     assert!(narrower * 2 > wide.nodes().len(), "{narrower} of {}", wide.nodes().len());
+}
+
+/// A public summand is a number, not a residue: in a ring that does not hold it, what the proof says would be about another.
+#[test]
+fn constants_are_never_reduced() {
+    for (function, name) in [("Sigmoid", "sigmoid/k64-f16-w9-1e-3"), ("Relu", "relu/k64-f16-w9")] {
+        let published = catalog().find(name).unwrap().1;
+        let entry = Arc::new(verify::check_texts(&published.entry, &published.certificate).unwrap());
+        for constant in [2f32.powi(24), 2f32.powi(26), 65536.0, 3.0] {
+            let graph = onnx_model::Model::default()
+                .input("x", &["N", "4"])
+                .scalar("c", constant)
+                .op("Add", &["x", "c"], "s")
+                .op(function, &["s"], "y")
+                .graph("y");
+            let sites = graph.sites();
+            let choices = sites.iter().map(|site| (site.node, Choice::Unary { entry: Arc::clone(&entry) })).collect();
+            let ownership = Ownership { input: Party(1), output: Party(1) };
+            let lowered = lower(&graph, &choices, Formats::default(), ownership).unwrap();
+            let proved = |own: &Lowered| {
+                let weights = own.weights(&graph)?;
+                headroom::prove(own, &weights, &[(-4.0, 4.0)])
+            };
+            let serves = proved(&lowered).is_ok();
+            assert_eq!(serves, constant < 500.0);
+            let wide = Rings::of(&lowered.circuit);
+            let mut narrowed = Narrowed::default();
+            let mut narrow = 0;
+            for bits in 20..64 {
+                let ring = Ring::new(bits).unwrap();
+                let all = (0..wide.bits().len()).fold(wide.clone(), |rings, anchor| rings.with(anchor, ring));
+                let own = all.apply(&lowered, &mut narrowed).and_then(|own| proved(&own).map(drop));
+                assert!(serves || own.is_err(), "{function}(x + {constant}) in rings of {bits} bits");
+                narrow += usize::from(own.is_ok());
+            }
+            // The rectifier ends with a product, and its result is opened in 64 bits.
+            assert!(!serves || function == "Relu" || narrow > 10, "{function}(x + {constant})");
+        }
+    }
 }

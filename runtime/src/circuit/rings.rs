@@ -11,18 +11,21 @@
 
 use super::builder::Circuit;
 use super::lower::Lowered;
-use super::node::{Constant, Maximum, Movement, NodeId, NodeKind, Sum};
-use super::tensor::{Integers, residue};
+use super::node::{Maximum, Movement, NodeId, NodeKind, Sum};
 use super::{Error, WeightSlot};
 use catalogs::protocol::rss3::truncation_rounds;
 use catalogs::{Digest, Lemma, Ring, Rounding};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use verify::Certified;
 
 /// The ring of every anchor, in the order of nodes.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Rings(Vec<Ring>);
+
+/// The most entries between other rings that a plan may have: each is checked, which takes a third of a second at most for
+/// those of the shipped catalog.
+const MOST_NARROWED: usize = 128;
 
 /// The narrowest ring that a value is given.
 const LEAST: Ring = match Ring::new(8) {
@@ -124,6 +127,7 @@ impl Rings {
             }
         }
         let anchors: BTreeMap<NodeId, Ring> = anchors(circuit).zip(self.0.iter().copied()).collect();
+        self.check_number(circuit, &needs)?;
         let made = circuit.rewritten(weights, |id, made| {
             let ring = anchors.get(&id).copied();
             kind(circuit, id, (needs[id.index()], ring), made, narrowed)
@@ -131,6 +135,25 @@ impl Rings {
         let mut result = lowered.clone();
         result.circuit = made;
         Ok(result)
+    }
+
+    /// Refuses what would take whoever checks a plan too long.
+    fn check_number(&self, circuit: &Circuit, needs: &[Ring]) -> Result<(), Error> {
+        let rings = actual(circuit, needs);
+        let used = circuit.iter().filter_map(|(id, node)| match &node.kind {
+            NodeKind::Program { certified, argument } => {
+                let (input, output) = (rings[argument.index()], needs[id.index()]);
+                let own = (certified.program().input().0, certified.program().output().0);
+                ((input, output) != own).then(|| (certified.digest(), input, output))
+            }
+            _ => None,
+        });
+        match used.collect::<BTreeSet<_>>().len() {
+            number if number > MOST_NARROWED => Err(Error::Circuit(format!(
+                "{number} entries between other rings than theirs are more than the {MOST_NARROWED} that a plan may have"
+            ))),
+            _ => Ok(()),
+        }
     }
 
     /// Per node the ring that its users need, never wider than it was; what has to live in one ring together does.
@@ -217,11 +240,11 @@ fn kind(
                 Some(lemma) => Some(truncated(lemma, ring, need).map_err(fail)?),
                 None => None,
             };
-            NodeKind::Sum(Sum { ring, constant: modulo(&sum.constant, ring), truncation, ..sum.clone() })
+            NodeKind::Sum(Sum { ring, truncation, ..sum.clone() })
         }
         (NodeKind::Sum(sum), None) => {
             let ring = sum.ring.min(need);
-            NodeKind::Sum(Sum { ring, constant: modulo(&sum.constant, ring), ..sum.clone() })
+            NodeKind::Sum(Sum { ring, ..sum.clone() })
         }
         (NodeKind::Program { certified, argument }, _) => {
             let input = made.node(*argument).format.ring;
@@ -230,10 +253,9 @@ fn kind(
         }
         (NodeKind::Movement { movement, operands }, _) => {
             let operand = made.node(operands[0]).format.ring;
+            // A public summand or what replaces elements stays what it is: its residue in a ring that does not hold it would be
+            // another number, of which the proof of headroom would be sure. Such a ring is refused with the node.
             let movement = match movement {
-                Movement::Replace { replaced, value } => {
-                    Movement::Replace { replaced: Arc::clone(replaced), value: residue(operand, *value) }
-                }
                 Movement::Narrow { ring } => Movement::Narrow { ring: need.min(*ring).min(operand) },
                 other => other.clone(),
             };
@@ -252,18 +274,4 @@ fn truncated(lemma: Lemma, ring: Ring, target: Ring) -> Result<Lemma, String> {
         _ => return Err(format!("{shift} bits cannot be dropped in ring {ring}")),
     };
     Ok(Lemma::Truncation { ring, target, shift, window, rounding: Rounding::FLOOR_OR_NEXT, failure })
-}
-
-/// The same public summand modulo a smaller power of two.
-fn modulo(constant: &Constant, ring: Ring) -> Constant {
-    match constant {
-        Constant::Scalar(value) => Constant::Scalar(residue(ring, *value)),
-        Constant::Tensor(tensor) => {
-            let values = tensor.values().iter().map(|&value| residue(ring, value)).collect();
-            match Integers::new(tensor.shape().clone(), values) {
-                Ok(tensor) => Constant::Tensor(Arc::new(tensor)),
-                Err(_) => constant.clone(),
-            }
-        }
-    }
 }

@@ -448,11 +448,16 @@ impl Problem<'_> {
         });
         let Some(mut rings) = found else { return Ok(None) };
         let proved = loop {
-            let own = rings.apply(&proved.lowered, &mut narrowed)?;
-            match self.prover.prove_lowered(own) {
+            let own = rings.apply(&proved.lowered, &mut narrowed);
+            match own.and_then(|own| self.prover.prove_lowered(own)) {
                 Ok(proved) => break proved,
                 Err(error) => {
-                    let kept = exclusion::place(&error).map(|place| rings::without(&lowered, &rings, place));
+                    // A node that cannot be built takes part as the place where a proof fails does.
+                    let place = match &error {
+                        circuit::Error::Node { group, .. } => Some(group.as_str()),
+                        error => exclusion::place(error),
+                    };
+                    let kept = place.map(|place| rings::without(&lowered, &rings, place));
                     match kept.filter(|kept| *kept != rings) {
                         Some(kept) => rings = kept,
                         None => return Ok(None),
@@ -460,7 +465,7 @@ impl Problem<'_> {
                 }
             }
         };
-        let own = rings.apply(&lowered, &mut narrowed)?;
+        let Ok(own) = rings.apply(&lowered, &mut narrowed) else { return Ok(None) };
         Ok(Some(self.plan(chosen, &proved, &own, rings.bits())?))
     }
 

@@ -35,10 +35,21 @@ enum Way {
     Through,
 }
 
+/// An anchor.
+#[derive(Clone, Copy)]
+struct Member {
+    /// Its place in the order of anchors.
+    anchor: usize,
+    id: NodeId,
+    /// The least ring with which it can work.
+    least: Ring,
+    /// The least ring that holds its operands.
+    operands: Ring,
+}
+
 /// Anchors that decide alike.
 struct Kin {
-    /// Their places in the order of anchors, with the least ring of each.
-    members: Vec<(usize, NodeId, Ring)>,
+    members: Vec<Member>,
     ways: Vec<Way>,
 }
 
@@ -89,12 +100,15 @@ fn with(circuit: &Circuit, rings: &Rings, wide: &Rings, kin: &Kin, way: Way) -> 
     let mut rings = rings.clone();
     // What the results are needed in depends on later anchors only.
     let needs = rings.needs(circuit);
-    for &(anchor, id, least) in &kin.members {
+    for &Member { anchor, id, least, operands } in &kin.members {
         let Some(own) = wide.get(anchor) else { continue };
         let ring = match way {
             Way::Wide => own,
             Way::Least => least,
-            Way::OneRound => one_round(circuit, id, needs[id.index()]).filter(|ring| *ring <= own).unwrap_or(own),
+            Way::OneRound => {
+                let ring = one_round(circuit, id, needs[id.index()]).map(|ring| ring.max(operands));
+                ring.filter(|ring| *ring <= own).unwrap_or(own)
+            }
             Way::Through => needs[id.index()].max(least).min(own),
         };
         rings = rings.with(anchor, ring);
@@ -113,26 +127,27 @@ fn kin(circuit: &Circuit, headroom: &Headroom, narrowed: &mut Narrowed) -> Vec<K
     let mut all: BTreeMap<(String, String), Kin> = BTreeMap::new();
     for (anchor, id) in anchors(circuit).enumerate() {
         let node = circuit.node(id);
-        let (least, ways) = match &node.kind {
+        let (least, operands, ways) = match &node.kind {
             NodeKind::Sum(sum) => {
                 let spare = headroom.spare_bits(id).unwrap_or(0);
                 let own = sum.ring.bits().saturating_sub(spare);
                 let operands =
                     node.kind.operands().into_iter().map(|operand| bits(headroom, operand)).max().unwrap_or(0);
-                let least = Ring::new(own.max(operands)).unwrap_or(sum.ring).min(sum.ring);
-                (least, vec![Way::OneRound, Way::Least, Way::Wide])
+                let ring = |bits: u8| Ring::new(bits).unwrap_or(sum.ring).min(sum.ring);
+                (ring(own.max(operands)), ring(operands), vec![Way::OneRound, Way::Least, Way::Wide])
             }
             NodeKind::Program { certified, .. } => {
-                (least_input(certified, narrowed), vec![Way::Least, Way::Through, Way::Wide])
+                let least = least_input(certified, narrowed);
+                (least, least, vec![Way::Least, Way::Through, Way::Wide])
             }
             _ => continue,
         };
         let place: String = circuit.group_name(id).chars().filter(|letter| !letter.is_ascii_digit()).collect();
         let own = all.entry((place, node.name.clone()));
-        own.or_insert_with(|| Kin { members: Vec::new(), ways }).members.push((anchor, id, least));
+        own.or_insert_with(|| Kin { members: Vec::new(), ways }).members.push(Member { anchor, id, least, operands });
     }
     let mut all: Vec<Kin> = all.into_values().collect();
-    all.sort_by_key(|kin| kin.members.last().map(|&(anchor, ..)| anchor));
+    all.sort_by_key(|kin| kin.members.last().map(|member| member.anchor));
     all
 }
 

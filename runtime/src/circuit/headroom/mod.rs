@@ -317,7 +317,10 @@ impl Proof<'_> {
     fn program(&self, id: NodeId, certified: &Certified, argument: NodeId) -> Result<Known, Error> {
         let (lanes, _) = self.lanes(argument)?;
         let (window, hull) = (certified.claim().window, interval::hull(lanes));
-        if !window.contains(hull.low) || !window.contains(hull.high) {
+        // A window may be all of a ring; a value that may have wrapped is not in it.
+        let ring = self.circuit.node(argument).format.ring;
+        let wrapped = lanes.iter().any(|lane| lane.may_have_wrapped(ring));
+        if wrapped || !window.contains(hull.low) || !window.contains(hull.high) {
             return Err(Error::Window {
                 site: self.circuit.group_name(id).into(),
                 function: certified.claim().function.clone(),
