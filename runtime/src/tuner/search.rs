@@ -129,22 +129,26 @@ impl<'a, 'b> Search<'a, 'b> {
         let error = |chosen: &[usize]| problem.price(chosen).of(Quantity::Error);
         let mut best: Option<(Vec<usize>, Draft)> = None;
         let mut known: Vec<Vec<usize>> = Vec::new();
-        let (mut slack, mut beyond, mut step) = (Price::default(), None, 0.0);
+        let (mut slack, mut beyond, mut step) = (Price::default(), None::<Price>, 0.0);
         for _ in 0..DRAFTS {
             let found = self.drafted(Quantity::Error, self.limits.plus(&slack), &known)?;
-            let found = match found {
-                Some(found) => found,
-                None if best.is_some() => break,
+            let is_better =
+                |(chosen, _): &(Vec<usize>, Draft)| best.as_ref().is_none_or(|(best, _)| error(chosen) < error(best));
+            let found = match (found.filter(is_better), &best, beyond) {
+                (Some(found), ..) => found,
+                // Between this and what was too much there may be something better.
+                (None, Some(_), Some(beyond)) => {
+                    (slack, step) = (slack.plus(&beyond).times(0.5), 0.0);
+                    continue;
+                }
+                (None, Some(_), None) => break,
                 // Where nothing seems to be cheap enough, the fastest is drafted all the same.
-                None => match self.drafted(Quantity::Seconds, self.unpriced(), &[])? {
+                (None, None, _) => match self.drafted(Quantity::Seconds, self.unpriced(), &[])? {
                     Some(found) if !known.contains(&found.0) => found,
                     _ => break,
                 },
             };
             let (chosen, draft) = found;
-            if best.as_ref().is_some_and(|(best, _)| error(&chosen) >= error(best)) {
-                break;
-            }
             known.push(chosen.clone());
             // What the plan costs less than its sites add up to may be spent by them.
             let saved = self.saved(&chosen, &draft.plan.predicted);
