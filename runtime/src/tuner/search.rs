@@ -141,6 +141,11 @@ impl<'a, 'b> Search<'a, 'b> {
                     (slack, step) = (slack.plus(&beyond).times(0.5), 0.0);
                     continue;
                 }
+                // Others may save more of their price than what was drafted.
+                (None, Some((known, _)), None) if slack != Price::default() && self.has_better(error(known)) => {
+                    slack = slack.times(2.0);
+                    continue;
+                }
                 (None, Some(_), None) => break,
                 // Where nothing seems to be cheap enough, the fastest is drafted all the same.
                 (None, None, _) => match self.drafted(Quantity::Seconds, self.unpriced(), &[])? {
@@ -173,6 +178,12 @@ impl<'a, 'b> Search<'a, 'b> {
             best = Some((chosen, draft));
         }
         best.ok_or_else(|| self.none_left())
+    }
+
+    /// Whether any choice has less predicted error, whatever it costs.
+    fn has_better(&self, error: f64) -> bool {
+        let least = self.solve(Quantity::Error, self.unpriced());
+        least.is_some_and(|least| self.problem.price(&least).of(Quantity::Error) < error)
     }
 
     /// The choice of least `aim` within `limits` that is a plan and none of the `known` ones, in its fastest rings.
