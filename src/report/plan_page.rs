@@ -19,7 +19,6 @@ pub fn page(plan: &Plan) -> String {
     // A discreet plan does not say what was measured.
     let told = |text: String| if words::told(plan) { text } else { "left out".to_owned() };
     let error = words::predicted_error(plan).map_or("not predicted".to_owned(), |error| format!("{error:.2e}"));
-    let fewest = plan.formats.rings.iter().min().copied().unwrap_or(plan.formats.ring);
     let facts = [
         ("rounds a run, exact", grouped(i128::from(predicted.rounds_per_run))),
         ("bytes a run, exact", bytes(predicted.bytes_per_run as f64)),
@@ -28,10 +27,6 @@ pub fn page(plan: &Plan) -> String {
         ("output error, predicted", told(error)),
         ("agreement, measured", told(format!("{:.2} %", 100.0 * measured.agreement))),
         ("network", predicted.network.clone()),
-        (
-            "bits of a ring",
-            if fewest < plan.formats.ring { format!("{fewest} to {}", plan.formats.ring) } else { fewest.to_string() },
-        ),
         ("sites", plan.site.len().to_string()),
     ];
     let facts = element("dl").class("facts").all(facts.map(|(name, value)| fact(name, value)));
@@ -80,7 +75,7 @@ fn costs(plan: &Plan) -> Element {
     let predicted = words::predicted_error(plan).is_some();
     if predicted {
         panels.push(Panel {
-            head: format!("effects on the output, together {:.1e}", sums(&error)),
+            head: format!("effects, {:.1e} together", sums(&error)),
             values: of(&error),
             number: |error| format!("{error:.1e}"),
         });
