@@ -147,7 +147,7 @@ pub fn verdict(rows: &[Row]) -> Vec<String> {
         ("faster and less accurate than", Vec::new()),
         ("NOT faster, though more accurate, than", Vec::new()),
         ("NOT ahead on any axis of", Vec::new()),
-        ("the same plan as", Vec::new()),
+        ("equal in its choices to", Vec::new()),
     ];
     for row in others {
         let Ok(outcome) = &row.outcome else { continue };
@@ -388,7 +388,7 @@ mod tests {
         assert!(has("faster and less accurate than", " b (2.00"));
         assert!(has("NOT faster, though more accurate", " c (0.50"));
         assert!(has("NOT ahead on any axis", " d (0.50"));
-        assert!(has("the same plan as", " e"));
+        assert!(has("equal in its choices to", " e"));
         assert!(has("level on both axes", " f (1.01"));
         assert!(has("ahead on one axis, level on the other", " g (1.50"));
         assert!(has("no plan to compare with", "h"));
