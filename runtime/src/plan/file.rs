@@ -151,7 +151,7 @@ pub struct Measured {
 impl Measured {
     /// What a simulation showed, after `candidates_tried` of them.
     pub fn of(verdict: &Verdict, candidates_tried: usize) -> Measured {
-        let Verdict { inputs, roundings, error, agreement, cosine, metric } = verdict.clone();
+        let Verdict { inputs, roundings, error, agreement, steady: _, cosine, metric } = verdict.clone();
         Measured { inputs, roundings, error, agreement, cosine, metric, candidates_tried }
     }
 }

@@ -1,7 +1,8 @@
 //! What a user asks of a plan: how close to the plain model, and how much it may cost.
 //!
 //! Every demand on accuracy is one-sided: a plan that does better is never refused. Errors and cosines must keep a
-//! [`GUARD`] on the calibration set, because a private run sees other inputs; shares of inputs are compared as they are.
+//! [`GUARD`] on the calibration set, because a private run sees other inputs, and an input counts as agreeing where twice
+//! its movement would not change the answer; what is compared with labels is compared as it is.
 
 use super::Verdict;
 use super::exclusion::megabytes;
@@ -15,7 +16,7 @@ const GUARD: f64 = 0.5;
 pub struct Constraint {
     /// The largest allowed difference of an output element.
     pub error_max: f64,
-    /// The least allowed share of inputs whose arg-max is the plain model's.
+    /// The least allowed share of inputs whose arg-max is the plain model's, and would be if everything moved twice as far.
     pub agreement_min: f64,
     /// The least allowed cosine of an input's first output with the plain model's.
     pub cosine_min: f64,
@@ -194,7 +195,7 @@ impl Constraint {
     /// farther one of them is missed. Where none is missed, how much of the allowed error and angle is used.
     pub fn shortfall(&self, verdict: &Verdict) -> f64 {
         let missed = |amount: f64| if amount > 0.0 { 1.0 + amount } else { 0.0 };
-        let of_agreement = missed(self.agreement_min - verdict.agreement);
+        let of_agreement = missed(self.agreement_min - verdict.steady);
         let of_metric = self.metric.map_or(0.0, |metric| {
             let (plain, private) = verdict.metric.unwrap_or((f64::NAN, f64::NAN));
             match metric {
@@ -229,8 +230,11 @@ impl Constraint {
             format!("error {:.3e}, at most {:.3e} (half of what is allowed)", verdict.error, GUARD * self.error_max),
         );
         demand(
-            verdict.agreement >= self.agreement_min,
-            format!("agreement {:.4}, at least {:.4}", verdict.agreement, self.agreement_min),
+            verdict.steady >= self.agreement_min,
+            format!(
+                "agreement {:.4} where everything moves twice as far ({:.4} as it is), at least {:.4}",
+                verdict.steady, verdict.agreement, self.agreement_min
+            ),
         );
         if self.cosine_min > -1.0 {
             let least = 1.0 - GUARD * (1.0 - self.cosine_min);
@@ -260,7 +264,8 @@ mod tests {
             inputs: 4,
             roundings: vec![],
             error: 0.004,
-            agreement: 0.99,
+            agreement: 0.995,
+            steady: 0.99,
             cosine: Some(0.999999),
             metric: Some((0.9, 0.91)),
         }
@@ -323,7 +328,7 @@ mod tests {
         assert!(asked.unmet(&met).is_empty() && asked.shortfall(&met) <= 1.0);
         let worse = [
             [Verdict { error: 0.0041, ..met.clone() }, Verdict { error: 0.005, ..met.clone() }],
-            [Verdict { agreement: 0.98, ..met.clone() }, Verdict { agreement: 0.9, ..met.clone() }],
+            [Verdict { steady: 0.98, ..met.clone() }, Verdict { steady: 0.9, ..met.clone() }],
             [Verdict { metric: Some((0.9, 0.89)), ..met.clone() }, Verdict { metric: Some((0.9, 0.8)), ..met.clone() }],
         ];
         for [near, far] in worse {

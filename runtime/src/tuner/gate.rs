@@ -29,6 +29,9 @@ pub struct Verdict {
     pub error: f64,
     /// Share of inputs with the plain model's arg-max.
     pub agreement: f64,
+    /// Share of inputs whose arg-max stays even where everything moves twice as far: what a demand on agreement is held
+    /// against, because other inputs are closer to another answer.
+    pub steady: f64,
     /// The least cosine of an input's first output with the plain model's; none where one is zero.
     pub cosine: Option<f64>,
     /// The metric of the plain model and the worst one of the simulations, where there are labels.
@@ -126,7 +129,7 @@ impl Reference {
 
     /// Whether a verdict can be one of this gate's: of these inputs, roundings and labels, with figures that exist.
     pub fn believes(&self, verdict: &Verdict, request: &Request<'_>) -> bool {
-        let Verdict { inputs, roundings, error, agreement, cosine, metric } = verdict;
+        let Verdict { inputs, roundings, error, agreement, steady, cosine, metric } = verdict;
         let names = modes(request).iter().map(|(name, _)| *name);
         let labelled = request.constraint.metric.is_some() && request.labels.is_some();
         // Cosines are computed with rounding.
@@ -134,7 +137,7 @@ impl Reference {
         *inputs == self.runs.iter().map(Run::count).sum::<usize>()
             && roundings.iter().map(String::as_str).eq(names)
             && (0.0..f64::INFINITY).contains(error)
-            && (0.0..=1.0).contains(agreement)
+            && [agreement, steady].iter().all(|share| (0.0..=1.0).contains(*share))
             && cosine.as_ref().is_none_or(is_cosine)
             && metric.is_some() == labelled
             && metric.is_none_or(|(plain, private)| !plain.is_nan() && !private.is_nan())
@@ -157,11 +160,12 @@ impl Reference {
             roundings: modes.iter().map(|(name, _)| (*name).to_owned()).collect(),
             error: 0.0,
             agreement: 0.0,
+            steady: 0.0,
             cosine: Some(1.0),
             metric: None,
         };
         let simulation = Simulation::new(&checked.lowered().circuit, &weights);
-        let mut agreeing = 0usize;
+        let (mut agreeing, mut steady) = (0usize, 0usize);
         let jobs: Vec<(RoundingMode, &Run)> =
             modes.iter().flat_map(|&(_, mode)| self.runs.iter().map(move |run| (mode, run))).collect();
         let mut all = Vec::new();
@@ -172,6 +176,7 @@ impl Reference {
                 let errors = difference(&run.outputs, &outputs).max(difference(&run.shown, &shown));
                 verdict.error = verdict.error.max(errors);
                 agreeing += agreements(&run.outputs, &outputs);
+                steady += self.steady(run, &outputs, &shown);
                 let cosine = least_cosine(&run.outputs, &outputs);
                 verdict.cosine = verdict.cosine.zip(cosine).map(|(a, b)| a.min(b));
                 all.push(Run { first: run.first, inputs: Vec::new(), outputs, shown });
@@ -188,8 +193,19 @@ impl Reference {
             }
         }
         verdict.metric = metric.map(|(metric, labels)| metric_of(metric, labels, &self.runs)).zip(worst);
-        verdict.agreement = agreeing as f64 / (verdict.inputs * modes.len()).max(1) as f64;
+        let share = |count: usize| count as f64 / (verdict.inputs * modes.len()).max(1) as f64;
+        (verdict.agreement, verdict.steady) = (share(agreeing), share(steady));
         Ok(Some(verdict))
+    }
+
+    /// Inputs of a run whose answer stays where everything moves twice as far; before a last function that hides movements.
+    fn steady(&self, run: &Run, outputs: &[Tensor], shown: &[Tensor]) -> usize {
+        let hidden = self.hidden.iter().position(|hidden| hidden.output == 0);
+        let (plain, private) = match hidden {
+            Some(place) => (run.shown.get(place), shown.get(place)),
+            None => (run.outputs.first(), outputs.first()),
+        };
+        plain.zip(private).map_or(0, |(plain, private)| steady_rows(plain, private))
     }
 
     /// What a simulated run gives for the inputs that it is about: outputs, and what stands for those that hide something.
@@ -254,6 +270,16 @@ pub fn agreements(a: &[Tensor], b: &[Tensor]) -> usize {
     a.data.chunks(row).zip(b.data.chunks(row)).filter(|(a, b)| arg_max(a) == arg_max(b)).count()
 }
 
+/// Rows whose largest element is at the same place in `plain` and as far beyond `private` as `private` is from it.
+fn steady_rows(plain: &Tensor, private: &Tensor) -> usize {
+    let row: usize = plain.shape.iter().skip(1).product::<usize>().max(1);
+    let stays = |(plain, private): (&[f64], &[f64])| {
+        let beyond: Vec<f64> = plain.iter().zip(private).map(|(plain, private)| 2.0 * private - plain).collect();
+        arg_max(plain) == arg_max(&beyond)
+    };
+    plain.data.chunks(row).zip(private.data.chunks(row)).filter(|&rows| stays(rows)).count()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -273,6 +299,15 @@ mod tests {
         for odd in [f64::NAN, -f64::NAN] {
             assert_eq!(least_cosine(&rows(&[1.0, odd, 1.0, 0.0]), &plain), None);
         }
+    }
+
+    #[test]
+    fn an_answer_is_steady_that_would_stay_if_everything_moved_twice_as_far() {
+        let plain = &rows(&[3.0, 0.0, 3.0, 0.0, 0.0, 1.0])[0];
+        // The first stays, the second is one that only twice the movement changes, the third has changed.
+        let private = rows(&[2.0, 0.0, 1.0, 0.0, 1.0, 0.0]);
+        assert_eq!(agreements(&[plain.clone()], &private), 2);
+        assert_eq!(steady_rows(plain, &private[0]), 1);
     }
 
     #[test]

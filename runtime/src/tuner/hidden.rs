@@ -17,6 +17,8 @@ use std::collections::BTreeMap;
 /// The argument of an output's last function, and the function's largest slope.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(super) struct Hidden {
+    /// The number of the output.
+    pub output: usize,
     /// The node of the graph.
     pub node: NodeId,
     slope: f64,
@@ -32,16 +34,16 @@ impl Hidden {
 
 /// The outputs of a model that hide something.
 pub(super) fn hidden(graph: &Graph) -> Vec<Hidden> {
-    let of = |&(_, id): &(String, NodeId)| {
+    let of = |(output, &(_, id)): (usize, &(String, NodeId))| {
         let last = graph.node(id);
         let slope = match last.operator {
             Operator::Softmax => 0.5,
             Operator::Activation { function: Function::Sigmoid } => 0.25,
             _ => return None,
         };
-        Some(Hidden { node: *last.inputs.first()?, slope })
+        Some(Hidden { output, node: *last.inputs.first()?, slope })
     };
-    graph.outputs().iter().filter_map(of).collect()
+    graph.outputs().iter().enumerate().filter_map(of).collect()
 }
 
 /// What stands for the outputs that hide something, noted while a model is evaluated.

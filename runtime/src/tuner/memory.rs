@@ -61,6 +61,7 @@ mod tests {
             roundings: vec!["seed 1".into()],
             error: 0.1 + 0.2,
             agreement: 0.75,
+            steady: 0.5,
             cosine: None,
             metric: Some((0.5, 0.25)),
         };
