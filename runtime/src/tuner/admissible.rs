@@ -19,7 +19,9 @@ use catalogs::digest::Tag;
 use catalogs::protocol::rss3::{EXECUTED_BITS, Rss3};
 use catalogs::protocol::{self, Model};
 use catalogs::{Digest, Failure, Lemma, Op};
+use dashu::rational::RBig;
 use rayon::prelude::*;
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use verify::Certified;
@@ -237,13 +239,15 @@ fn widest_only(
     Ok(found)
 }
 
-/// The choice with the widest windows; an exact centre, a late division and a coarse maximum need more bits of headroom,
-/// no maximum ranges that are proved already.
+/// The choice with the widest windows, of equal ones the most accurate; an exact centre, a late division and a coarse
+/// maximum need more bits of headroom, no maximum ranges that are proved already.
 fn widest<'a>(options: impl Iterator<Item = &'a Pair>) -> Option<&'a Pair> {
     options.max_by_key(|(choice, _)| {
         let exact = matches!(choice, Choice::Normalisation { centre: Centre::Exact, .. });
         let bold = exact || choice.divides_last() || manner(choice) != Manner::Exact;
-        (width(choice), !bold)
+        let certified = entries_of(choice).into_iter().map(|entry| entry.claim().bound.to_rational());
+        let error = certified.fold(RBig::ZERO, |sum, bound| sum + bound);
+        (width(choice), !bold, Reverse(error))
     })
 }
 
