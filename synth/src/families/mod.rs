@@ -107,7 +107,7 @@ pub fn shapes(goal: &Goal, accuracy: f64) -> Vec<Box<dyn Shape>> {
         .chain(boxed(sine::shapes(goal, accuracy)))
         .chain(boxed(rational::shapes(goal, accuracy)))
         .chain(boxed(table::shapes(goal, accuracy)))
-        .chain(boxed(rectifier::shapes(goal)))
+        .chain(boxed(rectifier::shapes(goal, accuracy)))
         .collect()
 }
 
