@@ -4,45 +4,63 @@
 #
 #   sh examples/beside.sh OUT [RUNS]
 #
-# OUT has to hold minilm.onnx and sentences.npz (`examples/minilm/export.py`) and, in OUT/bert, bert-base.onnx and
+# DEMAND says what a plan has to keep: `error` (by default), outputs within 0.01 of the plain model's (0.02 for LeNet, 0.05
+# for BERT), or `answers`, the answer of every calibration input with outputs within 0.1, and a cosine of 0.999 where a model
+# gives no answers. OUT has to hold minilm.onnx and sentences.npz (`examples/minilm/export.py`) and, in OUT/bert, bert-base.onnx and
 # bert-base.npz (`examples/shapes/make.py bert-base OUT/bert --layers 2 --padding 0`). RUNS is 5 by default; 0 predicts
 # only. CHEBYSHARE names the program, MODELS and NETWORKS take fewer. Let nothing else run on the machine meanwhile.
 set -eu
 out=${1:?"sh examples/beside.sh OUT [RUNS]"}
 runs=${2:-5}
 program=${CHEBYSHARE:-chebyshare}
+demand=${DEMAND:-error}
+
+case $demand in
+error | answers) ;;
+*)
+    echo "there is no demand $demand: error or answers" >&2
+    exit 2
+    ;;
+esac
+
+# What is asked: $1 where errors count, $2 where answers do.
+asked() { if [ "$demand" = error ]; then echo "$1"; else echo "$2"; fi; }
 
 beside() {
     name=$1 catalog=$2
     shift 2
     for network in ${NETWORKS:-lan wan}; do
-        echo "$name under $network" >&2
-        file=$out/$name.$network
+        echo "$name under $network, $demand" >&2
+        file=$out/$name.$network.$demand
         "$program" --catalog "$catalog" bench tuner "$@" --network "$network" --runs "$runs" \
             --out "$file.html,$file.json,$file.txt" 2> "$file.log"
         echo
     done
 }
 
+answers="--min-agreement 1 --max-error 0.1"
+# Demands are words of options.
+# shellcheck disable=SC2046
 for model in ${MODELS:-digits_cnn digits_vit lenet minilm bert}; do
     case $model in
     digits_*)
         beside "$model" catalogs "examples/models/$model.onnx" --calibration examples/models/digits_calibration.npz \
-            --input examples/models/digits_test.npz --max-error 0.01
+            --input examples/models/digits_test.npz $(asked "--max-error 0.01" "$answers")
         ;;
     lenet)
         beside lenet examples/lenet/catalogs examples/lenet/lenet.onnx --calibration examples/lenet/calibration.npz \
-            --input examples/lenet/test.npz --batch 60 --input-range 0,1 --ring-bits 40 --fraction-bits 13 --max-error 0.02
+            --input examples/lenet/test.npz --batch 60 --input-range 0,1 --ring-bits 40 --fraction-bits 13 \
+            $(asked "--max-error 0.02" "$answers")
         ;;
     minilm)
         beside minilm catalogs "$out/minilm.onnx" --axis tokens=32 --public mask=0 --calibration "$out/sentences.npz" \
-            --input "$out/sentences.npz" --batch 1 --simulate 2 --input-range=-8,8 --row-norm 18 --max-error 0.01 \
-            --simulations 12
+            --input "$out/sentences.npz" --batch 1 --simulate 2 --input-range=-8,8 --row-norm 18 \
+            $(asked "--max-error 0.01" "--min-cosine 0.999") --simulations 12
         ;;
     bert)
         beside bert catalogs "$out/bert/bert-base.onnx" --calibration "$out/bert/bert-base.npz" \
-            --input "$out/bert/bert-base.npz" --batch 1 --simulate 1 --input-range=-8,8 --row-norm 32 --max-error 0.05 \
-            --simulations 12 \
+            --input "$out/bert/bert-base.npz" --batch 1 --simulate 1 --input-range=-8,8 --row-norm 32 \
+            $(asked "--max-error 0.05" "--min-cosine 0.999") --simulations 12 \
             --caption "2 of BERT-base's 12 layers on 128 tokens, with seeded random weights: the shapes are real, the answers mean nothing"
         ;;
     *)
