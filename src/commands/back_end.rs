@@ -105,12 +105,18 @@ impl BackEnd {
     /// What each party of a local run is told: what `auto` is on this machine, decided once, so that all compute alike;
     /// and that they share a GPU.
     pub fn decided(self) -> Result<BackEnd, Failure> {
-        Ok(match (self, self.open()?) {
-            (BackEnd::Auto, Chosen::Cpu) => BackEnd::Cpu,
-            (BackEnd::Auto, Chosen::Cuda(_)) => BackEnd::Cuda(Gpu { number: 0, parties: LOCAL }),
-            (BackEnd::Cuda(Gpu { number, parties: 1 }), _) => BackEnd::Cuda(Gpu { number, parties: LOCAL }),
-            (other, _) => other,
-        })
+        let on_gpu = matches!(self.open()?, Chosen::Cuda(_));
+        Ok(self.told(on_gpu))
+    }
+
+    /// The same, once it is known whether there is a GPU to compute on.
+    fn told(self, on_gpu: bool) -> BackEnd {
+        match self {
+            BackEnd::Auto if on_gpu => BackEnd::Cuda(Gpu { number: 0, parties: LOCAL }),
+            BackEnd::Auto => BackEnd::Cpu,
+            BackEnd::Cuda(Gpu { number, parties: 1 }) => BackEnd::Cuda(Gpu { number, parties: LOCAL }),
+            other => other,
+        }
     }
 }
 
@@ -127,5 +133,15 @@ mod tests {
         for name in ["", "gpu", "cuda:", "cuda:-1", "CPU", "cuda:1/0", "cuda:/3", "cuda:1/"] {
             assert!(name.parse::<BackEnd>().is_err(), "{name}");
         }
+    }
+
+    #[test]
+    fn parties_of_a_local_run_are_told_one_back_end_and_that_they_share_it() {
+        let told = |name: &str, on_gpu| name.parse::<BackEnd>().unwrap().told(on_gpu).argument();
+        assert_eq!([told("auto", false), told("auto", true)], ["cpu", "cuda:0/3"]);
+        assert_eq!([told("cuda", true), told("cuda:1", true)], ["cuda:0/3", "cuda:1/3"]);
+        // Who says how many share a GPU knows better, and others have none.
+        assert_eq!([told("cuda:1/2", true), told("cpu", false)], ["cuda:1/2", "cpu"]);
+        assert_eq!(told("cuda-shim", false), "cuda-shim");
     }
 }
