@@ -6,6 +6,7 @@
 use super::node::{Convolution, Movement};
 use super::shape::Shape;
 use std::borrow::Cow;
+use std::ops::Range;
 
 /// A word of ring arithmetic modulo 2^64.
 pub trait Word: Copy + Default + Send + Sync + 'static {
@@ -72,6 +73,9 @@ pub fn apply<T: Word>(movement: &Movement, operands: &[(&[T], &Shape)], result: 
         Movement::Transpose { permutation } => transpose(values, shape, permutation),
         Movement::Slice { axis, start, step, .. } => {
             let length = result.extents()[*axis];
+            if *step == 1 {
+                return slice(values, shape, *axis, *start..*start + length);
+            }
             let positions: Vec<usize> =
                 (0..length).map(|index| start.wrapping_add_signed(index as isize * step)).collect();
             gather(values, shape, *axis, &positions)
@@ -88,33 +92,42 @@ pub fn apply<T: Word>(movement: &Movement, operands: &[(&[T], &Shape)], result: 
     }
 }
 
-/// Lanes of a tensor of `extents`, visited in row-major order, as offsets by `steps` from `start`.
-fn walk(extents: &[usize], steps: &[usize], start: usize, mut visit: impl FnMut(usize)) {
-    let (Some((&last, outer)), Some((&last_step, outer_steps))) = (extents.split_last(), steps.split_last()) else {
-        visit(start);
-        return;
-    };
-    let mut index = vec![0usize; outer.len()];
+/// Rows (last axis) of a tensor of `extents`, visited in row-major order: the offset of each row's first lane, by `steps`
+/// from `start`.
+fn rows(extents: &[usize], steps: &[usize], start: usize, mut visit: impl FnMut(usize)) {
+    let outer = extents.len().saturating_sub(1);
+    let mut index = vec![0usize; outer];
     let mut offset = start;
     loop {
-        for position in 0..last {
-            visit(offset + position * last_step);
-        }
-        let mut axis = outer.len();
+        visit(offset);
+        let mut axis = outer;
         loop {
             if axis == 0 {
                 return;
             }
             axis -= 1;
             index[axis] += 1;
-            offset += outer_steps[axis];
-            if index[axis] < outer[axis] {
+            offset += steps[axis];
+            if index[axis] < extents[axis] {
                 break;
             }
-            offset -= outer_steps[axis] * outer[axis];
+            offset -= steps[axis] * extents[axis];
             index[axis] = 0;
         }
     }
+}
+
+/// The tensor of `extents` whose lanes stand at offsets by `steps` in `values`. Rows that lie side by side there, as nearly
+/// all do, are copied whole.
+fn strided<T: Word>(values: &[T], extents: &[usize], steps: &[usize]) -> Vec<T> {
+    let (last, step) = (extents.last().copied().unwrap_or(1), steps.last().copied().unwrap_or(1));
+    let mut result = Vec::with_capacity(extents.iter().product());
+    rows(extents, steps, 0, |offset| match step {
+        0 => result.extend(std::iter::repeat_n(values[offset], last)),
+        1 => result.extend_from_slice(&values[offset..offset + last]),
+        _ => result.extend(values[offset..].iter().step_by(step).take(last)),
+    });
+    result
 }
 
 /// Repeats along axes of extent 1.
@@ -127,9 +140,7 @@ pub fn broadcast<T: Word>(values: &[T], from: &Shape, to: &Shape) -> Vec<T> {
     let steps: Vec<usize> = (0..to.rank())
         .map(|axis| if axis < missing || from.extents()[axis - missing] == 1 { 0 } else { own[axis - missing] })
         .collect();
-    let mut result = Vec::with_capacity(to.lanes());
-    walk(to.extents(), &steps, 0, |offset| result.push(values[offset]));
-    result
+    strided(values, to.extents(), &steps)
 }
 
 /// Axis i of the result is axis `permutation[i]` of the operand.
@@ -137,8 +148,17 @@ pub fn transpose<T: Word>(values: &[T], shape: &Shape, permutation: &[usize]) ->
     let own = shape.strides();
     let steps: Vec<usize> = permutation.iter().map(|&axis| own[axis]).collect();
     let extents: Vec<usize> = permutation.iter().map(|&axis| shape.extents()[axis]).collect();
-    let mut result = Vec::with_capacity(values.len());
-    walk(&extents, &steps, 0, |offset| result.push(values[offset]));
+    strided(values, &extents, &steps)
+}
+
+/// A range of an axis.
+fn slice<T: Word>(values: &[T], shape: &Shape, axis: usize, range: Range<usize>) -> Vec<T> {
+    let (outer, extent, inner) = shape.around(axis);
+    let mut result = Vec::with_capacity(outer * range.len() * inner);
+    for block in 0..outer {
+        let first = block * extent * inner;
+        result.extend_from_slice(&values[first + range.start * inner..first + range.end * inner]);
+    }
     result
 }
 
@@ -173,10 +193,11 @@ pub fn pad<T: Word>(values: &[T], shape: &Shape, before: &[usize], result: &Shap
     let strides = result.strides();
     let start = before.iter().zip(&strides).map(|(&zeros, &stride)| zeros * stride).sum();
     let mut padded = vec![T::default(); result.lanes()];
-    let mut source = values.iter();
-    walk(shape.extents(), &strides, start, |offset| {
-        if let Some(&value) = source.next() {
-            padded[offset] = value;
+    let row = shape.extents().last().copied().unwrap_or(1);
+    let mut source = values.chunks(row.max(1));
+    rows(shape.extents(), &strides, start, |offset| {
+        if let Some(row) = source.next() {
+            padded[offset..offset + row.len()].copy_from_slice(row);
         }
     });
     padded
@@ -244,7 +265,33 @@ mod tests {
         assert_eq!(pad(&values, &matrix, &[0, 1], &shape(&[3, 5])), [0, 0, 1, 2, 0, 0, 3, 4, 5, 0, 0, 0, 0, 0, 0]);
         assert_eq!(sum_axis(&values, &matrix, 0), [3, 5, 7]);
         assert_eq!(sum_axis(&values, &matrix, 1), [3, 12]);
+        let forwards = |axis, start| Movement::Slice { axis, start, length: 1, step: 1 };
+        assert_eq!(apply(&forwards(0, 1), &[(&values, &matrix)], &shape(&[1, 3])), [3, 4, 5]);
+        assert_eq!(apply(&forwards(1, 1), &[(&values, &matrix)], &shape(&[2, 1])), [1, 4]);
+        assert_eq!(transpose(&[9i64], &shape(&[]), &[]), [9]);
+        assert_eq!(pad(&[9i64], &shape(&[]), &[], &shape(&[])), [9]);
         let backwards = Movement::Slice { axis: 1, start: 2, length: 2, step: -2 };
         assert_eq!(apply(&backwards, &[(&values, &matrix)], &shape(&[2, 2])), [2, 0, 5, 3]);
+    }
+
+    #[test]
+    fn every_transposition_moves_every_lane_to_its_place() {
+        let extents = [2usize, 3, 4, 5];
+        let values: Vec<i64> = (0..120).collect();
+        let from = shape(&extents);
+        for code in 0..256usize {
+            let permutation: Vec<usize> = (0..4).map(|axis| code >> (2 * axis) & 3).collect();
+            if (0..4).any(|axis| !permutation.contains(&axis)) {
+                continue;
+            }
+            let moved = transpose(&values, &from, &permutation);
+            let to: Vec<usize> = permutation.iter().map(|&axis| extents[axis]).collect();
+            let strides = shape(&to).strides();
+            for (lane, value) in moved.iter().enumerate() {
+                let index: Vec<usize> = (0..4).map(|axis| lane / strides[axis] % to[axis]).collect();
+                let source: usize = (0..4).map(|axis| index[axis] * from.strides()[permutation[axis]]).sum();
+                assert_eq!(*value, source as i64, "{permutation:?}");
+            }
+        }
     }
 }
