@@ -306,7 +306,7 @@ mod tests {
         let plain = &rows(&[3.0, 0.0, 3.0, 0.0, 0.0, 1.0])[0];
         // The first stays, the second is one that only twice the movement changes, the third has changed.
         let private = rows(&[2.0, 0.0, 1.0, 0.0, 1.0, 0.0]);
-        assert_eq!(agreements(&[plain.clone()], &private), 2);
+        assert_eq!(agreements(std::slice::from_ref(plain), &private), 2);
         assert_eq!(steady_rows(plain, &private[0]), 1);
     }
 
