@@ -4,7 +4,7 @@ use crate::report::table;
 use runtime::tuner::{Front, Point};
 
 /// The table. Predicted errors add up the sites' effects, without and with their signs; measured ones are what the
-/// calibration set showed.
+/// calibration set showed, with the share of answers that stay and that would stay with twice the movement.
 pub fn text(front: &Front) -> String {
     let row = |point: &Point| {
         let measured = point.measured.as_ref();
@@ -14,6 +14,7 @@ pub fn text(front: &Front) -> String {
             point.expected.map_or(String::new(), |error| format!("{error:.2e}")),
             measured.map_or("not simulated".into(), |verdict| format!("{:.2e}", verdict.error)),
             measured.map_or(String::new(), |verdict| format!("{:.4}", verdict.agreement)),
+            measured.map_or(String::new(), |verdict| format!("{:.4}", verdict.steady)),
             if point.chosen { "the plan".into() } else { String::new() },
         ]
     };
@@ -21,16 +22,20 @@ pub fn text(front: &Front) -> String {
     let mut out = String::new();
     if rows.len() > 1 {
         out.push_str(&table(
-            &[">predicted s", ">predicted error", ">with signs", ">measured", ">agreement", ""],
+            &[">predicted s", ">predicted error", ">with signs", ">measured", ">agreement", ">moved twice", ""],
             &rows,
         ));
     }
-    out.push_str(&format!(
-        "optimality: at most {:.2} % above the least seconds of any choice with this predicted error\n",
-        100.0 * front.gap
-    ));
+    // One plan that was taken as it came is the best of nothing.
+    if rows.len() > 1 {
+        out.push_str(&format!(
+            "optimality: at most {:.2} % above the least seconds of any choice with this predicted error\n",
+            100.0 * front.gap
+        ));
+    }
     if let Some(seconds) = front.refused_seconds {
-        out.push_str(&format!("the next faster choice that was simulated, {seconds:.4} s, does not pass\n"));
+        let refused = "does not meet the demands with what is kept in reserve";
+        out.push_str(&format!("the next faster choice that was simulated, {seconds:.4} s, {refused}\n"));
     }
     for excluded in &front.excluded {
         out.push_str(&format!("cannot be proved together, left out: {excluded}\n"));

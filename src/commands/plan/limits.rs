@@ -65,7 +65,9 @@ pub fn text(rows: &[Row]) -> String {
     let line = |row: &Row| {
         let [range, limit] =
             [row.range, row.limit].map(|[low, high]| format!("{} to {}", significant(low, 4), significant(high, 4)));
-        vec![row.name.clone(), row.what.clone(), range, limit, format!("{:.1}", row.spare_bits)]
+        // Adding zero takes the sign from a zero.
+        let spare = (10.0 * row.spare_bits).round() / 10.0 + 0.0;
+        vec![row.name.clone(), row.what.clone(), range, limit, format!("{spare:.1}")]
     };
     let header = ["node", "what", "proved range", "limit", ">spare bits"];
     let sites: Vec<Vec<String>> = rows.iter().filter(|row| row.is_site).map(line).collect();

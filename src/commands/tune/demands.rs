@@ -15,22 +15,24 @@ const AGREEMENT: f64 = 0.995;
 /// with --min-agreement 0 alone the fastest plan is looked for, whatever its error.
 #[derive(Args, Default)]
 pub struct Demands {
-    /// The largest allowed difference of an output from the plain model.
+    /// The largest allowed difference of an output from the plain model; half of it is kept in reserve. Where nothing but
+    /// --max-memory is asked: 0.01, with an agreement of 0.995.
     #[arg(long, allow_negative_numbers = true, help_heading = "Demands")]
     max_error: Option<f64>,
-    /// The least allowed share of inputs whose arg-max is the plain model's.
+    /// The least allowed share of inputs that keep the plain model's arg-max even if everything moved twice as far.
     #[arg(long, allow_negative_numbers = true, help_heading = "Demands")]
     min_agreement: Option<f64>,
-    /// The least allowed cosine of an input's first output with the plain model's.
+    /// The least allowed cosine of an input's first output with the plain model's; half of its distance from 1 is kept in
+    /// reserve.
     #[arg(long, allow_negative_numbers = true, help_heading = "Demands")]
     min_cosine: Option<f64>,
     /// Labels of the calibration inputs: an .npz with one array of whole numbers, or one that is called label.
     #[arg(long, value_name = "Y.npz", help_heading = "Demands")]
     labels: Option<PathBuf>,
-    /// How far the share of inputs whose arg-max is the label may fall below the plain model's.
+    /// How far the share of inputs whose arg-max is the label may fall below the plain model's; nothing is kept in reserve.
     #[arg(long, allow_negative_numbers = true, help_heading = "Demands", requires = "labels")]
     max_accuracy_loss: Option<f64>,
-    /// How far the mean cross-entropy with the labels may rise above the plain model's.
+    /// How far the mean cross-entropy with the labels may rise above the plain model's; nothing is kept in reserve.
     #[arg(
         long,
         allow_negative_numbers = true,
