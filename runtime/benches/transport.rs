@@ -148,7 +148,7 @@ fn work(mut mesh: Mesh) -> Outcome<(Duration, Duration)> {
 }
 
 fn exchange(mesh: &mut Mesh, round: u32, bytes: usize, content: Option<&[u8]>) -> Outcome<Duration> {
-    let position = Position { run: 0, round };
+    let position = Position::new(0, round);
     let peers = mesh.peers();
     let payloads: Vec<Vec<u8>> = peers.iter().map(|_| content.map_or_else(|| vec![1; bytes], <[u8]>::to_vec)).collect();
     let start = Instant::now();

@@ -16,7 +16,7 @@ use runtime::random::Key;
 use runtime::session::Runner;
 use runtime::transport::{Limits, Mesh, Shaping, Transport, in_process};
 use runtime::tuner::assignment::Quantity;
-use runtime::tuner::{Budget, Constraint, Memory, Problem, Request, Tuned, search};
+use runtime::tuner::{Budget, Constraint, Memory, Problem, Request, Tiles, Tuned, search};
 use std::path::Path;
 
 const TOKENS: usize = 32;
@@ -93,6 +93,7 @@ fn request<'a>(model: &'a [u8], catalog: &'a Catalog) -> Request<'a> {
         whole_front: false,
         quick: false,
         one_ring: true,
+        tiles: Tiles::Fastest,
         parties: PartiesRecord { model: 0, input: 1, output: 2 },
     }
 }

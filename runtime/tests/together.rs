@@ -14,7 +14,7 @@ use runtime::plan::{ChoiceRecord, InputPromise, PartiesRecord, Plan};
 use runtime::transport::Shaping;
 use runtime::tuner::assignment::{self, Price, Quantity};
 use runtime::tuner::{
-    Budget, Constraint, Error, Exclusion, Groundwork, Memory, Problem, Request, Tuned, Wish, search, tune,
+    Budget, Constraint, Error, Exclusion, Groundwork, Memory, Problem, Request, Tiles, Tuned, Wish, search, tune,
 };
 use std::path::Path;
 
@@ -85,6 +85,7 @@ fn request<'a>(model: &'a [u8], catalog: &'a Catalog) -> Request<'a> {
         whole_front: false,
         quick: false,
         one_ring: true,
+        tiles: Tiles::Fastest,
         parties: PartiesRecord { model: 0, input: 1, output: 2 },
     }
 }

@@ -175,7 +175,8 @@ const LOCAL_SHARE_MIN: f64 = 0.02;
 
 /// The rates that fit what the way over `network` leaves of every probe's seconds, those of the slowest party.
 fn fitted(probes: &[Probe], seconds: &[Seconds], name: String, network: Option<Shaping>) -> Result<Report, Failure> {
-    let works = probes.iter().map(|probe| work::of_circuit(&probe.circuit)).collect::<Result<Vec<Work>, _>>();
+    let works = probes.iter().map(|probe| Ok(work::of_circuit(&probe.circuit)?.work()));
+    let works = works.collect::<Result<Vec<Work>, runtime::session::Error>>();
     let works = works.map_err(Failure::input)?;
     let measurement = |index: usize, seconds: f64| {
         let away = network.map_or(0.0, |network| network.seconds(&works[index]));

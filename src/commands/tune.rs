@@ -21,7 +21,7 @@ use runtime::graph::clamps::Needed;
 use runtime::graph::{Graph, Tensor};
 use runtime::plan::{InputPromise, PartiesRecord, Plan};
 use runtime::transport::Shaping;
-use runtime::tuner::{self, Front, Memory, Progress, Request, Tuned};
+use runtime::tuner::{self, Front, Memory, Progress, Request, Tiles, Tuned};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -88,6 +88,10 @@ pub struct RequestOptions {
     /// and tells less of the ranges of values.
     #[arg(long)]
     one_ring: bool,
+    /// In which parts the messages of a round leave, each as soon as it is computed: about so many bytes of a party, `none`
+    /// for all at once, or `auto` for what is predicted to be fastest.
+    #[arg(long, value_name = "BYTES", default_value = "auto", value_parser = tiles)]
+    tile_bytes: Tiles,
     /// Where no entry's window reaches as far as what is proved of an argument, limit the argument and keep the function
     /// beyond, as far as it follows its argument or is flat there.
     #[arg(long)]
@@ -168,6 +172,7 @@ impl Tune {
             simulate: 240,
             quick: false,
             one_ring: false,
+            tile_bytes: Tiles::Fastest,
             climb: 24,
             whole_front: false,
             clamp: false,
@@ -277,6 +282,7 @@ impl RequestOptions {
             whole_front: self.whole_front,
             quick: self.quick,
             one_ring: self.one_ring,
+            tiles: self.tile_bytes,
             parties: PartiesRecord { model: 0, input: 1, output: 1 },
         })
     }
@@ -347,6 +353,15 @@ pub fn model_inputs(graph: &Graph, path: &Path) -> Result<Vec<Tensor>, Failure> 
         )));
     }
     Ok(tensors)
+}
+
+/// Parts of rounds, as the command line names them.
+fn tiles(text: &str) -> Result<Tiles, String> {
+    match text {
+        "auto" => Ok(Tiles::Fastest),
+        "none" => Ok(Tiles::Whole),
+        bytes => bytes.parse().map(Tiles::Bytes).map_err(|_| "use `auto`, `none` or a number of bytes".into()),
+    }
 }
 
 fn hull<'a>(tensors: impl Iterator<Item = &'a Tensor>) -> [f64; 2] {

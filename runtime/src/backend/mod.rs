@@ -139,17 +139,23 @@ pub trait Backend {
     /// A device that fails, or has no memory left.
     fn state(&self, slots: u16, lanes: usize) -> Result<Self::State, Error>;
 
-    /// Puts words into a slot; they have the state's lanes.
+    /// Puts words into a slot: as many as the state has lanes, from `first` on, all of which there are.
     ///
     /// # Errors
-    /// A device that fails.
-    fn load(&self, state: &mut Self::State, slot: Slot, words: &Self::Words) -> Result<(), Error>;
+    /// A device that fails, or has no memory left.
+    fn load(&self, state: &mut Self::State, slot: Slot, words: &Self::Words, first: usize) -> Result<(), Error>;
 
     /// The words of a slot, which nobody reads in the state afterwards.
     ///
     /// # Errors
     /// A device that fails.
     fn take(&self, state: &mut Self::State, slot: Slot) -> Result<Self::Words, Error>;
+
+    /// The words of the parts, one after the other.
+    ///
+    /// # Errors
+    /// A device that fails, or has no memory left.
+    fn joined(&self, parts: Vec<Self::Words>) -> Result<Self::Words, Error>;
 
     /// Runs a kernel on all lanes of a state: `received` holds the frames of the last round by the sender's role, what
     /// is sent is appended to `sent` by the receiver's. It may be on its way still: its bytes are right once

@@ -10,6 +10,7 @@ use super::shape::Shape;
 use super::tensor::Integers;
 use catalogs::{Format, Ring};
 use std::fmt;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use verify::Certified;
 
@@ -19,9 +20,21 @@ pub struct Circuit {
     nodes: Vec<Node>,
     weights: Vec<WeightSlot>,
     groups: Vec<Group>,
+    tile_bytes: Option<NonZeroU32>,
 }
 
 impl Circuit {
+    /// The same circuit, whose messages leave in parts of about so many bytes of a party ([`super::itinerary`]), or round by
+    /// round.
+    pub fn in_tiles(self, tile_bytes: Option<NonZeroU32>) -> Circuit {
+        Circuit { tile_bytes, ..self }
+    }
+
+    /// Bytes of a party that leave together within a round; all of them where there are no tiles.
+    pub fn tile_bytes(&self) -> Option<NonZeroU32> {
+        self.tile_bytes
+    }
+
     /// As many nodes in the same groups, with what `kind` says of each of them, which sees what is made so far; and with other
     /// weights.
     pub(super) fn rewritten(
@@ -29,7 +42,8 @@ impl Circuit {
         weights: Vec<WeightSlot>,
         mut kind: impl FnMut(NodeId, &Circuit) -> Result<NodeKind, Error>,
     ) -> Result<Circuit, Error> {
-        let mut circuit = Circuit { nodes: Vec::with_capacity(self.nodes.len()), weights, groups: self.groups.clone() };
+        let nodes = Vec::with_capacity(self.nodes.len());
+        let mut circuit = Circuit { nodes, weights, groups: self.groups.clone(), tile_bytes: self.tile_bytes };
         for (id, node) in self.iter() {
             let kind = kind(id, &circuit)?;
             let (shape, format) = infer(&kind, &circuit).map_err(|reason| {
@@ -186,7 +200,7 @@ impl Builder {
     /// No nodes, and one group for what belongs to no node of a model.
     pub fn new() -> Builder {
         let group = Group { name: "inputs".into(), site: None, construction: Construction::Plain };
-        Builder { circuit: Circuit { nodes: Vec::new(), weights: Vec::new(), groups: vec![group] } }
+        Builder { circuit: Circuit { nodes: Vec::new(), weights: Vec::new(), groups: vec![group], tile_bytes: None } }
     }
 
     /// Opens a group: the following nodes belong to it.

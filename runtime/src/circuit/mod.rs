@@ -14,6 +14,7 @@ mod builder;
 pub mod headroom;
 pub mod ideal;
 mod infer;
+pub mod itinerary;
 pub mod layout;
 pub mod limits;
 pub mod lower;
@@ -30,6 +31,7 @@ mod tests;
 mod text;
 
 pub use builder::{Builder, Circuit, Weights};
+pub use itinerary::{Act, Class, Itinerary, Part, Tile};
 pub use node::{
     Coefficient, Constant, Construction, Convolution, Group, GroupId, Maximum, Movement, Node, NodeId, NodeKind,
     Normalisation, Party, Product, ProductKind, Sum, Term, WeightId, WeightSlot,

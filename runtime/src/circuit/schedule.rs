@@ -1,15 +1,17 @@
 //! When every message of a circuit travels, and how many bytes that is: the prediction that a run's counters equal.
 //!
-//! Every operation starts as soon as its operands exist. All messages of one round from one party to another are one
-//! frame, in which the fields follow each other by node, operation of the node's program, and message of the
-//! operation; a field packs `bits` of every lane and is rounded up to whole bytes.
+//! Every operation starts as soon as its operands exist. The messages of one round from one party to another are one
+//! frame for each part of the round ([`super::itinerary`]), in which the fields follow each other by tile, operation of the
+//! node's program, and message of the operation; a field packs `bits` of every lane and is rounded up to whole bytes.
 //! Weights are shared before the first round and are reported apart.
 
 use super::Error;
 use super::builder::Circuit;
+use super::itinerary::Itinerary;
 use super::node::{GroupId, Maximum, NodeId, NodeKind, Party};
 use catalogs::Lemma;
 use catalogs::protocol::{self, Message, Model, Operation, Role};
+use std::num::NonZeroU32;
 
 /// One field of a frame: a message of one operation, for all lanes of its node.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -63,17 +65,19 @@ pub struct Schedule {
     pub parties: u8,
     /// Payload bytes of sharing all weights, before the first round.
     pub weight_bytes: u64,
+    /// What a party does, in order.
+    pub itinerary: Itinerary,
     fields: Vec<Field>,
     groups: Vec<GroupCost>,
 }
 
 impl Schedule {
-    /// Every field, ordered by round, sender, receiver and position in the frame.
+    /// Every field, ordered by round, sender, receiver and node, with the lanes of all tiles.
     pub fn fields(&self) -> &[Field] {
         &self.fields
     }
 
-    /// The fields of one frame, in order; empty if there is no such frame.
+    /// The fields from one party to another in a round.
     pub fn frame(&self, round: u32, from: Party, to: Party) -> &[Field] {
         let key = (round, from, to);
         let first = self.fields.partition_point(|field| (field.round, field.from, field.to) < key);
@@ -83,7 +87,7 @@ impl Schedule {
 
     /// The number of frames.
     pub fn frames(&self) -> u64 {
-        self.fields.chunk_by(|a, b| (a.round, a.from, a.to) == (b.round, b.from, b.to)).count() as u64
+        self.itinerary.frames()
     }
 
     /// Payload bytes of all parties, without frame headers.
@@ -99,6 +103,13 @@ impl Schedule {
     /// Bytes of all parties with a header of `header_bytes` per frame.
     pub fn bytes(&self, header_bytes: u64) -> u64 {
         self.payload_bytes() + self.frames() * header_bytes
+    }
+
+    /// The same messages of `circuit` in parts of about so many bytes of a party, or round by round.
+    pub fn in_tiles(&self, circuit: &Circuit, tile_bytes: Option<NonZeroU32>) -> Schedule {
+        let (start, ready) = (&self.start[..], &self.ready[..]);
+        let itinerary = Itinerary::new(circuit, tile_bytes, (start, ready, self.rounds), &self.fields);
+        Schedule { itinerary, ..self.clone() }
     }
 
     /// What a group costs.
@@ -158,7 +169,8 @@ pub fn schedule(circuit: &Circuit, model: &dyn Model) -> Result<Schedule, Error>
     let rounds = ready.iter().copied().max().unwrap_or(0);
     let groups = group_costs(circuit, &fields, &start, &ready);
     let weight_bytes = weight_bytes(circuit, model);
-    Ok(Schedule { start, ready, rounds, parties, weight_bytes, fields, groups })
+    let itinerary = Itinerary::new(circuit, circuit.tile_bytes(), (&start, &ready, rounds), &fields);
+    Ok(Schedule { start, ready, rounds, parties, weight_bytes, itinerary, fields, groups })
 }
 
 /// The operation of a node that is no program, or `None` if it is local.

@@ -16,6 +16,9 @@ impl Circuit {
     /// The description: public, readable, the same at every party.
     pub fn describe(&self) -> String {
         let mut out = String::from("chebyshare circuit 1\n");
+        if let Some(bytes) = self.tile_bytes() {
+            let _ = writeln!(out, "tiles of {bytes} bytes");
+        }
         for slot in self.weights() {
             let _ = writeln!(out, "weight {:?} {} {}", slot.name, slot.shape, slot.format);
         }

@@ -57,7 +57,7 @@ pub fn measure(transport: &mut dyn Transport, frame_bytes_max: u64) -> Result<Ve
 /// Sends numbers to all parties and returns everybody's, by party; all have as many.
 pub fn exchange(transport: &mut dyn Transport, own: &[f64]) -> Result<Vec<Vec<f64>>, Error> {
     let payload: Vec<u8> = own.iter().flat_map(|number| number.to_le_bytes()).collect();
-    let all = tell(transport, Position { run: 0, round: 0 }, &payload)?;
+    let all = tell(transport, Position::new(0, 0), &payload)?;
     let numbers = |bytes: &Vec<u8>| bytes.as_chunks::<8>().0.iter().map(|chunk| f64::from_le_bytes(*chunk)).collect();
     Ok(all.iter().map(numbers).collect())
 }
@@ -85,7 +85,7 @@ fn tell(transport: &mut dyn Transport, position: Position, own: &[u8]) -> Result
 /// # Errors
 /// A peer that is gone or late.
 pub fn meet(transport: &mut dyn Transport) -> Result<(), Error> {
-    tell(transport, Position { run: 0, round: u32::MAX }, &[0]).map(drop)
+    tell(transport, Position::new(0, u32::MAX), &[0]).map(drop)
 }
 
 /// The network whose round trip is the longest of the links and whose rate is the least, for predictions: a round ends
@@ -111,13 +111,13 @@ struct Line<'a> {
 
 impl Line<'_> {
     fn send(&mut self, payload: Vec<u8>) -> Result<(), Error> {
-        let position = Position { run: self.run, round: self.round };
+        let position = Position::new(self.run, self.round);
         self.round += 1;
         self.transport.send(self.peer, Frame { kind: Kind::Masked, position, payload })
     }
 
     fn receive(&mut self, bytes: u64) -> Result<Vec<u8>, Error> {
-        let position = Position { run: self.run, round: self.round };
+        let position = Position::new(self.run, self.round);
         self.round += 1;
         let length = Length::Exactly(bytes);
         self.transport.receive(self.peer, Expected { kind: Kind::Masked, position, length })

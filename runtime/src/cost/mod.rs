@@ -5,15 +5,18 @@
 //! three real parties and fits the rates to what they took ([`calibrate`]). Everything is *predicted*: no proof and no
 //! protocol depends on it.
 //!
-//! A run goes round by round, and nothing overlaps: its seconds are the sum of what its rounds, bytes and local steps
-//! take. With all parties on one machine they share its processors, and the rates hold what that costs.
+//! What a run takes is told by its [`Timeline`], in which a part of a round is on its way while the next one is computed;
+//! where rounds are not cut, that is the sum of what rounds, bytes and local steps take. With all parties on one machine
+//! they share its processors, and the rates hold what that costs.
 
 pub mod calibrate;
 pub mod links;
 mod machine;
 pub mod probes;
+mod timeline;
 mod work;
 
 pub use links::Link;
 pub use machine::{Error, Machine};
+pub use timeline::{Event, Timeline};
 pub use work::{Resource, Work};

@@ -7,9 +7,11 @@ use std::ops::{Add, AddAssign, Index, Sub};
 pub enum Resource {
     /// A round: frames leave and arrive, threads wake.
     Round,
+    /// A part of a round beyond its first: more frames leave and arrive.
+    Part,
     /// A payload byte that the party sends: packed, sealed, opened, unpacked.
     Byte,
-    /// A stage of a node: its kernel is set up once, whatever it computes.
+    /// A stage of a tile of a node: its kernel is set up once, whatever it computes.
     Stage,
     /// A step of a kernel on one lane.
     Step,
@@ -27,8 +29,9 @@ pub enum Resource {
 
 impl Resource {
     /// All kinds, in the order of [`Work`].
-    pub const ALL: [Resource; 9] = [
+    pub const ALL: [Resource; 10] = [
         Resource::Round,
+        Resource::Part,
         Resource::Byte,
         Resource::Stage,
         Resource::Step,
@@ -43,6 +46,7 @@ impl Resource {
     pub const fn name(self) -> &'static str {
         match self {
             Resource::Round => "round",
+            Resource::Part => "part",
             Resource::Byte => "byte",
             Resource::Stage => "stage",
             Resource::Step => "step",

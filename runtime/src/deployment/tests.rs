@@ -200,7 +200,7 @@ fn start(file: &Path) -> Mesh {
     tls::connect(&endpoint, &terms, config.limits(), config.shaping().unwrap()).unwrap()
 }
 
-const POSITION: Position = Position { run: 0, round: 0 };
+const POSITION: Position = Position::new(0, 0);
 const LONG: usize = 1_000_000;
 
 #[test]

@@ -8,6 +8,7 @@ use crate::tuner::Verdict;
 use catalogs::Digest;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 
 /// A choice for every site of a model, with why.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -100,6 +101,9 @@ pub struct FormatsRecord {
     /// have the ring of activations.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rings: Vec<u8>,
+    /// Bytes of a party that leave together within a round (`circuit::itinerary`); all of them where there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tile_bytes: Option<NonZeroU32>,
 }
 
 /// What follows from the choices.

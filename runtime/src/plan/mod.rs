@@ -173,6 +173,7 @@ impl Plan {
             ));
         }
         let lowered = self.in_rings(lower(structure, &choices, self.formats()?, self.ownership())?)?;
+        let lowered = lowered.in_tiles(self.formats.tile_bytes);
         self.model.promise().sensible(lowered.input_names()).map_err(Refusal::Sites)?;
         let schedule = circuit::schedule(&lowered.circuit, &Rss3)?;
         let digest = self.digest();

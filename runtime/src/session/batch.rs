@@ -1,11 +1,11 @@
 //! One batch on its way through the circuit: which values are held, and what every node does between two rounds.
 
 use super::local::{self, Local};
-use super::mail::{Generators, Mail, by_role, class};
+use super::mail::{Arrived, Generators, Leaving, Post, Step, kind};
 use super::unit::Active;
 use super::{Error, Runner, words};
 use crate::backend::{Backend, Shares};
-use crate::circuit::{self, Integers, NodeId, NodeKind, Party};
+use crate::circuit::{self, Act, Integers, NodeId, NodeKind, Part, Party, Tile};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -46,52 +46,78 @@ impl<'a, B: Backend> Batch<'a, B> {
         (self.outputs, self.computing)
     }
 
-    /// Everything between the messages of round − 1 and those of `round`, in node order.
+    /// Everything between the messages of the round before and those of `round`, with these.
     pub(super) fn advance(
         &mut self,
         round: u32,
-        arrived: &[Vec<Vec<u8>>; 3],
         inputs: &[Option<Integers>],
-    ) -> Result<[Vec<Vec<u8>>; 3], Error> {
-        let runner = self.runner;
-        let mut leaving: [Vec<Vec<u8>>; 3] = std::array::from_fn(|_| vec![Vec::new(); 3]);
-        let (mut consumed, mut pending) = ([[0usize; 3]; 3], Vec::new());
-        for &id in &runner.active[round as usize] {
-            let (index, node) = (id.index(), runner.circuit.node(id));
-            let (start, ready) = (runner.schedule.start[index], runner.schedule.ready[index]);
+        post: &mut Post<'_>,
+    ) -> Result<(), Error> {
+        let (runner, itinerary) = (self.runner, &self.runner.schedule.itinerary);
+        let parts = itinerary.parts(round);
+        let mut leaving: Vec<Leaving<B::Pending>> = parts.iter().map(|_| Leaving::default()).collect();
+        let mut arrived = Arrived::default();
+        for act in itinerary.acts(round) {
             let began = Instant::now();
-            let ready_unit = &runner.units[index];
-            if ready_unit.unit.is_local() {
-                self.values[index] = self.local().value(id)?;
-            } else {
-                if round == start {
-                    self.active[index] = Some(self.start(id, inputs)?);
+            let node = match act {
+                Act::Receive(number) => {
+                    let (before, number) = (round - 1, *number);
+                    let part = &itinerary.parts(before)[number];
+                    let lengths = [0, 1, 2].map(|peer| self.expected(part, before, Party(peer)));
+                    arrived = post.receive((before, number), kind(part.class), lengths)?;
+                    continue;
                 }
-                let class = class(&node.kind);
-                let streams = self.generators.streams(id.0, ready_unit.unit.first);
-                let stage = (round - start) as usize;
-                if let Some(state) = &mut self.active[index] {
-                    let (arrived, leaving): (&[Vec<u8>], &mut [Vec<u8>]) = (&arrived[class], &mut leaving[class]);
-                    let mut mail = Mail { arrived, consumed: &mut consumed[class], leaving };
-                    let sent = mail.step(&runner.backend, ready_unit, state, stage, &streams)?;
-                    pending.extend(sent.map(|sent| (index, &ready_unit.unit, class, sent)));
+                Act::Send(number) => {
+                    let payloads = std::mem::take(&mut leaving[*number]).collect(&runner.backend)?;
+                    post.send((round, *number), kind(parts[*number].class), payloads)?;
+                    continue;
                 }
-                if round == ready {
-                    self.finish(id)?;
+                Act::Step(tile, part) => {
+                    // Nothing leaves a tile whose last messages have arrived.
+                    let mut nothing = Leaving::default();
+                    let leaving = part.map_or(&mut nothing, |part| &mut leaving[part]);
+                    self.step(tile, round, &mut arrived, leaving)?;
+                    tile.node
                 }
-            }
-            if round == start {
-                self.consume(id);
-            }
-            self.computing[index] += began.elapsed().as_secs_f64();
+                Act::Local(id) => {
+                    self.values[id.index()] = self.local().value(*id)?;
+                    self.consume(*id);
+                    *id
+                }
+                Act::Start(id) => {
+                    self.active[id.index()] = Some(self.start(*id, inputs)?);
+                    self.consume(*id);
+                    *id
+                }
+                Act::Finish(id) => {
+                    self.finish(*id)?;
+                    *id
+                }
+            };
+            self.computing[node.index()] += began.elapsed().as_secs_f64();
         }
-        // A device computes for all nodes of a round before this waits for the first message.
-        for (index, unit, class, sent) in pending {
-            let began = Instant::now();
-            by_role(unit, &mut leaving[class], |frames| Ok(runner.backend.collect(sent, frames)?))?;
-            self.computing[index] += began.elapsed().as_secs_f64();
-        }
-        Ok(leaving)
+        Ok(())
+    }
+
+    /// A tile between the messages of the round before and those of `round`.
+    fn step(
+        &mut self,
+        tile: &Tile,
+        round: u32,
+        arrived: &mut Arrived,
+        leaving: &mut Leaving<B::Pending>,
+    ) -> Result<(), Error> {
+        let (runner, index) = (self.runner, tile.node.index());
+        let Some(state) = &mut self.active[index] else { return Ok(()) };
+        let ready = &runner.units[index];
+        let streams = self.generators.streams(tile.node.0, tile.number, ready.unit.first);
+        let stage = (round - runner.schedule.start[index]) as usize;
+        Step { ready, tile: tile.number, lanes: tile.lanes.len(), stage, streams }.run(
+            &runner.backend,
+            state,
+            arrived,
+            leaving,
+        )
     }
 
     fn local(&self) -> Local<'_, B> {
@@ -103,34 +129,34 @@ impl<'a, B: Backend> Batch<'a, B> {
     fn start(&self, id: NodeId, inputs: &[Option<Integers>]) -> Result<Active<B>, Error> {
         let (runner, backend) = (self.runner, &self.runner.backend);
         let (node, unit) = (runner.circuit.node(id), &runner.units[id.index()].unit);
-        let mut state = Active::new(backend, unit, node.shape.lanes())?;
+        let tiles = || runner.schedule.itinerary.tiles(&runner.circuit, id).map(|tile| tile.lanes);
+        let active = |arguments: &[&B::Words]| Active::new(backend, unit, tiles(), arguments);
         match &node.kind {
             NodeKind::Input { owner, .. } => {
                 if *owner == runner.me {
                     let position = runner.circuit.inputs().iter().position(|&input| input == id);
                     let tensor = position.and_then(|position| inputs.get(position)).and_then(Option::as_ref);
                     let tensor = tensor.ok_or(Error::Missing("the input's owner has no input"))?;
-                    let words = backend.upload(words(tensor.values(), node.format.ring.mask()))?;
-                    state.load(backend, unit, &[&words])?;
+                    return active(&[&backend.upload(words(tensor.values(), node.format.ring.mask()))?]);
                 }
+                active(&[])
             }
             NodeKind::Program { argument, .. } | NodeKind::Output { value: argument, .. } => {
                 let shares = local::operand(&self.values, *argument)?;
-                state.load(backend, unit, &[&shares.own, &shares.next])?;
+                active(&[&shares.own, &shares.next])
             }
             NodeKind::Maximum(maximum) => {
                 let candidates = maximum.candidates.iter().map(|&id| local::operand(&self.values, id));
                 let candidates = candidates.collect::<Result<Vec<_>, _>>()?;
                 let words: Vec<_> = candidates.iter().flat_map(|shares| [&shares.own, &shares.next]).collect();
-                state.load(backend, unit, &words)?;
+                active(&words)
             }
             NodeKind::Sum(sum) => {
                 let part = self.local().part(sum, &node.shape, unit.first == runner.me)?;
-                state.load(backend, unit, &[&part])?;
+                active(&[&part])
             }
-            NodeKind::Weight(_) | NodeKind::Movement { .. } => {}
+            NodeKind::Weight(_) | NodeKind::Movement { .. } => active(&[]),
         }
-        Ok(state)
     }
 
     fn finish(&mut self, id: NodeId) -> Result<(), Error> {
@@ -163,18 +189,12 @@ impl<'a, B: Backend> Batch<'a, B> {
         }
     }
 
-    /// Bytes that arrive from `peer` in `round`, of one class.
-    pub(super) fn expected(&self, round: u32, class_wanted: usize, peer: Party) -> usize {
-        let runner = self.runner;
-        let schedule = &runner.schedule;
-        let bytes = |&id: &NodeId| {
-            let (index, node) = (id.index(), runner.circuit.node(id));
-            if round >= schedule.ready[index] || class(&node.kind) != class_wanted {
-                return 0;
-            }
-            let stage = (round - schedule.start[index]) as usize;
-            runner.units[index].unit.arriving(stage, peer, node.shape.lanes())
+    /// Bytes that arrive from `peer` with a part of `round`.
+    fn expected(&self, part: &Part, round: u32, peer: Party) -> usize {
+        let bytes = |tile: &Tile| {
+            let stage = (round - self.runner.schedule.start[tile.node.index()]) as usize;
+            self.runner.units[tile.node.index()].unit.arriving(stage, peer, tile.lanes.len())
         };
-        runner.active[round as usize].iter().map(bytes).sum()
+        part.tiles.iter().map(bytes).sum()
     }
 }

@@ -3,11 +3,12 @@
 use super::Error;
 use crate::backend::{Backend, Frames, Shares, Streams};
 use crate::circuit::{self, Circuit, NodeKind, Party};
-use crate::kernel::{CheckedParty, Instruction};
+use crate::kernel::{CheckedParty, Instruction, Slot};
 use crate::protocol::rss3;
 use catalogs::protocol::{Operation, Role};
 use catalogs::{Digest, Ring};
 use std::collections::{BTreeMap, btree_map::Entry};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// A node's kernels and who plays which role.
@@ -32,11 +33,6 @@ impl Unit {
         usize::from((party.0 + 3 - self.first.0) % 3)
     }
 
-    /// The party that plays `role`.
-    pub fn party_of(&self, role: usize) -> Party {
-        Party((self.first.0 + role as u8) % 3)
-    }
-
     /// Bytes that `peer` sends to this party in the node's round `stage`.
     pub fn arriving(&self, stage: usize, peer: Party, lanes: usize) -> usize {
         let from = Role(self.role_of(peer) as u8);
@@ -54,10 +50,10 @@ impl Unit {
         self.party().map_or(0, CheckedParty::slots)
     }
 
-    /// The instructions of all roles and stages.
-    pub fn instructions(&self) -> impl Iterator<Item = &Instruction> {
+    /// The instructions of all roles in a stage.
+    pub fn instructions(&self, stage: usize) -> impl Iterator<Item = &Instruction> {
         let parties = self.parties.iter().flat_map(|parties| parties.iter());
-        parties.flat_map(CheckedParty::stages).flat_map(|kernel| kernel.instructions())
+        parties.filter_map(move |party| party.stages().get(stage)).flat_map(|kernel| kernel.instructions())
     }
 
     fn party(&self) -> Option<&CheckedParty> {
@@ -151,45 +147,42 @@ pub fn ready<B: Backend>(backend: &B, units: Vec<Unit>) -> Result<Vec<Ready<B>>,
     Ok(units.into_iter().map(of).collect())
 }
 
-/// A unit between its rounds.
+/// A unit between its rounds, tile by tile.
 pub struct Active<B: Backend> {
-    state: B::State,
-    lanes: usize,
+    tiles: Vec<B::State>,
 }
 
 impl<B: Backend> Active<B> {
-    /// Zeros for all slots of `lanes` lanes.
-    pub fn new(backend: &B, unit: &Unit, lanes: usize) -> Result<Active<B>, Error> {
-        let state = backend.state(unit.party().map_or(0, CheckedParty::slots), lanes)?;
-        Ok(Active { state, lanes })
+    /// The unit at its first round: arguments in the input slots of every tile, zeros in the others.
+    pub fn new(
+        backend: &B,
+        unit: &Unit,
+        tiles: impl Iterator<Item = Range<usize>>,
+        arguments: &[&B::Words],
+    ) -> Result<Active<B>, Error> {
+        let (slots, inputs) = (unit.slots(), unit.party().map(CheckedParty::inputs).unwrap_or_default());
+        let tile = |lanes: Range<usize>| -> Result<B::State, Error> {
+            let mut state = backend.state(slots, lanes.len())?;
+            for (&slot, words) in inputs.iter().zip(arguments) {
+                backend.load(&mut state, slot, words, lanes.start)?;
+            }
+            Ok(state)
+        };
+        Ok(Active { tiles: tiles.map(tile).collect::<Result<_, _>>()? })
     }
 
-    /// Lanes.
-    pub fn lanes(&self) -> usize {
-        self.lanes
-    }
-
-    /// Puts arguments into the input slots.
-    pub fn load(&mut self, backend: &B, unit: &Unit, arguments: &[&B::Words]) -> Result<(), Error> {
-        let Some(party) = unit.party() else { return Ok(()) };
-        for (&slot, words) in party.inputs().iter().zip(arguments) {
-            backend.load(&mut self.state, slot, words)?;
-        }
-        Ok(())
-    }
-
-    /// Runs the kernel of `stage`; appends its frames, by the receiver's role, to `sent`, where they are once what is
-    /// returned was collected.
+    /// Runs the kernel of `stage` on a tile; appends its frames, by the receiver's role, to `sent`, where they are once
+    /// what is returned was collected.
     pub fn run(
         &mut self,
         backend: &B,
         ready: &Ready<B>,
-        stage: usize,
+        (tile, stage): (usize, usize),
         received: &[&[u8]],
         sent: &mut Frames,
         streams: &Streams<'_>,
     ) -> Result<Option<B::Pending>, Error> {
-        let run = |code| backend.stage(code, &mut self.state, received, sent, streams);
+        let run = |code| backend.stage(code, &mut self.tiles[tile], received, sent, streams);
         Ok(ready.stages.get(stage).map(run).transpose()?)
     }
 
@@ -198,12 +191,12 @@ impl<B: Backend> Active<B> {
         let slots = unit.party().map(CheckedParty::outputs).unwrap_or_default();
         match slots[..] {
             [own, next] if own == next => {
-                let own = backend.take(&mut self.state, own)?;
+                let own = self.take(backend, own)?;
                 Ok(Shares { next: own.clone(), own })
             }
             [own, next] => {
-                let own = backend.take(&mut self.state, own)?;
-                Ok(Shares { own, next: backend.take(&mut self.state, next)? })
+                let own = self.take(backend, own)?;
+                Ok(Shares { own, next: self.take(backend, next)? })
             }
             _ => Err(circuit::Error::Circuit("a node's kernels leave no two components".into()).into()),
         }
@@ -213,8 +206,14 @@ impl<B: Backend> Active<B> {
     pub fn opened(mut self, backend: &B, unit: &Unit) -> Result<Vec<u64>, Error> {
         let slots = unit.party().map(CheckedParty::outputs).unwrap_or_default();
         match slots.first() {
-            Some(&slot) => Ok(backend.download(&backend.take(&mut self.state, slot)?)?),
+            Some(&slot) => Ok(backend.download(&self.take(backend, slot)?)?),
             None => Ok(Vec::new()),
         }
+    }
+
+    /// The words of a slot, of all tiles.
+    fn take(&mut self, backend: &B, slot: Slot) -> Result<B::Words, Error> {
+        let tiles = self.tiles.iter_mut().map(|state| backend.take(state, slot));
+        Ok(backend.joined(tiles.collect::<Result<_, _>>()?)?)
     }
 }

@@ -3,11 +3,11 @@
 use super::Error;
 use super::local::right_weight;
 use super::unit::{Kernels, Unit};
-use crate::circuit::{self, Circuit, NodeId, NodeKind, Party, ProductKind, Schedule, Sum};
-use crate::cost::{Resource, Work};
+use crate::circuit::{self, Act, Circuit, NodeId, NodeKind, Party, ProductKind, Schedule, Sum, Tile};
+use crate::cost::{Event, Resource, Timeline, Work};
 use crate::kernel::Instruction;
 use catalogs::protocol::rss3::Rss3;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// Parties whose roles rotate.
 const PARTIES: f64 = 3.0;
@@ -25,7 +25,8 @@ impl Counter {
     /// A kernel that cannot be compiled.
     pub fn of_nodes(&mut self, circuit: &Circuit, schedule: &Schedule) -> Result<Vec<Work>, Error> {
         let units = self.kernels.compile(circuit, Party(0))?;
-        let mut all: Vec<Work> = circuit.iter().map(|(id, _)| of_node(circuit, id, &units[id.index()])).collect();
+        let mut all: Vec<Work> =
+            circuit.iter().map(|(id, _)| of_node(circuit, schedule, id, &units[id.index()])).collect();
         for field in schedule.fields() {
             let own = &mut all[field.node.index()];
             *own = own.plus(Resource::Byte, field.bytes() as f64 / PARTIES);
@@ -52,8 +53,46 @@ impl Counter {
     /// # Errors
     /// As [`Counter::of_nodes`].
     pub fn of_run(&mut self, circuit: &Circuit, schedule: &Schedule) -> Result<Work, Error> {
-        let rounds = Work::NONE.plus(Resource::Round, f64::from(schedule.rounds));
+        let parts = (0..schedule.rounds).map(|round| schedule.itinerary.parts(round).len().saturating_sub(1));
+        let rounds = Work::NONE
+            .plus(Resource::Round, f64::from(schedule.rounds))
+            .plus(Resource::Part, parts.sum::<usize>() as f64);
         Ok(self.of_nodes(circuit, schedule)?.into_iter().fold(rounds, |all, own| all + own))
+    }
+
+    /// The work of a run, in its order.
+    ///
+    /// # Errors
+    /// As [`Counter::of_nodes`].
+    pub fn timeline(&mut self, circuit: &Circuit, schedule: &Schedule) -> Result<Timeline, Error> {
+        let units = self.kernels.compile(circuit, Party(0))?;
+        let lanes: Vec<Vec<Work>> = units.iter().map(of_stages).collect();
+        let mut bytes: HashMap<(u32, NodeId), f64> = HashMap::new();
+        for field in schedule.fields() {
+            let own = bytes.entry((field.round, field.node)).or_default();
+            *own += field.bytes() as f64 / PARTIES / circuit.node(field.node).shape.lanes() as f64;
+        }
+        let events = |round: u32| {
+            let event = |act: &Act| match act {
+                Act::Receive(part) => Event::Receive(*part),
+                Act::Send(part) => {
+                    let tiles = schedule.itinerary.parts(round)[*part].tiles.iter();
+                    let of = |tile: &Tile| bytes.get(&(round, tile.node)).unwrap_or(&0.0) * tile.lanes.len() as f64;
+                    Event::Send { bytes: tiles.map(of).sum() }
+                }
+                Act::Step(tile, _) => {
+                    let stage = (round - schedule.start[tile.node.index()]) as usize;
+                    let own = lanes[tile.node.index()].get(stage).copied().unwrap_or_default();
+                    Event::Compute(own.for_batch(tile.lanes.len()))
+                }
+                Act::Local(id) | Act::Start(id) => {
+                    Event::Compute(of_operands(circuit, *id, units[id.index()].is_local()))
+                }
+                Act::Finish(_) => Event::Compute(Work::NONE),
+            };
+            schedule.itinerary.acts(round).iter().map(event).collect()
+        };
+        Ok(Timeline::new((0..=schedule.rounds).map(events).collect()))
     }
 
     /// Bytes of one party's memory in a run: shares of weights, and of values as long as they are used, and the state of
@@ -148,33 +187,49 @@ impl Footprint {
     }
 }
 
-/// The work of a run.
+/// The work of a run, in its order.
 ///
 /// # Errors
 /// A lemma that the protocol does not offer, or a kernel that cannot be compiled.
-pub fn of_circuit(circuit: &Circuit) -> Result<Work, Error> {
-    Counter::default().of_run(circuit, &circuit::schedule(circuit, &Rss3)?)
+pub fn of_circuit(circuit: &Circuit) -> Result<Timeline, Error> {
+    Counter::default().timeline(circuit, &circuit::schedule(circuit, &Rss3)?)
 }
 
-fn of_node(circuit: &Circuit, id: NodeId, unit: &Unit) -> Work {
-    let node = circuit.node(id);
-    let lanes = node.shape.lanes() as f64;
-    let (mut steps, mut draws) = (0u32, 0u32);
-    for instruction in unit.instructions() {
-        match instruction {
-            Instruction::Draw(_) => draws += 1,
-            _ => steps += 1,
+/// What a node asks, but for its bytes.
+fn of_node(circuit: &Circuit, schedule: &Schedule, id: NodeId, unit: &Unit) -> Work {
+    let tiles = schedule.itinerary.tiles(circuit, id).map(|tile| tile.lanes.len());
+    let of_tile = |lanes: usize| of_stages(unit).into_iter().fold(Work::NONE, |all, own| all + own.for_batch(lanes));
+    tiles.fold(of_operands(circuit, id, unit.is_local()), |all, lanes| all + of_tile(lanes))
+}
+
+/// What the stages of a node ask for one lane.
+fn of_stages(unit: &Unit) -> Vec<Work> {
+    let stage = |stage: usize| {
+        let (mut steps, mut draws) = (0u32, 0u32);
+        for instruction in unit.instructions(stage) {
+            match instruction {
+                Instruction::Draw(_) => draws += 1,
+                _ => steps += 1,
+            }
         }
-    }
-    let work = Work::NONE
-        .plus(Resource::Stage, unit.stages() as f64)
-        .plus(Resource::Step, f64::from(steps) * lanes / PARTIES)
-        .plus(Resource::Draw, f64::from(draws) * lanes / PARTIES);
+        Work::NONE
+            .plus(Resource::Stage, 1.0)
+            .plus(Resource::Step, f64::from(steps) / PARTIES)
+            .plus(Resource::Draw, f64::from(draws) / PARTIES)
+    };
+    (0..unit.stages()).map(stage).collect()
+}
+
+/// What a node asks before its first messages, or instead of any.
+fn of_operands(circuit: &Circuit, id: NodeId, local: bool) -> Work {
+    let node = circuit.node(id);
     match &node.kind {
-        NodeKind::Sum(sum) => work + of_sum(circuit, id, sum, unit.is_local()),
+        NodeKind::Sum(sum) => of_sum(circuit, id, sum, local),
         // Both components are written.
-        NodeKind::Movement { .. } | NodeKind::Weight(_) => work.plus(Resource::Word, 2.0 * lanes),
-        _ => work,
+        NodeKind::Movement { .. } | NodeKind::Weight(_) => {
+            Work::NONE.plus(Resource::Word, 2.0 * node.shape.lanes() as f64)
+        }
+        _ => Work::NONE,
     }
 }
 

@@ -5,10 +5,12 @@ use std::fmt;
 use super::{Error, Party, Result};
 
 /// Bytes of a frame's header, which every non-empty frame has:
-/// magic `CHB` (3), kind (1), round (4), run (8), length of the payload (8); little-endian.
+/// magic `CHB` (3), kind (1), round (4), run (8), length of the payload (6), part (2); little-endian.
 pub const HEADER_BYTES: usize = 24;
 
 const MAGIC: [u8; 3] = *b"CHB";
+/// The longest payload that a header can announce.
+pub(super) const LENGTH_MAX: u64 = (1 << 48) - 1;
 
 /// What a frame carries. Decides on its own how its bytes are accounted for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -69,15 +71,25 @@ pub struct Position {
     pub run: u64,
     /// The round within the run.
     pub round: u32,
+    /// The part of the round's messages.
+    pub part: u16,
+}
+
+impl Position {
+    /// The first part of a round, or the only one.
+    pub const fn new(run: u64, round: u32) -> Position {
+        Position { run, round, part: 0 }
+    }
 }
 
 impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "run {} round {}", self.run, self.round)
+        write!(f, "run {} round {}", self.run, self.round)?;
+        if self.part > 0 { write!(f, " part {}", self.part) } else { Ok(()) }
     }
 }
 
-/// All that goes to one peer in one round.
+/// All that goes to one peer in one part of a round.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Frame {
     /// What it carries.
@@ -135,7 +147,8 @@ impl Header {
         bytes[3] = self.kind.number();
         bytes[4..8].copy_from_slice(&self.position.round.to_le_bytes());
         bytes[8..16].copy_from_slice(&self.position.run.to_le_bytes());
-        bytes[16..].copy_from_slice(&self.length.to_le_bytes());
+        bytes[16..22].copy_from_slice(&self.length.to_le_bytes()[..6]);
+        bytes[22..].copy_from_slice(&self.position.part.to_le_bytes());
         bytes
     }
 
@@ -155,8 +168,9 @@ impl Header {
             word.copy_from_slice(&rest[from..from + 8]);
             u64::from_le_bytes(word)
         };
-        let position = Position { run: word(0), round: u32::from_le_bytes([*r0, *r1, *r2, *r3]) };
-        let length = word(8);
+        let round = u32::from_le_bytes([*r0, *r1, *r2, *r3]);
+        let (length, part) = (word(8) & LENGTH_MAX, (word(8) >> 48) as u16);
+        let position = Position { run: word(0), round, part };
         if length == 0 {
             return Err(malformed("it has no payload".into()));
         }
@@ -192,7 +206,7 @@ mod tests {
 
     const HEADER: Header = Header {
         kind: Kind::Masked,
-        position: Position { run: 0x0102_0304_0506_0708, round: 0x1112_1314 },
+        position: Position { run: 0x0102_0304_0506_0708, round: 0x1112_1314, part: 0x2122 },
         length: 1000,
     };
 
@@ -209,7 +223,7 @@ mod tests {
         let mut unknown = good;
         unknown[3] = 6;
         let mut empty = good;
-        empty[16..].fill(0);
+        empty[16..22].fill(0);
         for bytes in [unknown, empty] {
             let refused = Header::decode(&bytes, Party(1), 1000);
             assert!(matches!(refused, Err(Error::Malformed { .. })), "{refused:?}");
@@ -223,8 +237,8 @@ mod tests {
     #[test]
     fn headers_are_read_back() {
         for kind in Kind::ALL {
-            for (run, round, length) in [(0, 0, 1), (u64::MAX, u32::MAX, u64::MAX), (1, 2, 3)] {
-                let position = Position { run, round };
+            for (run, round, part, length) in [(0, 0, 0, 1), (u64::MAX, u32::MAX, u16::MAX, LENGTH_MAX), (1, 2, 3, 4)] {
+                let position = Position { run, round, part };
                 let header = Header { kind, position, length };
                 assert_eq!(Header::decode(&header.encode(), Party(0), u64::MAX), Ok(header));
             }
@@ -248,8 +262,9 @@ mod tests {
                 "party 2 sent a frame of kind masked where kind opening was expected",
             ),
             (
-                Expected { position: Position { run: 1, round: 2 }, ..expected },
-                "party 2 sent a frame of run 72623859790382856 round 286397204 where run 1 round 2 was expected",
+                Expected { position: Position { run: 1, round: 2, part: 3 }, ..expected },
+                "party 2 sent a frame of run 72623859790382856 round 286397204 part 8482 where run 1 round 2 part 3 was \
+                 expected",
             ),
         ];
         for (expected, message) in refusals {

@@ -10,7 +10,7 @@ use super::{
     AbortReason, Error, Expected, Frame, HEADER_BYTES, Kind, Length, PARTIES_MAX, Party, Position, Result, Shaping,
     Traffic, Transport,
     control::Control,
-    frame::Header,
+    frame::{Header, LENGTH_MAX},
     mailbox::Mailbox,
     shaping::{Departure, Line},
     traffic::{Counters, Rounds},
@@ -149,7 +149,7 @@ impl Mesh {
     }
 
     pub(super) fn put_control(&mut self, to: Party, control: &Control) {
-        let position = Position { run: 0, round: 0 };
+        let position = Position::new(0, 0);
         self.put(to, Frame { kind: Kind::Control, position, payload: control.encode() });
     }
 
@@ -168,7 +168,7 @@ impl Mesh {
     pub(super) fn take_control(&mut self, from: Party) -> Result<Option<Control>> {
         let expected = Expected {
             kind: Kind::Control,
-            position: Position { run: 0, round: 0 },
+            position: Position::new(0, 0),
             length: Length::AtMost(super::control::CONTROL_BYTES_MAX),
         };
         let arrived = self.mailbox.take(from, &self.limits, &expected)?;
@@ -193,7 +193,7 @@ impl Mesh {
         if let Some(error) = self.mailbox.failure() {
             return Err(error);
         }
-        let (bytes, limit) = (frame.payload.len() as u64, self.limits.frame_bytes_max);
+        let (bytes, limit) = (frame.payload.len() as u64, self.limits.frame_bytes_max.min(LENGTH_MAX));
         if bytes > limit {
             return Err(Error::TooLong { peer: to, direction: "to", bytes, limit });
         }

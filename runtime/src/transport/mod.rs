@@ -1,8 +1,8 @@
 //! Frames between parties: what travels, how it is checked, counted, bounded and protected.
 //!
-//! A session of *n* parties is a full mesh. In every round a party gives [`Transport::send`] one
-//! payload for each peer (an empty one is no frame at all) and then calls [`Transport::receive`]
-//! for each peer from which the schedule expects something. Both ends know kind, run, round and
+//! A session of *n* parties is a full mesh. In every part of a round a party gives [`Transport::send`] one
+//! payload for each peer (an empty one is no frame at all), and calls [`Transport::receive`]
+//! for each peer from which the schedule expects something. Both ends know kind, run, round, part and
 //! length of every frame beforehand, so a header is never trusted, only compared.
 //!
 //! Two carriers stand behind the one type [`Mesh`]: [`in_process`] (channels between threads, for

@@ -11,7 +11,7 @@ pub(super) const QUICK: Limits =
     Limits { connect: Duration::from_secs(10), receive: Duration::from_secs(6), frame_bytes_max: 32 << 20 };
 
 pub(super) fn at(run: u64, round: u32) -> Position {
-    Position { run, round }
+    Position::new(run, round)
 }
 
 pub(super) fn frame(kind: Kind, position: Position, payload: Vec<u8>) -> Frame {

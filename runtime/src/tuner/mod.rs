@@ -61,6 +61,7 @@ use crate::transport::Shaping;
 use catalogs::Catalog;
 use catalogs::protocol::rss3::{EXECUTED_BITS, serves};
 use std::fmt;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 /// What is to be tuned.
@@ -110,8 +111,33 @@ pub struct Request<'a> {
     /// Leaves every value in the ring of `formats`; otherwise narrower ones are looked for at the end, though not for a
     /// `quick` plan.
     pub one_ring: bool,
+    /// In which parts the messages of a round leave.
+    pub tiles: Tiles,
     /// Who owns model, input and output.
     pub parties: PartiesRecord,
+}
+
+/// In which parts the messages of a round may leave ([`crate::circuit::itinerary`]).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Tiles {
+    /// Those with which a run is predicted to be fastest.
+    #[default]
+    Fastest,
+    /// Each round's together.
+    Whole,
+    /// About so many bytes of a party.
+    Bytes(NonZeroU32),
+}
+
+impl Tiles {
+    /// The sizes that are compared; of equally fast ones the first counts.
+    fn sizes(self) -> Vec<Option<NonZeroU32>> {
+        match self {
+            Tiles::Fastest => [None].into_iter().chain((12..=20).map(|bits| NonZeroU32::new(1 << bits))).collect(),
+            Tiles::Whole => vec![None],
+            Tiles::Bytes(bytes) => vec![Some(bytes)],
+        }
+    }
 }
 
 /// Why there is no plan.

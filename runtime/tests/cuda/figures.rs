@@ -15,7 +15,7 @@ use runtime::cost::Machine;
 use runtime::graph::{Axes, Tensor};
 use runtime::plan::{InputPromise, PartiesRecord};
 use runtime::transport::Shaping;
-use runtime::tuner::{self, Budget, Constraint, Memory, Request};
+use runtime::tuner::{self, Budget, Constraint, Memory, Request, Tiles};
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
@@ -73,6 +73,7 @@ fn write_tiny(folder: &Path, catalog: &Catalog) {
             whole_front: false,
             quick: true,
             one_ring: false,
+            tiles: Tiles::Fastest,
             parties: PartiesRecord { model: 0, input: 1, output: 2 },
         },
         &mut |_| {},

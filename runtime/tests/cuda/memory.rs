@@ -144,7 +144,7 @@ fn what_others_hold_stays_on_the_device() {
     let cuda = Cuda::new(Arc::clone(&device)).unwrap();
     let value = cuda.upload(words(5_000, 1)).unwrap();
     let mut state = cuda.state(1, 5_000).unwrap();
-    cuda.load(&mut state, Slot(0), &value).unwrap();
+    cuda.load(&mut state, Slot(0), &value, 0).unwrap();
     cuda.upload(words(7_501, 2)).unwrap_err();
     let taken = cuda.take(&mut state, Slot(0)).unwrap();
     assert_eq!(device.memory().unwrap().free, 60_000);

@@ -110,7 +110,7 @@ fn execute<B: Backend>(backend: &B, code: &B::Code, kernel: &CheckedKernel, lane
         // Nothing that the kernels before it cannot have stored.
         let words = words(lanes, u64::from(slot.0)).into_iter().map(|word| word & (u64::MAX >> (64 - bits.max(1))));
         let argument = backend.upload(words.collect()).unwrap();
-        backend.load(&mut state, slot, &argument).unwrap();
+        backend.load(&mut state, slot, &argument, 0).unwrap();
     }
     let frame = |from: u8| {
         let bytes = kernel.received_bytes(catalogs::protocol::Role(from), lanes);

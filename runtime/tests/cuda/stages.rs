@@ -29,7 +29,7 @@ pub fn execute<B: Backend>(
         let mut state = backend.state(party.slots(), lanes)?;
         for (index, &slot) in party.inputs().iter().enumerate() {
             let argument = backend.upload(words(lanes, (10 * role + index) as u64))?;
-            backend.load(&mut state, slot, &argument)?;
+            backend.load(&mut state, slot, &argument, 0)?;
         }
         states.push((first, state));
         first += party.stages().len();
@@ -176,7 +176,7 @@ fn frames_of_another_size_are_refused() {
     let keys = LocalKeys::from_seed(1);
     let mut state = cuda.state(parties[0].slots(), 4).unwrap();
     let short = cuda.upload(vec![0; 3]).unwrap();
-    assert!(cuda.load(&mut state, parties[0].inputs()[0], &short).is_err());
+    assert!(cuda.load(&mut state, parties[0].inputs()[0], &short, 0).is_err());
     for frame in [31, 33, 0] {
         let frames: [&[u8]; 3] = [&[], &vec![0; frame], &[]];
         let refused = cuda.stage(&code[1], &mut state, &frames, &mut vec![Vec::new(); 3], &keys.streams(0, 0));

@@ -6,7 +6,7 @@ use crate::commands::profile;
 use crate::failure::Failure;
 use crate::report::{Context, table};
 use clap::Args;
-use runtime::cost::{Machine, Work};
+use runtime::cost::{Machine, Timeline};
 use runtime::session::work;
 use runtime::transport::Shaping;
 use serde::Serialize;
@@ -78,8 +78,10 @@ impl Time {
             let before_and_after = before.zip(fresh()?).map(<[f64; 2]>::from);
             rows.push(Row {
                 network: network.clone(),
-                predicted_seconds: before_and_after
-                    .map_or_else(|| machine.seconds(&asked, Some(shaping)), |[before, after]| (before + after) / 2.0),
+                predicted_seconds: before_and_after.map_or_else(
+                    || machine.seconds_of(&asked, Some(shaping)),
+                    |[before, after]| (before + after) / 2.0,
+                ),
                 before_and_after,
                 seconds: seconds[seconds.len() / 2],
                 least: seconds[0],
@@ -112,9 +114,9 @@ impl Time {
     }
 
     /// Seconds that this machine, as it is now, would take for `asked`.
-    fn now(&self, context: &Context, asked: &Work, network: &str, shaping: Shaping) -> Result<f64, Failure> {
+    fn now(&self, context: &Context, asked: &Timeline, network: &str, shaping: Shaping) -> Result<f64, Failure> {
         let imitated = if shaping.round_trip_seconds > LONG_SECONDS { "lan" } else { network };
         let report = profile::measured(&context.catalog, Some(imitated), FRESH_RUNS.min(self.runs))?;
-        Ok(report.machine.seconds(asked, Some(shaping)))
+        Ok(report.machine.seconds_of(asked, Some(shaping)))
     }
 }

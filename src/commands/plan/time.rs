@@ -3,7 +3,7 @@
 use super::limits;
 use crate::failure::Failure;
 use crate::report::table;
-use runtime::cost::{Machine, Resource, Work};
+use runtime::cost::{Machine, Resource};
 use runtime::session::work;
 use runtime::transport::Shaping;
 use serde::Serialize;
@@ -29,7 +29,7 @@ pub struct Time {
     pub network: Option<String>,
     /// By kind of work.
     pub work: Vec<Row>,
-    /// Seconds that messages are on their way.
+    /// Seconds that messages are on their way while the party waits for them.
     pub network_seconds: f64,
     /// Predicted seconds of one run.
     pub seconds: f64,
@@ -40,8 +40,9 @@ pub fn of(catalog: &Path, plan: &Path, machine: &Path, network: Option<&str>) ->
     let machine = Machine::read(machine).map_err(Failure::input)?;
     let shaping = network.map(Shaping::named).transpose().map_err(Failure::input)?;
     let checked = limits::checked(catalog, plan)?;
-    let run: Work = work::of_circuit(&checked.lowered().circuit).map_err(Failure::input)?;
-    let (own, seconds) = (machine.seconds(&run, None), machine.seconds(&run, shaping));
+    let run = work::of_circuit(&checked.lowered().circuit).map_err(Failure::input)?;
+    let (own, seconds) = (machine.seconds_of(&run, None), machine.seconds_of(&run, shaping));
+    let run = run.work();
     let row = |resource: Resource| Row {
         resource: resource.name(),
         amount: run[resource],
@@ -64,7 +65,7 @@ pub fn text(time: &Time) -> String {
         .map(|row| vec![row.resource.to_owned(), format!("{:.3e}", row.amount), format!("{:.4}", row.seconds)]);
     let mut rows: Vec<Vec<String>> = rows.collect();
     let network = time.network.as_deref().unwrap_or("loopback");
-    rows.push(vec![format!("on their way ({network})"), String::new(), format!("{:.4}", time.network_seconds)]);
+    rows.push(vec![format!("waiting for messages ({network})"), String::new(), format!("{:.4}", time.network_seconds)]);
     let mut out = table(&["work of one party in one run", ">amount", ">seconds"], &rows);
     out.push_str(&format!("predicted: {:.3} s a run on {}\n", time.seconds, time.machine));
     out

@@ -20,10 +20,11 @@ pub fn inputs(model: &ModelRecord) -> String {
     format!("[{}, {}]{norm}{}", model.input_box[0], model.input_box[1], own.collect::<String>())
 }
 
-/// Ring and scales, and how many values have narrower rings.
+/// Ring and scales, the parts of rounds, and how many values have narrower rings.
 pub fn formats(formats: &FormatsRecord) -> String {
-    let FormatsRecord { ring, activations, weights, rings } = formats;
-    let all = format!("ring of {ring} bits, {activations} fraction bits, weights {weights}");
+    let FormatsRecord { ring, activations, weights, rings, tile_bytes } = formats;
+    let parts = tile_bytes.map_or(String::new(), |bytes| format!(", messages in parts of {bytes} bytes"));
+    let all = format!("ring of {ring} bits, {activations} fraction bits, weights {weights}{parts}");
     let fewer = rings.iter().filter(|own| *own < ring).count();
     match rings.iter().min() {
         Some(least) if fewer > 0 => {

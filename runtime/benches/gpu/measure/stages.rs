@@ -44,7 +44,7 @@ impl<'a, B: Backend> Roles<'a, B> {
             for (index, &slot) in party.inputs().iter().enumerate() {
                 let given = words(self.lanes, (10 * role + index) as u64);
                 let argument = self.backend.upload(given).map_err(explain)?;
-                self.backend.load(&mut state, slot, &argument).map_err(explain)?;
+                self.backend.load(&mut state, slot, &argument, 0).map_err(explain)?;
             }
             states.push((first, state));
             first += party.stages().len();

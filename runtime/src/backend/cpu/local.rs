@@ -47,13 +47,18 @@ impl Backend for Cpu {
         Ok(Slots::new(slots, lanes))
     }
 
-    fn load(&self, state: &mut Slots, slot: Slot, words: &Vec<u64>) -> Result<(), Error> {
-        state.put(slot, words);
+    fn load(&self, state: &mut Slots, slot: Slot, words: &Vec<u64>, first: usize) -> Result<(), Error> {
+        let lanes = first..first + state.lanes();
+        state.put(slot, &words[lanes]);
         Ok(())
     }
 
     fn take(&self, state: &mut Slots, slot: Slot) -> Result<Vec<u64>, Error> {
         Ok(state.take(slot))
+    }
+
+    fn joined(&self, mut parts: Vec<Vec<u64>>) -> Result<Vec<u64>, Error> {
+        Ok(if parts.len() == 1 { parts.swap_remove(0) } else { parts.concat() })
     }
 
     fn stage(

@@ -211,8 +211,23 @@ impl Backend for Cuda {
         Ok(State::new(self, slots, lanes))
     }
 
-    fn load(&self, state: &mut State, slot: Slot, words: &Words) -> Result<(), BackendError> {
-        state.load(slot, words)
+    fn load(&self, state: &mut State, slot: Slot, words: &Words, first: usize) -> Result<(), BackendError> {
+        let lanes = state.lanes();
+        match first..first + lanes {
+            all if all == (0..words.lanes) => state.load(slot, words.clone()),
+            some if some.end <= words.lanes => {
+                state.load(slot, self.with_room(|_| self.some(words, first, lanes))?);
+            }
+            _ => return Err(stage::size("an argument", words.lanes, first + lanes, "lanes")),
+        }
+        Ok(())
+    }
+
+    fn joined(&self, mut parts: Vec<Words>) -> Result<Words, BackendError> {
+        match parts.len() {
+            1 => Ok(parts.swap_remove(0)),
+            _ => Ok(self.with_room(|_| self.one_after_the_other(&parts))?),
+        }
     }
 
     fn take(&self, state: &mut State, slot: Slot) -> Result<Words, BackendError> {

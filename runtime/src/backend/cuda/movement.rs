@@ -147,6 +147,21 @@ impl Cuda {
         }
     }
 
+    /// A copy of some words, from `first` on.
+    pub(super) fn some(&self, words: &Words, first: usize, lanes: usize) -> Result<Words, Error> {
+        self.seen(words, View::new(first as u64, &[lanes], &[1]), lanes, u64::MAX)
+    }
+
+    /// All words of the parts.
+    pub(super) fn one_after_the_other(&self, parts: &[Words]) -> Result<Words, Error> {
+        let (out, mut first) = (self.fresh(parts.iter().map(|part| part.lanes).sum())?, 0);
+        for part in parts {
+            self.place(&out, part, &View::new(first, &[part.lanes], &[1]), u64::MAX)?;
+            first += part.lanes as u64;
+        }
+        Ok(out)
+    }
+
     /// Writes words to the places of a view of `out`, which nobody else holds yet.
     fn place(&self, out: &Words, words: &Words, view: &View, mask: u64) -> Result<(), Error> {
         let view = self.table(&view.table())?;

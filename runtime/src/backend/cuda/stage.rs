@@ -62,16 +62,17 @@ impl State {
         State { lanes, slots }
     }
 
+    pub(super) fn lanes(&self) -> usize {
+        self.lanes
+    }
+
     fn slots(&self) -> MutexGuard<'_, Vec<Held>> {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn load(&mut self, slot: Slot, words: &Words) -> Result<(), BackendError> {
-        if words.lanes != self.lanes {
-            return Err(size("an argument", words.lanes, self.lanes, "lanes"));
-        }
-        self.slots()[slot.index()] = Held::Device(words.clone());
-        Ok(())
+    /// The words have the state's lanes.
+    pub(super) fn load(&mut self, slot: Slot, words: Words) {
+        self.slots()[slot.index()] = Held::Device(words);
     }
 
     pub(super) fn take(&mut self, cuda: &Cuda, slot: Slot) -> Result<Words, Error> {
@@ -100,7 +101,7 @@ impl Lent {
     }
 }
 
-fn size(what: &'static str, found: usize, expected: usize, unit: &'static str) -> BackendError {
+pub(super) fn size(what: &'static str, found: usize, expected: usize, unit: &'static str) -> BackendError {
     protocol::Error::Size { what, found, expected, unit }.into()
 }
 

@@ -34,6 +34,7 @@ use crate::graph::{self, Graph, Operator, Tensor};
 use catalogs::{Failure, Format, Lemma, Ring, Rounding, Scale};
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use verify::Certified;
 
@@ -51,6 +52,13 @@ pub struct Lowered {
     sources: Vec<Source>,
     inputs: Vec<String>,
     outputs: Vec<(String, f64)>,
+}
+
+impl Lowered {
+    /// The same circuit, whose messages leave in parts of about so many bytes of a party, or round by round.
+    pub fn in_tiles(self, tile_bytes: Option<NonZeroU32>) -> Lowered {
+        Lowered { circuit: self.circuit.in_tiles(tile_bytes), ..self }
+    }
 }
 
 /// How far the public numbers of a node are from the real ones that they stand for.

@@ -2,7 +2,7 @@
 
 use super::{Exclusion, Problem, Proved, exclusion, locked, rings};
 use crate::circuit::{
-    self,
+    self, Circuit, Schedule,
     lower::{Lowered, lower},
     rings::Narrowed,
 };
@@ -14,6 +14,7 @@ use crate::tuner::Error;
 use crate::tuner::assignment::Quantity;
 use catalogs::protocol::rss3::Rss3;
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 
 /// The plan of a choice that was proved, without what a simulation shows.
 #[derive(Clone)]
@@ -105,7 +106,7 @@ impl Problem<'_> {
         let structure = &self.ground.structure;
         let sites = structure.sites();
         let formats = self.prover.formats;
-        let schedule = circuit::schedule(&lowered.circuit, &Rss3)?;
+        let (tile_bytes, schedule) = self.fastest_tiles(&lowered.circuit)?;
         let site: Vec<SiteRecord> = sites
             .iter()
             .enumerate()
@@ -151,6 +152,7 @@ impl Problem<'_> {
                 activations: formats.activations.bits(),
                 weights: formats.weights.bits(),
                 rings,
+                tile_bytes,
             },
             predicted,
             measured: Measured::default(),
@@ -162,8 +164,23 @@ impl Problem<'_> {
     pub(in super::super) fn predict(&self, chosen: &[usize], inputs: usize) -> Result<Predicted, Error> {
         let structure = self.structure(inputs)?;
         let lowered = lower(&structure, &self.choices(chosen), self.prover.formats, self.prover.ownership)?;
-        let schedule = circuit::schedule(&lowered.circuit, &Rss3)?;
+        let (_, schedule) = self.fastest_tiles(&lowered.circuit)?;
         self.predicted(&lowered, &schedule, self.price(chosen).of(Quantity::Error))
+    }
+
+    /// The bytes of a part with which a run of `circuit` is predicted to be fastest, of those that were asked for.
+    fn fastest_tiles(&self, circuit: &Circuit) -> Result<(Option<NonZeroU32>, Schedule), Error> {
+        let whole = circuit::schedule(circuit, &Rss3)?;
+        let mut best = (f64::INFINITY, None, whole.clone());
+        for tile_bytes in self.request.tiles.sizes() {
+            let own = whole.in_tiles(circuit, tile_bytes);
+            let run = self.prover.counter().timeline(circuit, &own).map_err(Box::new)?;
+            let seconds = self.request.machine.seconds_of(&run, Some(self.request.network));
+            if seconds < best.0 {
+                best = (seconds, tile_bytes, own);
+            }
+        }
+        Ok((best.1, best.2))
     }
 
     fn structure(&self, inputs: usize) -> Result<Graph, Error> {
@@ -179,14 +196,14 @@ impl Problem<'_> {
     ) -> Result<Predicted, Error> {
         let request = self.request;
         let mut counter = self.prover.counter();
-        let run = counter.of_run(&lowered.circuit, schedule).map_err(Box::new)?;
+        let run = counter.timeline(&lowered.circuit, schedule).map_err(Box::new)?;
         Ok(Predicted {
             rounds_per_run: u64::from(schedule.rounds),
             bytes_per_run: schedule.bytes(crate::transport::HEADER_BYTES as u64),
             weight_bytes: schedule.weight_bytes,
             network: request.network_name.clone(),
             machine: Some(request.machine.name.clone()),
-            seconds_per_run: request.machine.seconds(&run, Some(request.network)),
+            seconds_per_run: request.machine.seconds_of(&run, Some(request.network)),
             memory_bytes: Some(counter.peak_bytes(&lowered.circuit, schedule).map_err(Box::new)?),
             error,
         })

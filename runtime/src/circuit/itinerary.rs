@@ -1,0 +1,275 @@
+//! What a party does in a run, in order: which messages leave together, and what is computed before they can.
+//!
+//! What a node computes between two messages, it computes lane by lane. So its lanes are cut into tiles, and a round's
+//! messages into parts of some tiles each: a part leaves as soon as it is computed, and tiles whose last messages have
+//! arrived go on while those of others are still on their way. Without tiles a round is one part for each kind of its
+//! messages, computed as a whole before it leaves.
+//!
+//! All of this follows from the circuit and the bytes that a part should have, which the parties agree on; nothing is
+//! announced. A session acts as an itinerary says, and what a run takes is predicted from the same acts.
+
+use super::builder::Circuit;
+use super::node::{NodeId, NodeKind};
+use super::schedule::Field;
+use std::collections::HashMap;
+use std::num::NonZeroU32;
+use std::ops::Range;
+
+/// Lanes of a tile are a multiple of this: fields of every width start at a byte, and the back ends' blocks are whole.
+pub const TILE_LANES: usize = 256;
+/// Most parts of a round: their number has 16 bits in the frames' headers.
+const PARTS_MAX: u64 = 1 << 15;
+
+/// The kinds of messages of a run, in the order in which they leave within a round.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Class {
+    /// An input is shared.
+    Share,
+    /// Masked values.
+    Masked,
+    /// An output is opened.
+    Opening,
+}
+
+impl Class {
+    fn of(kind: &NodeKind) -> Class {
+        match kind {
+            NodeKind::Input { .. } => Class::Share,
+            NodeKind::Output { .. } => Class::Opening,
+            _ => Class::Masked,
+        }
+    }
+}
+
+/// Some lanes of a node.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Tile {
+    /// The node.
+    pub node: NodeId,
+    /// Which of its tiles, from 0.
+    pub number: usize,
+    /// The lanes.
+    pub lanes: Range<usize>,
+}
+
+/// What leaves together in a round: one frame to each peer that gets any of it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Part {
+    /// The kind of its messages.
+    pub class: Class,
+    /// Its tiles, in the order of their fields in a frame.
+    pub tiles: Vec<Tile>,
+}
+
+/// What a party does.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Act {
+    /// Waits for a part of the round before.
+    Receive(usize),
+    /// Computes what a tile does between the messages of the round before and those of this one, which belong to a part;
+    /// to none where the tile's last messages have arrived.
+    Step(Tile, Option<usize>),
+    /// Sends a part: all of its tiles are computed.
+    Send(usize),
+    /// Computes the value of a node without messages.
+    Local(NodeId),
+    /// Takes the operands of a node whose first messages leave in this round.
+    Start(NodeId),
+    /// Keeps the value of a node whose last messages have arrived.
+    Finish(NodeId),
+}
+
+/// The acts of all rounds.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Itinerary {
+    /// Per node, the lanes of a tile; the last tile may have fewer.
+    tile_lanes: Vec<usize>,
+    parts: Vec<Vec<Part>>,
+    acts: Vec<Vec<Act>>,
+    frames: u64,
+}
+
+impl Itinerary {
+    /// For a circuit whose nodes start and are `ready` in these rounds, and send these `fields`, in parts of about so many
+    /// bytes of a party, or round by round.
+    pub(super) fn new(
+        circuit: &Circuit,
+        tile_bytes: Option<NonZeroU32>,
+        (start, ready, rounds): (&[u32], &[u32], u32),
+        fields: &[Field],
+    ) -> Itinerary {
+        let sent = Sent::of(circuit, tile_bytes, fields);
+        let tile_lanes = circuit.iter().map(|(id, _)| sent.tile_lanes(circuit, id)).collect();
+        let mut own = Itinerary { tile_lanes, parts: Vec::new(), acts: Vec::new(), frames: 0 };
+        // In node order, so that operands are there before their users.
+        let mut active: Vec<Vec<NodeId>> = vec![Vec::new(); rounds as usize + 1];
+        for (id, _) in circuit.iter() {
+            active[start[id.index()] as usize].push(id);
+            if start[id.index()] < ready[id.index()] {
+                active[ready[id.index()] as usize].push(id);
+            }
+        }
+        for (round, nodes) in (0..).zip(&mut active) {
+            nodes.sort_unstable();
+            let starts = |id: &NodeId| start[id.index()] == round && ready[id.index()] > round;
+            let going_on = own.parts.last().map_or(&[][..], Vec::as_slice).iter().flat_map(|part| &part.tiles);
+            let going_on = going_on.filter(|tile| ready[tile.node.index()] > round).cloned();
+            let starting = nodes.iter().copied().filter(starts).flat_map(|id| own.tiles(circuit, id));
+            let parts = sent.parts(circuit, round, going_on.chain(starting).collect());
+            own.frames += parts.iter().map(|part| sent.frames(part, round)).sum::<u64>();
+            let mut acts = Acts::new(&parts);
+            for (number, part) in own.parts.last().into_iter().flatten().enumerate() {
+                acts.all.push(Act::Receive(number));
+                part.tiles.iter().cloned().for_each(|tile| acts.step(tile));
+            }
+            for &id in &*nodes {
+                if start[id.index()] == ready[id.index()] {
+                    acts.all.push(Act::Local(id));
+                } else if starts(&id) {
+                    acts.all.push(Act::Start(id));
+                    own.tiles(circuit, id).for_each(|tile| acts.step(tile));
+                } else {
+                    acts.all.push(Act::Finish(id));
+                }
+            }
+            own.acts.push(acts.all);
+            own.parts.push(parts);
+        }
+        own
+    }
+
+    /// What a party does between the messages of the round before and those of this one.
+    pub fn acts(&self, round: u32) -> &[Act] {
+        self.acts.get(round as usize).map_or(&[], Vec::as_slice)
+    }
+
+    /// The parts of a round.
+    pub fn parts(&self, round: u32) -> &[Part] {
+        self.parts.get(round as usize).map_or(&[], Vec::as_slice)
+    }
+
+    /// Frames of all parts.
+    pub fn frames(&self) -> u64 {
+        self.frames
+    }
+
+    /// The tiles of a node.
+    pub fn tiles<'a>(&'a self, circuit: &Circuit, node: NodeId) -> impl Iterator<Item = Tile> + use<'a> {
+        let (all, lanes) = (circuit.node(node).shape.lanes(), self.tile_lanes[node.index()]);
+        let tile = move |number: usize| Tile { node, number, lanes: number * lanes..((number + 1) * lanes).min(all) };
+        (0..all.div_ceil(lanes)).map(tile)
+    }
+}
+
+/// The acts of a round so far. Parts leave in their order, each once its tiles are computed.
+struct Acts {
+    all: Vec<Act>,
+    part_of: HashMap<(NodeId, usize), usize>,
+    /// Per part, tiles that are not computed.
+    missing: Vec<usize>,
+    sent: usize,
+}
+
+impl Acts {
+    fn new(parts: &[Part]) -> Acts {
+        let numbered = parts.iter().enumerate();
+        let tiles =
+            numbered.flat_map(|(number, part)| part.tiles.iter().map(move |tile| ((tile.node, tile.number), number)));
+        let missing = parts.iter().map(|part| part.tiles.len()).collect();
+        Acts { all: Vec::new(), part_of: tiles.collect(), missing, sent: 0 }
+    }
+
+    fn step(&mut self, tile: Tile) {
+        let part = self.part_of.get(&(tile.node, tile.number)).copied();
+        self.all.push(Act::Step(tile, part));
+        if let Some(part) = part {
+            self.missing[part] -= 1;
+        }
+        while self.missing.get(self.sent) == Some(&0) {
+            self.all.push(Act::Send(self.sent));
+            self.sent += 1;
+        }
+    }
+}
+
+/// What a node sends in a round.
+#[derive(Clone, Copy, Default)]
+struct Message {
+    /// Bits of a lane, of all parties.
+    bits: u64,
+    /// The pairs of sender and receiver, a bit each.
+    pairs: u64,
+}
+
+/// What every node sends, round by round.
+struct Sent {
+    /// Bits of all parties' messages that a part should have, if rounds are cut.
+    part: Option<u64>,
+    /// By node: its first round, and its messages from there on.
+    nodes: Vec<(u32, Vec<Message>)>,
+}
+
+impl Sent {
+    /// `fields` are in the order of their rounds.
+    fn of(circuit: &Circuit, tile_bytes: Option<NonZeroU32>, fields: &[Field]) -> Sent {
+        let mut nodes = vec![(0, Vec::<Message>::new()); circuit.nodes().len()];
+        for field in fields {
+            let (first, messages) = &mut nodes[field.node.index()];
+            if messages.is_empty() {
+                *first = field.round;
+            }
+            let stage = (field.round - *first) as usize;
+            messages.resize(messages.len().max(stage + 1), Message::default());
+            messages[stage].bits += u64::from(field.bits);
+            messages[stage].pairs |= 1 << (8 * field.from.0 + field.to.0);
+        }
+        // Each of three parties sends that many bytes.
+        let part = tile_bytes.map(|bytes| 3 * 8 * u64::from(bytes.get()));
+        Sent { part, nodes }
+    }
+
+    fn message(&self, node: NodeId, round: u32) -> Message {
+        let (first, messages) = &self.nodes[node.index()];
+        let stage = round.checked_sub(*first);
+        stage.and_then(|stage| messages.get(stage as usize)).copied().unwrap_or_default()
+    }
+
+    /// Lanes of a tile of a node: in the round in which the node sends most, a tile has the bytes of a part at least.
+    fn tile_lanes(&self, circuit: &Circuit, node: NodeId) -> usize {
+        let all = circuit.node(node).shape.lanes().max(1);
+        let most = self.nodes[node.index()].1.iter().map(|message| message.bits).max().unwrap_or(0);
+        match self.part {
+            Some(part) if most > 0 => (part.div_ceil(most) as usize).next_multiple_of(TILE_LANES).min(all),
+            _ => all,
+        }
+    }
+
+    /// The parts of a round, whose tiles are computed in this order: about as many bits in each.
+    fn parts(&self, circuit: &Circuit, round: u32, tiles: Vec<Tile>) -> Vec<Part> {
+        let mut parts = Vec::new();
+        for class in [Class::Share, Class::Masked, Class::Opening] {
+            let own = tiles.iter().filter(|tile| Class::of(&circuit.node(tile.node).kind) == class);
+            let bits = |tile: &Tile| self.message(tile.node, round).bits * tile.lanes.len() as u64;
+            let all: u64 = own.clone().map(bits).sum();
+            let number = self.part.map_or(1, |part| (all / part).clamp(1, PARTS_MAX));
+            let (mut sent, mut left) = (0, own.cloned().peekable());
+            for part in 1..=number {
+                let mut some = Vec::new();
+                while let Some(tile) = left.next_if(|_| part == number || sent < part * (all / number)) {
+                    sent += bits(&tile);
+                    some.push(tile);
+                }
+                if !some.is_empty() {
+                    parts.push(Part { class, tiles: some });
+                }
+            }
+        }
+        parts
+    }
+
+    /// Frames of a part: one for every pair between which any of its tiles sends.
+    fn frames(&self, part: &Part, round: u32) -> u64 {
+        let pairs = part.tiles.iter().map(|tile| self.message(tile.node, round).pairs);
+        pairs.fold(0, |all, own| all | own).count_ones().into()
+    }
+}

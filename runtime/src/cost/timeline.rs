@@ -1,0 +1,145 @@
+//! What a party is asked to do in a run, in order, so that what happens at once is not counted twice.
+//!
+//! A part of a round that was sent is on its way while the party computes the next one. The three parties do the same at
+//! the same time, so that what a party waits for left its peers when its own messages left: the clock of one party tells
+//! when a run is over.
+
+use super::{Machine, Resource, Work};
+use crate::transport::Shaping;
+
+/// Something that a party does.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Event {
+    /// It computes.
+    Compute(Work),
+    /// A part leaves.
+    Send {
+        /// Payload bytes that the party sends.
+        bytes: f64,
+    },
+    /// It waits for a part of the round before, by number.
+    Receive(usize),
+}
+
+/// The events of a run, round by round.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Timeline {
+    rounds: Vec<Vec<Event>>,
+}
+
+impl Timeline {
+    /// From the events between the messages of the round before and those of each round.
+    ///
+    /// # Panics
+    /// Every part that is waited for was sent in the round before.
+    pub fn new(rounds: Vec<Vec<Event>>) -> Timeline {
+        let mut before = 0;
+        for events in &rounds {
+            let waits = |event: &Event| matches!(event, Event::Receive(part) if *part >= before);
+            assert!(!events.iter().any(waits), "a part arrives that nobody sent");
+            before = events.iter().filter(|event| matches!(event, Event::Send { .. })).count();
+        }
+        Timeline { rounds }
+    }
+
+    /// All that is asked, in whatever order.
+    pub fn work(&self) -> Work {
+        let mut all = Work::NONE;
+        for events in &self.rounds {
+            for event in events {
+                all += event.work();
+            }
+        }
+        all
+    }
+}
+
+impl Event {
+    /// What the party's processor does.
+    fn work(&self) -> Work {
+        match self {
+            Event::Compute(work) => *work,
+            Event::Send { bytes } => Work::NONE.plus(Resource::Byte, *bytes),
+            Event::Receive(0) => Work::NONE.plus(Resource::Round, 1.0),
+            Event::Receive(_) => Work::NONE.plus(Resource::Part, 1.0),
+        }
+    }
+}
+
+impl Machine {
+    /// Predicted seconds of a run, over a network or, without one, over loopback, where nothing is on its way.
+    pub fn seconds_of(&self, run: &Timeline, network: Option<Shaping>) -> f64 {
+        let (delay, pace) =
+            network.map_or((0.0, 0.0), |network| (network.round_trip_seconds / 2.0, 8.0 / network.bits_per_second));
+        let (mut now, mut line_free): (f64, f64) = (0.0, 0.0);
+        let (mut before, mut arrivals) = (Vec::new(), Vec::new());
+        for events in &run.rounds {
+            for event in events {
+                if let Event::Receive(part) = event {
+                    now = now.max(before[*part]);
+                }
+                now += self.seconds(&event.work(), None);
+                if let Event::Send { bytes } = event {
+                    line_free = line_free.max(now) + bytes * pace;
+                    arrivals.push(line_free + delay);
+                }
+            }
+            before = std::mem::take(&mut arrivals);
+        }
+        now
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NETWORK: Shaping = Shaping { round_trip_seconds: 0.2, bits_per_second: 8e3 };
+
+    fn machine() -> Machine {
+        Machine::new(
+            "made".into(),
+            Resource::ALL.map(|resource| if resource == Resource::Word { 1.0 } else { 0.0 }),
+            0.0,
+        )
+    }
+
+    fn compute(seconds: f64) -> Event {
+        Event::Compute(Work::NONE.plus(Resource::Word, seconds))
+    }
+
+    const SEND: Event = Event::Send { bytes: 1000.0 };
+
+    #[test]
+    fn what_is_not_cut_takes_the_sum_of_everything() {
+        let run = Timeline::new(vec![
+            vec![compute(2.0), SEND],
+            vec![Event::Receive(0), compute(3.0), SEND],
+            vec![Event::Receive(0), compute(1.0)],
+        ]);
+        let all = machine().seconds(&run.work(), Some(NETWORK));
+        assert!((machine().seconds_of(&run, Some(NETWORK)) - all).abs() < 1e-9);
+        assert!((all - (6.0 + 2.0 + 0.2)).abs() < 1e-9, "{all}");
+    }
+
+    #[test]
+    fn what_is_on_its_way_is_hidden_behind_what_is_computed() {
+        let run = |seconds: f64| {
+            let first = vec![compute(seconds), SEND, compute(seconds), SEND];
+            let step = [Event::Receive(0), compute(seconds), SEND, Event::Receive(1), compute(seconds), SEND];
+            Timeline::new(vec![first, step.to_vec(), step.to_vec()])
+        };
+        // One second on the line each, 0.1 s behind it. Slow to compute: the line is never waited for but at the start.
+        assert!((machine().seconds_of(&run(2.0), Some(NETWORK)) - 12.0).abs() < 1e-9);
+        // Quick to compute: the line is always busy.
+        let quick = machine().seconds_of(&run(0.25), Some(NETWORK));
+        assert!((quick - (0.25 + 4.0 + 0.1 + 0.25)).abs() < 1e-9, "{quick}");
+        assert!(machine().seconds(&run(0.25).work(), Some(NETWORK)) > 7.0);
+    }
+
+    #[test]
+    #[should_panic(expected = "nobody sent")]
+    fn nothing_arrives_that_was_not_sent() {
+        Timeline::new(vec![vec![SEND], vec![Event::Receive(1)]]);
+    }
+}
