@@ -273,3 +273,130 @@ impl Sent {
         pairs.fold(0, |all, own| all | own).count_ones().into()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::circuit::{
+        Builder, Coefficient, Constant, Maximum, Movement, Party, Product, ProductKind, Schedule, Shape, Sum, schedule,
+    };
+    use catalogs::protocol::rss3::Rss3;
+    use catalogs::{Failure, Format, Lemma, Ring, Rounding};
+    use std::collections::BTreeSet;
+
+    /// Two truncations side by side, a maximum over several rounds, a movement, and outputs of different rounds.
+    fn circuit() -> Circuit {
+        let (ring, format) = (Ring::Z64, Format::z64(16).unwrap());
+        let mut builder = Builder::new();
+        let lemma = |shift| Lemma::Truncation {
+            ring,
+            target: ring,
+            shift,
+            window: Some(62),
+            rounding: Rounding::FLOOR_OR_NEXT,
+            failure: Failure::Never,
+        };
+        let [x, y] = [("x", [3, 700]), ("y", [1, 700])]
+            .map(|(name, extents)| builder.input(name, Party(1), Shape::new(extents).unwrap(), format).unwrap());
+        let mut squared = |value| {
+            let product =
+                Product { coefficient: Coefficient::ONE, kind: ProductKind::Hadamard, left: value, right: value };
+            let (linear, constant) = (Vec::new(), Constant::Scalar(0));
+            let sum = Sum { ring, products: vec![product], linear, constant, truncation: Some(lemma(16)) };
+            builder.push("squared", NodeKind::Sum(sum)).unwrap()
+        };
+        let [large, small] = [squared(x), squared(y)];
+        let candidates = (0..3).map(|start| {
+            builder.movement("row", Movement::Slice { axis: 0, start, length: 1, step: 1 }, large).unwrap()
+        });
+        let candidates = candidates.collect::<Vec<_>>().into_iter().chain([small]).collect();
+        let largest = builder.push("largest", NodeKind::Maximum(Maximum { candidates, width: 40, joined: 1 })).unwrap();
+        builder.output("small", Party(0), small).unwrap();
+        builder.output("largest", Party(2), largest).unwrap();
+        builder.finish().unwrap()
+    }
+
+    /// Replays the acts: nothing is used before it is there, nothing is left out or done twice.
+    fn replayed(circuit: &Circuit, own: &Schedule) {
+        let itinerary = &own.itinerary;
+        let (mut values, mut stages) = (BTreeSet::new(), HashMap::<(NodeId, usize), u32>::new());
+        let mut bytes = 0;
+        for round in 0..=own.rounds {
+            let before = round.checked_sub(1).map_or(&[][..], |before| itinerary.parts(before));
+            let parts = itinerary.parts(round);
+            let (mut arrived, mut computed): (Vec<&Tile>, BTreeSet<(NodeId, usize)>) = (Vec::new(), BTreeSet::new());
+            let (mut received, mut sent) = (0, 0);
+            for act in itinerary.acts(round) {
+                match act {
+                    Act::Receive(part) => {
+                        assert!(*part == received && arrived.is_empty(), "a part before the tiles of another one");
+                        arrived.extend(&before[*part].tiles);
+                        received += 1;
+                    }
+                    Act::Step(tile, part) => {
+                        let stage = stages.entry((tile.node, tile.number)).or_default();
+                        assert_eq!(round, own.start[tile.node.index()] + *stage);
+                        if *stage > 0 {
+                            assert_eq!(arrived.remove(0), tile);
+                        }
+                        *stage += 1;
+                        assert_eq!(part.is_some(), round < own.ready[tile.node.index()]);
+                        assert!(part.is_none_or(|part| parts[part].tiles.contains(tile)));
+                        assert!(computed.insert((tile.node, tile.number)), "computed twice");
+                    }
+                    Act::Send(part) => {
+                        assert_eq!(*part, sent);
+                        assert!(parts[sent].tiles.iter().all(|tile| computed.contains(&(tile.node, tile.number))));
+                        sent += 1;
+                    }
+                    Act::Local(id) | Act::Start(id) => {
+                        assert!(circuit.node(*id).kind.operands().iter().all(|operand| values.contains(operand)));
+                        if matches!(act, Act::Local(_)) {
+                            assert!(values.insert(*id));
+                        }
+                    }
+                    Act::Finish(id) => {
+                        let done = |tile: Tile| stages[&(*id, tile.number)] == round - own.start[id.index()] + 1;
+                        assert!(itinerary.tiles(circuit, *id).all(done));
+                        assert!(values.insert(*id));
+                    }
+                }
+            }
+            assert_eq!((received, sent, arrived.len()), (before.len(), parts.len(), 0));
+            for tile in parts.iter().flat_map(|part| &part.tiles) {
+                let fields = own.fields().iter().filter(|field| field.round == round && field.node == tile.node);
+                bytes += fields.map(|field| (u64::from(field.bits) * tile.lanes.len() as u64).div_ceil(8)).sum::<u64>();
+            }
+        }
+        assert_eq!(values.len(), circuit.nodes().len());
+        assert_eq!(bytes, own.payload_bytes(), "tiles send as much as the round");
+        for (id, node) in circuit.iter() {
+            let mut next = 0;
+            for tile in itinerary.tiles(circuit, id) {
+                assert!(tile.lanes.start == next && next % TILE_LANES == 0);
+                next = tile.lanes.end;
+            }
+            assert_eq!(next, node.shape.lanes());
+        }
+    }
+
+    #[test]
+    fn every_tile_is_computed_and_sent_once_in_every_round() {
+        let circuit = circuit();
+        let whole = schedule(&circuit, &Rss3).unwrap();
+        replayed(&circuit, &whole);
+        assert!((0..whole.rounds).all(|round| whole.itinerary.parts(round).len() <= 2));
+        let mut frames = whole.frames();
+        for bytes in [1 << 30, 4096, 2000, 1] {
+            let own = whole.in_tiles(&circuit, NonZeroU32::new(bytes));
+            replayed(&circuit, &own);
+            assert!(own.frames() >= frames, "{bytes}");
+            frames = own.frames();
+            // The largest part has at most the bytes that were asked for twice, and a tile of 256 lanes.
+            let parts = (0..own.rounds).flat_map(|round| own.itinerary.parts(round));
+            let most = parts.map(|part| part.tiles.iter().map(|tile| tile.lanes.len()).sum::<usize>()).max();
+            assert!(bytes > 1 || most == Some(TILE_LANES), "{most:?}");
+        }
+        assert!(frames > 3 * whole.frames());
+    }
+}

@@ -13,6 +13,7 @@ use crate::random::{self, Key};
 use crate::transport::{self, HEADER_BYTES, Kind, Limits, Transport, in_process};
 use catalogs::{Failure, Format, Lemma, Ring, Rounding};
 use remembered::Remembered;
+use std::num::NonZeroU32;
 
 const SHIFT: u8 = 16;
 
@@ -23,7 +24,7 @@ fn tensor(extents: &[usize], seed: i64) -> Integers {
 }
 
 /// trunc(x·W + b·2^16 + 3) − x summed over the last axis; party 1 owns the input, party 2 learns the output.
-fn circuit() -> Circuit {
+fn circuit(rows: usize, tile_bytes: u32) -> Circuit {
     let format = Format::z64(16).unwrap();
     let ring = Ring::Z64;
     let truncation = Lemma::Truncation {
@@ -35,7 +36,7 @@ fn circuit() -> Circuit {
         failure: Failure::Never,
     };
     let mut builder = Builder::new();
-    let x = builder.input("x", Party(1), Shape::new([5, 3]).unwrap(), format).unwrap();
+    let x = builder.input("x", Party(1), Shape::new([rows, 3]).unwrap(), format).unwrap();
     let weight = builder.weight("w", Shape::new([3, 3]).unwrap(), format).unwrap();
     let bias = builder.weight("b", Shape::new([3]).unwrap(), format).unwrap();
     let sum = Sum {
@@ -50,12 +51,20 @@ fn circuit() -> Circuit {
     let total = builder.movement("total", Movement::SumAxis { axis: 1 }, d).unwrap();
     builder.output("total", Party(2), total).unwrap();
     builder.output("y", Party(0), y).unwrap();
-    builder.finish().unwrap()
+    builder.finish().unwrap().in_tiles(NonZeroU32::new(tile_bytes))
 }
 
 #[test]
 fn three_parties_compute_the_circuit_and_send_what_was_predicted() {
-    let (x, w, b) = (tensor(&[5, 3], 1), tensor(&[3, 3], 2), tensor(&[3], 3));
+    // 2,133 lanes are eight tiles of 256 lanes and one of 85, 711 three. Of parts of 4,000 bytes only the truncation's first
+    // round has more than one: four.
+    for (rows, tile_bytes, frames) in [(5, 0, 8), (711, 0, 8), (711, 4_000, 17), (711, 1, 66)] {
+        computed_and_sent(rows, tile_bytes, frames);
+    }
+}
+
+fn computed_and_sent(rows: usize, tile_bytes: u32, frames: u64) {
+    let (x, w, b) = (tensor(&[rows, 3], 1), tensor(&[3, 3], 2), tensor(&[3], 3));
     let ends = in_process::network(3, Some(&Key::from_bytes([7; 32])), Limits::default(), None).unwrap();
     let threads: Vec<_> = ends
         .into_iter()
@@ -64,7 +73,7 @@ fn three_parties_compute_the_circuit_and_send_what_was_predicted() {
             let (x, weights) = (x.clone(), vec![w.clone(), b.clone()]);
             std::thread::spawn(move || {
                 let me = Party(me as u8);
-                let mut runner = Runner::new(circuit(), me).unwrap();
+                let mut runner = Runner::new(circuit(rows, tile_bytes), me).unwrap();
                 let weights = (me.0 == 0).then(|| Weights::new(runner.circuit(), weights).unwrap());
                 runner.share_weights(Party(0), weights.as_ref(), &mut transport).unwrap();
                 let first = runner.run(&[(me.0 == 1).then(|| x.clone())], &mut transport).unwrap();
@@ -87,7 +96,7 @@ fn three_parties_compute_the_circuit_and_send_what_was_predicted() {
         let of = |party: usize| if run == 0 { &outcomes[party].0 } else { &outcomes[party].1 };
         let y = of(0).outputs[1].as_ref().unwrap();
         let total = of(2).outputs[0].as_ref().unwrap();
-        for row in 0..5 {
+        for row in 0..rows {
             let mut sum = 0;
             for column in 0..3 {
                 let delta = y.values()[3 * row + column] - exact(row, column);
@@ -99,15 +108,16 @@ fn three_parties_compute_the_circuit_and_send_what_was_predicted() {
     }
     let counted: u64 = outcomes.iter().map(|o| o.2.online_sent().bytes).sum();
     let schedule = &outcomes[0].3;
+    assert_eq!(schedule.frames(), frames);
     assert_eq!(counted, 2 * schedule.bytes(HEADER_BYTES as u64));
     let rounds: std::collections::BTreeSet<u32> = outcomes.iter().flat_map(|o| o.0.rounds.clone()).collect();
     assert_eq!(rounds.len() as u32, schedule.rounds);
 }
 
 /// a·u + b·v for inputs and weights that will be equal, so that equal masks would show as equal words.
-fn twins() -> Circuit {
+fn twins(lanes: usize, tile_bytes: u32) -> Circuit {
     let format = Format::z64(16).unwrap();
-    let shape = || Shape::new([4]).unwrap();
+    let shape = || Shape::new([lanes]).unwrap();
     let mut builder = Builder::new();
     let (a, b) = (builder.input("a", Party(1), shape(), format), builder.input("b", Party(1), shape(), format));
     let (u, v) = (builder.weight("u", shape(), format), builder.weight("v", shape(), format));
@@ -117,22 +127,30 @@ fn twins() -> Circuit {
     let sum = Sum { ring: Ring::Z64, products, linear, constant, truncation: None };
     let y = builder.push("y", NodeKind::Sum(sum)).unwrap();
     builder.output("y", Party(2), y).unwrap();
-    builder.finish().unwrap()
+    builder.finish().unwrap().in_tiles(NonZeroU32::new(tile_bytes))
 }
 
-/// Equal values are masked anew in every run, at every node and for every weight: with one label for two of them the
-/// words on the wire would be equal, and their difference would be known to who receives both.
+/// Equal values are masked anew in every run, at every node, in every tile and for every weight: with one label for two
+/// of them the words on the wire would be equal, and their difference would be known to who receives both.
 #[test]
-fn equal_values_of_runs_nodes_and_weights_travel_under_different_masks() {
+fn equal_values_of_runs_nodes_tiles_and_weights_travel_under_different_masks() {
+    different_masks(4, 0, 1);
+    // Three tiles with the same values.
+    different_masks(768, 1, 3);
+}
+
+fn different_masks(lanes: usize, tile_bytes: u32, tiles: usize) {
     let ends = in_process::network(3, Some(&Key::from_bytes([9; 32])), Limits::default(), None).unwrap();
     let parties: Vec<_> = ends
         .into_iter()
         .enumerate()
         .map(|(me, inner)| {
             std::thread::spawn(move || {
-                let (me, value) = (Party(me as u8), tensor(&[4], 5));
+                let tile: Vec<i64> = tensor(&[lanes / tiles], 5).values().to_vec();
+                let value = Integers::new(Shape::new([lanes]).unwrap(), tile.repeat(tiles)).unwrap();
+                let me = Party(me as u8);
                 let mut transport = Remembered { inner, sent: Vec::new() };
-                let mut runner = Runner::new(twins(), me).unwrap();
+                let mut runner = Runner::new(twins(lanes, tile_bytes), me).unwrap();
                 let weights = vec![value.clone(), value.clone()];
                 let weights = (me.0 == 0).then(|| Weights::new(runner.circuit(), weights).unwrap());
                 runner.share_weights(Party(0), weights.as_ref(), &mut transport).unwrap();
@@ -152,15 +170,16 @@ fn equal_values_of_runs_nodes_and_weights_travel_under_different_masks() {
             .map(|(_, frame)| frame.payload.as_slice())
             .collect()
     };
-    // One frame for both weights, one for both inputs in each run, three of the reshared sum. What is opened was sent
-    // before by who held it, so it is left out.
-    let kinds = [(Kind::Parameters, 1), (Kind::Share, 2), (Kind::Masked, 6)];
+    // One frame for both weights, one for both inputs in each run, or for every tile of each of them, three of the
+    // reshared sum. What is opened was sent before by who held it, so it is left out.
+    let inputs = if tiles == 1 { 2 } else { 4 * tiles };
+    let kinds = [(Kind::Parameters, 1), (Kind::Share, inputs), (Kind::Masked, 6 * tiles)];
     for (kind, count) in kinds {
         assert_eq!(payloads(kind).len(), count, "{kind}");
     }
     let mut words: Vec<&[u8]> = kinds.iter().flat_map(|(kind, _)| payloads(*kind)).flat_map(|p| p.chunks(8)).collect();
     let all = words.len();
-    assert_eq!(all, 8 + 2 * (8 + 3 * 4));
+    assert_eq!(all, (2 + 2 * (2 + 3)) * lanes);
     words.sort();
     words.dedup();
     assert_eq!(words.len(), all, "a word travelled twice");
@@ -187,7 +206,7 @@ fn weights_are_shared_in_parts_and_kept_where_they_are_read() {
     assert_eq!((only(&[7]), only(&[])), ((1, 0..1), (1, 0..0)));
 
     // A matrix that only products read is kept packed; one that is also added is kept as it is too.
-    let uses = WeightUses::of(&circuit());
+    let uses = WeightUses::of(&circuit(5, 0));
     assert_eq!([0, 1].map(|weight| uses.is_read_elsewhere(weight)), [false, true]);
     let both = {
         let mut builder = Builder::new();

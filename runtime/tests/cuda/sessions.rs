@@ -3,7 +3,7 @@
 use crate::remembered::Remembered;
 use crate::shim;
 use catalogs::{Catalog, Failure, Format, Lemma, Ring, Rounding};
-use runtime::backend::cuda::Cuda;
+use runtime::backend::cuda::{Cuda, Device};
 use runtime::backend::{Backend, Cpu};
 use runtime::circuit::{
     Builder, Circuit, Coefficient, Constant, Convolution, Integers, Maximum, Movement, NodeKind, Party, Product,
@@ -12,6 +12,7 @@ use runtime::circuit::{
 use runtime::random::Key;
 use runtime::session::Runner;
 use runtime::transport::{self, Frame, Limits, Transport, in_process};
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -125,11 +126,19 @@ fn circuit() -> (Circuit, Vec<Integers>, Vec<Integers>) {
 #[test]
 fn a_session_on_the_device_says_and_learns_what_one_on_the_cpu_does() {
     let Some(device) = shim() else { return };
+    // Rounds as a whole, and in tiles of 256 lanes, of which some nodes have several.
+    let frames = [0, 1].map(|tile_bytes| said_and_learned(&device, tile_bytes));
+    assert!(frames[1] > frames[0], "{frames:?}");
+}
+
+/// The frames of all parties.
+fn said_and_learned(device: &Arc<dyn Device>, tile_bytes: u32) -> usize {
     let (circuit, weights, inputs) = circuit();
+    let circuit = circuit.in_tiles(NonZeroU32::new(tile_bytes));
     let weights = Weights::new(&circuit, weights).unwrap();
     let on_cpu = run(&circuit, &weights, &inputs, [7; 32], |_| Cpu);
     // Three parties on one device.
-    let on_device = run(&circuit, &weights, &inputs, [7; 32], |_| Cuda::new(Arc::clone(&device)).unwrap());
+    let on_device = run(&circuit, &weights, &inputs, [7; 32], |_| Cuda::new(Arc::clone(device)).unwrap());
     let frames: usize = on_cpu.iter().map(|(_, sent)| sent.len()).sum();
     println!("{} nodes, {frames} frames", circuit.nodes().len());
     for (expected, found) in on_cpu.iter().zip(&on_device) {
@@ -140,4 +149,5 @@ fn a_session_on_the_device_says_and_learns_what_one_on_the_cpu_does() {
     // The comparison can fail: under another key every masked frame differs.
     let others = run(&circuit, &weights, &inputs, [8; 32], |_| Cpu);
     assert!(others.iter().zip(&on_cpu).all(|(one, other)| one.1 != other.1));
+    frames
 }

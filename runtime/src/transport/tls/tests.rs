@@ -346,11 +346,11 @@ fn garbage_from_an_authenticated_peer_is_refused() {
 #[test]
 fn an_announced_length_beyond_the_limit_is_refused_before_it_is_stored() {
     let (error, _) = verdict(|mut rogue, _| {
-        let header = *b"CHB\x04\0\0\0\0\0\0\0\0\0\0\0\0\xff\xff\xff\xff\xff\xff\xff\x7f";
+        let header = *b"CHB\x04\0\0\0\0\0\0\0\0\0\0\0\0\xff\xff\xff\xff\xff\xff\0\0";
         rogue.send(&header);
         thread::sleep(Duration::from_millis(100));
     });
-    let said = "a frame of 9223372036854775807 bytes from party 1 exceeds the limit of 33554432 bytes";
+    let said = "a frame of 281474976710655 bytes from party 1 exceeds the limit of 33554432 bytes";
     assert_eq!(error.to_string(), said);
 }
 
