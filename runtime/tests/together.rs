@@ -294,8 +294,26 @@ fn prices_are_what_plans_are_predicted_to_cost() {
         batch: 60,
         axes: Axes::batch(60),
         promise: InputPromise { range: [0.0, 1.0], row_norm: None, named: Default::default() },
+        // Prices are those of whole rounds; parts of rounds make every plan faster than its price.
+        tiles: Tiles::Whole,
         ..request(&model, &catalog)
     };
+    let in_parts = Request { tiles: Tiles::Fastest, ..request.clone() };
+    let seconds = |request: &Request<'_>| {
+        let (mut proposed, mut priced) = (None, None);
+        Problem::explore(request, &mut |_| {}, |problem, _| {
+            let own = assignment::least(problem.prices(), Quantity::Error);
+            priced = Some(problem.price(&own).of(Quantity::Seconds));
+            let plan = problem.draft(&own)?.unwrap().0;
+            proposed = Some((plan.predicted.seconds_per_run, plan.formats.tile_bytes));
+            Ok(())
+        })
+        .unwrap();
+        (priced.unwrap(), proposed.unwrap())
+    };
+    let ((priced, (whole, none)), (same, (cut, some))) = (seconds(&request), seconds(&in_parts));
+    assert!(none.is_none() && some.is_some(), "{none:?} {some:?}");
+    assert!(priced == same && cut < 0.9 * whole, "{priced} {same} {whole} {cut}");
     Problem::explore(&request, &mut |_| {}, |problem, _| {
         let own = assignment::least(problem.prices(), Quantity::Error);
         let fastest = assignment::least(problem.prices(), Quantity::Seconds);

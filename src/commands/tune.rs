@@ -190,8 +190,8 @@ pub fn say(progress: Progress) {
     let line = match progress {
         Progress::Site { name, admissible } => format!("{name}: {admissible} admissible choices"),
         Progress::Simulation { candidate, seconds, error } => {
-            let error = error.map_or(String::new(), |error| format!(", error {error:.2e}"));
-            format!("simulating plan {candidate}: predicted {seconds:.4} s{error}")
+            let error = error.map_or(String::new(), |error| format!(", predicted error {error:.2e}"));
+            format!("simulating plan {candidate}: {seconds:.4} s in whole rounds and one ring{error}")
         }
         Progress::Formats { formats: Formats { ring, activations, .. }, outcome } => {
             let outcome = outcome.map_or_else(|reason| reason, |seconds| format!("{seconds:.4} s"));

@@ -26,8 +26,8 @@ pub struct Point {
 
 /// The choices of least seconds at every predicted error, fastest first; and how good the plan can be at most.
 ///
-/// Narrower rings are looked for in the plan alone. So that choices can be compared with it, all seconds here are less by the
-/// share that they save of the plan.
+/// Choices are compared in one ring, round by round; narrower rings and parts of rounds are looked for in the plan alone. So
+/// that choices can be compared with it, all seconds here are less by the share that those save of the plan.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Front {
     /// No point beats another at both.
