@@ -11,7 +11,7 @@ use clap::Args;
 use runtime::circuit;
 use runtime::cost::calibrate::{Measurement, fit};
 use runtime::cost::probes::{self, Probe};
-use runtime::cost::{Machine, Resource, Work, links};
+use runtime::cost::{Machine, Resource, Timeline, links};
 use runtime::deployment::{Loopback, Owners, PartyConfig, loopback};
 use runtime::session::{Runner, work};
 use runtime::transport::{self, Limits, Party, Shaping, Transport, tls};
@@ -170,47 +170,55 @@ fn on_this_machine(
 /// Seconds of one party, by probe and repeat.
 type Seconds = Vec<Vec<f64>>;
 
+/// How often rates are fitted, each time with what they say of what is hidden behind what.
+const FITS: usize = 4;
 /// What a probe took beside its messages' way is at least this share of it.
 const LOCAL_SHARE_MIN: f64 = 0.02;
 
 /// The rates that fit what the way over `network` leaves of every probe's seconds, those of the slowest party.
 fn fitted(probes: &[Probe], seconds: &[Seconds], name: String, network: Option<Shaping>) -> Result<Report, Failure> {
-    let works = probes.iter().map(|probe| Ok(work::of_circuit(&probe.circuit)?.work()));
-    let works = works.collect::<Result<Vec<Work>, runtime::session::Error>>();
-    let works = works.map_err(Failure::input)?;
-    let measurement = |index: usize, seconds: f64| {
-        let away = network.map_or(0.0, |network| network.seconds(&works[index]));
-        let own = (seconds - away).max(LOCAL_SHARE_MIN * seconds);
-        Measurement { name: probes[index].name.clone(), work: works[index], seconds: own, weight: own / seconds }
+    let runs = probes.iter().map(|probe| work::of_circuit(&probe.circuit)).collect::<Result<Vec<Timeline>, _>>();
+    let runs = runs.map_err(Failure::input)?;
+    // What is on its way while a party computes depends on how fast it computes.
+    let away = |index: usize, machine: &Machine| {
+        machine.seconds_of(&runs[index], network) - machine.seconds_of(&runs[index], None)
+    };
+    let measurement = |index: usize, seconds: f64, machine: &Machine| {
+        let own = (seconds - away(index, machine)).max(LOCAL_SHARE_MIN * seconds);
+        Measurement { name: probes[index].name.clone(), work: runs[index].work(), seconds: own, weight: own / seconds }
+    };
+    let usual = Machine::reference();
+    let fit_all = |of: &dyn Fn(usize) -> f64| -> Result<(Machine, Vec<Measurement>), Failure> {
+        let (mut machine, mut all) = (usual.clone(), Vec::new());
+        for _ in 0..FITS {
+            all = (0..probes.len()).map(|index| measurement(index, of(index), &machine)).collect();
+            let (rates, worst) = fit(&all, &usual).map_err(Failure::Input)?;
+            machine = Machine::new(name.clone(), rates, worst);
+        }
+        Ok((machine, all))
     };
     let repeats = seconds.iter().flatten().map(Vec::len).min().unwrap_or(0);
     // A repeat took as long as its slowest party.
     let slowest = |index: usize, repeat: usize| seconds.iter().map(|party| party[index][repeat]).fold(0.0, f64::max);
     let of_probe = |index: usize| (0..repeats).map(|repeat| slowest(index, repeat)).collect::<Vec<_>>();
     let medians: Vec<f64> = (0..probes.len()).map(|index| median(of_probe(index))).collect();
-    let all: Vec<Measurement> = medians.iter().enumerate().map(|(index, &median)| measurement(index, median)).collect();
-    let usual = Machine::reference();
-    let (rates, worst) = fit(&all, &usual).map_err(Failure::Input)?;
-    let mut of_repeats = Vec::new();
-    for repeat in 0..repeats {
-        let one = (0..probes.len()).map(|index| measurement(index, slowest(index, repeat))).collect::<Vec<_>>();
-        of_repeats.push(fit(&one, &usual).map_err(Failure::Input)?.0);
-    }
-    let machine = Machine::new(name, rates, worst);
+    let (machine, all) = fit_all(&|index| medians[index])?;
+    let of_repeats = (0..repeats).map(|repeat| Ok(fit_all(&|index| slowest(index, repeat))?.0));
+    let of_repeats = of_repeats.collect::<Result<Vec<Machine>, Failure>>()?;
     let row = |(index, measurement): (usize, &Measurement)| Row {
         name: measurement.name.clone(),
         seconds: medians[index],
-        predicted_seconds: machine.seconds(&measurement.work, network),
+        predicted_seconds: machine.seconds_of(&runs[index], network),
         repeats: of_probe(index),
         work: Resource::ALL.iter().map(|&r| (r.name(), measurement.work[r])).collect(),
     };
-    let spread = |index: usize| {
-        let rates = of_repeats.iter().map(|rates| rates[index]);
+    let spread = |resource: Resource| {
+        let rates = of_repeats.iter().map(|machine| machine.rate(resource));
         let (least, most) =
             rates.fold((f64::MAX, 0.0), |(least, most): (f64, f64), rate| (least.min(rate), most.max(rate)));
         Spread { least, most }
     };
-    let spreads = Resource::ALL.iter().enumerate().map(|(index, r)| (r.name(), spread(index))).collect();
+    let spreads = Resource::ALL.iter().map(|&resource| (resource.name(), spread(resource))).collect();
     Ok(Report { probes: all.iter().enumerate().map(row).collect(), spreads, machine })
 }
 

@@ -3,13 +3,15 @@
 //! A chain of truncations of few lanes is nothing but rounds; one of many lanes is bytes, draws and steps; maxima draw
 //! little for what they step, certified programs have the mixtures that models have; products are there with and without
 //! packed weights. A word is cheap in a sum and dear in a transposition, so probes of words have both as models do, and two
-//! blocks of a transformer hold everything together. Sizes are those of models, not larger.
+//! blocks of a transformer hold everything together. Some are run in parts of rounds as well. Sizes are those of models, not
+//! larger.
 
 use crate::circuit::{
     Builder, Circuit, Coefficient, Constant, Convolution, Error, Integers, Movement, NodeId, NodeKind, Party, Product,
     ProductKind, Shape, Sum, Weights,
 };
 use catalogs::{Failure, Format, Lemma, Ring, Rounding};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use verify::Certified;
 
@@ -37,6 +39,11 @@ impl Probe {
 fn zeros(shape: &Shape) -> Integers {
     Integers::new(shape.clone(), vec![0; shape.lanes()]).expect("as many values as lanes")
 }
+
+/// How the names of probes end that are run in parts as well, whose rounds have several.
+const IN_PARTS: [&str; 3] = ["of 2^17 lanes", "10,000 lanes, twice", " on 12288 lanes"];
+/// Bytes of their parts.
+const PART_BYTES: [u32; 2] = [1 << 14, 1 << 16];
 
 const RING: Ring = Ring::Z64;
 const SHIFT: u8 = 16;
@@ -71,6 +78,13 @@ pub fn all(programs: &[(String, Arc<Certified>)]) -> Result<Vec<Probe>, Error> {
             probes.push(program(&format!("{name} on {lanes} lanes"), certified, lanes)?);
         }
     }
+    let in_parts = |probe: &Probe, bytes: u32| Probe {
+        name: format!("{}, parts of {} KiB", probe.name, bytes >> 10),
+        circuit: probe.circuit.clone().in_tiles(NonZeroU32::new(bytes)),
+    };
+    let large = probes.iter().filter(|probe| IN_PARTS.iter().any(|end| probe.name.ends_with(end)));
+    let cut: Vec<Probe> = large.flat_map(|probe| PART_BYTES.map(|bytes| in_parts(probe, bytes))).collect();
+    probes.extend(cut);
     Ok(probes)
 }
 

@@ -46,19 +46,26 @@ impl Timeline {
     pub fn work(&self) -> Work {
         let mut all = Work::NONE;
         for events in &self.rounds {
-            for event in events {
-                all += event.work();
-            }
+            let in_parts = in_parts(events);
+            events.iter().for_each(|event| all += event.work(in_parts));
         }
         all
     }
 }
 
+/// Whether more than one part leaves.
+fn in_parts(events: &[Event]) -> bool {
+    events.iter().filter(|event| matches!(event, Event::Send { .. })).count() > 1
+}
+
 impl Event {
-    /// What the party's processor does.
-    fn work(&self) -> Work {
+    /// What the party's processor does, in a round in several parts or not.
+    fn work(&self, in_parts: bool) -> Work {
         match self {
             Event::Compute(work) => *work,
+            Event::Send { bytes } if in_parts => {
+                Work::NONE.plus(Resource::Byte, *bytes).plus(Resource::PartByte, *bytes)
+            }
             Event::Send { bytes } => Work::NONE.plus(Resource::Byte, *bytes),
             Event::Receive(0) => Work::NONE.plus(Resource::Round, 1.0),
             Event::Receive(_) => Work::NONE.plus(Resource::Part, 1.0),
@@ -74,11 +81,12 @@ impl Machine {
         let (mut now, mut line_free): (f64, f64) = (0.0, 0.0);
         let (mut before, mut arrivals) = (Vec::new(), Vec::new());
         for events in &run.rounds {
+            let in_parts = in_parts(events);
             for event in events {
                 if let Event::Receive(part) = event {
                     now = now.max(before[*part]);
                 }
-                now += self.seconds(&event.work(), None);
+                now += self.seconds(&event.work(in_parts), None);
                 if let Event::Send { bytes } = event {
                     line_free = line_free.max(now) + bytes * pace;
                     arrivals.push(line_free + delay);

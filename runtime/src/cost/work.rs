@@ -11,6 +11,9 @@ pub enum Resource {
     Part,
     /// A payload byte that the party sends: packed, sealed, opened, unpacked.
     Byte,
+    /// A payload byte of a round in several parts: what is sealed and opened while a party waits in other rounds takes a
+    /// processor from who computes.
+    PartByte,
     /// A stage of a tile of a node: its kernel is set up once, whatever it computes.
     Stage,
     /// A step of a kernel on one lane.
@@ -29,10 +32,11 @@ pub enum Resource {
 
 impl Resource {
     /// All kinds, in the order of [`Work`].
-    pub const ALL: [Resource; 10] = [
+    pub const ALL: [Resource; 11] = [
         Resource::Round,
         Resource::Part,
         Resource::Byte,
+        Resource::PartByte,
         Resource::Stage,
         Resource::Step,
         Resource::Draw,
@@ -48,6 +52,7 @@ impl Resource {
             Resource::Round => "round",
             Resource::Part => "part",
             Resource::Byte => "byte",
+            Resource::PartByte => "part_byte",
             Resource::Stage => "stage",
             Resource::Step => "step",
             Resource::Draw => "draw",

@@ -192,22 +192,28 @@ impl<B: Backend> Runner<B> {
         active.into_iter().map(|(ready, state)| state.into_shares(&self.backend, &ready.unit)).collect()
     }
 
-    /// Tells all parties how many inputs there will be: a public number that the input's owner gives.
+    /// Tells all parties how many inputs there will be, a public number that the input's owner gives, and waits until all
+    /// parties have their weights: who is earlier would count the others' work as its runs'.
     pub fn announce(&mut self, owner: Party, count: Option<u64>, transport: &mut dyn Transport) -> Result<u64, Error> {
         let position = Position::new(PARAMETER_RUN, weights::parts(&self.circuit, PART_ELEMENTS).len() as u32);
         let kind = Kind::Parameters;
-        if owner == self.me {
-            let count = count.ok_or(Error::Missing("the input's owner has no input"))?;
-            for peer in peers(self.me) {
-                let payload = count.to_le_bytes().to_vec();
-                transport.send(transport::Party(peer.0), Frame { kind, position, payload })?;
-            }
-            return Ok(count);
+        let own = match owner == self.me {
+            true => count.ok_or(Error::Missing("the input's owner has no input"))?,
+            false => 0,
+        };
+        for peer in peers(self.me) {
+            let payload = own.to_le_bytes().to_vec();
+            transport.send(transport::Party(peer.0), Frame { kind, position, payload })?;
         }
-        let expected = Expected { kind, position, length: Length::Exactly(8) };
-        let payload = transport.receive(transport::Party(owner.0), expected)?;
-        let bytes = <[u8; 8]>::try_from(payload.as_slice()).unwrap_or_default();
-        Ok(u64::from_le_bytes(bytes))
+        let mut announced = own;
+        for peer in peers(self.me) {
+            let expected = Expected { kind, position, length: Length::Exactly(8) };
+            let payload = transport.receive(transport::Party(peer.0), expected)?;
+            if peer == owner {
+                announced = u64::from_le_bytes(<[u8; 8]>::try_from(payload.as_slice()).unwrap_or_default());
+            }
+        }
+        Ok(announced)
     }
 
     /// Executes one batch. `inputs` holds the tensors of the inputs that this party owns, in the circuit's order.

@@ -48,18 +48,6 @@ impl Counter {
         Ok(sites)
     }
 
-    /// The work of a run.
-    ///
-    /// # Errors
-    /// As [`Counter::of_nodes`].
-    pub fn of_run(&mut self, circuit: &Circuit, schedule: &Schedule) -> Result<Work, Error> {
-        let parts = (0..schedule.rounds).map(|round| schedule.itinerary.parts(round).len().saturating_sub(1));
-        let rounds = Work::NONE
-            .plus(Resource::Round, f64::from(schedule.rounds))
-            .plus(Resource::Part, parts.sum::<usize>() as f64);
-        Ok(self.of_nodes(circuit, schedule)?.into_iter().fold(rounds, |all, own| all + own))
-    }
-
     /// The work of a run, in its order.
     ///
     /// # Errors

@@ -74,8 +74,8 @@ impl Problem<'_> {
         let found = rings::fastest(&proved, &mut narrowed, &mut |rings, narrowed| {
             let own = rings.apply(&lowered, narrowed).ok()?;
             let schedule = circuit::schedule(&own.circuit, &Rss3).ok()?;
-            let work = self.prover.counter().of_run(&own.circuit, &schedule).ok()?;
-            Some(self.request.machine.seconds(&work, Some(self.request.network)))
+            let run = self.prover.counter().timeline(&own.circuit, &schedule).ok()?;
+            Some(self.request.machine.seconds_of(&run, Some(self.request.network)))
         });
         let Some(mut rings) = found else { return Ok(None) };
         let proved = loop {
