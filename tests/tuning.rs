@@ -182,7 +182,14 @@ fn what_can_be_met_is_not_refused() {
 #[test]
 fn nonsense_is_refused() {
     let shop = Workshop::new();
-    tune(&shop, "plan.toml", &["--max-error", "0"]).failed(2, &["an error of 0 is not positive"]);
+    for (option, value, said) in [
+        ("--max-error", "0", "--max-error 0: take a positive number"),
+        ("--min-agreement", "100", "--min-agreement 100: take a share from 0 to 1"),
+        ("--min-cosine", "1", "--min-cosine 1: take a number from -1 to less than 1"),
+        ("--tile-bytes", "0", "use `auto`, `none` or a number of bytes"),
+    ] {
+        tune(&shop, "plan.toml", &[option, value]).failed(2, &[said]);
+    }
     tune(&shop, "plan.toml", &["--min-agreement", "2"]).failed(2, &["an agreement of 2"]);
     tune(&shop, "plan.toml", &["--min-cosine", "1.5"]).failed(2, &["a cosine of 1.5"]);
     tune(&shop, "plan.toml", &["--max-seconds", "-1"]).failed(2, &["--max-seconds -1", "positive"]);

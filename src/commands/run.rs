@@ -13,7 +13,7 @@ use runtime::arrays::Arrays;
 use runtime::deployment::{Loopback, Owners, loopback};
 use runtime::graph::{Axes, Tensor, reference};
 use runtime::plan::Plan;
-use runtime::transport::{Limits, Party};
+use runtime::transport::{Limits, Party, Shaping};
 use runtime::tuner::{agreements, difference, least_cosine};
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -143,6 +143,8 @@ impl Run {
         }
         let structure = plan::structure_file(&self.plan);
         let reads = [&self.model, &self.plan, &structure, &self.input].into_iter().chain(&self.policy);
+        // What no party could imitate is refused before any is started.
+        self.network.as_deref().map(Shaping::named).transpose().map_err(Failure::input)?;
         let reads = reads.map(PathBuf::as_path).chain(output::network_file(self.network.as_deref()));
         output::check_file_places(reads, [&self.output].into_iter().chain(&self.profile).map(PathBuf::as_path))?;
         let backend = self.backend.decided()?;

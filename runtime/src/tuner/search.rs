@@ -219,7 +219,13 @@ impl<'a, 'b> Search<'a, 'b> {
     /// What the request starts with, simulated; none where it asks for no start or that cannot be proved.
     fn started(&mut self) -> Result<Option<Attempt>, Error> {
         let Some(plan) = &self.problem.request().start else { return Ok(None) };
-        let none = || Error::Request("the plan to start from makes choices that are not admissible now".into());
+        let none = || {
+            Error::Request(
+                "the plan to start from makes choices that are not admissible here: it is of another model, of other \
+                 ranges of inputs, or of a catalog that changed; leave it out"
+                    .into(),
+            )
+        };
         self.attempt(self.problem.choice_of(plan).ok_or_else(none)?)
     }
 

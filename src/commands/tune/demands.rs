@@ -64,6 +64,10 @@ impl Demands {
             ("max-entropy-gain", self.max_entropy_gain),
         ];
         numbers.into_iter().try_for_each(|(name, value)| finite(name, value))?;
+        within("max-error", self.max_error, |error| error > 0.0, "a positive number")?;
+        within("min-agreement", self.min_agreement, |share| (0.0..=1.0).contains(&share), "a share from 0 to 1")?;
+        let below_one = |cosine: f64| (-1.0..1.0).contains(&cosine);
+        within("min-cosine", self.min_cosine, below_one, "a number from -1 to less than 1, as roundings move outputs")?;
         let accuracy = self.max_accuracy_loss.map(|decrease_max| Metric::Accuracy { decrease_max });
         let entropy = self.max_entropy_gain.map(|increase_max| Metric::CrossEntropy { increase_max });
         let metric = accuracy.or(entropy);
@@ -134,6 +138,14 @@ impl Demands {
             false => Err(fail(format!("{value} is no label; labels are whole numbers from 0"))),
         };
         tensor.data.iter().map(whole).collect::<Result<_, _>>().map(Some)
+    }
+}
+
+/// Refuses a number of which an option can make nothing.
+fn within(name: &str, value: Option<f64>, is_one: impl Fn(f64) -> bool, ones: &str) -> Result<(), Failure> {
+    match value.filter(|value| !is_one(*value)) {
+        Some(value) => Err(Failure::Input(format!("--{name} {value}: take {ones}"))),
+        None => Ok(()),
     }
 }
 
