@@ -86,7 +86,7 @@ mod tests {
     /// Every mode takes a candidate as near as the bound says; the modes take different ones.
     #[test]
     fn modes_take_what_carries_allow() {
-        let number = |lane: i64, i: i64| (lane * 7919 + i * 104_729) % 4001 - 2000;
+        let number = |lane: i64, i: i64| (lane * lane * 13 + i * lane * 7919 + i * 104_729) % 4001 - 2000;
         let values: Vec<Vec<i64>> = (0..4).map(|i| (0..9000).map(|lane| number(lane, i)).collect()).collect();
         let candidates: Vec<&[i64]> = values.iter().map(Vec::as_slice).collect();
         let width = Width { bits: 14, dropped: 8 };

@@ -46,7 +46,13 @@ pub fn compile_reshare(ring: Ring) -> Result<Vec<CheckedParty>, Error> {
 }
 
 /// The largest of several values by the bits that decide: two input slots (xᵢ, xᵢ₊₁) a candidate, two output slots.
-pub fn compile_maximum(ring: Ring, width: Width, candidates: u8, joined: u8) -> Result<Vec<CheckedParty>, Error> {
+pub fn compile_maximum(
+    ring: Ring,
+    width: impl Into<Width>,
+    candidates: u8,
+    joined: u8,
+) -> Result<Vec<CheckedParty>, Error> {
+    let width = width.into();
     let operation = Operation::Maximum { ring, width, candidates, joined };
     let counted = (2..=MaximumCircuit::MAX_CANDIDATES).contains(&candidates);
     let compares = counted && width.bits <= ring.bits() && width.compared() >= 2;

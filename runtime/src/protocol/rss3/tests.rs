@@ -308,8 +308,8 @@ fn maxima_without_low_bits_take_the_candidate_that_the_carries_say() {
         let value = |lane: u64, i: u64| {
             let far = mix(lane + i * 1000) % (1 << (width - 3));
             let near = (mix(lane) % (1 << (width - 3))).wrapping_add(mix(lane * 31 + i) % (3 << dropped));
-            let value = if mix(lane * 37 + i) % 3 == 0 { far } else { near };
-            if mix(lane) % 2 == 0 { value } else { 0u64.wrapping_sub(value) }
+            let value = if mix(lane * 37 + i).is_multiple_of(3) { far } else { near };
+            if mix(lane).is_multiple_of(2) { value } else { 0u64.wrapping_sub(value) }
         };
         let values = |i: u64| (0..2000).map(|lane| value(lane, i) & ring.mask()).collect::<Vec<u64>>();
         cases.push((ring, Width { bits: width, dropped }, joined, (0..count).map(values).collect()));
