@@ -27,6 +27,33 @@ pub struct Message {
     pub bits: u32,
 }
 
+/// The bits of values that decide which of them is the largest.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Width {
+    /// Differences have the sign of so many low bits.
+    pub bits: u8,
+    /// Low bits of every operand of a value's shares that take no part, as in [`Lemma::Sign`].
+    pub dropped: u8,
+}
+
+impl From<u8> for Width {
+    fn from(bits: u8) -> Width {
+        Width::of(bits)
+    }
+}
+
+impl Width {
+    /// All of so many low bits.
+    pub const fn of(bits: u8) -> Width {
+        Width { bits, dropped: 0 }
+    }
+
+    /// Bits that a sign test looks at.
+    pub const fn compared(self) -> u8 {
+        self.bits.saturating_sub(self.dropped)
+    }
+}
+
 /// An operation that needs messages.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Operation {
@@ -48,12 +75,12 @@ pub enum Operation {
     },
     /// A bit to a ring element.
     Inject(Ring),
-    /// The largest of several ring elements whose differences have the sign of their low `width` bits.
+    /// One of several ring elements: the largest, where no bits are left out.
     Maximum {
         /// The ring of the candidates.
         ring: Ring,
-        /// The sign's width.
-        width: u8,
+        /// The bits that decide.
+        width: Width,
         /// The number of candidates.
         candidates: u8,
         /// How many bits at most are joined and become a ring element in one operation; see

@@ -4,7 +4,7 @@
 //! its content with a stream that its receiver does not know; `runtime::protocol::rss3` is the code, SECURITY.md the
 //! argument, and a test holds the code's messages against this list.
 
-use super::{Message, Model, Operation, Role};
+use super::{Message, Model, Operation, Role, Width};
 use crate::lemma::{Failure, Lemma, Rounding};
 use crate::ring::Ring;
 
@@ -210,6 +210,9 @@ impl SignCircuit {
 /// the winner's bit of every candidate but the last becomes a ring element, and one sum of products selects. Among
 /// equals the first wins, so that there is always exactly one.
 ///
+/// Low bits that are left out are dropped from the two operands of every candidate before differences are taken: so all
+/// comparisons of a candidate see the same number, and there is still exactly one winner. It is selected whole.
+///
 /// The tree may end early: up to [`MaximumCircuit::MAX_JOINED`] bits that are left become the element "all of them" in
 /// the two rounds of an injection, for 2^bits − 1 elements from role 1 instead of one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -252,7 +255,7 @@ impl MaximumCircuit {
         (levels, bits)
     }
 
-    fn messages(self, ring: Ring, width: u8) -> Vec<Message> {
+    fn messages(self, ring: Ring, width: Width) -> Vec<Message> {
         let mut messages = Vec::new();
         // All of them start at `step`; returns the step after them.
         let mut append = |step: u8, operation: Operation, times: usize| {
@@ -262,7 +265,7 @@ impl MaximumCircuit {
             }
             step + Rss3.rounds(operation) as u8
         };
-        let mut step = append(0, Operation::Sign { bits: width }, self.pairs().count());
+        let mut step = append(0, Operation::Sign { bits: width.compared() }, self.pairs().count());
         let mut ands = Vec::new();
         let (levels, left) = self.levels();
         for bits in levels {

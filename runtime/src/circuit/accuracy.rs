@@ -2,12 +2,13 @@
 //!
 //! Establishes: at every site, for arguments as the circuit computes them, each element of the output differs from the
 //! true function by at most the returned number. For a layer norm that is the normalised row, before γ and β. A softmax
-//! or a scalar function relies on nothing but its entries (their windows are [`super::headroom`]'s to prove); the bound
-//! of a layer norm depends on the largest variance of a row, so it needs the proof of headroom, which only the owner of
-//! the weights has.
+//! or a scalar function relies on nothing but its entries (their windows are [`super::headroom`]'s to prove), a maximum on
+//! the bits that it leaves out; the bound of a layer norm depends on the largest variance of a row, so it needs the proof
+//! of headroom, which only the owner of the weights has.
 
 use super::Error;
 use super::builder::Circuit;
+use super::coarse;
 use super::headroom::Headroom;
 use super::lower::Lowered;
 use super::node::{Construction, Group, GroupId, NodeId, NodeKind, Normalisation, Sum};
@@ -81,7 +82,7 @@ fn bounds(
         let site = Site { circuit, group };
         let error = match &group.construction {
             Construction::Plain => site.unary(GroupId(index as u32))?,
-            Construction::Maximum => RBig::ZERO,
+            Construction::Maximum => site.maximum(GroupId(index as u32))?,
             Construction::Softmax { row, subtracted, spread, exp, reciprocal, probabilities } => {
                 site.softmax([*exp, *reciprocal], *row, (*subtracted, *spread), *probabilities)?
             }
@@ -128,6 +129,24 @@ impl Site<'_> {
             return Err(self.refused(compose::SideCondition::Parameter("the entry's relative error reaches one")));
         }
         Ok((absolute + &relative * largest) / (RBig::ONE - relative))
+    }
+
+    /// Levels of maxima: whatever the largest candidate is, what is left is at most [`coarse::below_largest`] less.
+    fn maximum(&self, group: GroupId) -> Result<RBig, Error> {
+        let mut levels: BTreeMap<NodeId, u32> = BTreeMap::new();
+        let (mut most, mut found) = (0, None);
+        for (id, node) in self.circuit.iter().filter(|(_, node)| node.group == group) {
+            let before = node.kind.operands().iter().filter_map(|operand| levels.get(operand)).max().copied();
+            let own = before.unwrap_or(0) + u32::from(matches!(node.kind, NodeKind::Maximum(_)));
+            levels.insert(id, own);
+            let NodeKind::Maximum(maximum) = &node.kind else { continue };
+            let like = (maximum.width.dropped, node.format.scale);
+            if *found.get_or_insert(like) != like {
+                return Err(self.unlike("one number of bits that all its maxima leave out"));
+            }
+            most = most.max(own);
+        }
+        Ok(found.map_or(RBig::ZERO, |(dropped, scale)| real(coarse::below_largest(dropped, most), scale.bits())))
     }
 
     fn softmax(

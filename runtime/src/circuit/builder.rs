@@ -8,6 +8,7 @@ use super::node::{
 };
 use super::shape::Shape;
 use super::tensor::Integers;
+use catalogs::protocol::Width;
 use catalogs::{Format, Ring};
 use std::fmt;
 use std::num::NonZeroU32;
@@ -249,8 +250,15 @@ impl Builder {
         self.push(name, NodeKind::Program { certified: Arc::clone(certified), argument })
     }
 
-    /// The largest of several values, by differences of at most `width` bits and so many joined bits.
-    pub fn maximum(&mut self, name: &str, candidates: Vec<NodeId>, width: u8, joined: u8) -> Result<NodeId, Error> {
+    /// The largest of several values, by the bits of `width` and so many joined bits.
+    pub fn maximum(
+        &mut self,
+        name: &str,
+        candidates: Vec<NodeId>,
+        width: impl Into<Width>,
+        joined: u8,
+    ) -> Result<NodeId, Error> {
+        let width = width.into();
         self.push(name, NodeKind::Maximum(Maximum { candidates, width, joined }))
     }
 

@@ -4,6 +4,7 @@ use super::node::{
     Coefficient, Constant, Convolution, Maximum, Movement, NodeId, NodeKind, Product, ProductKind, Sum, WeightSlot,
 };
 use super::shape::Shape;
+use catalogs::protocol::Width;
 use catalogs::protocol::rss3::{EXECUTED_BITS, MaximumCircuit};
 use catalogs::{Format, Lemma, Ring, Scale};
 
@@ -197,9 +198,11 @@ fn infer_maximum(maximum: &Maximum, known: &dyn Known) -> Inferred {
             maximum.joined
         ));
     }
-    match maximum.width {
-        width if (2..=format.ring.bits()).contains(&width) => Ok((shape.clone(), format)),
-        width => Err(format!("{width} bits cannot be compared in ring {}", format.ring)),
+    let Width { bits, dropped } = maximum.width;
+    match bits <= format.ring.bits() && maximum.width.compared() >= 2 {
+        true => Ok((shape.clone(), format)),
+        false if dropped == 0 => Err(format!("{bits} bits cannot be compared in ring {}", format.ring)),
+        false => Err(format!("{bits} bits without {dropped} cannot be compared in ring {}", format.ring)),
     }
 }
 

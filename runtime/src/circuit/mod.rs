@@ -4,13 +4,14 @@
 //! only be built valid. [`schedule`](mod@schedule) says in which round every message of a protocol travels and how
 //! many bytes that is; [`ideal`] executes a circuit on clear integers, bit for bit as a protocol may. [`lower`] makes
 //! a circuit from a model's graph and a choice of entries, [`headroom`] proves that it stays inside every window, and
-//! [`accuracy`] bounds the error of every site.
+//! [`accuracy`] bounds the error of every site. [`coarse`] says what maxima do that leave out low bits.
 //!
 //! Assumes: nothing of the protocol but its lemmas (`catalogs::Lemma`) and its list of messages.
 
 pub mod accuracy;
 pub mod bound;
 mod builder;
+pub mod coarse;
 pub mod headroom;
 pub mod ideal;
 mod infer;

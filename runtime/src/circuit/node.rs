@@ -3,8 +3,10 @@
 //! A value is a tensor of ring elements at a static scale: the integer v stands for v / 2^scale. The only
 //! nondeterminism is in truncations and in the programs of certified entries, as their lemmas state.
 
+use super::coarse;
 use super::shape::Shape;
 use super::tensor::Integers;
+use catalogs::protocol::Width;
 use catalogs::{Format, Lemma, Ring};
 use std::fmt;
 use std::sync::Arc;
@@ -188,23 +190,26 @@ pub struct Sum {
     pub truncation: Option<Lemma>,
 }
 
-/// The largest of several tensors, lane by lane.
+/// The largest of several tensors, lane by lane, or where low bits are left out, one of them that is nearly the largest.
 ///
-/// Exact where every difference of two candidates, modulo the ring, lies in [−2^(`width`−1), 2^(`width`−1)).
+/// Exact where nothing is left out and every difference of two candidates, modulo the ring, lies in
+/// [−2^(bits−1), 2^(bits−1)) for the bits of `width`. [`super::coarse`] says what else may be taken.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Maximum {
     /// Values of one shape and format, at least two.
     pub candidates: Vec<NodeId>,
-    /// Bits that are compared.
-    pub width: u8,
+    /// Bits that decide.
+    pub width: Width,
     /// How many bits at most become a ring element together: fewer rounds for more bytes, and the same result.
     pub joined: u8,
 }
 
 impl Maximum {
-    /// What a protocol has to offer for it.
+    /// What a protocol has to offer for it; where bits are left out, of every candidate the same ones in all comparisons.
     pub fn lemmas(&self, ring: Ring) -> [Lemma; 2] {
-        [Lemma::Sign { width: self.width, dropped: 0, operands: 1 }, Lemma::Injection { ring }]
+        let Width { bits: width, dropped } = self.width;
+        let operands = if dropped == 0 { 1 } else { coarse::OPERANDS };
+        [Lemma::Sign { width, dropped, operands }, Lemma::Injection { ring }]
     }
 }
 
@@ -375,7 +380,7 @@ pub struct Group {
 pub enum Construction {
     /// Linear algebra, or an entry applied to every lane.
     Plain,
-    /// A maximum, which is exact.
+    /// Maxima in levels; exact where their comparisons leave nothing out.
     Maximum,
     /// Softmax: ê = exp(x − m), ŝ = reciprocal(Σ ê), one truncation of ê·ŝ.
     Softmax {

@@ -189,7 +189,7 @@ impl Rings {
             let asked = match &node.kind {
                 kind if is_anchor(kind) => anchors.next().copied().unwrap_or(node.format.ring),
                 NodeKind::Sum(sum) => sum.ring.min(own),
-                NodeKind::Maximum(maximum) => Ring::new(maximum.width).map_or(own, |width| own.max(width)),
+                NodeKind::Maximum(maximum) => Ring::new(maximum.width.bits).map_or(own, |width| own.max(width)),
                 // What is opened is read with its sign.
                 NodeKind::Output { .. } => node.format.ring,
                 _ => own,

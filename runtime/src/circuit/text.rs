@@ -6,6 +6,7 @@
 use super::builder::Circuit;
 use super::node::{Coefficient, Constant, Movement, NodeKind, ProductKind, Sum};
 use super::tensor::Integers;
+use catalogs::protocol::Width;
 use std::fmt::Write;
 
 /// The digest of a circuit's description.
@@ -50,7 +51,9 @@ fn describe_kind(out: &mut String, kind: &NodeKind) {
         }
         NodeKind::Program { certified, argument } => write!(out, "program {} {argument}", certified.digest()),
         NodeKind::Maximum(maximum) => {
-            write!(out, "maximum {} by {} of {:?}", maximum.width, maximum.joined, maximum.candidates)
+            let Width { bits, dropped } = maximum.width;
+            let without = if dropped > 0 { format!(" without {dropped}") } else { String::new() };
+            write!(out, "maximum {bits}{without} by {} of {:?}", maximum.joined, maximum.candidates)
         }
         NodeKind::Movement { movement, operands } => {
             describe_movement(out, movement);

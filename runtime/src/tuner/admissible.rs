@@ -7,6 +7,7 @@ use super::exclusion::place;
 use super::options::{self, Bounds, Named, Pair, Reach};
 use super::prover::Prover;
 use super::{Error, Progress, Request};
+use crate::circuit::accuracy::certified_errors;
 use crate::circuit::headroom::Interval;
 use crate::circuit::lower::softmax::least_terms;
 use crate::circuit::lower::{Centre, Choice, Formats, Logits, is_exact_relu, lower};
@@ -255,7 +256,7 @@ fn widest<'a>(options: impl Iterator<Item = &'a Pair>) -> Option<&'a Pair> {
 fn is_exact(choice: &Choice) -> bool {
     match choice {
         Choice::Unary { entry } => is_exact_relu(entry),
-        Choice::Maximum { .. } => true,
+        Choice::Maximum { maximum } => maximum.coarse == 0,
         Choice::Softmax { .. } | Choice::SoftmaxWithoutMaximum { .. } | Choice::Normalisation { .. } => false,
     }
 }
@@ -315,10 +316,10 @@ fn beats(choice: &Choice, other: &Choice, first: bool) -> bool {
     strictly || first
 }
 
-/// What a softmax subtracts.
+/// What a softmax subtracts, or a maximum is.
 #[derive(PartialEq, Debug)]
 enum Manner {
-    /// The maximum; of every other site nothing.
+    /// The maximum; nothing of what has none.
     Exact,
     /// A maximum that leaves out so many bits.
     Coarse(u8),
@@ -328,7 +329,9 @@ enum Manner {
 
 fn manner(choice: &Choice) -> Manner {
     match choice {
-        Choice::Softmax { maximum, .. } if maximum.coarse > 0 => Manner::Coarse(maximum.coarse),
+        Choice::Softmax { maximum, .. } | Choice::Maximum { maximum } if maximum.coarse > 0 => {
+            Manner::Coarse(maximum.coarse)
+        }
         Choice::SoftmaxWithoutMaximum { logits, .. } => Manner::Public(*logits),
         _ => Manner::Exact,
     }
@@ -430,7 +433,8 @@ fn errors(prover: &Prover<'_>, choices: &BTreeMap<NodeId, Choice>, sites: &[&Sit
 /// A site by index, the option that was proved there, and its error.
 type Proved<'a> = (usize, &'a Pair, f64);
 
-/// What was proved, once for every way to group its maximum: that changes rounds and bytes and nothing else.
+/// What was proved, once for every way to group its maximum: that changes rounds and bytes, and how far levels of maxima
+/// are off that leave out bits.
 fn groupings(
     prover: &Prover<'_>,
     choices: &BTreeMap<NodeId, Choice>,
@@ -450,11 +454,17 @@ fn groupings(
         let lowered = lower(prover.single, &choices, prover.formats, prover.ownership)?;
         let schedule = schedule(&lowered.circuit, &Rss3)?;
         let works = prover.counter().of_sites(&lowered.circuit, &schedule).map_err(Box::new)?;
+        let is_coarse = |choice: &Choice| matches!(choice, Choice::Maximum { maximum } if maximum.coarse > 0);
+        let regrouped = match choices.values().any(is_coarse) {
+            true => certified_errors(&lowered, None, &BTreeMap::new())?,
+            false => BTreeMap::new(),
+        };
         for (&(index, _, error), groupings) in proved.iter().zip(&groupings) {
             let Some((choice, record)) = groupings.get(grouping).cloned() else { continue };
             let number = node_number(sites[index].node);
             let (rounds, _) = site_cost(&lowered, &schedule, number);
             let work = works.get(&number).copied().unwrap_or_default().plus(Resource::Round, rounds as f64);
+            let error = regrouped.get(&number).copied().filter(|_| is_coarse(&choice)).unwrap_or(error);
             let failure = failure(&choice) * sites[index].elements as f64;
             candidates.push((index, Candidate { choice, record, error, work, failure }));
         }

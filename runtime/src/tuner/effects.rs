@@ -7,9 +7,10 @@
 //! the sum of the largest ([`Effects::effect`]).
 //!
 //! A softmax that may be divided last is looked at together with the product that follows it. Candidates that differ in
-//! how their maximum is grouped compute the same. Of the candidates of a site only those are followed to the output
-//! that no other beats at cost and at what the site itself shows, until a bound on multiply-adds is reached; another
-//! one is taken to move the output like the one most like it, in proportion to their errors at the site.
+//! how their maximum is grouped compute the same, unless its comparisons leave out bits and it is the site's result. Of
+//! the candidates of a site only those are followed to the output that no other beats at cost and at what the site itself
+//! shows, until a bound on multiply-adds is reached; another one is taken to move the output like the one most like it,
+//! in proportion to their errors at the site.
 
 use crate::circuit::ideal::RoundingMode;
 

@@ -136,7 +136,7 @@ impl Subject<'_> {
     fn computed(&self, place: &Place, choice: &Choice, arguments: &[Tensor]) -> Result<Option<Vec<Tensor>>, Error> {
         let exact = match choice {
             Choice::Unary { entry } => is_exact_relu(entry),
-            Choice::Maximum { .. } => true,
+            Choice::Maximum { maximum } => maximum.coarse == 0,
             Choice::Softmax { .. } | Choice::SoftmaxWithoutMaximum { .. } | Choice::Normalisation { .. } => false,
         };
         if exact {
@@ -242,10 +242,15 @@ fn ways(candidates: &[Candidate]) -> (Vec<usize>, Vec<usize>) {
     (way_of, firsts)
 }
 
-/// A choice without how its maximum is grouped: every grouping finds the same maximum.
+/// A choice without how its maximum is grouped: every grouping finds the same maximum, unless comparisons leave out bits
+/// that the result has.
 pub(super) fn way(record: &ChoiceRecord) -> ChoiceRecord {
     let mut record = record.clone();
-    if let ChoiceRecord::Softmax { maximum, .. } | ChoiceRecord::Maximum { maximum } = &mut record {
+    if let ChoiceRecord::Maximum { maximum } = &mut record
+        && maximum.coarse > 0
+    {
+        maximum.joined = 1;
+    } else if let ChoiceRecord::Softmax { maximum, .. } | ChoiceRecord::Maximum { maximum } = &mut record {
         (maximum.groups, maximum.joined) = (vec![2], 1);
     }
     record

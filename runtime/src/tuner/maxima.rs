@@ -3,7 +3,7 @@
 use crate::circuit::lower::group_sizes;
 use catalogs::Ring;
 use catalogs::protocol::rss3::MaximumCircuit;
-use catalogs::protocol::{Model, Operation};
+use catalogs::protocol::{Model, Operation, Width};
 use std::collections::BTreeMap;
 
 /// One way: rounds and bits of one row, and the most candidates of a group, level by level.
@@ -15,8 +15,8 @@ struct Way {
 }
 
 /// The groups and joined bits of every way to take the maximum of `row` values of which no other has fewer bits and no
-/// more rounds.
-pub fn front(row: usize, ring: Ring, width: u8, model: &dyn Model) -> Vec<(Vec<u8>, u8)> {
+/// more rounds. A front is the same for all widths of as many compared bits.
+pub fn front(row: usize, ring: Ring, width: Width, model: &dyn Model) -> Vec<(Vec<u8>, u8)> {
     let mut all = Vec::new();
     for joined in 1..=MaximumCircuit::MAX_JOINED {
         let costs: BTreeMap<usize, (u32, u64)> = (2..=MaximumCircuit::MAX_CANDIDATES)
@@ -79,7 +79,7 @@ mod tests {
     #[test]
     fn fronts_trade_rounds_for_bits() {
         for row in [1usize, 2, 3, 9, 32, 100] {
-            let front = front(row, Ring::Z64, 30, &Rss3);
+            let front = front(row, Ring::Z64, Width::of(30), &Rss3);
             let cost = |groups: &[u8], joined: u8| {
                 let (mut extent, mut level, mut total) = (row, 0, (0u32, 0u64));
                 while extent > 1 {
@@ -88,7 +88,7 @@ mod tests {
                     let candidates = |size: usize| size as u8;
                     let of = |size: usize| Operation::Maximum {
                         ring: Ring::Z64,
-                        width: 30,
+                        width: Width::of(30),
                         candidates: candidates(size),
                         joined,
                     };

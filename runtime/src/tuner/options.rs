@@ -5,6 +5,7 @@ use crate::circuit::headroom::Interval;
 use crate::circuit::lower::{Centre, Choice, Comparisons, Formats, Logits, catalog_function};
 use crate::graph::{Site, SiteKind};
 use crate::plan::{ChoiceRecord, EntryRecord};
+use catalogs::protocol::Width;
 use catalogs::protocol::rss3::Rss3;
 use catalogs::{Format, Scale};
 use std::sync::Arc;
@@ -106,8 +107,10 @@ pub(super) fn options(site: &Site, entries: &[Named], formats: Formats, reach: &
             }
         }
         SiteKind::Maximum => {
-            let maximum = || Comparisons { width, groups: vec![2], joined: 1, coarse: 0 };
-            options.push((Choice::Maximum { maximum: maximum() }, ChoiceRecord::Maximum { maximum: maximum() }));
+            options.extend(left_out(width, activation.scale).map(|coarse| {
+                let maximum = || Comparisons { width, groups: vec![2], joined: 1, coarse };
+                (Choice::Maximum { maximum: maximum() }, ChoiceRecord::Maximum { maximum: maximum() })
+            }));
         }
         SiteKind::Softmax => {
             let fits = |exp: &Named, reciprocal: &Named| {
@@ -177,6 +180,18 @@ fn ways(reciprocal: &Named, activation: Format) -> Vec<(bool, u8)> {
     ways
 }
 
+/// Where most bits are left out, a maximum of one level is below the true one by less than 2 to minus this.
+const COARSEST: u8 = 2;
+/// At least so many bits are compared.
+const LEAST_COMPARED: u8 = 4;
+
+/// How many bits comparisons of a pool may leave out: none, or of the most and what is less every other number, each of a
+/// quarter of the error of the one before.
+fn left_out(width: u8, scale: Scale) -> impl Iterator<Item = u8> {
+    let most = scale.bits().saturating_sub(COARSEST + 1).min(width.saturating_sub(LEAST_COMPARED));
+    std::iter::once(0).chain((1..=most).rev().step_by(2))
+}
+
 fn format_of((ring, scale): (catalogs::Ring, catalogs::Scale)) -> Format {
     Format { ring, scale }
 }
@@ -188,7 +203,8 @@ pub(super) fn groupings(site: &Site, option: &Pair, formats: Formats) -> Vec<Pai
         Choice::Softmax { maximum, .. } | Choice::Maximum { maximum } => maximum.clone(),
         _ => return vec![option.clone()],
     };
-    for way in maxima::front(site.row_length, formats.ring, by.width.saturating_sub(by.coarse).max(2), &Rss3) {
+    let compared = Width::of(by.width.saturating_sub(by.coarse).max(2));
+    for way in maxima::front(site.row_length, formats.ring, compared, &Rss3) {
         let (mut choice, mut record) = option.clone();
         if let Choice::Softmax { maximum, .. } | Choice::Maximum { maximum } = &mut choice {
             (maximum.groups, maximum.joined) = way.clone();

@@ -2,6 +2,7 @@
 
 use crate::remembered::Remembered;
 use crate::shim;
+use catalogs::protocol::Width;
 use catalogs::{Catalog, Failure, Format, Lemma, Ring, Rounding};
 use runtime::backend::cuda::{Cuda, Device};
 use runtime::backend::{Backend, Cpu};
@@ -99,7 +100,7 @@ fn circuit() -> (Circuit, Vec<Integers>, Vec<Integers>) {
             builder.movement("half", movement, value).unwrap()
         })
         .to_vec();
-    let maximum = Maximum { candidates: halves, width: 40, joined: 1 };
+    let maximum = Maximum { candidates: halves, width: Width { bits: 40, dropped: 9 }, joined: 1 };
     let largest = builder.push("largest", NodeKind::Maximum(maximum)).unwrap();
     let movement = Movement::Pad { before: vec![0, 0, 0, 0], after: vec![0, 1, 0, 0] };
     let padded = builder.movement("padded", movement, largest).unwrap();

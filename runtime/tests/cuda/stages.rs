@@ -1,6 +1,7 @@
 //! Printed kernels against the CPU's: stores and frames of all roles, round by round.
 
 use crate::{cuda, words};
+use catalogs::protocol::Width;
 use catalogs::{Catalog, Entry, Published, Ring};
 use runtime::backend::cuda::{Cuda, Tuning};
 use runtime::backend::{Backend, Cpu, Error, Frames};
@@ -150,9 +151,10 @@ fn truncations_and_maxima_agree() {
         let parties = rss3::compile_truncate(ring(from), ring(to), shift).unwrap();
         cases.push((format!("truncate {from} {to} {shift}"), parties, LANES.to_vec()));
     }
-    for (width, candidates, joined) in [(24, 3, 1), (20, 8, 3)] {
+    for (bits, dropped, candidates, joined) in [(24, 0, 3, 1), (20, 0, 8, 3), (24, 11, 3, 1)] {
+        let width = Width { bits, dropped };
         let parties = rss3::compile_maximum(Ring::Z64, width, candidates, joined).unwrap();
-        cases.push((format!("maximum of {candidates}"), parties, vec![5, 65]));
+        cases.push((format!("maximum of {candidates} without {dropped} bits"), parties, vec![5, 65]));
     }
     agree(&cases);
 }

@@ -9,7 +9,7 @@
 //! | input, weight, public number | what encoding it moved |
 //! | Σ c·a·b + Σ c·a | Σ \|c\|·(\|a\|·e_b + (\|b\| + e_b)·e_a) + Σ \|c\|·e_a, and one unit where it is truncated; for a weight b its differences are known: `Walk::encoding` |
 //! | entry for f | sup \|f′\| between v and r (a formula, `slope`) times e, and the entry's certified error |
-//! | maximum | the largest of its candidates' errors |
+//! | maximum | the largest of its candidates' errors, and behind the last one of a site the site's certified error |
 //! | movement | moves with its lane |
 //!
 //! In a softmax the number that is subtracted from a row plays no part, so r is defined with the one that the private run
@@ -44,7 +44,7 @@ use verify::Certified;
 pub struct Shares {
     /// Truncations between the entries.
     pub roundings: f64,
-    /// Certified errors of entries, their own roundings with them.
+    /// Certified errors of entries, their own roundings with them, and of maxima that leave out bits.
     pub approximations: f64,
     /// Inputs, weights and public numbers as integers.
     pub quantisation: f64,
@@ -515,7 +515,8 @@ impl Walk<'_> {
         Ok(Ok(result))
     }
 
-    /// |max v − max r| ≤ max |v − r|. In a softmax the maximum is a number like any other: see the module.
+    /// |max v − max r| ≤ max |v − r|. In a softmax the maximum is a number like any other: see the module. Where levels of
+    /// maxima leave out bits, all of them together take what is at most the site's certified error below max v.
     fn maximum(&self, id: NodeId, maximum: &Maximum) -> Result<Result<Parts, Arc<str>>, Error> {
         let node = self.circuit.node(id);
         let group = &self.circuit.groups()[node.group.index()];
@@ -533,6 +534,14 @@ impl Walk<'_> {
                     (0..3).for_each(|part| result[part][lane] = error[part][lane]);
                 }
             }
+        }
+        let of_site = |(_, other): &(NodeId, &super::Node)| {
+            other.group == node.group && matches!(other.kind, NodeKind::Maximum(_))
+        };
+        if self.circuit.iter().filter(of_site).last().is_some_and(|(last, _)| last == id) {
+            let below = group.site.and_then(|site| self.sites.get(&site)).copied().unwrap_or(0.0);
+            let below = below * self.terms.entries;
+            result[APPROXIMATIONS].iter_mut().for_each(|part| *part = (*part + below).next_up());
         }
         Ok(Ok(result))
     }

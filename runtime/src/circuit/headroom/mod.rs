@@ -22,6 +22,7 @@ pub(super) use interval::matrices;
 
 use super::Error;
 use super::builder::{Circuit, Weights};
+use super::coarse;
 use super::ideal::Truncation;
 use super::lower::Lowered;
 use super::node::{Constant, Maximum, Node, NodeId, NodeKind, ProductKind, Sum};
@@ -29,6 +30,7 @@ use super::shape::Shape;
 use super::tensor::nearest;
 use ball::Ball;
 use catalogs::Lemma;
+use catalogs::protocol::Width;
 use factor::Factor;
 use std::sync::Arc;
 use verify::Certified;
@@ -306,10 +308,17 @@ impl Proof<'_> {
                 *hull = hull.hull(*own);
             }
         }
+        let Width { bits: width, dropped } = maximum.width;
+        // What is taken is a candidate, and at most this below the largest: as far apart may two look that are equal.
+        let below = coarse::below_largest(dropped, 1);
+        for (lane, hull) in lanes.iter_mut().zip(&hulls) {
+            lane.low = lane.low.saturating_sub(below).max(hull.low);
+        }
         let difference = hulls.iter().map(|hull| hull.high.saturating_sub(hull.low)).max().unwrap_or(0);
-        if difference >= 1 << (maximum.width - 1) {
+        let difference = difference.saturating_add(below);
+        if difference >= 1 << (width - 1) {
             let (name, group) = (self.circuit.node(id).name.clone(), self.circuit.group_name(id).into());
-            return Err(Error::Differences { node: id, name, group, difference, width: maximum.width });
+            return Err(Error::Differences { node: id, name, group, difference, width });
         }
         Ok(Known::from(lanes))
     }

@@ -12,9 +12,9 @@ use catalogs::{Lemma, Ring, Rounding};
 pub enum RoundingMode {
     /// As a protocol does: upwards with probability (z mod 2^d)/2^d, from a stream with this seed.
     Seed(u64),
-    /// The least δ that the lemma allows, always; bits inside a band are 0.
+    /// The least δ that the lemma allows, always; bits inside a band are 0; of a maximum the least that may be taken.
     AllLow,
-    /// The largest δ that the lemma allows, always; bits inside a band are 1.
+    /// The largest δ that the lemma allows, always; bits inside a band are 1; of a maximum the largest.
     AllHigh,
 }
 
@@ -62,6 +62,18 @@ impl Choices {
                 let up = self.word(lane) << (64 - shift) < (operand as u64) << (64 - shift);
                 i8::from(up).clamp(rounding.low, rounding.high)
             }
+        }
+    }
+
+    /// Whether the low bits carry that a comparison drops: if those of a uniform operand exceed the value's. For
+    /// `dropped` ≥ 1; in the other modes a maximum is decided as a whole.
+    #[inline(always)]
+    pub fn carry(self, lane: u64, operand: i64, dropped: u8) -> bool {
+        match self.mode {
+            RoundingMode::Seed(_) if dropped > 0 => {
+                self.word(lane) << (64 - dropped) > (operand as u64) << (64 - dropped)
+            }
+            _ => false,
         }
     }
 

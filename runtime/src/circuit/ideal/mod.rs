@@ -2,11 +2,13 @@
 //! choose.
 //!
 //! Establishes: for every choice that a protocol's lemmas allow, the outputs are one possible output of the protocol;
-//! under [`RoundingMode::Seed`] roundings have the probabilities of the truncations in `protocols.md`. Operands
+//! under [`RoundingMode::Seed`] roundings have the probabilities of the truncations in `protocols.md`, and so have the
+//! carries out of the bits that a maximum leaves out. Operands
 //! outside a truncation's window give an arbitrary residue, as the lemma says, and are counted per node.
 
 mod choices;
 mod lanes;
+mod maximum;
 mod terms;
 
 pub use choices::{Choices, RoundingMode, Truncation};
@@ -203,7 +205,7 @@ impl State<'_> {
                 Ok(output)
             }
             NodeKind::Maximum(maximum) => {
-                let (lanes, arguments) = self.maximum(maximum)?;
+                let (lanes, arguments) = self.maximum(id, maximum)?;
                 self.note(id, Outside { truncated: 0, arguments });
                 Ok(lanes)
             }
@@ -235,38 +237,10 @@ impl State<'_> {
         Ok((total, truncated))
     }
 
-    /// The largest candidates, and how many lanes have candidates that are too far apart to be compared: there the
-    /// protocol's bits are followed, winner or not.
-    fn maximum(&self, maximum: &Maximum) -> Result<(Vec<i64>, u64), Error> {
-        let ring = self.circuit.node(maximum.candidates[0]).format.ring;
-        let candidates = maximum.candidates.iter().map(|&id| self.operand(id)).collect::<Result<Vec<_>, _>>()?;
-        let half = 1i128 << (maximum.width - 1);
-        // Usually all candidates of all lanes are close enough: then no lane is looked at on its own.
-        let (mut least, mut largest) = (candidates[0].0.to_vec(), candidates[0].0.to_vec());
-        for (values, _) in &candidates[1..] {
-            least.iter_mut().zip(*values).for_each(|(least, &value)| *least = value.min(*least));
-            largest.iter_mut().zip(*values).for_each(|(largest, &value)| *largest = value.max(*largest));
-        }
-        let mut differences = largest.iter().zip(&least).map(|(&a, &b)| i128::from(a) - i128::from(b));
-        if differences.all(|difference| difference < half) {
-            return Ok((largest, 0));
-        }
-        let mut outside = 0;
-        let lanes = (0..candidates[0].0.len()).map(|lane| {
-            let own: Vec<i64> = candidates.iter().map(|(values, _)| values[lane]).collect();
-            let (least, largest) = own.iter().fold((i64::MAX, i64::MIN), |(a, b), &v| (a.min(v), b.max(v)));
-            if i128::from(largest) - i128::from(least) < half {
-                return largest;
-            }
-            outside += 1;
-            let below = |a: i64, b: i64| (i128::from(a) - i128::from(b)) >> (maximum.width - 1) & 1 == 1;
-            let beats = |i: usize, j: usize| if i < j { !below(own[i], own[j]) } else { below(own[j], own[i]) };
-            let last = own.len() - 1;
-            let wins = |i: &usize| (0..own.len()).all(|j| j == *i || beats(*i, j));
-            let ahead = (0..last).filter(wins).map(|i| i128::from(own[i]) - i128::from(own[last])).sum::<i128>();
-            ring.residue(i128::from(own[last]) + ahead) as i64
-        });
-        Ok((lanes.collect(), outside))
+    /// The candidates that are taken, and how many lanes have some that are too far apart to be compared.
+    fn maximum(&self, id: NodeId, maximum: &Maximum) -> Result<(Vec<i64>, u64), Error> {
+        let candidates = maximum.candidates.iter().map(|&id| Ok(self.operand(id)?.0));
+        Ok(maximum::taken(&candidates.collect::<Result<Vec<_>, Error>>()?, maximum.width, (self.mode, id)))
     }
 
     fn movement(&self, movement: &Movement, operands: &[NodeId], shape: &Shape) -> Result<Vec<i64>, Error> {

@@ -48,7 +48,7 @@ pub enum Centre {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Comparisons {
-    /// Bits that are compared, with the coarse ones: differences must lie in [−2^(`width`−1), 2^(`width`−1)).
+    /// Bits that are compared, with those left out: differences must lie in [−2^(`width`−1), 2^(`width`−1)).
     pub width: u8,
     /// The most candidates of a group, level by level; the last number serves all further levels. Twos are a tree of
     /// the fewest comparisons, larger groups take fewer rounds.
@@ -56,8 +56,9 @@ pub struct Comparisons {
     /// How many bits at most become a ring element together, 1 to 4: fewer rounds, more bytes.
     #[serde(default = "alone", skip_serializing_if = "is_alone")]
     pub joined: u8,
-    /// Low bits that are rounded off first. Only a softmax may: it subtracts what is at least the maximum, and larger
-    /// by at most two units of what is left.
+    /// Low bits that take no part. A softmax rounds them off first, and subtracts what is at least the maximum and larger
+    /// by at most two units of what is left. Where the maximum itself is wanted, comparisons leave them out and a whole
+    /// candidate is taken, at most [`super::super::coarse::below_largest`] less than the largest.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub coarse: u8,
 }

@@ -6,6 +6,7 @@ use super::super::node::{Construction, Movement, NodeId};
 use super::super::shape::Shape;
 use super::{Choice, Comparisons, Lowering, Value};
 use crate::graph::{self, Window};
+use catalogs::protocol::Width;
 use std::sync::Arc;
 
 impl Lowering<'_> {
@@ -47,7 +48,10 @@ impl Lowering<'_> {
         let candidates = (0..size).map(candidate).collect::<Result<Vec<_>, _>>()?;
         match candidates[..] {
             [only] => Ok(only),
-            _ => self.builder.maximum("largest", candidates, by.width, by.joined),
+            _ => {
+                let width = Width { bits: by.width, dropped: by.coarse };
+                self.builder.maximum("largest", candidates, width, by.joined)
+            }
         }
     }
 
@@ -56,9 +60,6 @@ impl Lowering<'_> {
         let choice = self.choice(node)?;
         let Choice::Maximum { maximum } = choice else { return Err(self.wrong_choice(node, choice)) };
         let maximum = maximum.clone();
-        if maximum.coarse > 0 {
-            return Err(self.refuse(node, "only the maximum of a softmax may leave out bits"));
-        }
         self.builder.describe(Construction::Maximum);
         let value = self.unmasked(node.inputs[0])?;
         let mut operand = self.settled("operand", &value)?;

@@ -128,7 +128,8 @@ impl Lowering<'_> {
         (maximum, exp): (&Comparisons, &Certified),
     ) -> Result<Shifted, Error> {
         let compared = if maximum.coarse > 0 { self.coarse(node, x, maximum.coarse)? } else { x };
-        let comparisons = Comparisons { width: maximum.width.saturating_sub(maximum.coarse), ..maximum.clone() };
+        let width = maximum.width.saturating_sub(maximum.coarse);
+        let comparisons = Comparisons { width, coarse: 0, ..maximum.clone() };
         let candidates = match masked {
             Some(replaced) => {
                 let value = comparisons.low_fill();

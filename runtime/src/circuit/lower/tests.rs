@@ -12,7 +12,7 @@ use crate::graph::onnx::{
 };
 use crate::graph::{SiteKind, reference};
 use catalogs::protocol::rss3::Rss3;
-use catalogs::protocol::{Model, Operation};
+use catalogs::protocol::{Model, Operation, Width};
 use prost::Message;
 
 pub(in crate::circuit) const OWNERSHIP: Ownership = Ownership { input: Party(0), output: Party(2) };
@@ -152,7 +152,7 @@ fn softmax_rows_of_every_small_length() {
         assert!(error < 4e-3, "row {row}: {error}");
         let schedule = schedule(&lowered.circuit, &Rss3).unwrap();
         let tree = row.next_power_of_two().trailing_zeros();
-        let pair = Operation::Maximum { ring: Formats::default().ring, width: 24, candidates: 2, joined: 1 };
+        let pair = Operation::Maximum { ring: Formats::default().ring, width: Width::of(24), candidates: 2, joined: 1 };
         let [exp, reciprocal] = [exp(), reciprocal()].map(|e| catalogs::protocol::cost(e.program(), &Rss3).rounds);
         let expected = 2 + tree * u32::from(Rss3.rounds(pair)) + u32::from(exp) + u32::from(reciprocal) + 2;
         assert_eq!(schedule.rounds, expected, "row {row}");

@@ -10,7 +10,7 @@ use crate::kernel::builder::{PartyBuilder, Word};
 use crate::kernel::{CheckedParty, Disclosure, Party, check};
 use crate::protocol::Error;
 use catalogs::protocol::rss3::{EXECUTED_BITS, MaximumCircuit, Rss3, serves, truncation_rounds};
-use catalogs::protocol::{Model, Operation, Role, timeline};
+use catalogs::protocol::{Model, Operation, Role, Width, timeline};
 use catalogs::{Lemma, Op, Program, Ring, Sum};
 
 /// The kernels of `program` for all roles: two input slots (xᵢ, xᵢ₊₁), two output slots.
@@ -45,10 +45,17 @@ pub fn compile_reshare(ring: Ring) -> Result<Vec<CheckedParty>, Error> {
     })
 }
 
-/// The largest of several values: two input slots (xᵢ, xᵢ₊₁) a candidate, two output slots.
-pub fn compile_maximum(ring: Ring, width: u8, candidates: u8, joined: u8) -> Result<Vec<CheckedParty>, Error> {
+/// The largest of several values by the bits that decide: two input slots (xᵢ, xᵢ₊₁) a candidate, two output slots.
+pub fn compile_maximum(
+    ring: Ring,
+    width: impl Into<Width>,
+    candidates: u8,
+    joined: u8,
+) -> Result<Vec<CheckedParty>, Error> {
+    let width = width.into();
     let operation = Operation::Maximum { ring, width, candidates, joined };
-    let compares = (2..=MaximumCircuit::MAX_CANDIDATES).contains(&candidates) && (2..=ring.bits()).contains(&width);
+    let counted = (2..=MaximumCircuit::MAX_CANDIDATES).contains(&candidates);
+    let compares = counted && width.bits <= ring.bits() && width.compared() >= 2;
     if !compares || !(1..=MaximumCircuit::MAX_JOINED).contains(&joined) {
         return Err(Error::Operation(operation));
     }

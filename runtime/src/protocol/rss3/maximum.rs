@@ -4,25 +4,31 @@
 //! become ring elements, and one sum of products selects. Exact where every difference has the sign of its low
 //! `width` bits: then "beats" is an order, among equals the first wins, and there is exactly one winner.
 //! ([`MaximumCircuit`] gives the shape.) Outside of that the result is garbage but still private.
+//!
+//! Where low bits are left out, every candidate x is compared as ⌊(x₁ + x₂)/2^s⌋ + ⌊x₃/2^s⌋, which its holders form from
+//! its components: all comparisons of a candidate see one number, so that "beats" is an order of these numbers. What is
+//! selected is the candidate itself. `circuit::coarse` says how far below the largest it can be.
 
 use super::{Group, P1, P2, P3, Shared, inject, local_product, reshare, sign};
 use crate::kernel::DrawName;
 use crate::kernel::builder::{Mask, PartyBuilder, Word};
 use catalogs::Ring;
+use catalogs::protocol::Width;
 use catalogs::protocol::rss3::MaximumCircuit;
 
 /// The largest of `values`, at least two and at most [`MaximumCircuit::MAX_CANDIDATES`], by the given number of joined
 /// bits.
-pub(crate) fn maximum(p: &mut PartyBuilder, values: &[Shared], ring: Ring, width: u8, joined: u8) -> Shared {
+pub(crate) fn maximum(p: &mut PartyBuilder, values: &[Shared], ring: Ring, width: Width, joined: u8) -> Shared {
     let circuit = MaximumCircuit::new(values.len() as u8, joined);
     let mut operation = 0u16..;
     let mut number = || operation.next().unwrap_or(u16::MAX);
     let start = p.stage();
+    let compared: Vec<Shared> = values.iter().map(|&value| without_low_bits(p, value, width.dropped)).collect();
     let mut beats: Vec<Vec<Shared>> = vec![Vec::new(); values.len()];
     for (first, second) in circuit.pairs() {
         p.at(start);
-        let difference = both(p, values[first], values[second], PartyBuilder::sub);
-        let below = sign(p, number(), difference, 0, width);
+        let difference = both(p, compared[first], compared[second], PartyBuilder::sub);
+        let below = sign(p, number(), difference, 0, width.compared());
         let not_below = negated(p, below);
         beats[first].push(not_below);
         beats[second].push(below);
@@ -121,6 +127,23 @@ pub(crate) fn joined_element(
             let third = p.reduce(sum, bits);
             if me == P2 { Shared { own: kept, next: third } } else { Shared { own: third, next: kept } }
         }
+    }
+}
+
+/// ⌊(x₁ + x₂)/2^dropped⌋ + ⌊x₃/2^dropped⌋, in components that only a sign test may use: role 1 has the first summand as its
+/// own component, roles 2 and 3 the second as x₃, and nobody has anything else.
+fn without_low_bits(p: &mut PartyBuilder, x: Shared, dropped: u8) -> Shared {
+    if dropped == 0 {
+        return x;
+    }
+    let zero = p.constant(0);
+    match p.role() {
+        P1 => {
+            let m = p.add(x.own, x.next);
+            Shared { own: p.shift_right(m, dropped), next: zero }
+        }
+        P2 => Shared { own: zero, next: p.shift_right(x.next, dropped) },
+        _ => Shared { own: p.shift_right(x.own, dropped), next: zero },
     }
 }
 

@@ -2,11 +2,12 @@
 
 use super::*;
 use crate::backend::DrawSource;
+use crate::circuit::coarse;
 use crate::kernel::{CheckedParty, Draw};
 use crate::protocol::local::{LocalParties, Outcome, reconstruct};
 use crate::random;
 use catalogs::protocol::rss3::{MaximumCircuit, Rss3, truncation_rounds};
-use catalogs::protocol::{Message, Model, Operation};
+use catalogs::protocol::{Message, Model, Operation, Width};
 use catalogs::{Format, Lemma, Op, Program, Ring, Scale, ValueId};
 
 /// Masks that look random: a mixing function of the draw and the lane.
@@ -116,8 +117,9 @@ fn fields_are_the_models_messages() {
         }
     }
     for candidates in 2..=MaximumCircuit::MAX_CANDIDATES {
-        for (bits, width, joined) in [(3, 2, 1), (8, 8, 4), (40, 29, 3), (64, 64, 2), (64, 30, 4)] {
-            let ring = Ring::new(bits).unwrap();
+        let cases = [(3, 2, 0, 1), (8, 8, 0, 4), (40, 29, 0, 3), (64, 64, 0, 2), (64, 30, 0, 4), (40, 29, 13, 1)];
+        for (bits, width, dropped, joined) in cases {
+            let (ring, width) = (Ring::new(bits).unwrap(), Width { bits: width, dropped });
             let operation = Operation::Maximum { ring, width, candidates, joined };
             check(operation, compile_maximum(ring, width, candidates, joined).unwrap());
         }
@@ -144,7 +146,7 @@ fn what_the_protocol_cannot_do_is_refused() {
     assert!(compile_reshare(Ring::new(2).unwrap()).is_err());
     let more = (MaximumCircuit::MAX_CANDIDATES + 1, MaximumCircuit::MAX_JOINED + 1);
     for (width, candidates, joined) in [(8, 1, 1), (8, more.0, 1), (9, 2, 1), (1, 2, 1), (8, 5, 0), (8, 5, more.1)] {
-        assert!(compile_maximum(ring, width, candidates, joined).is_err(), "{width} {candidates} {joined}");
+        assert!(compile_maximum(ring, Width::of(width), candidates, joined).is_err(), "{width} {candidates} {joined}");
     }
     let lemma = Lemma::Sign { width: 8, dropped: 2, operands: 1 };
     let program = unary(ring, lemma, |id| {
@@ -234,13 +236,13 @@ fn wide_signs_and_injections_are_exact() {
 }
 
 /// The maximum of every candidate's values, given lane by lane; components are random.
-fn maxima(ring: Ring, width: u8, joined: u8, candidates: &[Vec<u64>]) -> Vec<u64> {
+fn maxima(ring: Ring, width: Width, joined: u8, candidates: &[Vec<u64>]) -> Vec<u64> {
     let parties = LocalParties::new(compile_maximum(ring, width, candidates.len() as u8, joined).unwrap());
     let dealt: Vec<_> = candidates.iter().enumerate().map(|(i, values)| deal(values, ring, i as u64 * 91)).collect();
     let inputs: Vec<Vec<Vec<u64>>> =
         (0..3).map(|role| dealt.iter().flat_map(|components| components[role].clone()).collect()).collect();
     let lanes = candidates[0].len();
-    let outcome = parties.run(lanes, &inputs, &Mixed(u64::from(width))).unwrap();
+    let outcome = parties.run(lanes, &inputs, &Mixed(u64::from(width.bits))).unwrap();
     (0..lanes).map(|lane| reconstruct(&outcome, 0, lane).expect("roles agree") & ring.mask()).collect()
 }
 
@@ -251,7 +253,7 @@ fn maxima_are_exact_where_differences_fit() {
     let digit = |place: u32| (0..1u64 << 12).map(|n| n >> (4 * place) & 15).collect::<Vec<u64>>();
     let candidates = [digit(0), digit(1), digit(2)];
     for (width, joined) in [(3u8, 1), (4, 1), (4, 2)] {
-        let found = maxima(ring, width, joined, &candidates);
+        let found = maxima(ring, Width::of(width), joined, &candidates);
         let mut proper = 0;
         for (lane, &found) in found.iter().enumerate() {
             let own: Vec<i128> = candidates.iter().map(|values| signed(ring, values[lane])).collect();
@@ -275,11 +277,86 @@ fn maxima_are_exact_where_differences_fit() {
         };
         let values = |i: u64| (0..500).map(|lane| value(lane, i) & ring.mask()).collect::<Vec<u64>>();
         let candidates: Vec<Vec<u64>> = (0..count).map(values).collect();
-        for (lane, &found) in maxima(ring, width, joined, &candidates).iter().enumerate() {
+        for (lane, &found) in maxima(ring, Width::of(width), joined, &candidates).iter().enumerate() {
             let largest = candidates.iter().map(|values| signed(ring, values[lane])).max().unwrap();
             assert_eq!(signed(ring, found), largest, "{count} candidates, lane {lane}");
         }
     }
+}
+
+/// The components of one candidate, by role.
+fn components(values: &[u64], ring: Ring, candidate: u64) -> [Vec<u64>; 3] {
+    let dealt = deal(values, ring, candidate * 91);
+    [0, 1, 2].map(|role| dealt[role][0].clone())
+}
+
+/// Where low bits are left out, three roles take the candidate that `circuit::coarse` takes with the carries that the
+/// components have: on every pair and triple of small values, and on many large ones with ties and near ties.
+#[test]
+fn maxima_without_low_bits_take_the_candidate_that_the_carries_say() {
+    let (mut furthest, mut cases) = (0i128, Vec::new());
+    let ring = Ring::new(8).unwrap();
+    for (dropped, joined) in [(1u8, 1u8), (2, 1), (3, 2)] {
+        let digit = |place: u32| (0..1u64 << 15).map(|n| (n >> (5 * place) & 31).wrapping_sub(9) & 255).collect();
+        cases.push((ring, Width { bits: 7, dropped }, joined, (0..3).map(digit).collect::<Vec<Vec<u64>>>()));
+    }
+    for (bits, width, dropped, count, joined) in
+        [(64, 30, 13, 4, 1), (64, 64, 40, 5, 4), (38, 22, 13, 4, 3), (40, 31, 7, 12, 1), (33, 20, 16, 2, 1)]
+    {
+        let ring = Ring::new(bits).unwrap();
+        // Around one number of the window, so that low bits decide.
+        let value = |lane: u64, i: u64| {
+            let far = mix(lane + i * 1000) % (1 << (width - 3));
+            let near = (mix(lane) % (1 << (width - 3))).wrapping_add(mix(lane * 31 + i) % (3 << dropped));
+            let value = if mix(lane * 37 + i).is_multiple_of(3) { far } else { near };
+            if mix(lane).is_multiple_of(2) { value } else { 0u64.wrapping_sub(value) }
+        };
+        let values = |i: u64| (0..2000).map(|lane| value(lane, i) & ring.mask()).collect::<Vec<u64>>();
+        cases.push((ring, Width { bits: width, dropped }, joined, (0..count).map(values).collect()));
+    }
+    for (ring, width, joined, candidates) in cases {
+        let shares: Vec<[Vec<u64>; 3]> =
+            candidates.iter().enumerate().map(|(i, values)| components(values, ring, i as u64)).collect();
+        let (mut changed, mut checked, mut lost) = (0, 0, 0);
+        for (lane, &found) in maxima(ring, width, joined, &candidates).iter().enumerate() {
+            let own: Vec<i64> = candidates.iter().map(|values| signed(ring, values[lane]) as i64).collect();
+            let (least, largest) = (*own.iter().min().unwrap(), *own.iter().max().unwrap());
+            let slack = coarse::below_largest(width.dropped, 1);
+            if i128::from(largest) - i128::from(least) + slack >= 1 << (width.bits - 1) {
+                continue;
+            }
+            let low = |word: u64| word & ((1 << width.dropped) - 1);
+            let carries = |[first, second, third]: &[Vec<u64>; 3]| {
+                let m = first[lane].wrapping_add(second[lane]);
+                (low(m) + low(third[lane])) >> width.dropped == 1
+            };
+            let compared: Vec<i64> = own
+                .iter()
+                .zip(&shares)
+                .map(|(&value, shares)| coarse::compared(value, width.dropped, carries(shares)))
+                .collect();
+            let won = own[coarse::winner(&compared, width.compared()).expect("candidates are close enough")];
+            assert_eq!(signed(ring, found), i128::from(won), "{width:?}, {own:?}");
+            let below = i128::from(largest) - i128::from(won);
+            assert!(below <= slack, "{own:?} gives {won}");
+            (checked, changed, lost) = (checked + 1, changed + i32::from(below > 0), lost.max(below));
+        }
+        assert!(checked > 1000 && changed > 10, "{width:?}: {changed} of {checked} are not the largest");
+        if width.dropped == 2 {
+            furthest = lost;
+        }
+    }
+    // The bound is met: no smaller one would do.
+    assert_eq!(furthest, coarse::below_largest(2, 1));
+}
+
+/// What no sign test can compare is refused.
+#[test]
+fn maxima_compare_two_bits_at_least() {
+    let ring = Ring::new(40).unwrap();
+    let compile = |bits, dropped| compile_maximum(ring, Width { bits, dropped }, 4, 1);
+    assert!(compile(22, 20).is_ok() && compile(40, 0).is_ok());
+    assert!(compile(22, 21).is_err() && compile(22, 23).is_err() && compile(41, 9).is_err());
 }
 
 #[test]
