@@ -232,7 +232,7 @@ fn the_shipped_plan_of_digits_cnn_is_what_tune_writes() {
     let catalog = example("../catalogs");
     let [model, calibration, out, catalog] = [&model, &calibration, &out, &catalog].map(|path| path.to_str().unwrap());
     let request = ["tune", model, "--calibration", calibration, "--network", "lan", "--max-error", "0.01"];
-    shop.run(&[&request[..], &["--out", out, "--catalog", catalog]].concat()).succeeded();
+    shop.run(&[&request[..], &["--exact-maxima", "--out", out, "--catalog", catalog]].concat()).succeeded();
     assert_eq!(
         shop.read("digits_cnn.plan.toml"),
         std::fs::read_to_string(example("plans/digits_cnn.plan.toml")).unwrap()

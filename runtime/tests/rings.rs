@@ -64,6 +64,7 @@ fn tuned(one_ring: bool) -> Tuned {
         whole_front: false,
         quick: false,
         one_ring,
+        exact_maxima: false,
         tiles: Tiles::Fastest,
         parties: PartiesRecord { model: 0, input: 1, output: 1 },
     };

@@ -85,6 +85,7 @@ fn request<'a>(model: &'a [u8], catalog: &'a Catalog) -> Request<'a> {
         whole_front: false,
         quick: false,
         one_ring: true,
+        exact_maxima: false,
         tiles: Tiles::Fastest,
         parties: PartiesRecord { model: 0, input: 1, output: 2 },
     }

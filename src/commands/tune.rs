@@ -88,6 +88,10 @@ pub struct RequestOptions {
     /// and tells less of the ranges of values.
     #[arg(long)]
     one_ring: bool,
+    /// Let pools take the largest of their values: without this they may leave out low bits where they compare, which is
+    /// counted in what is certified, predicted and measured, and takes room in `plan bound`.
+    #[arg(long)]
+    exact_maxima: bool,
     /// In which parts the messages of a round leave, each as soon as it is computed: about so many bytes of a party, `none`
     /// for all at once, or `auto` for what is predicted to be fastest.
     #[arg(long, value_name = "BYTES", default_value = "auto", value_parser = tiles)]
@@ -172,6 +176,7 @@ impl Tune {
             simulate: 240,
             quick: false,
             one_ring: false,
+            exact_maxima: false,
             tile_bytes: Tiles::Fastest,
             climb: 24,
             whole_front: false,
@@ -282,6 +287,7 @@ impl RequestOptions {
             whole_front: self.whole_front,
             quick: self.quick,
             one_ring: self.one_ring,
+            exact_maxima: self.exact_maxima,
             tiles: self.tile_bytes,
             parties: PartiesRecord { model: 0, input: 1, output: 1 },
         })

@@ -90,7 +90,11 @@ pub fn find(
         unproved = Some(error);
         Seen::default()
     });
-    let own = |site: &Site| options::options(site, &entries, prover.formats, &seen.reach(site, prover));
+    let own = |site: &Site| {
+        let mut own = options::options(site, &entries, prover.formats, &seen.reach(site, prover))?;
+        own.retain(|(choice, _)| !request.exact_maxima || !takes_less(choice));
+        Ok::<_, Error>(own)
+    };
     let options: Vec<Vec<Pair>> = sites.iter().map(own).collect::<Result<_, _>>()?;
     if request.quick {
         let preferred = |(site, options): (&Site, &Vec<Pair>)| {
@@ -316,6 +320,11 @@ fn beats(choice: &Choice, other: &Choice, first: bool) -> bool {
     strictly || first
 }
 
+/// Whether a choice may take another candidate than the largest for a site's maximum.
+fn takes_less(choice: &Choice) -> bool {
+    matches!(choice, Choice::Maximum { maximum } if maximum.coarse > 0)
+}
+
 /// What a softmax subtracts, or a maximum is.
 #[derive(PartialEq, Debug)]
 enum Manner {
@@ -454,8 +463,7 @@ fn groupings(
         let lowered = lower(prover.single, &choices, prover.formats, prover.ownership)?;
         let schedule = schedule(&lowered.circuit, &Rss3)?;
         let works = prover.counter().of_sites(&lowered.circuit, &schedule).map_err(Box::new)?;
-        let is_coarse = |choice: &Choice| matches!(choice, Choice::Maximum { maximum } if maximum.coarse > 0);
-        let regrouped = match choices.values().any(is_coarse) {
+        let regrouped = match choices.values().any(takes_less) {
             true => certified_errors(&lowered, None, &BTreeMap::new())?,
             false => BTreeMap::new(),
         };
@@ -464,7 +472,7 @@ fn groupings(
             let number = node_number(sites[index].node);
             let (rounds, _) = site_cost(&lowered, &schedule, number);
             let work = works.get(&number).copied().unwrap_or_default().plus(Resource::Round, rounds as f64);
-            let error = regrouped.get(&number).copied().filter(|_| is_coarse(&choice)).unwrap_or(error);
+            let error = regrouped.get(&number).copied().filter(|_| takes_less(&choice)).unwrap_or(error);
             let failure = failure(&choice) * sites[index].elements as f64;
             candidates.push((index, Candidate { choice, record, error, work, failure }));
         }

@@ -111,6 +111,8 @@ pub struct Request<'a> {
     /// Leaves every value in the ring of `formats`; otherwise narrower ones are looked for at the end, though not for a
     /// `quick` plan.
     pub one_ring: bool,
+    /// Pools and other maxima that are sites leave out no bits, so that they are exact.
+    pub exact_maxima: bool,
     /// In which parts the messages of a round leave.
     pub tiles: Tiles,
     /// Who owns model, input and output.

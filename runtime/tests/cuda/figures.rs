@@ -73,6 +73,7 @@ fn write_tiny(folder: &Path, catalog: &Catalog) {
             whole_front: false,
             quick: true,
             one_ring: false,
+            exact_maxima: false,
             tiles: Tiles::Fastest,
             parties: PartiesRecord { model: 0, input: 1, output: 2 },
         },

@@ -159,7 +159,7 @@ fn serves(choice: &Choice, other: &Choice) -> bool {
         (Choice::Normalisation { rsqrt: a, centre: x }, Choice::Normalisation { rsqrt: b, centre: y }) => {
             x == y && no_worse(a, b)
         }
-        (Choice::Maximum { .. }, Choice::Maximum { .. }) => true,
+        (Choice::Maximum { maximum: m }, Choice::Maximum { maximum: n }) => m.coarse <= n.coarse,
         _ => false,
     }
 }
