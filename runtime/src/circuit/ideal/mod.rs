@@ -196,8 +196,7 @@ impl State<'_> {
             }
             NodeKind::Program { certified, argument } => {
                 let (argument, _) = self.operand(*argument)?;
-                let window = certified.claim().window;
-                let arguments = argument.iter().filter(|&&x| !window.contains(i128::from(x))).count() as u64;
+                let arguments = lanes::outside(certified.claim().window, argument);
                 let (output, truncated) = LaneProgram::new(certified.program()).evaluate(self.mode, id, argument);
                 self.note(id, Outside { truncated, arguments });
                 Ok(output)
