@@ -139,13 +139,13 @@ impl Loop for Block<'_> {
             let (before, rest) = values.split_at_mut(step_index * BLOCK);
             let result = &mut rest[..lanes];
             let value = |index: usize| &before[index * BLOCK..index * BLOCK + lanes];
-            match step {
-                &Step::Input(ring) => {
+            match *step {
+                Step::Input(ring) => {
                     for (result, &x) in result.iter_mut().zip(argument) {
                         *result = residue(ring, x);
                     }
                 }
-                &Step::Sum { ring, ref products, ref linear, constant, truncation } => {
+                Step::Sum { ring, ref products, ref linear, constant, truncation } => {
                     result.fill(constant);
                     for &(coefficient, left, right) in products {
                         for ((total, &a), &b) in result.iter_mut().zip(value(left)).zip(value(right)) {
@@ -164,7 +164,7 @@ impl Loop for Block<'_> {
                         outside += truncation.apply(choices[step_index], first, result);
                     }
                 }
-                &Step::Sign { operand, position, band } => {
+                Step::Sign { operand, position, band } => {
                     let (operand, choices) = (value(operand), choices[step_index]);
                     let below = (1u64 << position) - 1;
                     let mut undecided = 0u64;
@@ -182,7 +182,7 @@ impl Loop for Block<'_> {
                         }
                     }
                 }
-                &Step::Inject { bit, ring } => {
+                Step::Inject { bit, ring } => {
                     for (result, &bit) in result.iter_mut().zip(value(bit)) {
                         *result = residue(ring, bit);
                     }
