@@ -6,6 +6,7 @@ use super::shape::Shape;
 use crate::backend::cpu::matrix::{Matrix, PANEL, Packed, Part, Patches, TILE_ROWS, product};
 use rayon::prelude::*;
 use std::borrow::Cow;
+use std::ops::Range;
 
 /// Multiply-adds that are worth a task of their own.
 const OPERATIONS_AT_ONCE: usize = 1 << 18;
@@ -42,26 +43,37 @@ pub fn accumulate<'a, T: Factor>(
 }
 
 fn batched<T: Factor>(coefficient: T, left: (&[T], &Shape), right: (&[T], &Shape), total: &mut [T], shape: &Shape) {
-    let (rank, left_rank, right_rank) = (shape.rank(), left.1.rank(), right.1.rank());
-    let (rows, columns) = (shape.extents()[rank - 2], shape.extents()[rank - 1]);
-    let inner = left.1.row_length();
-    // One matrix on the right: the batch is more rows of one product.
-    if right.1.lanes() == inner * columns && left.1.lanes() * columns == shape.lanes() * inner {
+    let (inner, columns) = (left.1.row_length(), shape.row_length());
+    if is_one_matrix(left.1, right.1, shape) {
         return matrix(coefficient, left.0, right.0, total, inner, columns);
     }
-    let batch = &shape.extents()[..rank - 2];
-    let index = |own: &Shape, own_rank: usize| {
-        let count: Vec<i64> = (0..own.extents()[..own_rank - 2].iter().product::<usize>() as i64).collect();
-        let (Ok(from), Ok(to)) = (Shape::new(&own.extents()[..own_rank - 2]), Shape::new(batch)) else {
-            return count;
-        };
-        layout::broadcast(&count, &from, &to)
-    };
-    let (left_index, right_index) = (index(left.1, left_rank), index(right.1, right_rank));
-    total.par_chunks_mut(rows * columns).enumerate().for_each(|(at, total)| {
-        let (a, b) = (left_index[at] as usize * rows * inner, right_index[at] as usize * inner * columns);
-        matrix(coefficient, &left.0[a..a + rows * inner], &right.0[b..b + inner * columns], total, inner, columns);
+    let (length, factors) = matrices(left.1, right.1, shape);
+    total.par_chunks_mut(length).zip(factors).for_each(|(total, [a, b])| {
+        matrix(coefficient, &left.0[a], &right.0[b], total, inner, columns);
     });
+}
+
+/// Whether a product has one matrix on the right: then the batch is more rows of one product.
+pub(super) fn is_one_matrix(left: &Shape, right: &Shape, shape: &Shape) -> bool {
+    let (inner, columns) = (left.row_length(), shape.row_length());
+    right.lanes() == inner * columns && left.lanes() * columns == shape.lanes() * inner
+}
+
+/// The lanes of one matrix of a product of shape `shape`, and for every such matrix where its two factors are.
+pub(super) fn matrices(left: &Shape, right: &Shape, shape: &Shape) -> (usize, Vec<[Range<usize>; 2]>) {
+    let (batch, last) = shape.extents().split_at(shape.rank() - 2);
+    let starts = |own: &Shape| {
+        let (outer, matrix) = own.extents().split_at(own.rank() - 2);
+        let length = matrix.iter().product::<usize>();
+        let starts: Vec<i64> = (0..own.lanes() as i64).step_by(length).collect();
+        let starts = match (Shape::new(outer), Shape::new(batch)) {
+            (Ok(from), Ok(to)) => layout::broadcast(&starts, &from, &to),
+            _ => starts,
+        };
+        starts.into_iter().map(move |start| start as usize..start as usize + length)
+    };
+    let factors = starts(left).zip(starts(right)).map(|(left, right)| [left, right]);
+    (last.iter().product(), factors.collect())
 }
 
 /// total += coefficient · left · right for row-major [rows, inner] and [inner, columns].

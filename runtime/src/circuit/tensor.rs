@@ -48,8 +48,9 @@ impl fmt::Debug for Integers {
 /// The signed residue of `value` modulo 2^k.
 #[inline(always)]
 pub fn residue(ring: Ring, value: i64) -> i64 {
-    let unused = 64 - u32::from(ring.bits());
-    (value << unused) >> unused
+    // A ring has 1 to 64 bits. Checked arithmetic is a branch of every lane, and a loop with it is no loop of vectors.
+    let unused = 64u32.wrapping_sub(u32::from(ring.bits()));
+    value.wrapping_shl(unused).wrapping_shr(unused)
 }
 
 /// The integer nearest to value · 2^scale (ties to even), or `None` if `value` is not finite or the integer is not

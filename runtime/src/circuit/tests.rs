@@ -227,6 +227,43 @@ fn movements_and_local_sums() {
     assert_eq!(circuit.last_uses()[r.index()], d);
 }
 
+/// What follows from weights alone is kept from the first simulation on; what rounds is not.
+#[test]
+fn later_simulations_are_like_the_first() {
+    let mut builder = Builder::new();
+    let ring = Ring::Z64;
+    let x = builder.input("x", Party(2), shape(&[2, 3]), format(64, 8)).unwrap();
+    let w = builder.weight("w", shape(&[3, 3]), format(64, 8)).unwrap();
+    let turned = builder.movement("t", Movement::Transpose { permutation: vec![1, 0] }, w).unwrap();
+    let total = builder.movement("s", Movement::SumAxis { axis: 1 }, turned).unwrap();
+    let sum = |left, right, shift| Sum {
+        ring,
+        products: vec![product(ProductKind::MatMul, left, right)],
+        linear: vec![],
+        constant: Constant::Scalar(0),
+        truncation: Some(truncation(ring, ring, shift)),
+    };
+    let rounded = builder.push("r", NodeKind::Sum(sum(turned, total, 3))).unwrap();
+    let y = builder.push("y", NodeKind::Sum(sum(x, turned, 2))).unwrap();
+    let z = builder.push("z", NodeKind::Sum(sum(x, rounded, 1))).unwrap();
+    for value in [y, z, total] {
+        builder.output("out", Party(2), value).unwrap();
+    }
+    let circuit = builder.finish().unwrap();
+    let weights = Weights::new(&circuit, vec![tensor(&[3, 3], numbers(9, 12, 4))]).unwrap();
+    let simulation = ideal::Simulation::new(&circuit, &weights);
+    let mut different = std::collections::BTreeSet::new();
+    for round in 0..2u64 {
+        for seed in 0..8 {
+            let (input, mode) = (tensor(&[2, 3], numbers(6, 12, seed + 9 * round)), RoundingMode::Seed(seed));
+            let outcome = simulation.run(std::slice::from_ref(&input), mode).unwrap();
+            assert_eq!(outcome, run(&circuit, &weights, &[input], mode).unwrap());
+            different.insert(outcome.outputs[1].values().to_vec());
+        }
+    }
+    assert!(different.len() > 8, "roundings and inputs have to count");
+}
+
 #[test]
 fn wrong_nodes_are_refused_with_a_reason() {
     let mut builder = Builder::new();

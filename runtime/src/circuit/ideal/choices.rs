@@ -57,11 +57,7 @@ impl Choices {
         match self.mode {
             RoundingMode::AllLow => rounding.low,
             RoundingMode::AllHigh => rounding.high,
-            RoundingMode::Seed(_) => {
-                // Equal to `self.word(lane) mod 2^d < operand mod 2^d`, compared in the top bits.
-                let up = self.word(lane) << (64 - shift) < (operand as u64) << (64 - shift);
-                i8::from(up).clamp(rounding.low, rounding.high)
-            }
+            RoundingMode::Seed(_) => self.drawn(lane, operand, shift, rounding),
         }
     }
 
@@ -77,6 +73,14 @@ impl Choices {
         }
     }
 
+    #[inline(always)]
+    fn drawn(self, lane: u64, operand: i64, shift: u8, rounding: Rounding) -> i8 {
+        // Equal to `self.word(lane) mod 2^d < operand mod 2^d`, compared in the top bits.
+        let above = 64u32.wrapping_sub(u32::from(shift));
+        let up = self.word(lane).wrapping_shl(above) < (operand as u64).wrapping_shl(above);
+        i8::from(up).max(rounding.low).min(rounding.high)
+    }
+
     /// What a truncation returns for an operand outside its window: any residue.
     #[inline(always)]
     pub fn outside(self, lane: u64, target: Ring) -> i64 {
@@ -86,11 +90,13 @@ impl Choices {
     /// A bit whose operand is inside the band.
     #[inline(always)]
     pub fn band(self, lane: u64) -> bool {
-        match self.mode {
-            RoundingMode::AllLow => false,
-            RoundingMode::AllHigh => true,
-            RoundingMode::Seed(_) => self.word(lane) >> 63 == 1,
-        }
+        // The word is drawn in every mode: then no lane branches.
+        let (drawn, set) = match self.mode {
+            RoundingMode::AllLow => (0, 0),
+            RoundingMode::AllHigh => (0, 1),
+            RoundingMode::Seed(_) => (1, 0),
+        };
+        (self.word(lane) >> 63) & drawn | set == 1
     }
 }
 
@@ -137,39 +143,50 @@ impl Truncation {
 
     /// Truncates residues in place; the first is lane `first`. Returns how many lay outside the window.
     #[inline(always)]
-    pub fn apply(&self, choices: Choices, first: u64, values: &mut [i64]) -> u64 {
-        let outside = values.iter().map(|&operand| u64::from(operand < self.low || operand > self.high)).sum();
-        // Usually every operand is inside: then no lane branches.
-        match (outside, choices.mode) {
-            (0, RoundingMode::AllLow) => self.shift_all(values, |_, _| self.rounding.low),
-            (0, RoundingMode::AllHigh) => self.shift_all(values, |_, _| self.rounding.high),
-            (0, RoundingMode::Seed(_)) => self.shift_all(values, |index, operand| {
-                choices.rounding(first.wrapping_add(index as u64), operand, self.shift, self.rounding)
+    pub fn apply(self, choices: Choices, first: u64, values: &mut [i64]) -> u64 {
+        let mut outside = 0;
+        for &operand in &*values {
+            outside = u64::wrapping_add(outside, u64::from(!self.is_inside(operand)));
+        }
+        match choices.mode {
+            RoundingMode::AllLow => self.truncate_all(choices, (first, outside), values, |_, _| self.rounding.low),
+            RoundingMode::AllHigh => self.truncate_all(choices, (first, outside), values, |_, _| self.rounding.high),
+            RoundingMode::Seed(_) => self.truncate_all(choices, (first, outside), values, |lane, operand| {
+                choices.drawn(lane, operand, self.shift, self.rounding)
             }),
-            _ => self.truncate_each(choices, first, values),
         }
         outside
     }
 
     #[inline(always)]
-    fn shift_all(&self, values: &mut [i64], rounding: impl Fn(usize, i64) -> i8) {
-        let (target, shift) = (self.target, self.shift);
-        for (index, value) in values.iter_mut().enumerate() {
-            let delta = i64::from(rounding(index, *value));
-            *value = residue(target, (*value >> shift).wrapping_add(delta));
-        }
+    fn is_inside(self, operand: i64) -> bool {
+        self.low <= operand && operand <= self.high
     }
 
-    #[cold]
-    fn truncate_each(&self, choices: Choices, first: u64, values: &mut [i64]) {
-        for (index, value) in values.iter_mut().enumerate() {
-            let lane = first.wrapping_add(index as u64);
-            *value = if self.low <= *value && *value <= self.high {
-                let delta = choices.rounding(lane, *value, self.shift, self.rounding);
-                residue(self.target, (*value >> self.shift).wrapping_add(i64::from(delta)))
-            } else {
-                choices.outside(lane, self.target)
-            };
+    /// Both loops are without branches, as vectors need it; the first one also without what most blocks do not have.
+    #[inline(always)]
+    fn truncate_all(
+        self,
+        choices: Choices,
+        (first, outside): (u64, u64),
+        values: &mut [i64],
+        rounding: impl Fn(u64, i64) -> i8,
+    ) {
+        let (target, shift) = (self.target, u32::from(self.shift));
+        let mut lane = first;
+        if outside == 0 {
+            for value in values {
+                let delta = i64::from(rounding(lane, *value));
+                *value = residue(target, value.wrapping_shr(shift).wrapping_add(delta));
+                lane = lane.wrapping_add(1);
+            }
+        } else {
+            for value in values {
+                let delta = i64::from(rounding(lane, *value));
+                let truncated = residue(target, value.wrapping_shr(shift).wrapping_add(delta));
+                *value = if self.is_inside(*value) { truncated } else { choices.outside(lane, target) };
+                lane = lane.wrapping_add(1);
+            }
         }
     }
 }

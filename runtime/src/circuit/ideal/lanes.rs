@@ -7,10 +7,13 @@ use super::super::node::NodeId;
 use super::super::tensor::residue;
 use super::choices::{Choices, RoundingMode, Truncation};
 use crate::backend::cpu::widest::{Loop, widest};
-use catalogs::{Lemma, Op, Program, Ring};
+use catalogs::{Lemma, Op, Program, Ring, Window};
 use rayon::prelude::*;
 
-const BLOCK: usize = 512;
+/// Lanes of a block: its values of a program of a dozen operations stay in the first-level cache.
+const BLOCK: usize = 256;
+/// Blocks that are worth a task of their own: with fewer, waking a thread takes longer.
+const BLOCKS_AT_ONCE: usize = 8;
 
 /// One operation with its numbers unpacked.
 enum Step {
@@ -78,7 +81,7 @@ impl LaneProgram {
             (0..self.steps.len()).map(|operation| Choices::new(mode, node, operation as u16)).collect();
         let mut output = vec![0i64; argument.len()];
         let blocks = output.par_chunks_mut(BLOCK).zip(argument.par_chunks(BLOCK)).enumerate();
-        let outside = blocks.map_init(
+        let outside = blocks.with_min_len(BLOCKS_AT_ONCE).map_init(
             || vec![0i64; self.steps.len() * BLOCK],
             |values, (block, (output, argument))| {
                 let first = (block * BLOCK) as u64;
@@ -90,6 +93,27 @@ impl LaneProgram {
         );
         let outside = outside.sum();
         (output, outside)
+    }
+}
+
+/// How many of `values` lie outside of `window`.
+pub(super) fn outside(window: Window, values: &[i64]) -> u64 {
+    widest(Outside(window, values))
+}
+
+struct Outside<'a>(Window, &'a [i64]);
+
+impl Loop for Outside<'_> {
+    type Output = u64;
+
+    #[inline(always)]
+    fn run(self) -> u64 {
+        let Outside(Window { low, high }, values) = self;
+        let mut outside = 0u64;
+        for &value in values {
+            outside = outside.wrapping_add(u64::from(value < low || value > high));
+        }
+        outside
     }
 }
 
@@ -115,12 +139,14 @@ impl Loop for Block<'_> {
             let (before, rest) = values.split_at_mut(step_index * BLOCK);
             let result = &mut rest[..lanes];
             let value = |index: usize| &before[index * BLOCK..index * BLOCK + lanes];
-            match step {
+            match *step {
                 Step::Input(ring) => {
-                    result.iter_mut().zip(argument).for_each(|(result, &x)| *result = residue(*ring, x));
+                    for (result, &x) in result.iter_mut().zip(argument) {
+                        *result = residue(ring, x);
+                    }
                 }
-                Step::Sum { ring, products, linear, constant, truncation } => {
-                    result.fill(*constant);
+                Step::Sum { ring, ref products, ref linear, constant, truncation } => {
+                    result.fill(constant);
                     for &(coefficient, left, right) in products {
                         for ((total, &a), &b) in result.iter_mut().zip(value(left)).zip(value(right)) {
                             *total = total.wrapping_add(a.wrapping_mul(b).wrapping_mul(coefficient));
@@ -131,26 +157,34 @@ impl Loop for Block<'_> {
                             *total = total.wrapping_add(v.wrapping_mul(coefficient));
                         }
                     }
-                    result.iter_mut().for_each(|total| *total = residue(*ring, *total));
+                    for total in result.iter_mut() {
+                        *total = residue(ring, *total);
+                    }
                     if let Some(truncation) = truncation {
                         outside += truncation.apply(choices[step_index], first, result);
                     }
                 }
                 Step::Sign { operand, position, band } => {
-                    let operand = value(*operand);
-                    result.iter_mut().zip(operand).for_each(|(bit, &v)| *bit = (v >> position) & 1);
+                    let (operand, choices) = (value(operand), choices[step_index]);
                     let below = (1u64 << position) - 1;
-                    let inside = |v: i64| (v as u64 & below) < *band;
-                    // Few operands are, as a band is narrow: most blocks have none, and no lane branches.
-                    if operand.iter().map(|&v| u64::from(inside(v))).sum::<u64>() > 0 {
-                        for (index, _) in operand.iter().enumerate().filter(|&(_, &v)| inside(v)) {
-                            result[index] = i64::from(choices[step_index].band(first.wrapping_add(index as u64)));
+                    let mut undecided = 0u64;
+                    for (bit, &v) in result.iter_mut().zip(operand) {
+                        *bit = v.wrapping_shr(position) & 1;
+                        undecided = undecided.wrapping_add(u64::from((v as u64 & below) < band));
+                    }
+                    // A band is narrow: many blocks have no operand inside.
+                    if undecided > 0 {
+                        let mut lane = first;
+                        for (bit, &v) in result.iter_mut().zip(operand) {
+                            let chosen = i64::from(choices.band(lane));
+                            *bit = if (v as u64 & below) < band { chosen } else { *bit };
+                            lane = lane.wrapping_add(1);
                         }
                     }
                 }
                 Step::Inject { bit, ring } => {
-                    for (result, &bit) in result.iter_mut().zip(value(*bit)) {
-                        *result = residue(*ring, bit);
+                    for (result, &bit) in result.iter_mut().zip(value(bit)) {
+                        *result = residue(ring, bit);
                     }
                 }
             }
@@ -263,6 +297,20 @@ mod tests {
         assert!(garbage > 0, "some operand must have been outside its window");
         let small: Vec<i64> = (-128..128).collect();
         compare(&program(ring(8), ring(8), Rounding::FLOOR_OR_NEXT), &small);
+    }
+
+    #[test]
+    fn the_extreme_modes_choose_the_extremes() {
+        for (mode, delta, bit) in [(RoundingMode::AllLow, -1, false), (RoundingMode::AllHigh, 2, true)] {
+            let choices = Choices::new(mode, NodeId(1), 0);
+            for lane in 0..100 {
+                assert_eq!(choices.rounding(lane, 5, 4, Rounding { low: -1, high: 2 }), delta);
+                assert_eq!(choices.band(lane), bit);
+            }
+        }
+        let choices = Choices::new(RoundingMode::Seed(5), NodeId(1), 0);
+        let set = (0..1000).filter(|&lane| choices.band(lane)).count();
+        assert!((400..600).contains(&set), "{set} of 1000 bits");
     }
 
     #[test]

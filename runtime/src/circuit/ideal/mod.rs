@@ -8,7 +8,9 @@
 
 mod choices;
 mod lanes;
+mod matmul;
 mod maximum;
+mod small;
 mod terms;
 
 pub use choices::{Choices, RoundingMode, Truncation};
@@ -16,12 +18,11 @@ pub use lanes::LaneProgram;
 
 use super::Error;
 use super::builder::{Circuit, Weights, check_tensor};
-use super::layout::Factor;
 use super::node::{Maximum, Movement, NodeId, NodeKind, Product, ProductKind, Sum};
 use super::shape::Shape;
 use super::tensor::{Integers, residue};
 use super::{layout, products};
-use crate::backend::cpu::matrix::Packed;
+use matmul::RightFactor;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -86,21 +87,40 @@ pub fn observe(
 pub struct Simulation<'a> {
     circuit: &'a Circuit,
     weights: &'a Weights,
-    /// Weights as right factors of products, packed.
-    factors: Vec<OnceLock<Packed>>,
+    /// Per node, if it follows from weights alone.
+    kept: Vec<Option<Kept>>,
     last_uses: Vec<NodeId>,
+}
+
+/// What is kept of a node.
+#[derive(Default)]
+struct Kept {
+    /// Its value, if it is moved and not a weight itself.
+    value: OnceLock<Integers>,
+    /// Its value as the right factor of products.
+    factor: OnceLock<RightFactor>,
 }
 
 impl<'a> Simulation<'a> {
     /// Of `circuit` with `weights`.
     pub fn new(circuit: &'a Circuit, weights: &'a Weights) -> Simulation<'a> {
-        let factors = circuit.weights().iter().map(|_| OnceLock::new()).collect();
-        Simulation { circuit, weights, factors, last_uses: circuit.last_uses() }
+        let mut kept: Vec<Option<Kept>> = Vec::with_capacity(circuit.nodes().len());
+        for node in circuit.nodes() {
+            // Movements round nothing, so no choice enters them.
+            let stays = match &node.kind {
+                NodeKind::Weight(_) => true,
+                NodeKind::Movement { operands, .. } => operands.iter().all(|operand| kept[operand.index()].is_some()),
+                _ => false,
+            };
+            kept.push(stays.then(Kept::default));
+        }
+        Simulation { circuit, weights, kept, last_uses: circuit.last_uses() }
     }
 
     /// Simulates a run on `inputs`, one per input node in order.
     pub fn run(&self, inputs: &[Integers], mode: RoundingMode) -> Result<Outcome, Error> {
-        self.observe(inputs, mode, &mut |_, _| {})
+        // On a thread of the pool: from any other one, every loop that is shared out would wake one and sleep meanwhile.
+        rayon::scope(|_| simulate(self, inputs, mode, &mut |_, _| {}))
     }
 
     /// The same, showing every node's value to `observer`.
@@ -113,17 +133,11 @@ impl<'a> Simulation<'a> {
         simulate(self, inputs, mode, observer)
     }
 
-    /// The weight of a product as its packed right factor, if that is all it is: for a matrix with rows on the left.
-    fn factor(&self, product: &Product) -> Option<&Packed> {
-        let right = self.circuit.node(product.right);
-        match (&right.kind, &product.kind, right.shape.extents()) {
-            (&NodeKind::Weight(weight), ProductKind::MatMul, &[rows, columns]) => {
-                let pack = || Packed::new(&i64::words(self.weights.get(weight).values()), rows, columns);
-                let factor = &self.factors[weight.index()];
-                Some(factor.get_or_init(|| pack().expect("a weight has the lanes of its shape")))
-            }
-            _ => None,
-        }
+    /// The right factor of a product, if it stays the same and is a matrix of `values`.
+    fn factor(&self, product: &Product, (values, shape): (&[i64], &Shape)) -> Option<&RightFactor> {
+        let kept = self.kept[product.right.index()].as_ref()?;
+        let &[rows, columns] = shape.extents() else { return None };
+        Some(kept.factor.get_or_init(|| RightFactor::new(values, rows, columns)))
     }
 }
 
@@ -156,8 +170,20 @@ fn simulate(
                 Cow::Owned(value)
             }
             kind => {
-                let lanes = state.compute(id, kind, &node.shape)?;
-                Cow::Owned(Integers::new(node.shape.clone(), lanes).map_err(Error::Circuit)?)
+                let mut compute = || {
+                    let lanes = state.compute(id, kind, &node.shape)?;
+                    Integers::new(node.shape.clone(), lanes).map_err(Error::Circuit)
+                };
+                match simulation.kept[id.index()].as_ref().map(|kept| &kept.value) {
+                    None => Cow::Owned(compute()?),
+                    Some(cell) => Cow::Borrowed(match cell.get() {
+                        Some(value) => value,
+                        None => {
+                            let value = compute()?;
+                            cell.get_or_init(|| value)
+                        }
+                    }),
+                }
             }
         };
         observer(id, &value);
@@ -198,8 +224,7 @@ impl State<'_> {
             }
             NodeKind::Program { certified, argument } => {
                 let (argument, _) = self.operand(*argument)?;
-                let window = certified.claim().window;
-                let arguments = argument.iter().filter(|&&x| !window.contains(i128::from(x))).count() as u64;
+                let arguments = lanes::outside(certified.claim().window, argument);
                 let (output, truncated) = LaneProgram::new(certified.program()).evaluate(self.mode, id, argument);
                 self.note(id, Outside { truncated, arguments });
                 Ok(output)
@@ -227,9 +252,11 @@ impl State<'_> {
         let mut total = vec![0; shape.lanes()];
         for product in sum.products.iter().filter(|product| !product.kind.is_element_wise()) {
             let (left, right) = (self.operand(product.left)?, self.operand(product.right)?);
-            match self.simulation.factor(product) {
-                Some(factor) => products::add_product(product.coefficient.value, left.0, factor, &mut total),
-                None => products::accumulate(&product.kind, product.coefficient.value, left, right, &mut total, shape),
+            let coefficient = product.coefficient.value;
+            if product.kind == ProductKind::MatMul {
+                matmul::add(coefficient, left, right, self.simulation.factor(product, right), &mut total, shape);
+            } else {
+                products::accumulate(&product.kind, coefficient, left, right, &mut total, shape);
             }
         }
         let terms = Terms::new(sum, shape, (self.mode, id), |operand| self.operand(operand))?;

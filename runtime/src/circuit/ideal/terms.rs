@@ -12,6 +12,8 @@ use std::borrow::Cow;
 
 /// Lanes of a block: with the operands of a product, it fits a core's own cache.
 const BLOCK: usize = 4096;
+/// Blocks that are worth a task of their own: with fewer, waking a thread takes longer.
+const BLOCKS_AT_ONCE: usize = 2;
 
 /// The lanes of a tensor in the shape of the sum.
 type Lanes<'a> = Cow<'a, [i64]>;
@@ -67,10 +69,7 @@ impl<'a> Terms<'a> {
     /// window.
     pub(super) fn finish(&self, total: &mut [i64]) -> u64 {
         let block = |(index, total): (usize, &mut [i64])| widest(Block { terms: self, first: index * BLOCK, total });
-        match total.len() <= BLOCK {
-            true => block((0, total)),
-            false => total.par_chunks_mut(BLOCK).enumerate().map(block).sum(),
-        }
+        total.par_chunks_mut(BLOCK).enumerate().with_min_len(BLOCKS_AT_ONCE).map(block).sum()
     }
 }
 
@@ -86,22 +85,24 @@ impl Loop for Block<'_> {
 
     #[inline(always)]
     fn run(self) -> u64 {
-        let Block { terms: Terms { ring, constant, products, linear, truncation }, first, total } = self;
+        let Block { terms: &Terms { ring, constant, ref products, ref linear, truncation }, first, total } = self;
         let lanes = first..first + total.len();
-        for (coefficient, left, right) in products {
+        for &(coefficient, ref left, ref right) in products {
             for ((total, &a), &b) in total.iter_mut().zip(&left[lanes.clone()]).zip(&right[lanes.clone()]) {
-                *total = total.wrapping_add(a.wrapping_mul(b).wrapping_mul(*coefficient));
+                *total = total.wrapping_add(a.wrapping_mul(b).wrapping_mul(coefficient));
             }
         }
-        for (coefficient, values) in linear {
+        for &(coefficient, ref values) in linear {
             for (total, &value) in total.iter_mut().zip(&values[lanes.clone()]) {
-                *total = total.wrapping_add(value.wrapping_mul(*coefficient));
+                *total = total.wrapping_add(value.wrapping_mul(coefficient));
             }
         }
-        total.iter_mut().for_each(|total| *total = residue(*ring, total.wrapping_add(*constant)));
+        for total in total.iter_mut() {
+            *total = residue(ring, total.wrapping_add(constant));
+        }
         // Not a closure: that would be compiled for every processor.
         match truncation {
-            Some((truncation, choices)) => truncation.apply(*choices, first as u64, total),
+            Some((truncation, choices)) => truncation.apply(choices, first as u64, total),
             None => 0,
         }
     }
