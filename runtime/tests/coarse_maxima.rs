@@ -235,6 +235,8 @@ fn request<'a>(model: &'a [u8], catalog: &'a Catalog, error_max: f64) -> Request
         whole_front: false,
         quick: false,
         one_ring: false,
+        exact_maxima: false,
+        tiles: Tiles::Fastest,
         parties: PartiesRecord { model: 0, input: 1, output: 2 },
     }
 }
