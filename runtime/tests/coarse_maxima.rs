@@ -19,7 +19,7 @@ use runtime::random::Key;
 use runtime::session::Runner;
 use runtime::transport::{Limits, Mesh, Shaping, Transport, in_process};
 use runtime::tuner::assignment::Quantity;
-use runtime::tuner::{Budget, Constraint, Memory, Problem, Request, search};
+use runtime::tuner::{Budget, Constraint, Memory, Problem, Request, Tiles, search};
 use std::collections::BTreeMap;
 
 const OWNERSHIP: Ownership = Ownership { input: Party(1), output: Party(2) };

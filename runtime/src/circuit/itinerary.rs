@@ -310,7 +310,8 @@ mod tests {
             builder.movement("row", Movement::Slice { axis: 0, start, length: 1, step: 1 }, large).unwrap()
         });
         let candidates = candidates.collect::<Vec<_>>().into_iter().chain([small]).collect();
-        let largest = builder.push("largest", NodeKind::Maximum(Maximum { candidates, width: 40, joined: 1 })).unwrap();
+        let largest =
+            builder.push("largest", NodeKind::Maximum(Maximum { candidates, width: 40.into(), joined: 1 })).unwrap();
         builder.output("small", Party(0), small).unwrap();
         builder.output("largest", Party(2), largest).unwrap();
         builder.finish().unwrap()
