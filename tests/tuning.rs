@@ -187,7 +187,7 @@ fn nonsense_is_refused() {
         ("--min-agreement", "2", "--min-agreement 2: take a share from 0 to 1"),
         ("--min-cosine", "1.5", "--min-cosine 1.5: take a number"),
         ("--min-cosine", "1", "--min-cosine 1: take a number from -1 to less than 1"),
-        ("--tile-bytes", "0", "use `auto`, `none` or a number of bytes"),
+        ("--tile-bytes", "0", "use `auto`, `none` or a whole number of bytes from 1"),
     ] {
         tune(&shop, "plan.toml", &[option, value]).failed(2, &[said]);
     }

@@ -219,7 +219,14 @@ fn verdicts_are_recalled_for_the_same_circuit_and_believed_if_they_can_be() {
     assert!(shown != told);
     edit("error = ", "error = 0.000123");
     let recalled = Request { memory: memory(), machine: other, model_name: "renamed.onnx".into(), ..request() };
-    assert_eq!(tune(&recalled, &mut |_| {}).unwrap().plan.measured.error, told);
+    let recalled = tune(&recalled, &mut |_| {}).unwrap().plan;
+    assert_eq!(recalled.measured.error, told);
+    // Nor are the parts in which messages leave.
+    let bytes = std::num::NonZeroU32::new(256);
+    assert_ne!(recalled.formats.tile_bytes, bytes);
+    let in_parts = Request { memory: memory(), tiles: Tiles::Bytes(bytes.unwrap()), ..request() };
+    let in_parts = tune(&in_parts, &mut |_| {}).unwrap().plan;
+    assert_eq!((in_parts.measured.error, in_parts.formats.tile_bytes), (told, bytes));
     for (from, to) in [
         ("error = ", "error = -0.5"),
         ("agreement = ", "agreement = 1.5"),

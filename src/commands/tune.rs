@@ -366,7 +366,10 @@ fn tiles(text: &str) -> Result<Tiles, String> {
     match text {
         "auto" => Ok(Tiles::Fastest),
         "none" => Ok(Tiles::Whole),
-        bytes => bytes.parse().map(Tiles::Bytes).map_err(|_| "use `auto`, `none` or a number of bytes".into()),
+        bytes => bytes
+            .parse()
+            .map(Tiles::Bytes)
+            .map_err(|_| "use `auto`, `none` or a whole number of bytes from 1 to 4294967295".into()),
     }
 }
 

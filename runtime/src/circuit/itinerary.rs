@@ -9,16 +9,16 @@
 //! announced. A session acts as an itinerary says, and what a run takes is predicted from the same acts.
 
 use super::builder::Circuit;
-use super::node::{NodeId, NodeKind};
-use super::schedule::Field;
+use super::node::{Node, NodeId, NodeKind};
+use super::schedule::{Field, operation};
 use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::ops::Range;
 
 /// Lanes of a tile are a multiple of this: fields of every width start at a byte, and the back ends' blocks are whole.
 pub const TILE_LANES: usize = 256;
-/// Most parts of a round: their number has 16 bits in the frames' headers.
-const PARTS_MAX: u64 = 1 << 15;
+/// Most parts of a round's messages of one kind: parts are numbered with 16 bits in the frames' headers.
+const PARTS_MAX: u64 = u16::MAX as u64 / Class::ALL.len() as u64;
 
 /// The kinds of messages of a run, in the order in which they leave within a round.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -32,6 +32,8 @@ pub enum Class {
 }
 
 impl Class {
+    const ALL: [Class; 3] = [Class::Share, Class::Masked, Class::Opening];
+
     fn of(kind: &NodeKind) -> Class {
         match kind {
             NodeKind::Input { .. } => Class::Share,
@@ -71,11 +73,11 @@ pub enum Act {
     Step(Tile, Option<usize>),
     /// Sends a part: all of its tiles are computed.
     Send(usize),
-    /// Computes the value of a node without messages.
+    /// Computes the value of a node that has no kernels.
     Local(NodeId),
-    /// Takes the operands of a node whose first messages leave in this round.
+    /// Takes the operands of a node whose kernels run from here on.
     Start(NodeId),
-    /// Keeps the value of a node whose last messages have arrived.
+    /// Keeps the value of a node that is computed: its last messages, if it has any, have arrived.
     Finish(NodeId),
 }
 
@@ -123,12 +125,16 @@ impl Itinerary {
                 part.tiles.iter().cloned().for_each(|tile| acts.step(tile));
             }
             for &id in &*nodes {
-                if start[id.index()] == ready[id.index()] {
+                if has_no_kernel(circuit.node(id)) {
                     acts.all.push(Act::Local(id));
-                } else if starts(&id) {
+                    continue;
+                }
+                if start[id.index()] == round {
                     acts.all.push(Act::Start(id));
                     own.tiles(circuit, id).for_each(|tile| acts.step(tile));
-                } else {
+                }
+                // A program of sums alone has no messages: it is done where it starts.
+                if ready[id.index()] == round {
                     acts.all.push(Act::Finish(id));
                 }
             }
@@ -159,6 +165,11 @@ impl Itinerary {
         let tile = move |number: usize| Tile { node, number, lanes: number * lanes..((number + 1) * lanes).min(all) };
         (0..all.div_ceil(lanes)).map(tile)
     }
+}
+
+/// Whether a node is computed from the shares of its operands as they are.
+fn has_no_kernel(node: &Node) -> bool {
+    !matches!(node.kind, NodeKind::Program { .. }) && operation(&node.kind, node.format.ring).is_none()
 }
 
 /// The acts of a round so far. Parts leave in their order, each once its tiles are computed.
@@ -247,7 +258,7 @@ impl Sent {
     /// The parts of a round, whose tiles are computed in this order: about as many bits in each.
     fn parts(&self, circuit: &Circuit, round: u32, tiles: Vec<Tile>) -> Vec<Part> {
         let mut parts = Vec::new();
-        for class in [Class::Share, Class::Masked, Class::Opening] {
+        for class in Class::ALL {
             let own = tiles.iter().filter(|tile| Class::of(&circuit.node(tile.node).kind) == class);
             let bits = |tile: &Tile| self.message(tile.node, round).bits * tile.lanes.len() as u64;
             let all: u64 = own.clone().map(bits).sum();
@@ -393,10 +404,16 @@ mod tests {
             replayed(&circuit, &own);
             assert!(own.frames() >= frames, "{bytes}");
             frames = own.frames();
-            // The largest part has at most the bytes that were asked for twice, and a tile of 256 lanes.
-            let parts = (0..own.rounds).flat_map(|round| own.itinerary.parts(round));
-            let most = parts.map(|part| part.tiles.iter().map(|tile| tile.lanes.len()).sum::<usize>()).max();
-            assert!(bytes > 1 || most == Some(TILE_LANES), "{most:?}");
+            // A part has less than twice what was asked for, and a tile of 256 lanes of the node that sends most.
+            let parts =
+                (0..own.rounds).flat_map(|round| own.itinerary.parts(round).iter().map(move |part| (round, part)));
+            let sent = Sent::of(&circuit, None, own.fields());
+            let bits = |(round, part): (u32, &Part)| -> u64 {
+                part.tiles.iter().map(|tile| sent.message(tile.node, round).bits * tile.lanes.len() as u64).sum()
+            };
+            let most = sent.nodes.iter().flat_map(|(_, messages)| messages).map(|message| message.bits).max().unwrap();
+            let limit = 2 * 24 * u64::from(bytes) + most * TILE_LANES as u64;
+            assert!(parts.map(bits).all(|bits| bits <= limit), "{bytes}");
         }
         assert!(frames > 3 * whole.frames());
     }

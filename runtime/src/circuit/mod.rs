@@ -23,7 +23,7 @@ mod node;
 pub mod products;
 pub mod rings;
 #[cfg(test)]
-mod sample_entries;
+pub(crate) mod sample_entries;
 pub mod schedule;
 mod shape;
 mod tensor;

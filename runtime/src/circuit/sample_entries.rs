@@ -51,6 +51,14 @@ pub fn relu(width: u8, scale: u8) -> Arc<Certified> {
     certify(Function::Relu, program, -limit, limit - 1, Norm::ABSOLUTE, Decimal::new(1, -9).unwrap(), &[0])
 }
 
+/// max(x, 0) for integers from 0 to 2^width − 1: x itself, a program without messages.
+pub fn nonnegative_relu(width: u8, scale: u8) -> Arc<Certified> {
+    let ops = vec![Op::Input, sum(&[], &[(1, 0)], 0, None, scale)];
+    let program = Program::new(Ring::Z64, Scale::new(scale).unwrap(), Vec::new(), ops).unwrap();
+    let error = Decimal::new(1, -9).unwrap();
+    certify(Function::Relu, program, 0, (1i64 << width) - 1, Norm::ABSOLUTE, error, &[])
+}
+
 /// e^x for −30 ≤ x ≤ 0 at scale 16, output at scale 24.
 pub fn exp() -> Arc<Certified> {
     static ENTRY: OnceLock<Arc<Certified>> = OnceLock::new();

@@ -139,7 +139,7 @@ mod tests {
     #[test]
     fn rates_are_found_again_even_where_one_probe_was_disturbed() {
         let mut random = random();
-        let mut measurements: Vec<Measurement> = (0..27)
+        let mut measurements: Vec<Measurement> = (0..3 * KINDS)
             .map(|probe| {
                 let mut amounts = RATES.map(|rate| 0.01 * random() / rate);
                 amounts[probe % KINDS] *= 30.0;

@@ -6,7 +6,7 @@
 //! protocol depends on it.
 //!
 //! What a run takes is told by its [`Timeline`], in which a part of a round is on its way while the next one is computed;
-//! where rounds are not cut, that is the sum of what rounds, bytes and local steps take. With all parties on one machine
+//! where every round is one part, that is the sum of what rounds, bytes and local steps take. With all parties on one machine
 //! they share its processors, and the rates hold what that costs.
 
 pub mod calibrate;

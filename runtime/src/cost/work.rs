@@ -63,8 +63,8 @@ impl Resource {
         }
     }
 
-    /// Whether twice the inputs of a run ask twice as much of it.
-    pub const fn grows_with_batch(self) -> bool {
+    /// Whether twice the inputs of a run, or lanes of a kernel, ask twice as much of it.
+    pub const fn grows(self) -> bool {
         !matches!(self, Resource::Round | Resource::Stage)
     }
 }
@@ -83,10 +83,10 @@ impl Work {
         self
     }
 
-    /// The same run with `inputs` times the inputs.
-    pub fn for_batch(mut self, inputs: usize) -> Work {
+    /// The same for so many inputs, or lanes, side by side.
+    pub fn side_by_side(mut self, number: usize) -> Work {
         for (amount, resource) in self.0.iter_mut().zip(Resource::ALL) {
-            *amount *= if resource.grows_with_batch() { inputs as f64 } else { 1.0 };
+            *amount *= if resource.grows() { number as f64 } else { 1.0 };
         }
         self
     }
@@ -142,7 +142,7 @@ mod tests {
     #[test]
     fn a_batch_has_the_rounds_of_one_input() {
         let one = Work::NONE.plus(Resource::Round, 7.0).plus(Resource::Byte, 5.0);
-        let many = one.for_batch(60) + Work::NONE.plus(Resource::Stage, 1.0);
+        let many = one.side_by_side(60) + Work::NONE.plus(Resource::Stage, 1.0);
         assert_eq!((many[Resource::Round], many[Resource::Byte], many[Resource::Stage]), (7.0, 300.0, 1.0));
     }
 }

@@ -35,7 +35,7 @@ impl<'a, B: Backend> Batch<'a, B> {
             generators,
             values: (0..nodes).map(|_| None).collect(),
             active: (0..nodes).map(|_| None).collect(),
-            outputs: Vec::new(),
+            outputs: vec![None; runner.circuit.outputs().len()],
             pending_uses,
             computing: vec![0.0; nodes],
         }
@@ -68,8 +68,15 @@ impl<'a, B: Backend> Batch<'a, B> {
                     continue;
                 }
                 Act::Send(number) => {
+                    let part = &parts[*number];
                     let payloads = std::mem::take(&mut leaving[*number]).collect(&runner.backend)?;
-                    post.send((round, *number), kind(parts[*number].class), payloads)?;
+                    // What a device takes longer than its launches.
+                    let lanes: usize = part.tiles.iter().map(|tile| tile.lanes.len()).sum();
+                    let seconds = began.elapsed().as_secs_f64() / lanes as f64;
+                    for tile in &part.tiles {
+                        self.computing[tile.node.index()] += seconds * tile.lanes.len() as f64;
+                    }
+                    post.send((round, *number), kind(part.class), payloads)?;
                     continue;
                 }
                 Act::Step(tile, part) => {
@@ -137,6 +144,10 @@ impl<'a, B: Backend> Batch<'a, B> {
                     let position = runner.circuit.inputs().iter().position(|&input| input == id);
                     let tensor = position.and_then(|position| inputs.get(position)).and_then(Option::as_ref);
                     let tensor = tensor.ok_or(Error::Missing("the input's owner has no input"))?;
+                    if tensor.shape() != &node.shape {
+                        let (tensor, given) = (node.name.clone(), tensor.values().len());
+                        return Err(circuit::Error::Elements { tensor, shape: node.shape.clone(), given }.into());
+                    }
                     return active(&[&backend.upload(words(tensor.values(), node.format.ring.mask()))?]);
                 }
                 active(&[])
@@ -171,7 +182,10 @@ impl<'a, B: Backend> Batch<'a, B> {
                 let values = words.iter().map(|&word| ((word << unused) as i64) >> unused).collect();
                 opened = Some(Integers::new(node.shape.clone(), values).map_err(circuit::Error::Circuit)?);
             }
-            self.outputs.push(opened);
+            let outputs = runner.circuit.outputs();
+            if let Some(place) = outputs.iter().position(|output| *output == id) {
+                self.outputs[place] = opened;
+            }
         } else {
             self.values[id.index()] = Some(Arc::new(state.into_shares(backend, unit)?));
         }

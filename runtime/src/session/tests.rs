@@ -7,7 +7,7 @@ use super::Runner;
 use super::weights::{self, WeightUses};
 use crate::circuit::{
     Builder, Circuit, Coefficient, Constant, Integers, Movement, NodeKind, Party, Product, ProductKind, Shape, Sum,
-    Term, Weights,
+    Term, Weights, sample_entries,
 };
 use crate::random::{self, Key};
 use crate::transport::{self, HEADER_BYTES, Kind, Limits, Transport, in_process};
@@ -112,6 +112,62 @@ fn computed_and_sent(rows: usize, tile_bytes: u32, frames: u64) {
     assert_eq!(counted, 2 * schedule.bytes(HEADER_BYTES as u64));
     let rounds: std::collections::BTreeSet<u32> = outcomes.iter().flat_map(|o| o.0.rounds.clone()).collect();
     assert_eq!(rounds.len() as u32, schedule.rounds);
+}
+
+/// Two outputs of one party, of which the second is known first, and behind the first a program without messages.
+#[test]
+fn outputs_come_back_in_the_circuits_order_and_programs_may_have_no_messages() {
+    let format = Format::z64(16).unwrap();
+    let circuit = |tile_bytes: u32| {
+        let mut builder = Builder::new();
+        let x = builder.input("x", Party(1), Shape::new([600]).unwrap(), format).unwrap();
+        let same = builder.program("same", &sample_entries::nonnegative_relu(20, 16), x).unwrap();
+        let product = Product { coefficient: Coefficient::ONE, kind: ProductKind::Hadamard, left: same, right: same };
+        let (linear, constant) = (Vec::new(), Constant::Scalar(0));
+        let sum = Sum { ring: Ring::Z64, products: vec![product], linear, constant, truncation: None };
+        let square = builder.push("square", NodeKind::Sum(sum)).unwrap();
+        builder.output("square", Party(2), square).unwrap();
+        builder.output("x", Party(2), same).unwrap();
+        builder.finish().unwrap().in_tiles(NonZeroU32::new(tile_bytes))
+    };
+    let values: Vec<i64> = (0..600).map(|lane| lane * 1000).collect();
+    let x = Integers::new(Shape::new([600]).unwrap(), values.clone()).unwrap();
+    for tile_bytes in [0, 1] {
+        let ends = in_process::network(3, Some(&Key::from_bytes([5; 32])), Limits::default(), None).unwrap();
+        let party = |(me, mut transport): (usize, transport::Mesh)| {
+            let (x, circuit) = (x.clone(), circuit(tile_bytes));
+            std::thread::spawn(move || {
+                let me = Party(me as u8);
+                let mut runner = Runner::new(circuit, me).unwrap();
+                let weights = (me.0 == 0).then(|| Weights::new(runner.circuit(), Vec::new()).unwrap());
+                runner.share_weights(Party(0), weights.as_ref(), &mut transport).unwrap();
+                let outputs = runner.run(&[(me.0 == 1).then_some(x)], &mut transport).unwrap().outputs;
+                transport.finish().unwrap();
+                outputs
+            })
+        };
+        let parties: Vec<_> = ends.into_iter().enumerate().map(party).collect();
+        let outputs: Vec<_> = parties.into_iter().map(|party| party.join().unwrap()).collect();
+        assert_eq!([&outputs[0], &outputs[1]], [&vec![None, None]; 2]);
+        let squares: Vec<i64> = values.iter().map(|value| value * value).collect();
+        assert_eq!(outputs[2][0].as_ref().unwrap().values(), squares);
+        assert_eq!(outputs[2][1].as_ref().unwrap().values(), values);
+    }
+}
+
+/// An input that is longer than the circuit's would be cut, a shorter one would not reach.
+#[test]
+fn an_input_of_another_shape_is_refused() {
+    for lanes in [3, 5] {
+        let ends = in_process::network(3, Some(&Key::from_bytes([6; 32])), Limits::default(), None).unwrap();
+        let mut transport = ends.into_iter().nth(1).unwrap();
+        let mut builder = Builder::new();
+        let x = builder.input("x", Party(1), Shape::new([4]).unwrap(), Format::z64(16).unwrap()).unwrap();
+        builder.output("x", Party(2), x).unwrap();
+        let mut runner = Runner::new(builder.finish().unwrap(), Party(1)).unwrap();
+        let said = runner.run(&[Some(tensor(&[lanes], 1))], &mut transport).unwrap_err().to_string();
+        assert!(said.contains(&format!("'x' needs 4 elements for the shape [4], {lanes} are given")), "{said}");
+    }
 }
 
 /// a·u + b·v for inputs and weights that will be equal, so that equal masks would show as equal words.

@@ -71,7 +71,7 @@ impl Counter {
                 Act::Step(tile, _) => {
                     let stage = (round - schedule.start[tile.node.index()]) as usize;
                     let own = lanes[tile.node.index()].get(stage).copied().unwrap_or_default();
-                    Event::Compute(own.for_batch(tile.lanes.len()))
+                    Event::Compute(own.side_by_side(tile.lanes.len()))
                 }
                 Act::Local(id) | Act::Start(id) => {
                     Event::Compute(of_operands(circuit, *id, units[id.index()].is_local()))
@@ -186,7 +186,7 @@ pub fn of_circuit(circuit: &Circuit) -> Result<Timeline, Error> {
 /// What a node asks, but for its bytes.
 fn of_node(circuit: &Circuit, schedule: &Schedule, id: NodeId, unit: &Unit) -> Work {
     let tiles = schedule.itinerary.tiles(circuit, id).map(|tile| tile.lanes.len());
-    let of_tile = |lanes: usize| of_stages(unit).into_iter().fold(Work::NONE, |all, own| all + own.for_batch(lanes));
+    let of_tile = |lanes: usize| of_stages(unit).into_iter().fold(Work::NONE, |all, own| all + own.side_by_side(lanes));
     tiles.fold(of_operands(circuit, id, unit.is_local()), |all, lanes| all + of_tile(lanes))
 }
 

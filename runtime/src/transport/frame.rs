@@ -121,7 +121,7 @@ pub enum Length {
 pub struct Expected {
     /// Its kind.
     pub kind: Kind,
-    /// Its run and round.
+    /// Its run, round and part.
     pub position: Position,
     /// Its length.
     pub length: Length,

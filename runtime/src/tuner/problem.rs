@@ -500,7 +500,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// A candidate's price in a run, but for its error.
 fn price(request: &Request<'_>, candidate: &Candidate) -> Price {
-    let run = candidate.work.for_batch(request.batch);
+    let run = candidate.work.side_by_side(request.batch);
     Price::default()
         .with(Quantity::Seconds, request.machine.seconds(&run, Some(request.network)))
         .with(Quantity::Bytes, PARTIES * run[crate::cost::Resource::Byte])

@@ -10,6 +10,7 @@ use crate::graph::Graph;
 use crate::plan::{
     self, FormatsRecord, Measured, ModelRecord, Plan, Predicted, SiteRecord, node_number, structure_digest,
 };
+use crate::transport::HEADER_BYTES;
 use crate::tuner::Error;
 use crate::tuner::assignment::Quantity;
 use catalogs::protocol::rss3::Rss3;
@@ -21,7 +22,7 @@ use std::num::NonZeroU32;
 pub(in super::super) struct Draft {
     /// The plan.
     pub plan: Plan,
-    /// Predicted seconds of its run in the ring of the formats everywhere.
+    /// Predicted seconds of its run in the ring of the formats everywhere, in its fastest parts of rounds.
     pub seconds: f64,
 }
 
@@ -168,16 +169,18 @@ impl Problem<'_> {
         self.predicted(&lowered, &schedule, self.price(chosen).of(Quantity::Error))
     }
 
-    /// The bytes of a part with which a run of `circuit` is predicted to be fastest, of those that were asked for.
+    /// The bytes of a part with which a run of `circuit` is predicted to be fastest, of those that were asked for; of those
+    /// that keep the budget of bytes, as parts have headers, if there are any.
     fn fastest_tiles(&self, circuit: &Circuit) -> Result<(Option<NonZeroU32>, Schedule), Error> {
         let whole = circuit::schedule(circuit, &Rss3)?;
-        let mut best = (f64::INFINITY, None, whole.clone());
+        let mut best = ((true, f64::INFINITY), None, whole.clone());
         for tile_bytes in self.request.tiles.sizes() {
             let own = whole.in_tiles(circuit, tile_bytes);
             let run = self.prover.counter().timeline(circuit, &own).map_err(Box::new)?;
             let seconds = self.request.machine.seconds_of(&run, Some(self.request.network));
-            if seconds < best.0 {
-                best = (seconds, tile_bytes, own);
+            let cost = (own.bytes(HEADER_BYTES as u64) as f64 > self.request.budget.bytes, seconds);
+            if cost < best.0 {
+                best = (cost, tile_bytes, own);
             }
         }
         Ok((best.1, best.2))
@@ -199,7 +202,7 @@ impl Problem<'_> {
         let run = counter.timeline(&lowered.circuit, schedule).map_err(Box::new)?;
         Ok(Predicted {
             rounds_per_run: u64::from(schedule.rounds),
-            bytes_per_run: schedule.bytes(crate::transport::HEADER_BYTES as u64),
+            bytes_per_run: schedule.bytes(HEADER_BYTES as u64),
             weight_bytes: schedule.weight_bytes,
             network: request.network_name.clone(),
             machine: Some(request.machine.name.clone()),
