@@ -25,7 +25,8 @@ pub struct Machine {
     pub version: u32,
     /// What it is, for people: processor, threads, where the parties were.
     pub name: String,
-    /// The largest relative difference between a probe's median and what the rates say of it.
+    /// The largest relative difference of what the rates say of a probe from what its median took beside the way of its
+    /// messages.
     pub worst_probe: f64,
     /// Links of a deployment, where they were measured: information. What a prediction takes of a network is given apart.
     #[serde(default, skip_serializing_if = "Vec::is_empty", rename = "link")]
@@ -97,8 +98,9 @@ impl Machine {
         self.seconds_per.get(resource.name()).copied().unwrap_or(0.0)
     }
 
-    /// Predicted seconds of this work, over a network or, without one, over loopback: a round's messages are half a
-    /// round trip on their way, and a party's bytes leave one after the other.
+    /// Predicted seconds of this work done in whole rounds, over a network or, without one, over loopback: a round's
+    /// messages are half a round trip on their way, and a party's bytes leave one after the other.
+    /// [`Machine::seconds_of`] knows the order of a run, and what is hidden behind what.
     pub fn seconds(&self, work: &Work, network: Option<Shaping>) -> f64 {
         let own: f64 = Resource::ALL.iter().map(|&resource| work[resource] * self.rate(resource)).sum();
         own + network.map_or(0.0, |network| network.seconds(work))

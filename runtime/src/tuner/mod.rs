@@ -12,6 +12,8 @@
 //!    front that passes, looks again between it and the one before, and climbs from there, site by site.
 //! 5. *Rings*: at last, sums and entries work with as few bits as makes the run fastest ([`crate::circuit::rings`]); before,
 //!    where only that keeps a plan within its [`Budget`].
+//! 6. *Tiles*: of every plan that is drafted, the parts of rounds with which its run is predicted to be fastest
+//!    ([`crate::circuit::itinerary`]).
 //!
 //! Every choice is proved as a whole before it is simulated. One that cannot be, or that needs too much memory, is
 //! [excluded](Exclusion), and the integer program is solved without it.
