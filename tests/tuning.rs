@@ -291,7 +291,7 @@ fn the_tuner_chooses_the_ring_of_a_run() {
     let auto = ["--input-range", "0,1", "--ring-bits", "auto", "--simulate", "8", "--out", "lenet.toml"];
     let ring = |more: &[&str]| {
         let outcome = shop.run(&[&fixed[..], &auto, more].concat());
-        assert!(outcome.stderr.contains("a ring of 32 bits, 9 fraction bits: "), "{}", outcome.stderr);
+        assert!(outcome.stderr.contains("a ring of 32 bits, 9 fraction bits, "), "{}", outcome.stderr);
         let report = report(&outcome);
         (number(&report, "/formats/ring"), number(&report, "/formats/activations"), number(&report, "/formats/weights"))
     };
@@ -299,6 +299,28 @@ fn the_tuner_chooses_the_ring_of_a_run() {
     assert_eq!(ring(&["--max-error", "0.3", "--weight-bits", "11"]), (32.0, 9.0, 11.0));
     shop.run(&[&fixed[..], &auto, &["--fraction-bits", "9"]].concat()).failed(2, &["--ring-bits auto"]);
     tune(&shop, "plan.toml", &["--batch", "many"]).failed(2, &["many", "auto"]);
+}
+
+/// Fraction bits are what accuracy is paid with: a model that only has to keep its answers gets fewer of both kinds, one
+/// whose outputs have to stay keeps them.
+#[test]
+fn the_tuner_chooses_fraction_bits() {
+    let shop = Workshop::new();
+    let bits = |out: &str, more: &[&str]| {
+        let report = report(&tune(&shop, out, &[&["--simulate", "24", "--batch", "16"], more].concat()));
+        let of = |place: &str| number(&report, place);
+        (of("/formats/activations"), of("/formats/weights"), of("/predicted/seconds_per_run"))
+    };
+    let auto = ["--fraction-bits", "auto", "--weight-bits", "auto"];
+    let answers = ["--min-agreement", "1", "--max-error", "0.1"];
+    let (activations, weights, seconds) = bits("few.toml", &[&auto[..], &answers].concat());
+    assert!(activations == 12.0 && weights < 12.0, "{activations} and {weights}");
+    let (_, weights, usual) = bits("usual.toml", &answers);
+    assert_eq!(weights, 16.0);
+    assert!(seconds < 0.95 * usual, "{seconds} and {usual}");
+    let close = bits("close.toml", &["--fraction-bits", "auto", "--max-error", "0.005"]);
+    assert_eq!((close.0, close.1), (16.0, 16.0));
+    tune(&shop, "plan.toml", &["--fraction-bits", "few"]).failed(2, &["few", "auto"]);
 }
 
 /// Plans of other ways beside the tuned one: what is told of them is complete in every file, and follows from their plans.
@@ -314,14 +336,18 @@ fn other_ways_are_shown_with_what_is_theirs() {
     let sizes = ["--input", &calibration, "--batch", "4", "--simulate", "8", "--max-error", "0.01", "--runs", "0"];
     let bench = |more: &[&str]| shop.run(&[&fixed[..], &sizes, &["--peers", &peers], more].concat());
     bench(&["--out", "ways.pdf"]).failed(2, &["ways.pdf", ".html, .svg, .json or .txt"]);
+    bench(&["--ring-bits", "auto"]).failed(2, &["--ring-bits auto"]);
     let files = "ways.txt,ways.json,ways.html,ways.svg";
-    let found = report(&bench(&["--simulations", "3", "--caption", "drawn <digits>", "--out", files]));
+    let more = ["--weight-bits", "auto", "--simulations", "3", "--caption", "drawn <digits>", "--out", files];
+    let found = report(&bench(&more));
     assert_eq!(serde_json::from_str::<Value>(&shop.read("ways.json")).unwrap(), found);
     let (text, page) = (shop.read("ways.txt"), shop.read("ways.html"));
     assert!(text.contains("\ndrawn <digits>\n") && page.contains("drawn &lt;digits&gt;"));
     assert!(shop.read("ways.svg").contains("drawn &lt;digits&gt;"));
     let rows = found["rows"].as_array().unwrap();
-    assert_eq!(rows[0]["name"], "tuned");
+    assert_eq!([&rows[0]["name"], &rows[1]["name"]], ["tuned", "tuned, in the others' formats"]);
+    let note = rows[0]["notes"][0].as_str().unwrap();
+    assert!(note.contains("16 fraction bits, 12 of weights; all others: 16 fraction bits, 16 of weights"), "{note}");
     assert_eq!(rows[0]["outcome"]["Ok"]["unmet"], serde_json::json!([]));
     let tuned = number(&rows[0], "/outcome/Ok/predicted_seconds");
     let mut systems = 0;

@@ -5,7 +5,7 @@
 
 mod onnx_model;
 
-use catalogs::Catalog;
+use catalogs::{Catalog, Scale};
 use onnx_model::{Model, integers};
 use runtime::circuit::lower::{Formats, Logits};
 use runtime::circuit::{Error, Integers, Party};
@@ -97,6 +97,29 @@ fn request<'a>(model: &'a [u8], catalog: &'a Catalog) -> Request<'a> {
         tiles: Tiles::Fastest,
         parties: PartiesRecord { model: 0, input: 1, output: 2 },
     }
+}
+
+/// What the baseline evaluates at other scales says nothing of how far an argument reaches: a reciprocal for rows of 64 is
+/// not left out for a better one that rows of 32 exceed.
+#[test]
+fn entries_at_scales_that_nothing_is_known_of_are_tried() {
+    let (model, catalog) = (model(0.5), catalog());
+    let scale = Scale::new(12).unwrap();
+    let formats = Formats { activations: scale, weights: scale, ..Formats::default() };
+    let request = Request { formats, ..request(&model, &catalog) };
+    Problem::explore(&request, &mut |_| {}, |problem, _| {
+        let site = problem.sites().iter().position(|site| site.kind == SiteKind::Softmax).unwrap();
+        let entries = problem.candidates()[site].iter().filter_map(|candidate| match &candidate.record {
+            ChoiceRecord::Softmax { exp, reciprocal, .. } => Some((&exp.name[..], &reciprocal.name[..])),
+            _ => None,
+        });
+        let entries: Vec<(&str, &str)> = entries.collect();
+        let coarse = "exp/k64-f12-o16-w10-mixed-2e-2";
+        assert!(entries.contains(&(coarse, "reciprocal/k64-f16-o18-n64-fast-2e-2")), "{entries:?}");
+        assert!(!entries.iter().any(|(_, reciprocal)| reciprocal.contains("-n16-")), "{entries:?}");
+        Ok(())
+    })
+    .unwrap();
 }
 
 /// The tuned plan, and the same with the fastest softmax that has a maximum.

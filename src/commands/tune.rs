@@ -67,7 +67,7 @@ pub struct RequestOptions {
     #[command(flatten)]
     batch: BatchOptions,
     #[command(flatten)]
-    formats: FormatOptions,
+    pub formats: FormatOptions,
     #[command(flatten)]
     open: inspect::Open,
     /// The range that every input element lies in, LOW,HIGH; by default that of the calibration set. NAME=LOW,HIGH is
@@ -149,7 +149,7 @@ impl Tune {
         let mut request = self.options.request_of_any_batch(&model, catalog)?;
         let formats = self.options.formats.each(&request)?;
         self.options.batch.choose(&mut request, &formats)?;
-        let tuned = tuner::tune_over(&request, &formats, progress).map_err(failure)?;
+        let tuned = tuner::tune_over(&request, &formats, self.options.formats.weights(), progress).map_err(failure)?;
         let told = if self.discreet { tuned.plan.clone().discreet() } else { tuned.plan.clone() };
         let (structure, text) = (tuned.structure.to_json(), told.to_text());
         let mut files: Vec<(&Path, &str)> = vec![(&structure_file, &structure), (&self.out, &text)];
@@ -198,9 +198,9 @@ pub fn say(progress: Progress) {
             let error = error.map_or(String::new(), |error| format!(", predicted error {error:.2e}"));
             format!("simulating plan {candidate}: {seconds:.4} s in whole rounds and one ring{error}")
         }
-        Progress::Formats { formats: Formats { ring, activations, .. }, outcome } => {
+        Progress::Formats { formats: Formats { ring, activations, weights }, outcome } => {
             let outcome = outcome.map_or_else(|reason| reason, |seconds| format!("{seconds:.4} s"));
-            format!("a ring of {ring} bits, {activations} fraction bits: {outcome}")
+            format!("a ring of {ring} bits, {activations} fraction bits, {weights} of weights: {outcome}")
         }
     };
     let _ = writeln!(std::io::stderr(), "{line}");

@@ -179,9 +179,12 @@ impl Trial<'_> {
         let (trying, short): (Vec<usize>, Vec<usize>) = having.partition(|&&index| reaches(index, option));
         // Nor is what another one that reaches as far beats at everything.
         let beaten = |&index: &usize| {
-            let own = &options[index];
-            let others = (0..own.len()).filter(|&other| other != option && reaches(index, other));
-            others.into_iter().any(|other| beats(&own[other].0, &own[option].0, other < option))
+            let (own, node) = (&options[index], sites[index].node);
+            let mut others = (0..own.len()).filter(|&other| other != option);
+            others.any(|other| {
+                let (better, worse) = (&own[other].0, &own[option].0);
+                beats(better, worse, other < option) && seen.allows_where(node, better, worse)
+            })
         };
         let mut trying: Vec<usize> = trying.into_iter().filter(|index| !beaten(index)).collect();
         let mut outcome = Tried { short, ..Tried::default() };
@@ -420,15 +423,29 @@ impl Seen {
         bits.next_multiple_of(2).min(widest)
     }
 
+    /// Whether nothing that is known of a site's arguments stands against a choice.
     fn allows(&self, site: NodeId, choice: &Choice) -> bool {
-        // The least argument of a layer norm is the entry's own; only the greatest is the model's.
-        entries_of(choice).into_iter().all(|entry| {
-            let claim = entry.claim();
-            let key = (node_number(site), claim.function.clone(), entry.program().input().1.bits());
-            let Some(&(low, high)) = self.arguments.get(&key) else { return true };
-            let low_fits = claim.function == catalogs::Function::Rsqrt || i128::from(claim.window.low) <= low;
-            low_fits && high <= i128::from(claim.window.high)
+        entries_of(choice).into_iter().all(|entry| self.reaches(site, entry).unwrap_or(true))
+    }
+
+    /// Whether a choice reaches wherever another one with entries of the same functions may: as far as what is known of
+    /// the arguments or, where they are not known at its scales, as far as the other one.
+    fn allows_where(&self, site: NodeId, choice: &Choice, other: &Choice) -> bool {
+        let pairs = entries_of(choice).into_iter().zip(entries_of(other));
+        pairs.into_iter().all(|(entry, other)| {
+            let (own, needed) = (entry.claim().window, other.claim().window);
+            self.reaches(site, entry).unwrap_or(own.low <= needed.low && needed.high <= own.high)
         })
+    }
+
+    /// Whether an entry reaches as far as the baseline's argument at its scale, if the baseline has one.
+    fn reaches(&self, site: NodeId, entry: &Certified) -> Option<bool> {
+        let claim = entry.claim();
+        let key = (node_number(site), claim.function.clone(), entry.program().input().1.bits());
+        let &(low, high) = self.arguments.get(&key)?;
+        // The least argument of a layer norm is the entry's own; only the greatest is the model's.
+        let low_fits = claim.function == catalogs::Function::Rsqrt || i128::from(claim.window.low) <= low;
+        Some(low_fits && high <= i128::from(claim.window.high))
     }
 }
 

@@ -53,7 +53,7 @@ pub use memory::Memory;
 pub use problem::{Attempt, Problem};
 pub use search::{Front, Point, Tuned, search, tune};
 pub use sensitivity::{difference, leading};
-pub use whole::{Batch, batches, formats, preferred, tune_over};
+pub use whole::{Batch, Weights, batches, formats, preferred, tune_over};
 
 use crate::circuit::{self, lower::Formats};
 use crate::cost::Machine;

@@ -76,25 +76,65 @@ pub fn formats(request: &Request<'_>, weights: Option<Scale>) -> Result<Vec<Form
     Ok(formats.filter(|formats| check_formats(*formats).is_ok()).collect())
 }
 
-/// Tunes in each of the formats and returns the fastest plan that meets the constraint.
+/// What becomes of the fraction bits that formats give to weights.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Weights {
+    /// They stay.
+    #[default]
+    AsGiven,
+    /// From there, [`STEP`] fewer as long as the plan gets faster.
+    Fewer,
+}
+
+/// How many fraction bits weights lose at once.
+const STEP: u8 = 2;
+
+/// Tunes in each of the formats and returns the fastest plan that meets the constraint; weights may have fewer bits there.
 ///
 /// # Errors
 /// What the widest of the formats failed with, if all fail.
-pub fn tune_over(request: &Request<'_>, all: &[Formats], progress: &mut dyn FnMut(Progress)) -> Result<Tuned, Error> {
+pub fn tune_over(
+    request: &Request<'_>,
+    all: &[Formats],
+    weights: Weights,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Tuned, Error> {
     let mut best: Option<Tuned> = None;
     let mut failed = Error::Request("the catalog has no entry, so that no ring is known; give --ring-bits".into());
-    for &formats in all {
+    let said = all.len() > 1 || weights == Weights::Fewer;
+    // Whether that is the fastest plan so far, which is kept.
+    let mut attempt = |formats: Formats| {
         let outcome = tune(&Request { formats, ..request.clone() }, progress);
         let seconds = |tuned: &Tuned| tuned.plan.predicted.seconds_per_run;
-        if all.len() > 1 {
+        if said {
             let outcome = outcome.as_ref().map(seconds).map_err(ToString::to_string);
             progress(Progress::Formats { formats, outcome });
         }
         match outcome {
-            Ok(tuned) if best.as_ref().is_none_or(|best| seconds(&tuned) < seconds(best)) => best = Some(tuned),
-            Ok(_) => {}
-            Err(error) => failed = error,
+            Ok(tuned) if best.as_ref().is_none_or(|best| seconds(&tuned) < seconds(best)) => {
+                best = Some(tuned);
+                true
+            }
+            Ok(_) => false,
+            Err(error) => {
+                failed = error;
+                false
+            }
         }
+    };
+    let mut fastest = None;
+    for &formats in all {
+        if attempt(formats) {
+            fastest = Some(formats);
+        }
+    }
+    let fewer = |formats: Formats| {
+        let weights = formats.weights.bits().checked_sub(STEP).and_then(Scale::new)?;
+        Some(Formats { weights, ..formats })
+    };
+    let mut next = fastest.filter(|_| weights == Weights::Fewer).and_then(fewer);
+    while let Some(formats) = next {
+        next = if attempt(formats) { fewer(formats) } else { None };
     }
     best.ok_or(failed)
 }

@@ -16,7 +16,8 @@ use crate::output;
 use crate::report::Context;
 use clap::Args;
 use report::{Report, Row, verdict};
-use runtime::tuner::{self, Groundwork, Problem, Request, Wish};
+use runtime::circuit::lower::Formats;
+use runtime::tuner::{self, Groundwork, Problem, Request, Tuned, Weights, Wish};
 use std::path::{Path, PathBuf};
 
 /// Tunes a model, and makes plans as other tuners and other systems would, over the same certified runtime; runs all of
@@ -75,6 +76,9 @@ impl Tuner {
                 place: folder.path(),
             })?);
         }
+        if let Some(other) = self.in_other_formats(&request)? {
+            put_first(&mut rows, other, request.formats);
+        }
         self.measure(&mut rows, &context.catalog, folder.path())?;
         let verdict = verdict(&rows);
         let (model, network) = (request.model_name.clone(), request.network_name.clone());
@@ -128,6 +132,16 @@ impl Tuner {
         .map_err(tune::failure)
     }
 
+    /// The fastest plan in the formats that are left to the tuner, if any are.
+    fn in_other_formats(&self, request: &Request<'_>) -> Result<Option<Tuned>, Failure> {
+        let formats = self.options.formats.each(request)?;
+        let weights = self.options.formats.weights();
+        if formats == [request.formats] && weights == Weights::AsGiven {
+            return Ok(None);
+        }
+        tuner::tune_over(request, &formats, weights, &mut tune::say).map(Some).map_err(tune::failure)
+    }
+
     /// Runs every plan, in turns, so that what disturbs the machine disturbs all of them.
     fn measure(&self, rows: &mut [Row], catalog: &Path, folder: &Path) -> Result<(), Failure> {
         let mut seconds: Vec<Vec<f64>> = rows.iter().map(|_| Vec::new()).collect();
@@ -164,6 +178,21 @@ impl Tuner {
         }
         Ok(())
     }
+}
+
+/// Makes a plan in formats of its own the tuned one, if it is faster than the one in the formats of all other rows.
+fn put_first(rows: &mut Vec<Row>, other: Tuned, common: Formats) {
+    let Some(Row { name, outcome: Ok(known), .. }) = rows.first_mut() else { return };
+    if known.predicted_seconds <= other.plan.predicted.seconds_per_run {
+        return;
+    }
+    let bits = |activations: u8, weights: u8| format!("{activations} fraction bits, {weights} of weights");
+    let own = bits(other.plan.formats.activations, other.plan.formats.weights);
+    let of_others = bits(common.activations.bits(), common.weights.bits());
+    *name = "tuned, in the others' formats".into();
+    let mut row = Row::tuned("tuned", other);
+    row.notes.push(format!("{own}; all others: {of_others}"));
+    rows.insert(0, row);
 }
 
 /// What is to be written into a file.

@@ -6,7 +6,7 @@ use crate::report::table;
 use catalogs::{Ring, Scale};
 use clap::Args;
 use runtime::circuit::lower::Formats;
-use runtime::tuner::{self, Request};
+use runtime::tuner::{self, Request, Weights};
 use std::fmt;
 use std::io::Write;
 use std::str::FromStr;
@@ -100,12 +100,13 @@ pub struct FormatOptions {
     /// ring, with every number of fraction bits, that entries of the catalog take, and keeps the fastest plan.
     #[arg(long, default_value = "64", value_name = "BITS|auto")]
     ring_bits: OrAuto<u8>,
-    /// Fraction bits of activations; entries have to take them. 16 where nothing is said.
-    #[arg(long, value_name = "BITS")]
-    fraction_bits: Option<u8>,
-    /// Fraction bits of weights; by default those of activations.
-    #[arg(long)]
-    weight_bits: Option<u8>,
+    /// Fraction bits of activations; entries have to take them. auto tunes with every number that entries of the catalog
+    /// take, and keeps the fastest plan. 16 where nothing is said.
+    #[arg(long, value_name = "BITS|auto")]
+    fraction_bits: Option<OrAuto<u8>>,
+    /// Fraction bits of weights; by default those of activations. auto takes two fewer as long as the plan gets faster.
+    #[arg(long, value_name = "BITS|auto")]
+    weight_bits: Option<OrAuto<u8>>,
 }
 
 impl Default for FormatOptions {
@@ -118,12 +119,12 @@ impl Default for FormatOptions {
 const FRACTION_BITS: u8 = 16;
 
 impl FormatOptions {
-    /// What is asked for, or the default ones where each ring is to be tried.
+    /// What is asked for, or the default ones where that is left to the tuner.
     pub fn formats(&self) -> Result<Formats, Failure> {
         let bits = self.ring_bits.given().unwrap_or(64);
         let ring = Ring::new(bits).ok_or_else(|| Failure::Input(format!("no ring has {bits} bits")))?;
-        let activations = scale(self.fraction_bits.unwrap_or(FRACTION_BITS))?;
-        Ok(Formats { ring, activations, weights: self.weights()?.unwrap_or(activations) })
+        let activations = scale(self.fraction_bits.and_then(OrAuto::given).unwrap_or(FRACTION_BITS))?;
+        Ok(Formats { ring, activations, weights: self.given_weights()?.unwrap_or(activations) })
     }
 
     /// Refuses to leave the ring open, where one command is about one ring.
@@ -137,16 +138,29 @@ impl FormatOptions {
         }
     }
 
-    fn weights(&self) -> Result<Option<Scale>, Failure> {
-        self.weight_bits.map(scale).transpose()
+    fn given_weights(&self) -> Result<Option<Scale>, Failure> {
+        self.weight_bits.and_then(OrAuto::given).map(scale).transpose()
+    }
+
+    /// What becomes of the fraction bits of weights.
+    pub fn weights(&self) -> Weights {
+        match self.weight_bits {
+            Some(OrAuto::Auto) => Weights::Fewer,
+            Some(OrAuto::Given(_)) | None => Weights::AsGiven,
+        }
     }
 
     /// The formats that are to be tuned in.
     pub fn each(&self, request: &Request<'_>) -> Result<Vec<Formats>, Failure> {
+        let of_entries = || tuner::formats(request, self.given_weights()?).map_err(failure);
         match (self.ring_bits, self.fraction_bits) {
-            (OrAuto::Given(_), _) => Ok(vec![request.formats]),
-            (OrAuto::Auto, None) => tuner::formats(request, self.weights()?).map_err(failure),
-            (OrAuto::Auto, Some(bits)) => Err(Failure::Input(format!(
+            (OrAuto::Given(_), None | Some(OrAuto::Given(_))) => Ok(vec![request.formats]),
+            (OrAuto::Given(_), Some(OrAuto::Auto)) => {
+                let in_ring = of_entries()?.into_iter().filter(|formats| formats.ring == request.formats.ring);
+                Ok(in_ring.collect())
+            }
+            (OrAuto::Auto, None | Some(OrAuto::Auto)) => of_entries(),
+            (OrAuto::Auto, Some(OrAuto::Given(bits))) => Err(Failure::Input(format!(
                 "--fraction-bits {bits} with --ring-bits auto: entries decide about both; give one ring, or no fraction bits"
             ))),
         }

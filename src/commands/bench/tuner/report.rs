@@ -1,8 +1,9 @@
 //! What the bench found: a row for every way to choose, and where ours is ahead.
 
 use crate::report::{table, ways};
+use runtime::graph::Graph;
 use runtime::plan::Plan;
-use runtime::tuner::Attempt;
+use runtime::tuner::{Attempt, Tuned};
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -101,6 +102,23 @@ impl Row {
     /// A way that gave a plan.
     pub fn new(name: &str, simulated: usize, attempt: Attempt) -> Row {
         let Attempt { plan, structure, verdict, unmet, .. } = attempt;
+        Row::of(name, simulated, (plan, &structure), verdict.error, unmet)
+    }
+
+    /// A plan that the tuner found.
+    pub fn tuned(name: &str, tuned: Tuned) -> Row {
+        let Tuned { plan, structure, .. } = tuned;
+        let (simulated, error) = (plan.measured.candidates_tried, plan.measured.error);
+        Row::of(name, simulated, (plan, &structure), error, Vec::new())
+    }
+
+    fn of(
+        name: &str,
+        simulated: usize,
+        (plan, structure): (Plan, &Graph),
+        simulated_error: f64,
+        unmet: Vec<String>,
+    ) -> Row {
         let predicted = &plan.predicted;
         let outcome = Outcome {
             unmet,
@@ -108,7 +126,7 @@ impl Row {
             bytes: predicted.bytes_per_run,
             predicted_seconds: predicted.seconds_per_run,
             seconds: None,
-            simulated_error: verdict.error,
+            simulated_error,
             error: None,
             agreement: None,
             structure: structure.to_json(),
