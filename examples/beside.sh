@@ -33,7 +33,7 @@ beside() {
     for network in ${NETWORKS:-lan wan}; do
         echo "$name under $network, $demand" >&2
         file=$out/$name.$network.$demand
-        "$program" --catalog "$catalog" bench tuner "$@" --network "$network" --runs "$runs" \
+        "$program" --catalog "$catalog" bench tuner "$@" --weight-bits auto --network "$network" --runs "$runs" \
             --out "$file.html,$file.json,$file.txt" 2> "$file.log"
         echo
     done
@@ -48,7 +48,7 @@ for model in ${MODELS:-digits_cnn digits_vit lenet minilm bert}; do
     digits_cnn | digits_vit)
         case $model in digits_cnn) answers=$probabilities ;; *) answers=$logits ;; esac
         beside "$model" catalogs "examples/models/$model.onnx" --calibration examples/models/digits_calibration.npz \
-            --input examples/models/digits_test.npz $(asked "--max-error 0.01" "$answers")
+            --input examples/models/digits_test.npz --fraction-bits auto $(asked "--max-error 0.01" "$answers")
         ;;
     lenet)
         beside lenet examples/lenet/catalogs examples/lenet/lenet.onnx --calibration examples/lenet/calibration.npz \
@@ -57,12 +57,12 @@ for model in ${MODELS:-digits_cnn digits_vit lenet minilm bert}; do
         ;;
     minilm)
         beside minilm catalogs "$out/minilm.onnx" --axis tokens=32 --public mask=0 --calibration "$out/sentences.npz" \
-            --input "$out/sentences.npz" --batch 1 --simulate 2 --input-range=-8,8 --row-norm 18 \
+            --input "$out/sentences.npz" --fraction-bits auto --batch 1 --simulate 2 --input-range=-8,8 --row-norm 18 \
             $(asked "--max-error 0.01" "--min-cosine 0.999") --simulations 12
         ;;
     bert)
         beside bert catalogs "$out/bert/bert-base.onnx" --calibration "$out/bert/bert-base.npz" \
-            --input "$out/bert/bert-base.npz" --batch 1 --simulate 1 --input-range=-8,8 --row-norm 32 \
+            --input "$out/bert/bert-base.npz" --fraction-bits auto --batch 1 --simulate 1 --input-range=-8,8 --row-norm 32 \
             $(asked "--max-error 0.05" "--min-cosine 0.999") --simulations 12 \
             --caption "2 of BERT-base's 12 layers on 128 tokens, with seeded random weights: the shapes are real, the answers mean nothing"
         ;;

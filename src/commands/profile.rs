@@ -289,6 +289,15 @@ fn processor() -> String {
     format!("{name}, {threads} threads, three parties on them")
 }
 
+/// How well the rates say what was measured, so that nobody has to compare the rows.
+fn closeness(probes: &[Row]) -> String {
+    let off = |row: &Row| (row.predicted_seconds / row.seconds).ln().abs();
+    let mut off: Vec<f64> = probes.iter().map(off).collect();
+    off.sort_by(f64::total_cmp);
+    let within = |share: usize| off.get(off.len().saturating_sub(1) * share / 10).map_or(0.0, |off| off.exp());
+    format!("half of the probes are fitted within a factor of {:.2}, nine of ten within {:.2}", within(5), within(9))
+}
+
 /// The report as a page.
 fn text(report: &Report) -> String {
     let mut out = format!("{:<58} {:>11} {:>11} {:>7}\n", "probe", "measured", "fitted", "ratio");
@@ -297,7 +306,7 @@ fn text(report: &Report) -> String {
         let ratio = predicted_seconds / seconds;
         out.push_str(&format!("{name:<58} {measured:>8.2} ms {fitted:>8.2} ms {ratio:>7.2}\n"));
     }
-    out.push_str(&format!("\n{}\n", report.machine.name));
+    out.push_str(&format!("{}\n\n{}\n", closeness(&report.probes), report.machine.name));
     for resource in Resource::ALL {
         let (name, rate) = (resource.name(), report.machine.rate(resource));
         let spread = report

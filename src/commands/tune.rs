@@ -199,7 +199,8 @@ pub fn say(progress: Progress) {
             format!("simulating plan {candidate}: {seconds:.4} s in whole rounds and one ring{error}")
         }
         Progress::Formats { formats: Formats { ring, activations, weights }, outcome } => {
-            let outcome = outcome.map_or_else(|reason| reason, |seconds| format!("{seconds:.4} s"));
+            let found = |(seconds, error): (f64, f64)| format!("{seconds:.4} s, measured error {error:.2e}");
+            let outcome = outcome.map_or_else(|reason| reason, found);
             format!("a ring of {ring} bits, {activations} fraction bits, {weights} of weights: {outcome}")
         }
     };

@@ -26,7 +26,8 @@ pub struct Plan {
     pub formats: FormatsRecord,
     /// What follows from the choices.
     pub predicted: Predicted,
-    /// What the calibration set showed.
+    /// What the calibration set showed; a discreet plan does not say.
+    #[serde(default, skip_serializing_if = "Measured::is_untold")]
     pub measured: Measured,
     /// The choices.
     pub site: Vec<SiteRecord>,
@@ -126,7 +127,8 @@ pub struct Predicted {
     /// Predicted bytes of one party's memory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory_bytes: Option<u64>,
-    /// Predicted output error: the sites' effects added up, and what the sums of the circuit add.
+    /// Predicted output error: the sites' effects added up, and what the sums of the circuit add; 0 where it is not told.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub error: f64,
 }
 
@@ -158,6 +160,11 @@ impl Measured {
         let Verdict { inputs, roundings, error, agreement, steady: _, cosine, metric } = verdict.clone();
         Measured { inputs, roundings, error, agreement, cosine, metric, candidates_tried }
     }
+
+    /// Whether there is nothing: no plan is accepted without a simulation.
+    fn is_untold(&self) -> bool {
+        *self == Measured::default()
+    }
 }
 
 fn is_zero(value: &f64) -> bool {
@@ -184,7 +191,8 @@ pub struct SiteRecord {
     /// at layer norms for which nothing is certified otherwise.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub least_variance: f64,
-    /// How much an error there moves the output, measured on the calibration set.
+    /// How much an error there moves the output, measured on the calibration set; 0 where it is not told.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub sensitivity: f64,
     /// How far this choice alone moves the output, everything else being exact, predicted on a few calibration inputs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -310,7 +318,9 @@ impl Plan {
             return Err(Refusal::Syntax(format!("protocol '{}' is not known; rss3 is", plan.protocol)));
         }
         if plan.to_text() != text {
-            return Err(Refusal::Syntax("not in canonical form; it was changed by hand: tune again".into()));
+            return Err(Refusal::Syntax(
+                "not in canonical form; it was changed by hand, or an earlier version wrote it: tune again".into(),
+            ));
         }
         match plan.impossible() {
             Some((what, value)) => Err(Refusal::Syntax(format!("{what} of {value} cannot be; tune again"))),

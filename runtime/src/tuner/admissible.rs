@@ -309,10 +309,13 @@ fn beats(choice: &Choice, other: &Choice, first: bool) -> bool {
         let formats = (a.program().input(), a.program().output()) == (b.program().input(), b.program().output());
         // The encoded ε of a layer norm follows the window's lower end.
         let lows = claim.function != catalogs::Function::Rsqrt || claim.window.low <= beaten.window.low;
-        let (cost, limit) = (protocol::cost(a.program(), &Rss3), protocol::cost(b.program(), &Rss3));
         let accurate =
             claim.absolute_part() <= beaten.absolute_part() && claim.relative_part() <= beaten.relative_part();
-        if !(formats && lows && accurate && cost.rounds <= limit.rounds && cost.bits <= limit.bits) {
+        if !(formats && lows && accurate) {
+            return false;
+        }
+        let (cost, limit) = (protocol::cost(a.program(), &Rss3), protocol::cost(b.program(), &Rss3));
+        if cost.rounds > limit.rounds || cost.bits > limit.bits {
             return false;
         }
         strictly |= claim.absolute_part() < beaten.absolute_part()

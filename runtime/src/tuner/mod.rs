@@ -271,8 +271,8 @@ pub enum Progress {
     Formats {
         /// Which.
         formats: Formats,
-        /// Predicted seconds of the plan, or why there is none.
-        outcome: Result<f64, String>,
+        /// Predicted seconds of the plan and the error that its simulation showed, or why there is none.
+        outcome: Result<(f64, f64), String>,
     },
 }
 

@@ -32,6 +32,13 @@ fn function(kind: SiteKind) -> Option<catalogs::Function> {
     }
 }
 
+/// Whether a function reaches from very small to very large: its entries have scales of their own, to and from which the
+/// sites around round.
+pub(super) fn has_own_scales(function: &catalogs::Function) -> bool {
+    use catalogs::Function::{Log, Reciprocal, Rsqrt, Sqrt};
+    matches!(function, Log | Sqrt | Reciprocal | Rsqrt)
+}
+
 /// What is known of a site's values before it has a choice.
 pub(super) struct Reach {
     /// Bits that maxima compare.
@@ -94,10 +101,8 @@ pub(super) fn options(site: &Site, entries: &[Named], formats: Formats, reach: &
                 kind: site.kind.name(),
                 reason: "the catalog's functions do not include it".into(),
             })?;
-            // What reaches from very small to very large has its own scales, to and from which the sites around round.
-            let rescaled =
-                matches!(function, catalogs::Function::Log | catalogs::Function::Sqrt | catalogs::Function::Reciprocal);
-            let fits = |named: &Named| match rescaled {
+            let own_scales = has_own_scales(&function);
+            let fits = |named: &Named| match own_scales {
                 true => input(named).ring == activation.ring && output(named).ring == activation.ring,
                 false => takes(named, activation) && output(named) == activation,
             };

@@ -5,10 +5,11 @@
 //! product rounds; entries exist for a few of them.
 
 use super::admissible::certified_entries;
+use super::options::has_own_scales;
 use super::search::{Tuned, tune};
 use super::{Error, Problem, Progress, Request, check_formats};
 use crate::circuit::lower::Formats;
-use crate::plan::Predicted;
+use crate::plan::{Plan, Predicted};
 use catalogs::{Ring, Scale};
 use std::collections::BTreeSet;
 
@@ -67,7 +68,11 @@ pub fn preferred(batches: &[Batch]) -> usize {
 /// Entries that are rejected.
 pub fn formats(request: &Request<'_>, weights: Option<Scale>) -> Result<Vec<Formats>, Error> {
     let (entries, _) = certified_entries(request)?;
-    let inputs: BTreeSet<(Ring, Scale)> = entries.iter().map(|named| named.certified.program().input()).collect();
+    let inputs = |all: bool| -> BTreeSet<(Ring, Scale)> {
+        let own = entries.iter().filter(|named| all || !has_own_scales(&named.certified.claim().function));
+        own.map(|named| named.certified.program().input()).collect()
+    };
+    let inputs = Some(inputs(false)).filter(|inputs| !inputs.is_empty()).unwrap_or_else(|| inputs(true));
     let formats = inputs.into_iter().map(|(ring, activations)| Formats {
         ring,
         activations,
@@ -82,17 +87,20 @@ pub enum Weights {
     /// They stay.
     #[default]
     AsGiven,
-    /// From there, [`STEP`] fewer as long as the plan gets faster.
+    /// From there, [`STEP`] fewer as long as the plan gets better.
     Fewer,
 }
 
 /// How many fraction bits weights lose at once.
 const STEP: u8 = 2;
 
-/// Tunes in each of the formats and returns the fastest plan that meets the constraint; weights may have fewer bits there.
+/// Tunes in each of the formats and returns the fastest plan that meets the constraint, or the most accurate one where
+/// only a budget is given; weights may have fewer bits there.
+///
+/// The plan says how many were simulated in all of them.
 ///
 /// # Errors
-/// What the widest of the formats failed with, if all fail.
+/// What the widest of the formats failed with, if all fail; of budgets the narrowest.
 pub fn tune_over(
     request: &Request<'_>,
     all: &[Formats],
@@ -100,41 +108,62 @@ pub fn tune_over(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Tuned, Error> {
     let mut best: Option<Tuned> = None;
-    let mut failed = Error::Request("the catalog has no entry, so that no ring is known; give --ring-bits".into());
+    let mut simulated = 0;
+    let none = "the catalog has no entry for activations in such a ring; give --ring-bits and --fraction-bits";
+    let mut failed = Error::Request(none.into());
     let said = all.len() > 1 || weights == Weights::Fewer;
-    // Whether that is the fastest plan so far, which is kept.
+    let aim = |tuned: &Tuned| match request.budget.limits_cost() && !request.constraint.asks() {
+        true => tuned.plan.measured.error,
+        false => tuned.plan.predicted.seconds_per_run,
+    };
+    // Whether that is the best plan so far, which is kept.
     let mut attempt = |formats: Formats| {
-        let outcome = tune(&Request { formats, ..request.clone() }, progress);
-        let seconds = |tuned: &Tuned| tuned.plan.predicted.seconds_per_run;
+        // A plan to start from chooses among the entries of its own formats.
+        let in_formats = |plan: &Plan| {
+            (plan.formats.ring, plan.formats.activations) == (formats.ring.bits(), formats.activations.bits())
+        };
+        let start = request.start.clone().filter(|plan| all.len() == 1 || in_formats(plan));
+        let outcome = tune(&Request { formats, start, ..request.clone() }, progress);
+        simulated += match &outcome {
+            Ok(tuned) => tuned.plan.measured.candidates_tried,
+            Err(Error::Constraint { simulated, .. }) => *simulated,
+            Err(_) => 0,
+        };
         if said {
-            let outcome = outcome.as_ref().map(seconds).map_err(ToString::to_string);
+            let found = |tuned: &Tuned| (tuned.plan.predicted.seconds_per_run, tuned.plan.measured.error);
+            let outcome = outcome.as_ref().map(found).map_err(ToString::to_string);
             progress(Progress::Formats { formats, outcome });
         }
         match outcome {
-            Ok(tuned) if best.as_ref().is_none_or(|best| seconds(&tuned) < seconds(best)) => {
+            Ok(tuned) if best.as_ref().is_none_or(|best| aim(&tuned) < aim(best)) => {
                 best = Some(tuned);
                 true
             }
             Ok(_) => false,
+            // Of budgets that are exceeded the narrowest format exceeds least.
             Err(error) => {
-                failed = error;
+                if !matches!((&failed, &error), (Error::Budget { .. }, Error::Budget { .. })) {
+                    failed = error;
+                }
                 false
             }
         }
     };
-    let mut fastest = None;
+    let mut chosen = None;
     for &formats in all {
         if attempt(formats) {
-            fastest = Some(formats);
+            chosen = Some(formats);
         }
     }
     let fewer = |formats: Formats| {
         let weights = formats.weights.bits().checked_sub(STEP).and_then(Scale::new)?;
         Some(Formats { weights, ..formats })
     };
-    let mut next = fastest.filter(|_| weights == Weights::Fewer).and_then(fewer);
+    let mut next = chosen.filter(|_| weights == Weights::Fewer).and_then(fewer);
     while let Some(formats) = next {
         next = if attempt(formats) { fewer(formats) } else { None };
     }
-    best.ok_or(failed)
+    let mut best = best.ok_or(failed)?;
+    best.plan.measured.candidates_tried = simulated;
+    Ok(best)
 }

@@ -21,7 +21,8 @@ use runtime::tuner::{self, Groundwork, Problem, Request, Tuned, Weights, Wish};
 use std::path::{Path, PathBuf};
 
 /// Tunes a model, and makes plans as other tuners and other systems would, over the same certified runtime; runs all of
-/// them in one go: seconds, rounds, bytes, errors.
+/// them in one go: seconds, rounds, bytes, errors. With --fraction-bits auto or --weight-bits auto the tuned plan has the
+/// formats that are best for it; the other ways have those that are given, 16 bits where nothing is said.
 ///
 /// Example: chebyshare bench tuner examples/models/digits_vit.onnx --calibration
 /// examples/models/digits_calibration.npz --input examples/models/digits_test.npz --network wan
@@ -180,15 +181,12 @@ impl Tuner {
     }
 }
 
-/// Makes a plan in formats of its own the tuned one, if it is faster than the one in the formats of all other rows.
+/// Makes the best plan in any formats the tuned one, if its formats are not those of all other rows.
 fn put_first(rows: &mut Vec<Row>, other: Tuned, common: Formats) {
-    let Some(Row { name, outcome: Ok(known), .. }) = rows.first_mut() else { return };
-    if known.predicted_seconds <= other.plan.predicted.seconds_per_run {
-        return;
-    }
+    let (own, all) = (&other.plan.formats, (common.activations.bits(), common.weights.bits()));
+    let Some(Row { name, .. }) = rows.first_mut().filter(|_| (own.activations, own.weights) != all) else { return };
     let bits = |activations: u8, weights: u8| format!("{activations} fraction bits, {weights} of weights");
-    let own = bits(other.plan.formats.activations, other.plan.formats.weights);
-    let of_others = bits(common.activations.bits(), common.weights.bits());
+    let (own, of_others) = (bits(own.activations, own.weights), bits(all.0, all.1));
     *name = "tuned, in the others' formats".into();
     let mut row = Row::tuned("tuned", other);
     row.notes.push(format!("{own}; all others: {of_others}"));

@@ -6,7 +6,7 @@ use crate::report::table;
 use catalogs::{Ring, Scale};
 use clap::Args;
 use runtime::circuit::lower::Formats;
-use runtime::tuner::{self, Request, Weights};
+use runtime::tuner::{self, Batch, Request, Weights};
 use std::fmt;
 use std::io::Write;
 use std::str::FromStr;
@@ -62,7 +62,8 @@ impl BatchOptions {
         self.batch.given()
     }
 
-    /// Decides how many inputs a run has, where that is left open: in the first of the formats that serves the model.
+    /// Decides how many inputs a run has, where that is left open: of the formats that serve the model in the one that
+    /// takes fewest, so that a budget is kept in all of them.
     pub fn choose(&self, request: &mut Request<'_>, formats: &[Formats]) -> Result<(), Failure> {
         if self.batch != OrAuto::Auto {
             return Ok(());
@@ -71,9 +72,12 @@ impl BatchOptions {
             let request = Request { formats, ..request.clone() };
             tuner::batches(&request, usize::from(self.max_batch))
         };
-        let mut tried = formats.iter().map(in_one);
-        let first = tried.next().unwrap_or(Ok(Vec::new()));
-        let batches = tried.fold(first, Result::or).map_err(failure)?;
+        let fewer = |a: Vec<Batch>, b: Vec<Batch>| if tuner::preferred(&b) < tuner::preferred(&a) { b } else { a };
+        let either = |a: Result<Vec<Batch>, _>, b: Result<Vec<Batch>, _>| match (a, b) {
+            (Ok(a), Ok(b)) => Ok(fewer(a, b)),
+            (a, b) => a.or(b),
+        };
+        let batches = formats.iter().map(in_one).reduce(either).unwrap_or(Ok(Vec::new())).map_err(failure)?;
         request.batch = tuner::preferred(&batches);
         request.axes = request.axes.for_batch(request.batch);
         let rows = batches.iter().map(|batch| {
@@ -97,14 +101,14 @@ impl BatchOptions {
 #[derive(Args)]
 pub struct FormatOptions {
     /// Width of the ring: fewer bits are sent in a narrow one, and the headroom is proved in it. auto tunes in every
-    /// ring, with every number of fraction bits, that entries of the catalog take, and keeps the fastest plan.
+    /// ring, with every number of fraction bits, that entries of the catalog take, and keeps the best plan.
     #[arg(long, default_value = "64", value_name = "BITS|auto")]
     ring_bits: OrAuto<u8>,
     /// Fraction bits of activations; entries have to take them. auto tunes with every number that entries of the catalog
-    /// take, and keeps the fastest plan. 16 where nothing is said.
+    /// take, and keeps the best plan. 16 where nothing is said.
     #[arg(long, value_name = "BITS|auto")]
     fraction_bits: Option<OrAuto<u8>>,
-    /// Fraction bits of weights; by default those of activations. auto takes two fewer as long as the plan gets faster.
+    /// Fraction bits of weights; by default those of activations. auto takes two fewer as long as the plan gets better.
     #[arg(long, value_name = "BITS|auto")]
     weight_bits: Option<OrAuto<u8>>,
 }

@@ -104,7 +104,7 @@ impl Catalogs {
         })
     }
 
-    /// The cheapest of ours that beats the peer's; else the one with the fewest rounds of those that are as accurate.
+    /// Of ours that are as accurate the cheapest one with no more rounds than the peer's; else the one with the fewest.
     fn ours(&self, name: &str, entry: &Entry, bound: f64, peer: Cost) -> Result<Option<Ours>, String> {
         let mut found: Vec<Ours> = Vec::new();
         let answer = Self::certified(&self.answers, name).transpose()?;
@@ -114,15 +114,29 @@ impl Catalogs {
         let folder = format!("{}/", entry.claim.function.name());
         for (known, published) in self.shipped.iter().filter(|(known, _)| known.starts_with(&folder)) {
             let shipped = Entry::parse(&published.entry).map_err(|reason| reason.to_string())?;
-            if covers(&shipped, entry) && in_norm_of(&shipped, entry).is_some_and(|own| own <= bound) {
+            if is_as_fine(&shipped, entry)
+                && covers(&shipped, entry)
+                && in_norm_of(&shipped, entry).is_some_and(|own| own <= bound)
+            {
                 let certified = verify::check_texts(&published.entry, &published.certificate);
                 let certified = certified.map_err(|reason| reason.to_string())?;
                 found.extend(offered(known, certified.entry(), entry, (bound, peer)));
             }
         }
-        found.sort_by_key(|ours| (!ours.beats, if ours.beats { 0 } else { ours.cost.rounds }, ours.cost.bits));
+        let more_rounds = |ours: &Ours| Some(ours.cost.rounds).filter(|rounds| *rounds > peer.rounds);
+        found.sort_by_key(|ours| (more_rounds(ours), ours.cost.bits));
         Ok(found.into_iter().next())
     }
+}
+
+/// The fraction bits that are asked of ours where a peer has more: those that models have where nothing is said.
+const USUAL_BITS: u8 = 16;
+
+/// Whether `ours` has as many fraction bits as `theirs`, or the usual number: one of fewer is another format's program, and
+/// cheaper for that.
+fn is_as_fine(ours: &Entry, theirs: &Entry) -> bool {
+    let scales = |entry: &Entry| [entry.program.input().1, entry.program.output().1].map(|scale| scale.bits());
+    scales(ours).into_iter().zip(scales(theirs)).all(|(own, peer)| own >= peer.min(USUAL_BITS))
 }
 
 /// An entry of ours beside `theirs`, whose error and cost are given; none if it is less accurate.

@@ -23,9 +23,9 @@ entries, `catalogs/peers/proofs` the certificates. They are a catalog of their o
 - **rounds**, **bytes**: of the peer's program *in our runtime* (`rss3`, all three parties, per element), so that like is compared
   with like. Comparisons are as narrow as the window allows and thresholds outside of it are left out, which favours the peer.
   What its own system sends stands with each program.
-- **ours**: a certified program for the same function, window and norm, from the shipped catalog or, as `ours/…`, from
-  `catalogs/peers/ours` (the search's answer to the peer's claim, in the peer's own format). It *wins* if it is at least as
-  accurate, with fewer bytes and no more rounds; where it does not, the table says why.
+- **ours**: a certified program for the same function, window and norm, from the shipped catalog, with at least the peer's
+  fraction bits or 16, or, as `ours/…`, from `catalogs/peers/ours` (the search's answer to the peer's claim, in the peer's
+  own format). It *wins* if it is at least as accurate, with fewer bytes and no more rounds; where it does not, the table says why.
 ";
 
 /// A table's row.

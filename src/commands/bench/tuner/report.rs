@@ -177,15 +177,7 @@ pub fn verdict(rows: &[Row]) -> Vec<String> {
         let faster = if (seconds - 1.0).abs() <= SAME_SECONDS { 0 } else { (seconds > 1.0) as i8 * 2 - 1 };
         let closer = if (1.0 / SAME_ERROR..=SAME_ERROR).contains(&error) { 0 } else { (error > 1.0) as i8 * 2 - 1 };
         let group = match (faster, closer) {
-            _ if outcome.plan.site.iter().map(|site| &site.choice).eq(ours
-                .plan
-                .site
-                .iter()
-                .map(|site| &site.choice))
-                && outcome.plan.model.clamps == ours.plan.model.clamps =>
-            {
-                6
-            }
+            _ if is_same_choice(&outcome.plan, &ours.plan) => 6,
             (1, 1) => 0,
             (1, 0) | (0, 1) => 1,
             (0, 0) => 2,
@@ -209,6 +201,13 @@ pub fn verdict(rows: &[Row]) -> Vec<String> {
         100.0 * SAME_SECONDS
     ));
     lines
+}
+
+/// Whether plans differ in rings and parts of rounds at most.
+fn is_same_choice(a: &Plan, b: &Plan) -> bool {
+    let bits = |plan: &Plan| (plan.formats.activations, plan.formats.weights);
+    let choices = |plan: &Plan| plan.site.iter().map(|site| site.choice.clone()).collect::<Vec<_>>();
+    bits(a) == bits(b) && choices(a) == choices(b) && a.model.clamps == b.model.clamps
 }
 
 /// The ways that gave no plan.
