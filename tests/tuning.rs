@@ -326,10 +326,16 @@ fn the_tuner_chooses_fraction_bits() {
     // The plan of few bits is one that three parties run.
     let [model, images] = ["digits_cnn.onnx", "digits_calibration.npz"]
         .map(|name| Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/models").join(name).display().to_string());
-    let run = ["run", &model, "--plan", "few.toml", "--input", &images, "--output", "scores.npz", "--local"];
+    let fixed = ["run", &model, "--plan", "few.toml", "--input", &images, "--output", "scores.npz", "--local"];
+    let run = [&fixed[..], &["--side-by-side", "4"]].concat();
     let catalog = Path::new(env!("CARGO_MANIFEST_DIR")).join("catalogs").display().to_string();
     let run = shop.run(&[&["--json", "--catalog", &catalog], &run[..]].concat());
-    assert!(number(&report(&run), "/max_abs_error") < 0.1, "{}", run.stdout);
+    let run = report(&run);
+    assert!(number(&run, "/max_abs_error") < 0.1, "{run}");
+    for (counted, predicted) in [("rounds", "rounds_predicted"), ("bytes_total", "bytes_predicted")] {
+        assert_eq!(run[counted], run[predicted], "{run}");
+    }
+    shop.run(&[&fixed[..], &["--side-by-side", "0"]].concat()).failed(2, &["side-by-side", "1 to 64"]);
     // A plan to start from is of one of the formats; the others are tuned all the same.
     let started = bits("again.toml", &[&auto[..2], &answers, &["--start", "close.toml"]].concat());
     assert_eq!(started.0, 12.0);

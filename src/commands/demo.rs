@@ -101,6 +101,7 @@ impl Demo {
                 local: true,
                 network: None,
                 policy: None,
+                side_by_side: std::num::NonZeroU64::MIN,
                 profile: None,
                 no_reference: false,
                 backend: BackEnd::Cpu,

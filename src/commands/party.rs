@@ -14,7 +14,7 @@ use runtime::circuit;
 use runtime::deployment::PartyConfig;
 use runtime::graph::{Graph, Tensor};
 use runtime::plan::CheckedPlan;
-use runtime::session::{self, GroupShare, Runner};
+use runtime::session::{self, Announcement, GroupShare, Runner};
 use runtime::transport::{self, AbortReason, Kind, Transport, tls};
 use runtime::tuner::leading;
 use serde::{Deserialize, Serialize};
@@ -254,8 +254,9 @@ impl Session<'_> {
         runner.share_weights(party(config.owners.model), weights.as_ref(), transport).map_err(failed)?;
         drop(weights);
         let given = owned.inputs.as_ref().and_then(|tensors| tensors.first()).and_then(|t| t.shape.first().copied());
-        let count =
-            runner.announce(party(config.owners.input), given.map(|count| count as u64), transport).map_err(failed)?;
+        let given = given.map(|count| Announcement { inputs: count as u64, side_by_side: config.side_by_side });
+        let announced = runner.announce(party(config.owners.input), given, transport).map_err(failed)?;
+        let count = announced.inputs;
         let batch = checked.plan().model.batch as u64;
         let runs = count.div_ceil(batch);
         let (runs_started, cpu_before) = (Instant::now(), cpu_seconds());
@@ -263,25 +264,31 @@ impl Session<'_> {
         let (mut active_rounds, mut profiles) = (Vec::new(), Vec::new());
         let rounds = runs * u64::from(runner.schedule().rounds);
         let progress = Progress::start(runner.rounds_done(), rounds, attached);
-        for run in 0..runs {
-            let first = (run * batch) as usize;
-            let size = batch.min(count - run * batch) as usize;
-            let inputs = match &owned.inputs {
-                Some(tensors) => {
-                    let slice: Vec<Tensor> = tensors.iter().map(|tensor| leading(tensor, first, size)).collect();
-                    let encoded =
-                        checked.lowered().encode_inputs(&checked.pad_batch(&slice)).map_err(Failure::input)?;
-                    encoded.into_iter().map(Some).collect()
+        let together = announced.side_by_side.get();
+        for first_run in (0..runs).step_by(usize::try_from(together).unwrap_or(usize::MAX)) {
+            let sizes = (first_run..runs.min(first_run.saturating_add(together)))
+                .map(|run| ((run * batch) as usize, batch.min(count - run * batch) as usize));
+            let mut batches = Vec::new();
+            for (first, size) in sizes.clone() {
+                batches.push(match &owned.inputs {
+                    Some(tensors) => {
+                        let slice: Vec<Tensor> = tensors.iter().map(|tensor| leading(tensor, first, size)).collect();
+                        let encoded =
+                            checked.lowered().encode_inputs(&checked.pad_batch(&slice)).map_err(Failure::input)?;
+                        encoded.into_iter().map(Some).collect()
+                    }
+                    None => vec![None; circuit.inputs().len()],
+                });
+            }
+            let outcomes = runner.run_side_by_side(&batches, transport).map_err(failed)?;
+            for (outcome, (_, size)) in outcomes.into_iter().zip(sizes) {
+                active_rounds.push(outcome.rounds.into_iter().collect());
+                profiles.push(outcome.profile);
+                let known: Option<Vec<_>> = outcome.outputs.into_iter().collect();
+                if let Some(known) = known {
+                    let decoded = checked.lowered().decode_outputs(&known).map_err(Failure::input)?;
+                    append(&mut outputs, decoded, size);
                 }
-                None => vec![None; circuit.inputs().len()],
-            };
-            let outcome = runner.run(&inputs, transport).map_err(failed)?;
-            active_rounds.push(outcome.rounds.into_iter().collect());
-            profiles.push(outcome.profile);
-            let known: Option<Vec<_>> = outcome.outputs.into_iter().collect();
-            if let Some(known) = known {
-                let decoded = checked.lowered().decode_outputs(&known).map_err(Failure::input)?;
-                append(&mut outputs, decoded, size);
             }
         }
         drop(progress);

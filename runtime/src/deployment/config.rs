@@ -1,6 +1,7 @@
 //! The configuration file of one party.
 
 use std::{
+    num::NonZeroU64,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -10,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Error, Result, read};
 use crate::transport::{
-    Digest, Limits, PARTIES_MAX, Party, Shaping, Terms,
+    Digest, Limits, PARTIES_MAX, Party, RUNS_MAX, Shaping, Terms,
     tls::{Endpoint, Identity, Peer},
 };
 
@@ -60,6 +61,7 @@ pub struct PeerConfig {
 /// policy = "policy.toml"                # optional: whose signatures the catalog needs (see `trust::Policy`)
 /// connect_seconds = 60.0                # optional, default 30
 /// receive_seconds = 120.0               # optional, default 60
+/// side_by_side = 2                      # optional, default 1: runs at once, at the owner of the input
 ///
 /// [owners]
 /// model = 0
@@ -116,6 +118,10 @@ pub struct PartyConfig {
     /// Seconds to wait for a peer of which something is expected.
     #[serde(default = "default_receive_seconds")]
     pub receive_seconds: f64,
+    /// Runs that are executed side by side: what one sends is on its way while the others compute, and every party holds
+    /// the memory of all of them. The owner of the input decides.
+    #[serde(default = "default_side_by_side", skip_serializing_if = "is_one")]
+    pub side_by_side: NonZeroU64,
     /// Longest payload of one frame in bytes.
     #[serde(default = "default_frame_bytes_max")]
     pub frame_bytes_max: u64,
@@ -127,6 +133,14 @@ pub struct PartyConfig {
     /// The file this was read from, for messages.
     #[serde(skip)]
     pub file: PathBuf,
+}
+
+fn default_side_by_side() -> NonZeroU64 {
+    NonZeroU64::MIN
+}
+
+fn is_one(number: &NonZeroU64) -> bool {
+    *number == NonZeroU64::MIN
 }
 
 fn default_connect_seconds() -> f64 {
@@ -265,6 +279,10 @@ impl PartyConfig {
                 let reason = format!("is {seconds}, use 0.001 to {SECONDS_MAX}");
                 return Err(self.refusal(field, reason));
             }
+        }
+        if self.side_by_side.get() > RUNS_MAX as u64 {
+            let reason = format!("is {}, use 1 to {RUNS_MAX}", self.side_by_side);
+            return Err(self.refusal("side_by_side", reason));
         }
         if self.frame_bytes_max < 1 << 16 {
             let reason = format!("is {}, use at least 65536", self.frame_bytes_max);

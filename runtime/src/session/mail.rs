@@ -24,28 +24,35 @@ pub(super) fn peers(me: Party) -> Vec<Party> {
     (0..3).filter(|&party| party != me.0).map(Party).collect()
 }
 
-/// The connections during one run, and what the run has used of them.
-pub(super) struct Post<'a> {
-    pub(super) transport: &'a mut dyn Transport,
-    pub(super) me: Party,
-    pub(super) run: u64,
+/// What a run has used of the connections.
+pub(super) struct Trail {
+    run: u64,
     /// The rounds in which a frame was sent or received.
     pub(super) rounds: BTreeSet<u32>,
     /// Per round, seconds of handing frames over and waiting for those of the others.
     pub(super) waiting: Vec<f64>,
 }
 
-impl<'a> Post<'a> {
-    pub(super) fn new(transport: &'a mut dyn Transport, me: Party, run: u64) -> Post<'a> {
-        Post { transport, me, run, rounds: BTreeSet::new(), waiting: Vec::new() }
+impl Trail {
+    pub(super) fn new(run: u64) -> Trail {
+        Trail { run, rounds: BTreeSet::new(), waiting: Vec::new() }
     }
+}
 
+/// The connections, for one run.
+pub(super) struct Post<'a> {
+    pub(super) transport: &'a mut dyn Transport,
+    pub(super) me: Party,
+    pub(super) trail: &'a mut Trail,
+}
+
+impl Post<'_> {
     /// Sends a part's payloads, by receiver.
     pub(super) fn send(&mut self, at: (u32, usize), kind: Kind, payloads: [Vec<u8>; 3]) -> Result<(), Error> {
         let began = Instant::now();
         let position = self.position(at);
         for (peer, payload) in (0..).zip(payloads).filter(|(_, payload)| !payload.is_empty()) {
-            self.rounds.insert(at.0);
+            self.trail.rounds.insert(at.0);
             self.transport.send(transport::Party(peer), Frame { kind, position, payload })?;
         }
         self.waited(at.0, began);
@@ -59,7 +66,7 @@ impl<'a> Post<'a> {
         for peer in peers(self.me) {
             let index = usize::from(peer.0);
             if lengths[index] > 0 {
-                self.rounds.insert(at.0);
+                self.trail.rounds.insert(at.0);
                 let expected = Expected { kind, position, length: Length::Exactly(lengths[index] as u64) };
                 payloads[index] = self.transport.receive(transport::Party(peer.0), expected)?;
             }
@@ -69,13 +76,14 @@ impl<'a> Post<'a> {
     }
 
     fn position(&self, (round, part): (u32, usize)) -> Position {
-        Position { run: self.run, round, part: part as u16 }
+        Position { run: self.trail.run, round, part: part as u16 }
     }
 
     fn waited(&mut self, round: u32, began: Instant) {
         let round = round as usize;
-        self.waiting.resize(self.waiting.len().max(round + 1), 0.0);
-        self.waiting[round] += began.elapsed().as_secs_f64();
+        let waiting = &mut self.trail.waiting;
+        waiting.resize(waiting.len().max(round + 1), 0.0);
+        waiting[round] += began.elapsed().as_secs_f64();
     }
 }
 

@@ -21,11 +21,12 @@ use crate::backend::{self, Backend, Cpu, Shares};
 use crate::circuit::{self, Circuit, Integers, Party, Schedule, Weights};
 use crate::protocol;
 use crate::random;
-use crate::transport::{self, Expected, Frame, Kind, Length, Position, Transport};
+use crate::transport::{self, Expected, Frame, Kind, Length, Position, RUNS_MAX, Transport};
 use batch::Batch;
 use catalogs::protocol::rss3::Rss3;
-use mail::{Arrived, Generators, Leaving, Post, Step, peers};
+use mail::{Arrived, Generators, Leaving, Post, Step, Trail, peers};
 use std::collections::BTreeSet;
+use std::num::NonZeroU64;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -137,7 +138,7 @@ impl<B: Backend> Runner<B> {
         let generators = Generators::new(transport, self.me, PARAMETER_RUN)?;
         let uses = WeightUses::of(&self.circuit);
         let mut held = Held::nothing();
-        let mut post = Post::new(transport, self.me, PARAMETER_RUN);
+        let mut post = Post { transport, me: self.me, trail: &mut Trail::new(PARAMETER_RUN) };
         for (round, part) in weights::parts(&self.circuit, PART_ELEMENTS).into_iter().enumerate() {
             let shared = self.share_part(owner, weights, &mut post, &generators, (round as u32, part.clone()))?;
             for (index, shares) in part.zip(shared) {
@@ -192,25 +193,35 @@ impl<B: Backend> Runner<B> {
         active.into_iter().map(|(ready, state)| state.into_shares(&self.backend, &ready.unit)).collect()
     }
 
-    /// Tells all parties how many inputs there will be, a public number that the input's owner gives, and waits until all
-    /// parties have their weights: who is earlier would count the others' work as its runs'.
-    pub fn announce(&mut self, owner: Party, count: Option<u64>, transport: &mut dyn Transport) -> Result<u64, Error> {
+    /// Tells all parties what the input's owner gives, and waits until all parties have their weights: who is earlier would
+    /// count the others' work as its runs'.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] if the owner gives nothing; a transport's.
+    pub fn announce(
+        &mut self,
+        owner: Party,
+        own: Option<Announcement>,
+        transport: &mut dyn Transport,
+    ) -> Result<Announcement, Error> {
         let position = Position::new(PARAMETER_RUN, weights::parts(&self.circuit, PART_ELEMENTS).len() as u32);
         let kind = Kind::Parameters;
+        let nothing = Announcement { inputs: 0, side_by_side: NonZeroU64::MIN };
         let own = match owner == self.me {
-            true => count.ok_or(Error::Missing("the input's owner has no input"))?,
-            false => 0,
+            true => own.ok_or(Error::Missing("the input's owner has no input"))?,
+            false => nothing,
         };
         for peer in peers(self.me) {
-            let payload = own.to_le_bytes().to_vec();
+            let payload = own.to_bytes().to_vec();
             transport.send(transport::Party(peer.0), Frame { kind, position, payload })?;
         }
         let mut announced = own;
         for peer in peers(self.me) {
-            let expected = Expected { kind, position, length: Length::Exactly(8) };
-            let payload = transport.receive(transport::Party(peer.0), expected)?;
+            let length = Length::Exactly(Announcement::BYTES as u64);
+            let payload = transport.receive(transport::Party(peer.0), Expected { kind, position, length })?;
             if peer == owner {
-                announced = u64::from_le_bytes(<[u8; 8]>::try_from(payload.as_slice()).unwrap_or_default());
+                announced = Announcement::from_bytes(&payload)
+                    .ok_or(Error::Missing("what the input's owner announced is nothing that it may"))?;
             }
         }
         Ok(announced)
@@ -218,21 +229,67 @@ impl<B: Backend> Runner<B> {
 
     /// Executes one batch. `inputs` holds the tensors of the inputs that this party owns, in the circuit's order.
     pub fn run(&mut self, inputs: &[Option<Integers>], transport: &mut dyn Transport) -> Result<BatchOutcome, Error> {
+        let mut outcomes = self.run_side_by_side(&[inputs.to_vec()], transport)?;
+        outcomes.pop().ok_or(Error::Missing("there is no batch"))
+    }
+
+    /// Executes some batches at once, as many at every party: round by round one after the other, so that what one sends is
+    /// on its way while the others compute. Each has a run number of its own, and with it streams: nothing that is sent
+    /// depends on which run is beside it.
+    pub fn run_side_by_side(
+        &mut self,
+        batches: &[Vec<Option<Integers>>],
+        transport: &mut dyn Transport,
+    ) -> Result<Vec<BatchOutcome>, Error> {
         if self.held.shares.len() != self.circuit.weights().len() {
             return Err(Error::Missing("the weights have not been shared"));
         }
-        let run = self.next_run;
-        self.next_run += 1;
-        let generators = Generators::new(transport, self.me, run)?;
-        let mut batch = Batch::new(self, generators);
-        let mut post = Post::new(transport, self.me, run);
-        for round in 0..=self.schedule.rounds {
-            batch.advance(round, inputs, &mut post)?;
-            self.rounds_done.fetch_add(u64::from(round > 0), Ordering::Relaxed);
+        let first = self.next_run;
+        self.next_run += batches.len() as u64;
+        let mut runs = Vec::with_capacity(batches.len());
+        for (run, inputs) in (first..).zip(batches) {
+            let batch = Batch::new(self, Generators::new(transport, self.me, run)?);
+            runs.push((batch, Trail::new(run), inputs));
         }
-        let (outputs, computing) = batch.into_results();
-        let Post { rounds, waiting, .. } = post;
-        Ok(BatchOutcome { outputs, rounds, profile: Profile { computing, waiting } })
+        for round in 0..=self.schedule.rounds {
+            for (batch, trail, inputs) in &mut runs {
+                batch.advance(round, inputs, &mut Post { transport: &mut *transport, me: self.me, trail })?;
+                self.rounds_done.fetch_add(u64::from(round > 0), Ordering::Relaxed);
+            }
+        }
+        let outcomes = runs.into_iter().map(|(batch, trail, _)| {
+            let (outputs, computing) = batch.into_results();
+            let Trail { rounds, waiting, .. } = trail;
+            BatchOutcome { outputs, rounds, profile: Profile { computing, waiting } }
+        });
+        Ok(outcomes.collect())
+    }
+}
+
+/// What the input's owner tells all parties before the runs: public numbers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Announcement {
+    /// How many inputs there are.
+    pub inputs: u64,
+    /// How many runs are executed side by side, as far as there are so many: 1 to [`RUNS_MAX`].
+    pub side_by_side: NonZeroU64,
+}
+
+impl Announcement {
+    const BYTES: usize = 16;
+
+    fn to_bytes(self) -> [u8; Self::BYTES] {
+        let mut bytes = [0; Self::BYTES];
+        bytes[..8].copy_from_slice(&self.inputs.to_le_bytes());
+        bytes[8..].copy_from_slice(&self.side_by_side.get().to_le_bytes());
+        bytes
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Announcement> {
+        let (inputs, side_by_side) = bytes.split_first_chunk::<8>()?;
+        let side_by_side = u64::from_le_bytes(side_by_side.try_into().ok()?);
+        let side_by_side = NonZeroU64::new(side_by_side).filter(|runs| runs.get() <= RUNS_MAX as u64)?;
+        Some(Announcement { inputs: u64::from_le_bytes(*inputs), side_by_side })
     }
 }
 

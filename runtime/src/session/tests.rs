@@ -114,6 +114,43 @@ fn computed_and_sent(rows: usize, tile_bytes: u32, frames: u64) {
     assert_eq!(rounds.len() as u32, schedule.rounds);
 }
 
+/// Runs side by side give what they give one after the other, bit for bit, and send the same frames in another order.
+#[test]
+fn runs_do_not_notice_which_ones_are_beside_them() {
+    let rows = 711;
+    let session = |groups: &[usize]| {
+        let ends = in_process::network(3, Some(&Key::from_bytes([7; 32])), Limits::default(), None).unwrap();
+        let party = |(me, mut transport): (usize, transport::Mesh)| {
+            let me = Party(me as u8);
+            let mut runner = Runner::new(circuit(rows, 4_000), me).unwrap();
+            let weights = vec![tensor(&[3, 3], 2), tensor(&[3], 3)];
+            let weights = (me.0 == 0).then(|| Weights::new(runner.circuit(), weights).unwrap());
+            runner.share_weights(Party(0), weights.as_ref(), &mut transport).unwrap();
+            let (mut next, mut outcomes) = (0, Vec::new());
+            for &group in groups {
+                let own = |run: i64| vec![(me.0 == 1).then(|| tensor(&[rows, 3], run))];
+                let batches: Vec<_> = (next..next + group as i64).map(own).collect();
+                next += group as i64;
+                outcomes.extend(runner.run_side_by_side(&batches, &mut transport).unwrap());
+            }
+            let traffic = transport.finish().unwrap();
+            let outcomes = outcomes.into_iter().map(|outcome| (outcome.outputs, outcome.rounds));
+            (outcomes.collect::<Vec<_>>(), traffic.online_sent(), traffic.rounds)
+        };
+        std::thread::scope(|scope| {
+            let party = &party;
+            let parties: Vec<_> = ends.into_iter().enumerate().map(|end| scope.spawn(move || party(end))).collect();
+            parties.into_iter().map(|party| party.join().unwrap()).collect::<Vec<_>>()
+        })
+    };
+    let alone = session(&[1, 1, 1, 1, 1]);
+    assert_eq!(alone[1].0.len(), 5);
+    assert_eq!(session(&[2, 2, 1]), alone);
+    assert_eq!(session(&[5]), alone);
+    // Others' inputs give something else: the comparison can fail.
+    assert_ne!(alone[0].0[0].0, alone[0].0[1].0);
+}
+
 /// Two outputs of one party, of which the second is known first, and behind the first a program without messages.
 #[test]
 fn outputs_come_back_in_the_circuits_order_and_programs_may_have_no_messages() {

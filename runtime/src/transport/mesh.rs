@@ -1,14 +1,15 @@
 //! One party's end of the mesh, whatever carries the frames.
 
 use std::{
+    collections::BTreeMap,
     fmt,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use super::{
-    AbortReason, Error, Expected, Frame, HEADER_BYTES, Kind, Length, PARTIES_MAX, Party, Position, Result, Shaping,
-    Traffic, Transport,
+    AbortReason, Error, Expected, Frame, HEADER_BYTES, Kind, Length, PARTIES_MAX, Party, Position, RUNS_MAX, Result,
+    Shaping, Traffic, Transport,
     control::Control,
     frame::{Header, LENGTH_MAX},
     mailbox::Mailbox,
@@ -68,6 +69,28 @@ pub(super) trait Outbox: Send {
     fn close(&mut self);
 }
 
+/// What was sent to a peer: the last frame of each run, of the latest [`RUNS_MAX`]. Masks are drawn for a run, a round and
+/// a part once, so that nothing may be sent under one position twice.
+#[derive(Default)]
+struct Sent(BTreeMap<u64, (Position, Kind)>);
+
+impl Sent {
+    /// Whether a frame follows all of its run, of which it then is the last one, or begins a run after all others.
+    fn follows(&mut self, position: Position, kind: Kind) -> bool {
+        let follows = match self.0.get(&position.run) {
+            Some(before) => *before < (position, kind),
+            None => self.0.last_key_value().is_none_or(|(latest, _)| *latest < position.run),
+        };
+        if follows {
+            self.0.insert(position.run, (position, kind));
+            if self.0.len() > RUNS_MAX {
+                self.0.pop_first();
+            }
+        }
+        follows
+    }
+}
+
 /// One party's end of a session: see [`Transport`]. Made by [`super::in_process`] or
 /// [`super::tls`].
 pub struct Mesh {
@@ -76,7 +99,7 @@ pub struct Mesh {
     mailbox: Arc<Mailbox>,
     counters: Arc<Counters>,
     outboxes: Vec<Option<Box<dyn Outbox>>>,
-    sent: Vec<Option<(Position, Kind)>>,
+    sent: Vec<Sent>,
     online: Rounds,
     offline: Rounds,
     line: Option<Line>,
@@ -101,7 +124,7 @@ impl Mesh {
             limits,
             mailbox,
             counters,
-            sent: vec![None; outboxes.len()],
+            sent: outboxes.iter().map(|_| Sent::default()).collect(),
             keys: vec![None; outboxes.len()],
             outboxes,
             online: Rounds::default(),
@@ -200,8 +223,7 @@ impl Mesh {
         if bytes == 0 {
             return Ok(());
         }
-        let last = self.sent[to.index()].replace((position, kind));
-        if last.is_some_and(|last| last >= (position, kind)) {
+        if !self.sent[to.index()].follows(position, kind) {
             return Err(Error::OutOfOrder { peer: to, kind, position });
         }
         self.note_round(kind, position);

@@ -61,6 +61,8 @@ use crate::random::{Key, SessionId};
 
 /// Most parties of a session.
 pub const PARTIES_MAX: u8 = 16;
+/// Most runs of a session whose frames may follow each other in turns.
+pub const RUNS_MAX: usize = 64;
 
 /// The index of a party, from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -114,8 +116,9 @@ pub trait Transport: Send {
 
     /// Hands a frame over for sending and returns at once. A frame without payload is not sent.
     ///
-    /// Frames to one peer must advance: a frame of the same run, round and kind as one already
-    /// sent, or an earlier one, is [`Error::OutOfOrder`].
+    /// Frames of one run to one peer must advance: one of the same round, part and kind as one already
+    /// sent, or an earlier one, is [`Error::OutOfOrder`]; so is one of a run before the latest that has
+    /// not begun, or was not among the latest [`RUNS_MAX`].
     fn send(&mut self, to: Party, frame: Frame) -> Result<()>;
 
     /// The payload of the next frame from `from`, which must be as `expected`. Where nothing is

@@ -215,6 +215,14 @@ fn frames_that_must_not_be_sent_are_refused() {
         let refused = a.send(Party(1), frame(kind, position, vec![1]));
         assert_eq!(refused, Err(Error::OutOfOrder { peer: Party(1), kind, position }));
     }
+    // Runs may take turns, each in its own order; one that is behind the latest sixty-four has ended.
+    let [mut a, _b, _c] = three();
+    let mut send = |position: Position| a.send(Party(1), frame(Kind::Masked, position, vec![1])).is_ok();
+    assert!(send(at(1, 1)) && send(at(2, 1)) && send(at(1, 2)) && send(at(2, 2)));
+    assert!((3..66).all(|run| send(at(run, 1))) && send(at(2, 3)));
+    let [mut a, _b, _c] = three();
+    let mut send = |position: Position| a.send(Party(1), frame(Kind::Masked, position, vec![1])).is_ok();
+    assert!((1..66).all(|run| send(at(run, 1))) && !send(at(1, 2)));
     let [mut a, _b, _c] = three();
     assert_eq!(a.receive(Party(1), expected(Kind::Control, at(0, 0), 3)), Err(Error::ControlFrame));
 }

@@ -1,11 +1,11 @@
 //! Counters of what really travelled.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use super::{Kind, Party, Position};
+use super::{Kind, Party, Position, RUNS_MAX};
 
 /// Frames, and bytes of their headers and payloads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -160,26 +160,24 @@ impl Counters {
     }
 }
 
-/// Counts distinct rounds. Remembers those of the latest run only, so runs must not interleave
-/// backwards; a round of an earlier run than the latest is counted anew.
+/// Counts distinct rounds. Remembers those of the latest runs only; a round of an earlier run is counted anew.
 #[derive(Debug, Default)]
 pub(super) struct Rounds {
-    run: u64,
-    seen: BTreeSet<u32>,
+    seen: BTreeMap<u64, BTreeSet<u32>>,
     before: u64,
 }
 
 impl Rounds {
     pub(super) fn note(&mut self, position: Position) {
-        if position.run != self.run {
-            self.before += self.seen.len() as u64;
-            self.seen.clear();
-            self.run = position.run;
+        self.seen.entry(position.run).or_default().insert(position.round);
+        if self.seen.len() > RUNS_MAX
+            && let Some((_, rounds)) = self.seen.pop_first()
+        {
+            self.before += rounds.len() as u64;
         }
-        self.seen.insert(position.round);
     }
 
     fn total(&self) -> u64 {
-        self.before + self.seen.len() as u64
+        self.before + self.seen.values().map(|rounds| rounds.len() as u64).sum::<u64>()
     }
 }

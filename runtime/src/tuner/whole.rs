@@ -87,7 +87,7 @@ pub enum Weights {
     /// They stay.
     #[default]
     AsGiven,
-    /// From there, [`STEP`] fewer as long as the plan gets better.
+    /// From there, two fewer as long as the plan gets better.
     Fewer,
 }
 

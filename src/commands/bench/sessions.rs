@@ -23,6 +23,7 @@ pub fn seconds(
         network: Some(network.to_owned()),
         policy: None,
         backend: BackEnd::Cpu,
+        side_by_side: std::num::NonZeroU64::MIN,
         profile: None,
         no_reference: true,
     };

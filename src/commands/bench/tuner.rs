@@ -161,6 +161,7 @@ impl Tuner {
                     network: Some(self.options.network.clone()),
                     policy: None,
                     backend: BackEnd::Cpu,
+                    side_by_side: std::num::NonZeroU64::MIN,
                     profile: None,
                     no_reference: turn > 0,
                 };

@@ -528,7 +528,7 @@ fn a_greeting_that_differs_is_refused_by_what_differs() {
     let (now, one, hello) = (PROTOCOL_VERSION, Party(1), agreement::greeting);
     type Greet = fn(u16, Party, Digest) -> Vec<u8>;
     let cases: [(Greet, &str); 4] = [
-        (|now, one, all| agreement::greeting(now + 1, one, &terms(2), all), "protocol version: 2 here, 3 there"),
+        (|now, one, all| agreement::greeting(now + 1, one, &terms(2), all), "protocol version: 3 here, 4 there"),
         (
             |now, _, all| agreement::greeting(now, Party(0), &terms(2), all),
             "index of that party: party 1 here, party 0 there",
