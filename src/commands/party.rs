@@ -262,7 +262,7 @@ impl Session<'_> {
         let (runs_started, cpu_before) = (Instant::now(), cpu_seconds());
         let mut outputs: Vec<Tensor> = Vec::new();
         let (mut active_rounds, mut profiles) = (Vec::new(), Vec::new());
-        let rounds = runs * u64::from(runner.schedule().rounds);
+        let rounds = runs.saturating_mul(u64::from(runner.schedule().rounds));
         let progress = Progress::start(runner.rounds_done(), rounds, attached);
         let together = announced.side_by_side.get();
         for first_run in (0..runs).step_by(usize::try_from(together).unwrap_or(usize::MAX)) {
@@ -280,6 +280,7 @@ impl Session<'_> {
                     None => vec![None; circuit.inputs().len()],
                 });
             }
+            let batches: Vec<&[Option<_>]> = batches.iter().map(Vec::as_slice).collect();
             let outcomes = runner.run_side_by_side(&batches, transport).map_err(failed)?;
             for (outcome, (_, size)) in outcomes.into_iter().zip(sizes) {
                 active_rounds.push(outcome.rounds.into_iter().collect());

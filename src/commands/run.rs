@@ -52,8 +52,8 @@ pub struct Run {
     /// Show where rounds, bytes and seconds went, site by site: a table, and a picture in this file.
     #[arg(long, value_name = "FILE.svg")]
     pub profile: Option<PathBuf>,
-    /// Runs that are executed side by side: what one sends is on its way while the others compute. Each needs as much memory
-    /// as one alone.
+    /// Runs that are executed side by side: what one sends is on its way while the others compute. Each holds values of
+    /// its own; the weights are held once.
     #[arg(long, value_name = "RUNS", default_value = "1", value_parser = side_by_side)]
     pub side_by_side: NonZeroU64,
     /// Do not compare with the plain model.

@@ -61,7 +61,7 @@ pub struct PeerConfig {
 /// policy = "policy.toml"                # optional: whose signatures the catalog needs (see `trust::Policy`)
 /// connect_seconds = 60.0                # optional, default 30
 /// receive_seconds = 120.0               # optional, default 60
-/// side_by_side = 2                      # optional, default 1: runs at once, at the owner of the input
+/// side_by_side = 2                      # optional, default 1: runs at once; at the owner of the input, and only there
 ///
 /// [owners]
 /// model = 0
@@ -119,7 +119,8 @@ pub struct PartyConfig {
     #[serde(default = "default_receive_seconds")]
     pub receive_seconds: f64,
     /// Runs that are executed side by side: what one sends is on its way while the others compute, and every party holds
-    /// the memory of all of them. The owner of the input decides.
+    /// the values of all of them. The owner of the input decides, and only there it is given; a peer may then be silent
+    /// for as many times as long, which `receive_seconds` has to allow.
     #[serde(default = "default_side_by_side", skip_serializing_if = "is_one")]
     pub side_by_side: NonZeroU64,
     /// Longest payload of one frame in bytes.
@@ -283,6 +284,10 @@ impl PartyConfig {
         if self.side_by_side.get() > RUNS_MAX as u64 {
             let reason = format!("is {}, use 1 to {RUNS_MAX}", self.side_by_side);
             return Err(self.refusal("side_by_side", reason));
+        }
+        let Owners { input, .. } = self.owners;
+        if input != self.party && !is_one(&self.side_by_side) {
+            return Err(self.refusal("side_by_side", format!("is given, but {input} owns the input")));
         }
         if self.frame_bytes_max < 1 << 16 {
             let reason = format!("is {}, use at least 65536", self.frame_bytes_max);

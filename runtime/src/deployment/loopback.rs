@@ -68,7 +68,7 @@ pub fn loopback(folder: &Path, what: &Loopback<'_>) -> Result<Vec<PathBuf>> {
             network: what.network.map(network_name).transpose()?,
             connect_seconds: what.limits.connect.as_secs_f64(),
             receive_seconds: what.limits.receive.as_secs_f64(),
-            side_by_side: what.side_by_side,
+            side_by_side: if own.party == what.owners.input { what.side_by_side } else { NonZeroU64::MIN },
             frame_bytes_max: what.limits.frame_bytes_max,
             owners: what.owners,
             peers: everybody.iter().filter(|peer| peer.party != own.party).cloned().collect(),

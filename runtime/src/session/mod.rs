@@ -220,8 +220,10 @@ impl<B: Backend> Runner<B> {
             let length = Length::Exactly(Announcement::BYTES as u64);
             let payload = transport.receive(transport::Party(peer.0), Expected { kind, position, length })?;
             if peer == owner {
-                announced = Announcement::from_bytes(&payload)
-                    .ok_or(Error::Missing("what the input's owner announced is nothing that it may"))?;
+                announced = Announcement::from_bytes(&payload).ok_or_else(|| transport::Error::Malformed {
+                    peer: transport::Party(peer.0),
+                    reason: format!("it announces other than 1 to {RUNS_MAX} runs side by side"),
+                })?;
             }
         }
         Ok(announced)
@@ -229,20 +231,26 @@ impl<B: Backend> Runner<B> {
 
     /// Executes one batch. `inputs` holds the tensors of the inputs that this party owns, in the circuit's order.
     pub fn run(&mut self, inputs: &[Option<Integers>], transport: &mut dyn Transport) -> Result<BatchOutcome, Error> {
-        let mut outcomes = self.run_side_by_side(&[inputs.to_vec()], transport)?;
+        let mut outcomes = self.run_side_by_side(&[inputs], transport)?;
         outcomes.pop().ok_or(Error::Missing("there is no batch"))
     }
 
     /// Executes some batches at once, as many at every party: round by round one after the other, so that what one sends is
     /// on its way while the others compute. Each has a run number of its own, and with it streams: nothing that is sent
     /// depends on which run is beside it.
+    ///
+    /// # Errors
+    /// More than [`RUNS_MAX`] batches; those of [`Runner::run`].
     pub fn run_side_by_side(
         &mut self,
-        batches: &[Vec<Option<Integers>>],
+        batches: &[&[Option<Integers>]],
         transport: &mut dyn Transport,
     ) -> Result<Vec<BatchOutcome>, Error> {
         if self.held.shares.len() != self.circuit.weights().len() {
             return Err(Error::Missing("the weights have not been shared"));
+        }
+        if batches.len() > RUNS_MAX {
+            return Err(Error::Missing("more runs side by side than a transport keeps apart"));
         }
         let first = self.next_run;
         self.next_run += batches.len() as u64;

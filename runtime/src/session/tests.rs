@@ -3,8 +3,8 @@
 #[path = "../../tests/remembered/mod.rs"]
 mod remembered;
 
-use super::Runner;
 use super::weights::{self, WeightUses};
+use super::{Announcement, Runner};
 use crate::circuit::{
     Builder, Circuit, Coefficient, Constant, Integers, Movement, NodeKind, Party, Product, ProductKind, Shape, Sum,
     Term, Weights, sample_entries,
@@ -114,14 +114,15 @@ fn computed_and_sent(rows: usize, tile_bytes: u32, frames: u64) {
     assert_eq!(rounds.len() as u32, schedule.rounds);
 }
 
-/// Runs side by side give what they give one after the other, bit for bit, and send the same frames in another order.
+/// Runs side by side give what they give one after the other, bit for bit, and send the same frames in another order: all
+/// of a round before any of the next.
 #[test]
 fn runs_do_not_notice_which_ones_are_beside_them() {
     let rows = 711;
     let session = |groups: &[usize]| {
         let ends = in_process::network(3, Some(&Key::from_bytes([7; 32])), Limits::default(), None).unwrap();
-        let party = |(me, mut transport): (usize, transport::Mesh)| {
-            let me = Party(me as u8);
+        let party = |(me, inner): (usize, transport::Mesh)| {
+            let (me, mut transport) = (Party(me as u8), Remembered { inner, sent: Vec::new() });
             let mut runner = Runner::new(circuit(rows, 4_000), me).unwrap();
             let weights = vec![tensor(&[3, 3], 2), tensor(&[3], 3)];
             let weights = (me.0 == 0).then(|| Weights::new(runner.circuit(), weights).unwrap());
@@ -131,11 +132,15 @@ fn runs_do_not_notice_which_ones_are_beside_them() {
                 let own = |run: i64| vec![(me.0 == 1).then(|| tensor(&[rows, 3], run))];
                 let batches: Vec<_> = (next..next + group as i64).map(own).collect();
                 next += group as i64;
+                let batches: Vec<_> = batches.iter().map(Vec::as_slice).collect();
                 outcomes.extend(runner.run_side_by_side(&batches, &mut transport).unwrap());
             }
             let traffic = transport.finish().unwrap();
             let outcomes = outcomes.into_iter().map(|outcome| (outcome.outputs, outcome.rounds));
-            (outcomes.collect::<Vec<_>>(), traffic.online_sent(), traffic.rounds)
+            let online = transport.sent.into_iter().filter(|(_, frame)| frame.kind != Kind::Parameters);
+            let frame = |(to, frame): (transport::Party, transport::Frame)| (frame.position, to, frame.payload);
+            let sent: Vec<_> = online.map(frame).collect();
+            (outcomes.collect::<Vec<_>>(), traffic.online_sent(), traffic.rounds, sent)
         };
         std::thread::scope(|scope| {
             let party = &party;
@@ -145,10 +150,35 @@ fn runs_do_not_notice_which_ones_are_beside_them() {
     };
     let alone = session(&[1, 1, 1, 1, 1]);
     assert_eq!(alone[1].0.len(), 5);
-    assert_eq!(session(&[2, 2, 1]), alone);
-    assert_eq!(session(&[5]), alone);
+    for groups in [&[2, 2, 1][..], &[5]] {
+        for (party, alone) in session(groups).into_iter().zip(&alone) {
+            assert_eq!((&party.0, party.1, party.2), (&alone.0, alone.1, alone.2));
+            let (mut own, mut others) = (party.3, alone.3.clone());
+            let first = groups[0] as u64;
+            let of_group = own.iter().map(|(position, ..)| position).filter(|position| position.run <= first);
+            assert!(of_group.is_sorted_by_key(|position| position.round), "one run after the other");
+            assert_ne!(own, others);
+            own.sort();
+            others.sort();
+            assert!(own == others, "other frames");
+        }
+    }
     // Others' inputs give something else: the comparison can fail.
     assert_ne!(alone[0].0[0].0, alone[0].0[1].0);
+}
+
+#[test]
+fn what_is_announced_is_one_to_sixty_four_runs() {
+    let bytes = |runs: u64| [[3, 0, 0, 0, 0, 0, 0, 0], runs.to_le_bytes()].concat();
+    for runs in [1, 64] {
+        let announced = Announcement::from_bytes(&bytes(runs)).unwrap();
+        assert_eq!((announced.inputs, announced.side_by_side.get()), (3, runs));
+        assert_eq!(announced.to_bytes()[..], bytes(runs));
+    }
+    for runs in [0, 65, u64::MAX] {
+        assert_eq!(Announcement::from_bytes(&bytes(runs)), None);
+    }
+    assert_eq!(Announcement::from_bytes(&bytes(1)[..15]), None);
 }
 
 /// Two outputs of one party, of which the second is known first, and behind the first a program without messages.

@@ -24,7 +24,8 @@ pub struct Limits {
     /// Time for all parties to find each other.
     pub connect: Duration,
     /// Time without a byte from a peer of which something is expected, for a stalled write, and
-    /// for peers to finish. Must exceed the longest computation between two rounds.
+    /// for peers to finish. Must exceed the longest computation between two rounds, of all runs
+    /// that are executed side by side.
     pub receive: Duration,
     /// Longest payload of a frame in bytes.
     pub frame_bytes_max: u64,
@@ -69,8 +70,8 @@ pub(super) trait Outbox: Send {
     fn close(&mut self);
 }
 
-/// What was sent to a peer: the last frame of each run, of the latest [`RUNS_MAX`]. Masks are drawn for a run, a round and
-/// a part once, so that nothing may be sent under one position twice.
+/// What was sent to a peer: the last frame of each run, of the latest [`RUNS_MAX`]. Masks are drawn for a run, a node and a
+/// tile once, so that nothing may be sent under one position twice.
 #[derive(Default)]
 struct Sent(BTreeMap<u64, (Position, Kind)>);
 

@@ -31,7 +31,7 @@
 //! # What is not
 //! The parties are semi-honest: a party that lies about its digest consistently, or that sends a
 //! wrong value in a well-formed frame, is not caught here. Sizes and times of frames are visible to
-//! who watches the network; they depend on the plan only. Fingerprints and digests appear in
+//! who watches the network; they depend on the plan and the announced runs only. Fingerprints and digests appear in
 //! messages, keys and payloads never do.
 
 use std::fmt;
@@ -117,8 +117,8 @@ pub trait Transport: Send {
     /// Hands a frame over for sending and returns at once. A frame without payload is not sent.
     ///
     /// Frames of one run to one peer must advance: one of the same round, part and kind as one already
-    /// sent, or an earlier one, is [`Error::OutOfOrder`]; so is one of a run before the latest that has
-    /// not begun, or was not among the latest [`RUNS_MAX`].
+    /// sent, or an earlier one, is [`Error::OutOfOrder`]; so is one of a run that begins, towards this
+    /// peer, after a later one has, or was not among the latest [`RUNS_MAX`].
     fn send(&mut self, to: Party, frame: Frame) -> Result<()>;
 
     /// The payload of the next frame from `from`, which must be as `expected`. Where nothing is

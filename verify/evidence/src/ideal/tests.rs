@@ -24,7 +24,8 @@ impl Adversary for Random {
         rounding.low + self.next(choices) as i8
     }
     fn outside(&mut self, _: ValueId, _: i128, ring: Ring) -> i128 {
-        i128::from(self.next(1 << 20)) << (ring.bits() - 21)
+        let drawn = (ring.bits() - 1).min(20);
+        i128::from(self.next(1 << drawn)) << (ring.bits() - 1 - drawn)
     }
     fn band(&mut self, _: ValueId, _: i128, _: bool) -> bool {
         self.next(2) == 1
