@@ -28,8 +28,14 @@ impl Entries {
     }
 
     fn of(&self, function: Function) -> impl Iterator<Item = &Arc<Certified>> {
-        let ring = Formats::default().ring;
-        self.0.iter().filter(move |entry| entry.claim().function == function && entry.program().input().0 == ring)
+        let Formats { ring, activations, .. } = Formats::default();
+        // What reaches from very small to very large has scales of its own.
+        let rescaled = matches!(function, Function::Log | Function::Sqrt | Function::Reciprocal | Function::Rsqrt);
+        let takes = move |entry: &Certified| {
+            let (own, scale) = entry.program().input();
+            own == ring && (rescaled || scale == activations)
+        };
+        self.0.iter().filter(move |entry| entry.claim().function == function && takes(entry))
     }
 
     /// Options of a site, most accurate first.
