@@ -1,10 +1,10 @@
 //! One party's execution of a circuit under `rss3`.
 //!
 //! A [`Runner`] is made once per session from the circuit that all parties agreed on: every node with messages is
-//! compiled to checked kernels for all roles. [`Runner::share_weights`] shares the model, then [`Runner::run`]
-//! executes one batch as the circuit's [`circuit::Itinerary`] says: the kernels of all active nodes run, tile by tile,
-//! their messages for one peer become a frame for each part of a round, and the frames of the peers are split among the
-//! tiles again.
+//! compiled to checked kernels for all roles. [`Runner::share_weights`] shares the model, then [`Runner::run`] executes
+//! one batch, and [`Runner::run_side_by_side`] some in turns, as the circuit's [`circuit::Itinerary`] says: the kernels
+//! of all active nodes run, tile by tile, their messages for one peer become a frame for each part of a round, and the
+//! frames of the peers are split among the tiles again.
 //!
 //! The schedule is the one that predicted the cost, and the counters are the transport's: nothing here computes a
 //! byte count that is reported.

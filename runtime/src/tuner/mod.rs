@@ -18,7 +18,7 @@
 //! Every choice is proved as a whole before it is simulated. One that cannot be, or that needs too much memory, is
 //! [excluded](Exclusion), and the integer program is solved without it.
 //!
-//! What a whole run has in common, its inputs and its ring, can be chosen before: [`batches`], [`tune_over`].
+//! What a whole run has in common, its inputs, its ring and its scales, can be chosen before: [`batches`], [`tune_over`].
 
 mod accuracy;
 mod admissible;

@@ -133,7 +133,7 @@ impl Tuner {
         .map_err(tune::failure)
     }
 
-    /// The fastest plan in the formats that are left to the tuner, if any are.
+    /// The best plan in the formats that are left to the tuner, if any are.
     fn in_other_formats(&self, request: &Request<'_>) -> Result<Option<Tuned>, Failure> {
         let formats = self.options.formats.each(request)?;
         let weights = self.options.formats.weights();
