@@ -9,12 +9,14 @@
 # within 0.2, and a cosine of 0.999 where a model gives no answers. OUT has to hold minilm.onnx and sentences.npz
 # (`examples/minilm/export.py`) and, in OUT/bert, bert-base.onnx and bert-base.npz (`examples/shapes/make.py bert-base
 # OUT/bert --layers 2 --padding 0`). RUNS is 5 by default; 0 predicts only. CHEBYSHARE names the program, MODELS and
-# NETWORKS take fewer. Let nothing else run on the machine meanwhile.
+# NETWORKS take fewer. SIDE_BY_SIDE, 1 by default, is how many runs of a session may be executed side by side. Let nothing
+# else run on the machine meanwhile.
 set -eu
 out=${1:?"sh examples/beside.sh OUT [RUNS]"}
 runs=${2:-5}
 program=${CHEBYSHARE:-chebyshare}
 demand=${DEMAND:-error}
+together=${SIDE_BY_SIDE:-1}
 
 case $demand in
 error | answers) ;;
@@ -33,8 +35,9 @@ beside() {
     for network in ${NETWORKS:-lan wan}; do
         echo "$name under $network, $demand" >&2
         file=$out/$name.$network.$demand
+        [ "$together" = 1 ] || file=$file.$together
         "$program" --catalog "$catalog" bench tuner "$@" --weight-bits auto --network "$network" --runs "$runs" \
-            --out "$file.html,$file.json,$file.txt" 2> "$file.log"
+            --side-by-side "$together" --out "$file.html,$file.json,$file.txt" 2> "$file.log"
         echo
     done
 }

@@ -160,6 +160,28 @@ fn different_plans_at_two_parties() {
     assert_eq!(shop.listing(), before);
 }
 
+/// How many runs are side by side, all parties say: none holds the values of more than it agreed to.
+#[test]
+fn more_runs_side_by_side_than_a_party_executes() {
+    let shop = Workshop::with_plan();
+    deploy(&shop, 5.0);
+    let at = |role: &str, runs: u64| {
+        let plan = "plan = \"plan.toml\"\n";
+        shop.replace(&format!("{role}.toml"), plan, &format!("{plan}side_by_side = {runs}\n"));
+    };
+    at("data", 3);
+    at("model", 4);
+    let before = shop.listing();
+    let outcomes = finish(&shop, start_all(&shop));
+    // Ten inputs are three runs. The plan has one after the other, and the helper's file says nothing else.
+    outcomes[2].failed(3, &["asks for 3 runs side by side", "executes 1 at most", "`side_by_side`"]);
+    outcomes[..2].iter().for_each(|outcome| outcome.failed(3, &["party 2"]));
+    assert_eq!(shop.listing(), before);
+    at("helper", 3);
+    finish(&shop, start_all(&shop)).iter().for_each(Outcome::succeeded);
+    assert!(shop.path("scores.npz").exists());
+}
+
 #[test]
 fn different_owners_or_session_names() {
     let shop = Workshop::with_plan();

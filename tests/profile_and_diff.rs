@@ -124,7 +124,7 @@ fn deployment(shop: &Workshop, network: Option<&str>, connect: Duration) -> Vec<
         output: &output,
         policy: None,
         network,
-        side_by_side: std::num::NonZeroU64::MIN,
+        side_by_side: None,
         limits: Limits { connect, ..Limits::default() },
     };
     loopback(&folder, &what).unwrap()

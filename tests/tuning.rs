@@ -282,6 +282,62 @@ fn the_tuner_chooses_how_many_inputs_a_run_has() {
     refused.failed(2, &["no plan stays within 0.1 s"]);
 }
 
+/// As many runs side by side as are predicted to be fastest: where messages travel long, all that are allowed. The plan says
+/// so to all parties, and a session does it.
+#[test]
+fn the_tuner_chooses_how_many_runs_are_side_by_side() {
+    let shop = Workshop::new();
+    let of = |out: &str, more: &[&str]| {
+        report(&tune(&shop, out, &[&["--network", "wan", "--max-error", "0.5", "--batch", "8"], more].concat()))
+    };
+    let seconds = |report: &Value| number(report, "/predicted/seconds_per_run");
+    let memory = |report: &Value| number(report, "/predicted/memory_bytes");
+    let alone = of("alone.toml", &[]);
+    assert_eq!(alone.pointer("/model/side_by_side"), None, "one after the other is what is not said");
+    let three = of("three.toml", &["--side-by-side", "3"]);
+    assert_eq!(number(&three, "/model/side_by_side"), 3.0);
+    assert!(seconds(&three) < 0.5 * seconds(&alone), "{} and {}", seconds(&three), seconds(&alone));
+    assert!(memory(&three) > 2.0 * memory(&alone), "each run holds values of its own");
+    assert!(memory(&three) < 3.0 * memory(&alone), "the weights are held once");
+    let points = three.pointer("/front/points").and_then(Value::as_array).unwrap();
+    assert!(points.len() > 1 && points.iter().all(|point| number(point, "/seconds") > 0.2 * seconds(&three)));
+    assert!((0.0..0.2).contains(&number(&three, "/front/gap")), "{three}");
+    // What does not fit in memory is not done.
+    let megabytes = format!("{}", 2.5e-6 * memory(&three) / 3.0);
+    let two = of("two.toml", &["--side-by-side", "3", "--max-memory", &megabytes]);
+    assert_eq!(number(&two, "/model/side_by_side"), 2.0);
+    let shown = shop.run(&["plan", "show", "three.toml"]);
+    assert!(shown.stdout.contains("s under wan, 3 side by side"), "{}", shown.stdout);
+    let differences = shop.run(&["plan", "diff", "alone.toml", "three.toml"]);
+    assert!(differences.stdout.contains("runs side by side"), "{}", differences.stdout);
+    // The plan's number is that of its sessions, if nothing else is said. What is counted is the same whatever it is.
+    let [model, images] = ["digits_cnn.onnx", "digits_calibration.npz"]
+        .map(|name| Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/models").join(name).display().to_string());
+    let catalog = Path::new(env!("CARGO_MANIFEST_DIR")).join("catalogs").display().to_string();
+    let private = |more: &[&str]| {
+        let fixed = ["--json", "--catalog", &catalog, "run", &model, "--plan", "three.toml", "--input", &images];
+        let local = ["--output", "scores.npz", "--local", "--no-reference"];
+        report(&shop.run(&[&fixed[..], &local, more].concat()))
+    };
+    let (together, apart) = (private(&[]), private(&["--side-by-side", "1"]));
+    for counted in ["runs", "rounds", "rounds_predicted", "bytes_total", "bytes_predicted"] {
+        assert_eq!(together[counted], apart[counted], "{counted}");
+    }
+    assert_eq!(together["rounds"], together["rounds_predicted"]);
+    assert!(number(&together, "/runs") >= 3.0);
+    // A budget of seconds is one of each run's share.
+    let budget = format!("{}", 1.01 * seconds(&three));
+    let within = ["--network", "wan", "--batch", "8", "--max-seconds", &budget, "--max-error", "0.5"];
+    let together = report(&tune(&shop, "within.toml", &[&within[..], &["--side-by-side", "3"]].concat()));
+    assert_eq!(number(&together, "/model/side_by_side"), 3.0);
+    tune(&shop, "none.toml", &within).failed(2, &["no plan stays within"]);
+    for none in ["0", "65", "some"] {
+        tune(&shop, "none.toml", &["--side-by-side", none]).failed(2, &["side-by-side", "1 to 64"]);
+    }
+    shop.replace("three.toml", "side_by_side = 3", "side_by_side = 65");
+    shop.run(&["plan", "show", "three.toml"]).failed(2, &["three.toml", "65 runs side by side cannot be"]);
+}
+
 /// The narrowest ring of the catalog is the fastest, and the error decides whether it will do.
 #[test]
 fn the_tuner_chooses_the_ring_of_a_run() {

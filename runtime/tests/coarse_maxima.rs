@@ -17,7 +17,7 @@ use runtime::graph::{self, Axes, Graph, Tensor, reference};
 use runtime::plan::{ChoiceRecord, InputPromise, PartiesRecord, Plan, Refusal};
 use runtime::random::Key;
 use runtime::session::Runner;
-use runtime::transport::{Limits, Mesh, Shaping, Transport, in_process};
+use runtime::transport::{Limits, Mesh, Shaping, SideBySide, Transport, in_process};
 use runtime::tuner::assignment::Quantity;
 use runtime::tuner::{Budget, Constraint, Memory, Problem, Request, Tiles, search};
 use std::collections::BTreeMap;
@@ -235,6 +235,7 @@ fn request<'a>(model: &'a [u8], catalog: &'a Catalog, error_max: f64) -> Request
         whole_front: false,
         quick: false,
         one_ring: false,
+        side_by_side: SideBySide::ONE,
         exact_maxima: false,
         tiles: Tiles::Fastest,
         parties: PartiesRecord { model: 0, input: 1, output: 2 },

@@ -13,7 +13,7 @@ use runtime::circuit::{NodeId, NodeKind, Party, headroom};
 use runtime::cost::Machine;
 use runtime::graph::{Axes, Graph, Tensor};
 use runtime::plan::{CheckedPlan, InputPromise, PartiesRecord, Plan};
-use runtime::transport::Shaping;
+use runtime::transport::{Shaping, SideBySide};
 use runtime::tuner::{Budget, Constraint, Memory, Request, Tiles, Tuned, leading, tune};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -64,6 +64,7 @@ fn tuned(one_ring: bool) -> Tuned {
         whole_front: false,
         quick: false,
         one_ring,
+        side_by_side: SideBySide::ONE,
         exact_maxima: false,
         tiles: Tiles::Fastest,
         parties: PartiesRecord { model: 0, input: 1, output: 1 },

@@ -14,7 +14,7 @@ use runtime::graph::{Axes, Graph, SiteKind, Tensor, reference};
 use runtime::plan::{ChoiceRecord, InputPromise, PartiesRecord, Plan, Refusal};
 use runtime::random::Key;
 use runtime::session::Runner;
-use runtime::transport::{Limits, Mesh, Shaping, Transport, in_process};
+use runtime::transport::{Limits, Mesh, Shaping, SideBySide, Transport, in_process};
 use runtime::tuner::assignment::Quantity;
 use runtime::tuner::{Budget, Constraint, Memory, Problem, Request, Tiles, Tuned, search};
 use std::path::Path;
@@ -93,6 +93,7 @@ fn request<'a>(model: &'a [u8], catalog: &'a Catalog) -> Request<'a> {
         whole_front: false,
         quick: false,
         one_ring: true,
+        side_by_side: SideBySide::ONE,
         exact_maxima: false,
         tiles: Tiles::Fastest,
         parties: PartiesRecord { model: 0, input: 1, output: 2 },

@@ -11,7 +11,7 @@ use runtime::circuit::lower::Formats;
 use runtime::cost::{Machine, Resource};
 use runtime::graph::{Axes, Site, Tensor};
 use runtime::plan::{ChoiceRecord, InputPromise, PartiesRecord, Plan};
-use runtime::transport::Shaping;
+use runtime::transport::{Shaping, SideBySide};
 use runtime::tuner::assignment::{self, Price, Quantity};
 use runtime::tuner::{
     Budget, Constraint, Error, Exclusion, Groundwork, Memory, Problem, Request, Tiles, Tuned, Wish, search, tune,
@@ -85,6 +85,7 @@ fn request<'a>(model: &'a [u8], catalog: &'a Catalog) -> Request<'a> {
         whole_front: false,
         quick: false,
         one_ring: true,
+        side_by_side: SideBySide::ONE,
         exact_maxima: false,
         tiles: Tiles::Fastest,
         parties: PartiesRecord { model: 0, input: 1, output: 2 },

@@ -101,7 +101,7 @@ impl Demo {
                 local: true,
                 network: None,
                 policy: None,
-                side_by_side: std::num::NonZeroU64::MIN,
+                side_by_side: None,
                 profile: None,
                 no_reference: false,
                 backend: BackEnd::Cpu,

@@ -254,20 +254,29 @@ impl Session<'_> {
         runner.share_weights(party(config.owners.model), weights.as_ref(), transport).map_err(failed)?;
         drop(weights);
         let given = owned.inputs.as_ref().and_then(|tensors| tensors.first()).and_then(|t| t.shape.first().copied());
-        let given = given.map(|count| Announcement { inputs: count as u64, side_by_side: config.side_by_side });
+        let most = config.side_by_side.unwrap_or(checked.plan().model.side_by_side);
+        let given = given.map(|count| Announcement { inputs: count as u64, side_by_side: most });
         let announced = runner.announce(party(config.owners.input), given, transport).map_err(failed)?;
-        let count = announced.inputs;
-        let batch = checked.plan().model.batch as u64;
+        let (count, batch) = (announced.inputs, checked.plan().model.batch as u64);
         let runs = count.div_ceil(batch);
+        // As many as there are, of those that may be.
+        if announced.side_by_side.groups(runs).next().is_some_and(|together| together > most) {
+            return Err(Failure::Peer(format!(
+                "the owner of the input asks for {} runs side by side, this party executes {most} at most: give all \
+                 parties the same `side_by_side`",
+                announced.side_by_side
+            )));
+        }
         let (runs_started, cpu_before) = (Instant::now(), cpu_seconds());
         let mut outputs: Vec<Tensor> = Vec::new();
         let (mut active_rounds, mut profiles) = (Vec::new(), Vec::new());
         let rounds = runs.saturating_mul(u64::from(runner.schedule().rounds));
         let progress = Progress::start(runner.rounds_done(), rounds, attached);
-        let together = announced.side_by_side.get();
-        for first_run in (0..runs).step_by(usize::try_from(together).unwrap_or(usize::MAX)) {
-            let sizes = (first_run..runs.min(first_run.saturating_add(together)))
-                .map(|run| ((run * batch) as usize, batch.min(count - run * batch) as usize));
+        let mut next_run = 0;
+        for together in announced.side_by_side.groups(runs) {
+            let group = next_run..next_run + together.get();
+            next_run = group.end;
+            let sizes = group.map(|run| ((run * batch) as usize, batch.min(count - run * batch) as usize));
             let mut batches = Vec::new();
             for (first, size) in sizes.clone() {
                 batches.push(match &owned.inputs {

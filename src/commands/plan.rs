@@ -13,6 +13,7 @@ use crate::output;
 use crate::report::{Context, plan_page, table};
 use clap::{Args, Subcommand};
 use runtime::plan::{Plan, Refusal, SiteRecord};
+use runtime::transport::SideBySide;
 use std::path::{Path, PathBuf};
 pub use words::{counted, entries};
 
@@ -75,6 +76,9 @@ enum Action {
         /// A network: lan, wan or a TOML file; without one, loopback.
         #[arg(long)]
         network: Option<String>,
+        /// Runs that are executed side by side, 1 to 64; as many as the plan says where nothing is given.
+        #[arg(long, value_name = "RUNS")]
+        side_by_side: Option<SideBySide>,
     },
 }
 
@@ -93,9 +97,8 @@ impl PlanCommand {
                 output::write_texts(&[(out, &page)])?;
                 context.print(&out.display().to_string(), |out| format!("wrote {out}\n"))
             }
-            Action::Time { plan, machine, network } => {
-                context.print(&time::of(&context.catalog, plan, machine, network.as_deref())?, time::text)
-            }
+            Action::Time { plan, machine, network, side_by_side } => context
+                .print(&time::of(&context.catalog, plan, machine, network.as_deref(), *side_by_side)?, time::text),
             Action::Diff { first, second } => context.print(&diff::of([&read(first)?, &read(second)?])?, diff::text),
         }
     }
@@ -183,11 +186,12 @@ pub fn text(plan: &Plan, standing: Standing) -> String {
     };
     let memory = predicted.memory_bytes.map(|bytes| format!(", {:.0} MB of memory a party", bytes as f64 / 1e6));
     out.push_str(&format!(
-        "predicted: {} rounds and {:.2} MB a run (exact), {:.3} s under {}{}{error}\n{}\n",
+        "predicted: {} rounds and {:.2} MB a run (exact), {:.3} s under {}{}{}{error}\n{}\n",
         predicted.rounds_per_run,
         predicted.bytes_per_run as f64 / 1e6,
         predicted.seconds_per_run,
         predicted.network,
+        words::side_by_side(model.side_by_side),
         memory.unwrap_or_default(),
         words::simulation(&plan.measured),
     ));

@@ -148,7 +148,7 @@ fn on_this_machine(
         output: nothing,
         policy: None,
         network,
-        side_by_side: std::num::NonZeroU64::MIN,
+        side_by_side: None,
         limits: Limits::default(),
     };
     let configs = loopback(folder.path(), &what).map_err(Failure::input)?;

@@ -13,12 +13,11 @@ use runtime::arrays::Arrays;
 use runtime::deployment::{Loopback, Owners, loopback};
 use runtime::graph::{Axes, Tensor, reference};
 use runtime::plan::Plan;
-use runtime::transport::{Limits, Party, RUNS_MAX, Shaping};
+use runtime::transport::{Limits, Party, Shaping, SideBySide};
 use runtime::tuner::{agreements, difference, least_cosine};
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -52,10 +51,10 @@ pub struct Run {
     /// Show where rounds, bytes and seconds went, site by site: a table, and a picture in this file.
     #[arg(long, value_name = "FILE.svg")]
     pub profile: Option<PathBuf>,
-    /// Runs that are executed side by side: what one sends is on its way while the others compute. Each holds values of
-    /// its own; the weights are held once.
-    #[arg(long, value_name = "RUNS", default_value = "1", value_parser = side_by_side)]
-    pub side_by_side: NonZeroU64,
+    /// Runs that are executed side by side, 1 to 64: what one sends is on its way while the others compute. Each holds
+    /// values of its own; the weights are held once. As many as the plan says where nothing is given.
+    #[arg(long, value_name = "RUNS")]
+    pub side_by_side: Option<SideBySide>,
     /// Do not compare with the plain model.
     #[arg(long)]
     pub no_reference: bool,
@@ -63,11 +62,6 @@ pub struct Run {
     /// parties of a local run share it.
     #[arg(long, value_name = "BACK END", default_value = "cpu")]
     pub backend: BackEnd,
-}
-
-fn side_by_side(text: &str) -> Result<NonZeroU64, String> {
-    let runs = text.parse::<NonZeroU64>().ok().filter(|runs| runs.get() <= RUNS_MAX as u64);
-    runs.ok_or_else(|| format!("use 1 to {RUNS_MAX}"))
 }
 
 /// How long parties on one machine wait for each other: the model's owner proves a large model's headroom before it

@@ -20,7 +20,7 @@ use runtime::graph::Axes;
 use runtime::graph::clamps::Needed;
 use runtime::graph::{Graph, Tensor};
 use runtime::plan::{InputPromise, PartiesRecord, Plan};
-use runtime::transport::Shaping;
+use runtime::transport::{Shaping, SideBySide};
 use runtime::tuner::{self, Front, Memory, Progress, Request, Tiles, Tuned};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -96,6 +96,11 @@ pub struct RequestOptions {
     /// for all at once, or `auto` for what is predicted to be fastest.
     #[arg(long, value_name = "BYTES", default_value = "auto", value_parser = tiles)]
     tile_bytes: Tiles,
+    /// The most runs of a session that are executed side by side, 1 to 64: what one sends is on its way while the others
+    /// compute, and each holds values of its own. The plan takes as many as are predicted to be fastest; seconds are then
+    /// those of all of them divided by their number, and a run's outputs are there when all are done.
+    #[arg(long, default_value_t, value_name = "RUNS")]
+    side_by_side: SideBySide,
     /// Where no entry's window reaches as far as what is proved of an argument, limit the argument and keep the function
     /// beyond, as far as it follows its argument or is flat there.
     #[arg(long)]
@@ -178,6 +183,7 @@ impl Tune {
             one_ring: false,
             exact_maxima: false,
             tile_bytes: Tiles::Fastest,
+            side_by_side: SideBySide::ONE,
             climb: 24,
             whole_front: false,
             clamp: false,
@@ -247,6 +253,12 @@ impl RequestOptions {
         Ok(request)
     }
 
+    /// The model for one input.
+    #[cfg(feature = "generate")]
+    pub fn single(&self, model: &[u8]) -> Result<Graph, Failure> {
+        inspect::import(&self.model, model, &self.open.axes(1)?)
+    }
+
     /// The request, whose batch is one where it is left open.
     fn request_of_any_batch<'a>(&self, model: &'a [u8], catalog: &'a Catalog) -> Result<Request<'a>, Failure> {
         let batch = self.batch.given().unwrap_or(1);
@@ -274,6 +286,7 @@ impl RequestOptions {
             labels: self.demands.labels()?,
             simulated_max: self.simulate,
             batch,
+            side_by_side: self.side_by_side,
             axes: self.open.axes(batch)?.with_clamps(clamps.into_iter().map(|needed| needed.clamp).collect()),
             promise,
             network: Shaping::named(&self.network).map_err(Failure::input)?,

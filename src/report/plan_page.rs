@@ -19,10 +19,11 @@ pub fn page(plan: &Plan) -> String {
     // A discreet plan does not say what was measured.
     let told = |text: String| if words::told(plan) { text } else { "left out".to_owned() };
     let error = words::predicted_error(plan).map_or("not predicted".to_owned(), |error| format!("{error:.2e}"));
+    let seconds = format!("seconds a run{}, predicted", words::side_by_side(plan.model.side_by_side));
     let facts = [
         ("rounds a run, exact", grouped(i128::from(predicted.rounds_per_run))),
         ("bytes a run, exact", bytes(predicted.bytes_per_run as f64)),
-        ("seconds a run, predicted", significant(predicted.seconds_per_run, 4)),
+        (&seconds, significant(predicted.seconds_per_run, 4)),
         ("output error, measured", told(format!("{:.2e}", measured.error))),
         ("output error, predicted", told(error)),
         ("agreement, measured", told(format!("{:.2} %", 100.0 * measured.agreement))),

@@ -5,7 +5,7 @@
 //! when a run is over.
 
 use super::{Machine, Resource, Work};
-use crate::transport::Shaping;
+use crate::transport::{Shaping, SideBySide};
 
 /// Something that a party does.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -74,27 +74,57 @@ impl Event {
 }
 
 impl Machine {
-    /// Predicted seconds of a run, over a network or, without one, over loopback, where nothing is on its way.
+    /// Predicted seconds of a run alone, over a network or, without one, over loopback, where nothing is on its way.
     pub fn seconds_of(&self, run: &Timeline, network: Option<Shaping>) -> f64 {
+        self.seconds_side_by_side(run, SideBySide::ONE, network)
+    }
+
+    /// The same of each of so many runs side by side, which begin and end together: round by round one after the other,
+    /// so that what one waits for is on its way while the others compute.
+    pub fn seconds_side_by_side(&self, run: &Timeline, runs: SideBySide, network: Option<Shaping>) -> f64 {
         let (delay, pace) =
             network.map_or((0.0, 0.0), |network| (network.round_trip_seconds / 2.0, 8.0 / network.bits_per_second));
         let (mut now, mut line_free): (f64, f64) = (0.0, 0.0);
-        let (mut before, mut arrivals) = (Vec::new(), Vec::new());
+        let mut before = vec![Vec::new(); runs.get() as usize];
         for events in &run.rounds {
             let in_parts = in_parts(events);
-            for event in events {
-                if let Event::Receive(part) = event {
-                    now = now.max(before[*part]);
+            let seconds: Vec<f64> = events.iter().map(|event| self.seconds(&event.work(in_parts), None)).collect();
+            for arrived in &mut before {
+                let mut arrivals = Vec::new();
+                for (event, seconds) in events.iter().zip(&seconds) {
+                    if let Event::Receive(part) = event {
+                        now = now.max(arrived[*part]);
+                    }
+                    now += seconds;
+                    if let Event::Send { bytes } = event {
+                        line_free = line_free.max(now) + bytes * pace;
+                        arrivals.push(line_free + delay);
+                    }
                 }
-                now += self.seconds(&event.work(in_parts), None);
-                if let Event::Send { bytes } = event {
-                    line_free = line_free.max(now) + bytes * pace;
-                    arrivals.push(line_free + delay);
-                }
+                *arrived = arrivals;
             }
-            before = std::mem::take(&mut arrivals);
         }
-        now
+        now / runs.get() as f64
+    }
+
+    /// Predicted seconds of all runs of a session, at most so many side by side.
+    pub fn seconds_of_session(
+        &self,
+        run: &Timeline,
+        runs: u64,
+        side_by_side: SideBySide,
+        network: Option<Shaping>,
+    ) -> f64 {
+        let mut known = None;
+        let group = |runs: SideBySide| {
+            let seconds = match known {
+                Some((same, seconds)) if same == runs => seconds,
+                _ => runs.get() as f64 * self.seconds_side_by_side(run, runs, network),
+            };
+            known = Some((runs, seconds));
+            seconds
+        };
+        side_by_side.groups(runs).map(group).sum()
     }
 }
 
@@ -143,6 +173,29 @@ mod tests {
         let quick = machine().seconds_of(&run(0.25), Some(NETWORK));
         assert!((quick - (0.25 + 4.0 + 0.1 + 0.25)).abs() < 1e-9, "{quick}");
         assert!(machine().seconds(&run(0.25).work(), Some(NETWORK)) > 7.0);
+    }
+
+    #[test]
+    fn what_one_run_waits_for_is_on_its_way_while_others_compute() {
+        let step = vec![Event::Receive(0), compute(1.0), SEND];
+        let run = Timeline::new(vec![vec![compute(1.0), SEND], step.clone(), step, vec![Event::Receive(0)]]);
+        let of = |runs: u64, network| machine().seconds_side_by_side(&run, SideBySide::new(runs).unwrap(), network);
+        // One second of computing, one on the line and the delay, three times.
+        assert!((of(1, Some(NETWORK)) - 6.3).abs() < 1e-9);
+        // Two: the line and the processor are always busy, but for the first second and the last message's way; each
+        // round's delay is hidden behind the other run as far as its second of computing goes.
+        let two = 2.0 * of(2, Some(NETWORK));
+        assert!((two - (1.0 + 6.0 + 0.1)).abs() < 0.21, "{two}");
+        assert!((8.0 * of(8, Some(NETWORK)) - (1.0 + 24.0 + 0.1)).abs() < 1e-9);
+        // What is only delay is paid once for all of them.
+        let light = Timeline::new(vec![vec![Event::Send { bytes: 0.0 }], vec![Event::Receive(0)]]);
+        let four = machine().seconds_side_by_side(&light, SideBySide::new(4).unwrap(), Some(NETWORK));
+        assert!((4.0 * four - 0.1).abs() < 1e-9, "{four}");
+        // A session has groups that are nearly equal: of nine runs, four at most at once, three times three.
+        for (runs, groups) in [(0, 0.0), (4, 1.0), (9, 3.0), (10, 3.0), (13, 4.0)] {
+            let session = machine().seconds_of_session(&light, runs, SideBySide::new(4).unwrap(), Some(NETWORK));
+            assert!((session - 0.1 * groups).abs() < 1e-9, "{runs} runs: {session}");
+        }
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! The configuration file of one party.
 
 use std::{
-    num::NonZeroU64,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -11,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Error, Result, read};
 use crate::transport::{
-    Digest, Limits, PARTIES_MAX, Party, RUNS_MAX, Shaping, Terms,
+    Digest, Limits, PARTIES_MAX, Party, Shaping, SideBySide, Terms,
     tls::{Endpoint, Identity, Peer},
 };
 
@@ -61,7 +60,7 @@ pub struct PeerConfig {
 /// policy = "policy.toml"                # optional: whose signatures the catalog needs (see `trust::Policy`)
 /// connect_seconds = 60.0                # optional, default 30
 /// receive_seconds = 120.0               # optional, default 60
-/// side_by_side = 2                      # optional, default 1: runs at once; at the owner of the input, and only there
+/// side_by_side = 2                      # optional, by default the plan's: the most runs at once; the same everywhere
 ///
 /// [owners]
 /// model = 0
@@ -118,11 +117,11 @@ pub struct PartyConfig {
     /// Seconds to wait for a peer of which something is expected.
     #[serde(default = "default_receive_seconds")]
     pub receive_seconds: f64,
-    /// Runs that are executed side by side: what one sends is on its way while the others compute, and every party holds
-    /// the values of all of them. The owner of the input decides, and only there it is given; a peer may then be silent
-    /// for as many times as long, which `receive_seconds` has to allow.
-    #[serde(default = "default_side_by_side", skip_serializing_if = "is_one")]
-    pub side_by_side: NonZeroU64,
+    /// The most runs that this party executes side by side; by default as many as the plan says. The input's owner announces
+    /// its own number, and a party with a smaller one refuses: every party holds the values of all of them, and a peer may
+    /// be silent for as many times as long, which `receive_seconds` has to allow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub side_by_side: Option<SideBySide>,
     /// Longest payload of one frame in bytes.
     #[serde(default = "default_frame_bytes_max")]
     pub frame_bytes_max: u64,
@@ -134,14 +133,6 @@ pub struct PartyConfig {
     /// The file this was read from, for messages.
     #[serde(skip)]
     pub file: PathBuf,
-}
-
-fn default_side_by_side() -> NonZeroU64 {
-    NonZeroU64::MIN
-}
-
-fn is_one(number: &NonZeroU64) -> bool {
-    *number == NonZeroU64::MIN
 }
 
 fn default_connect_seconds() -> f64 {
@@ -280,14 +271,6 @@ impl PartyConfig {
                 let reason = format!("is {seconds}, use 0.001 to {SECONDS_MAX}");
                 return Err(self.refusal(field, reason));
             }
-        }
-        if self.side_by_side.get() > RUNS_MAX as u64 {
-            let reason = format!("is {}, use 1 to {RUNS_MAX}", self.side_by_side);
-            return Err(self.refusal("side_by_side", reason));
-        }
-        let Owners { input, .. } = self.owners;
-        if input != self.party && !is_one(&self.side_by_side) {
-            return Err(self.refusal("side_by_side", format!("is given, but {input} owns the input")));
         }
         if self.frame_bytes_max < 1 << 16 {
             let reason = format!("is {}, use at least 65536", self.frame_bytes_max);

@@ -2,12 +2,11 @@
 
 use std::{
     net::{Ipv4Addr, TcpListener},
-    num::NonZeroU64,
     path::{Path, PathBuf},
 };
 
 use super::{Error, Owners, PartyConfig, PeerConfig, Result, keys};
-use crate::transport::{Limits, Party};
+use crate::transport::{Limits, Party, SideBySide};
 
 /// What the parties of a loopback session have in common.
 #[derive(Clone, Debug)]
@@ -30,8 +29,8 @@ pub struct Loopback<'a> {
     pub policy: Option<&'a Path>,
     /// A network to imitate: `lan`, `wan` or a TOML file.
     pub network: Option<&'a str>,
-    /// Runs that are executed side by side.
-    pub side_by_side: NonZeroU64,
+    /// Runs that are executed side by side; as many as the plan says where nothing is given.
+    pub side_by_side: Option<SideBySide>,
     /// Bounds on time and size.
     pub limits: Limits,
 }
@@ -68,7 +67,7 @@ pub fn loopback(folder: &Path, what: &Loopback<'_>) -> Result<Vec<PathBuf>> {
             network: what.network.map(network_name).transpose()?,
             connect_seconds: what.limits.connect.as_secs_f64(),
             receive_seconds: what.limits.receive.as_secs_f64(),
-            side_by_side: if own.party == what.owners.input { what.side_by_side } else { NonZeroU64::MIN },
+            side_by_side: what.side_by_side,
             frame_bytes_max: what.limits.frame_bytes_max,
             owners: what.owners,
             peers: everybody.iter().filter(|peer| peer.party != own.party).cloned().collect(),

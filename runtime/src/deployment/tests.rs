@@ -85,7 +85,7 @@ fn every_mistake_is_named_by_file_and_field() {
         ("output = 1", "output = 2", "field `output` is given, but party 2 owns the output"),
         ("input = \"/data/images.npz\"", "", "field `input` is missing"),
         ("network = \"wan\"", "receive_seconds = -1.0", "field `receive_seconds` is -1"),
-        ("network = \"wan\"", "side_by_side = 65", "field `side_by_side` is 65, use 1 to 64"),
+        ("network = \"wan\"", "side_by_side = 65", "65 runs side by side cannot be, use 1 to 64"),
         ("network = \"wan\"", "connect_seconds = nan", "field `connect_seconds` is NaN"),
         ("network = \"wan\"", "frame_bytes_max = 10", "field `frame_bytes_max` is 10"),
         ("network = \"wan\"", "netwrok = \"wan\"", "unknown field `netwrok`"),
@@ -161,7 +161,7 @@ fn three_parties(folder: &Path, network: Option<&str>, receive: Duration) -> Vec
         output: Path::new("output.npz"),
         policy: None,
         network,
-        side_by_side: std::num::NonZeroU64::MIN,
+        side_by_side: None,
         limits,
     };
     loopback(folder, &what).unwrap()

@@ -3,6 +3,7 @@
 use super::{InputPromise, Refusal};
 use crate::circuit::lower::{Comparisons, Logits};
 use crate::graph::{Axes, Clamp};
+use crate::transport::SideBySide;
 use crate::trust::{self, Admission};
 use crate::tuner::Verdict;
 use catalogs::Digest;
@@ -43,6 +44,9 @@ pub struct ModelRecord {
     pub structure: String,
     /// Inputs of one run.
     pub batch: usize,
+    /// Runs that a session executes side by side, as far as it has so many inputs.
+    #[serde(default, skip_serializing_if = "SideBySide::is_one")]
+    pub side_by_side: SideBySide,
     /// Every input element lies in here; the headroom is proved for it.
     pub input_box: [f64; 2],
     /// Every row (last axis) of an input has at most this Euclidean norm, where that is part of the agreement.
@@ -122,9 +126,9 @@ pub struct Predicted {
     /// The machine whose profile gives the seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub machine: Option<String>,
-    /// Predicted seconds of one run under that profile.
+    /// Predicted seconds of one run under that profile; of runs side by side, what all of them take divided by their number.
     pub seconds_per_run: f64,
-    /// Predicted bytes of one party's memory.
+    /// Predicted bytes of one party's memory, with the values of all runs side by side.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory_bytes: Option<u64>,
     /// Predicted output error: the sites' effects added up, and what the sums of the circuit add; 0 where it is not told.

@@ -21,12 +21,11 @@ use crate::backend::{self, Backend, Cpu, Shares};
 use crate::circuit::{self, Circuit, Integers, Party, Schedule, Weights};
 use crate::protocol;
 use crate::random;
-use crate::transport::{self, Expected, Frame, Kind, Length, Position, RUNS_MAX, Transport};
+use crate::transport::{self, Expected, Frame, Kind, Length, Position, RUNS_MAX, SideBySide, Transport};
 use batch::Batch;
 use catalogs::protocol::rss3::Rss3;
 use mail::{Arrived, Generators, Leaving, Post, Step, Trail, peers};
 use std::collections::BTreeSet;
-use std::num::NonZeroU64;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -206,7 +205,7 @@ impl<B: Backend> Runner<B> {
     ) -> Result<Announcement, Error> {
         let position = Position::new(PARAMETER_RUN, weights::parts(&self.circuit, PART_ELEMENTS).len() as u32);
         let kind = Kind::Parameters;
-        let nothing = Announcement { inputs: 0, side_by_side: NonZeroU64::MIN };
+        let nothing = Announcement { inputs: 0, side_by_side: SideBySide::ONE };
         let own = match owner == self.me {
             true => own.ok_or(Error::Missing("the input's owner has no input"))?,
             false => nothing,
@@ -279,8 +278,8 @@ impl<B: Backend> Runner<B> {
 pub struct Announcement {
     /// How many inputs there are.
     pub inputs: u64,
-    /// How many runs are executed side by side, as far as there are so many: 1 to [`RUNS_MAX`].
-    pub side_by_side: NonZeroU64,
+    /// How many runs are executed side by side, as far as there are so many.
+    pub side_by_side: SideBySide,
 }
 
 impl Announcement {
@@ -296,7 +295,7 @@ impl Announcement {
     fn from_bytes(bytes: &[u8]) -> Option<Announcement> {
         let (inputs, side_by_side) = bytes.split_first_chunk::<8>()?;
         let side_by_side = u64::from_le_bytes(side_by_side.try_into().ok()?);
-        let side_by_side = NonZeroU64::new(side_by_side).filter(|runs| runs.get() <= RUNS_MAX as u64)?;
+        let side_by_side = SideBySide::new(side_by_side)?;
         Some(Announcement { inputs: u64::from_le_bytes(*inputs), side_by_side })
     }
 }

@@ -6,6 +6,7 @@ use super::unit::{Kernels, Unit};
 use crate::circuit::{self, Act, Circuit, NodeId, NodeKind, Party, ProductKind, Schedule, Sum, Tile};
 use crate::cost::{Event, Resource, Timeline, Work};
 use crate::kernel::Instruction;
+use crate::transport::SideBySide;
 use catalogs::protocol::rss3::Rss3;
 use std::collections::{BTreeMap, HashMap};
 
@@ -83,16 +84,8 @@ impl Counter {
         Ok(Timeline::new((0..=schedule.rounds).map(events).collect()))
     }
 
-    /// Bytes of one party's memory in a run: shares of weights, and of values as long as they are used, and the state of
-    /// the nodes that are under way, at the round in which they are most.
-    ///
-    /// # Errors
-    /// As [`Counter::of_nodes`].
-    pub fn peak_bytes(&mut self, circuit: &Circuit, schedule: &Schedule) -> Result<u64, Error> {
-        Ok(self.footprint(circuit, schedule)?.peak_bytes())
-    }
-
-    /// The memory of one party over the rounds of a run.
+    /// The memory of one party over the rounds of a run: shares of weights, and of values as long as they are used, and the
+    /// state of the nodes that are under way.
     ///
     /// # Errors
     /// As [`Counter::of_nodes`].
@@ -116,23 +109,30 @@ impl Counter {
         }
         // Both components, and both once more where they are packed for products.
         let weights: u64 = circuit.weights().iter().map(|slot| 4 * slot.shape.lanes() as u64).sum();
-        let mut changes = vec![0i64; schedule.rounds as usize + 2];
-        for Held { rounds: [from, to], words, .. } in &held {
-            changes[*from] += *words as i64;
-            changes[to + 1] -= *words as i64;
-        }
-        let words = changes.into_iter().scan(0i64, |now, change| {
-            *now += change;
-            Some((*now).max(0) as u64 + weights)
-        });
-        Ok(Footprint { words: words.collect(), held })
+        let sum = |once: bool| {
+            let mut changes = vec![0i64; schedule.rounds as usize + 2];
+            let is_weight = |held: &&Held| matches!(circuit.node(held.node).kind, NodeKind::Weight(_));
+            for Held { rounds: [from, to], words, .. } in held.iter().filter(|held| is_weight(held) == once) {
+                changes[*from] += *words as i64;
+                changes[to + 1] -= *words as i64;
+            }
+            let sums = changes.into_iter().scan(0i64, |now, change| {
+                *now += change;
+                Some((*now).max(0) as u64)
+            });
+            sums.collect::<Vec<u64>>()
+        };
+        let once = sum(true).into_iter().map(|words| words + weights).collect();
+        Ok(Footprint { once, words: sum(false), held })
     }
 }
 
 /// What a party keeps in memory, round by round.
 #[derive(Clone, Debug)]
 pub struct Footprint {
-    /// Words in every round, those of the weights among them.
+    /// Words of weights in every round: runs side by side hold them once.
+    once: Vec<u64>,
+    /// All other words of a run, in every round.
     words: Vec<u64>,
     held: Vec<Held>,
 }
@@ -146,15 +146,22 @@ struct Held {
 }
 
 impl Footprint {
-    /// Bytes in the round in which they are most.
-    pub fn peak_bytes(&self) -> u64 {
-        8 * self.words.iter().copied().max().unwrap_or(0)
+    /// Bytes of so many runs side by side, in the round in which they are most.
+    pub fn peak_bytes(&self, runs: SideBySide) -> u64 {
+        let all = self.once.iter().zip(&self.words).map(|(once, words)| once + runs.get() * words);
+        8 * all.max().unwrap_or(0)
+    }
+
+    /// Words of one run in a round.
+    fn in_round(&self, round: usize) -> u64 {
+        self.once[round] + self.words[round]
     }
 
     /// The part of the model that has most of the memory in that round, by name.
     pub fn heaviest<'a>(&self, circuit: &'a Circuit) -> Option<&'a str> {
-        let most = self.words.iter().copied().max()?;
-        let round = self.words.iter().position(|words| *words == most)?;
+        let rounds = 0..self.words.len();
+        let most = rounds.clone().map(|round| self.in_round(round)).max()?;
+        let round = rounds.clone().find(|&round| self.in_round(round) == most)?;
         let mut groups: BTreeMap<&str, u64> = BTreeMap::new();
         for Held { node, rounds: [from, to], words } in &self.held {
             if (*from..=*to).contains(&round) {
@@ -171,7 +178,7 @@ impl Footprint {
             .iter()
             .filter(|held| circuit.groups()[circuit.node(held.node).group.index()].site == Some(number));
         let rounds = own.flat_map(|held| held.rounds[0]..=held.rounds[1]);
-        8 * rounds.map(|round| self.words[round]).max().unwrap_or(0)
+        8 * rounds.map(|round| self.in_round(round)).max().unwrap_or(0)
     }
 }
 

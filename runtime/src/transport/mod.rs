@@ -44,6 +44,7 @@ pub mod in_process;
 mod mailbox;
 mod mesh;
 mod shaping;
+mod side_by_side;
 pub mod tls;
 mod traffic;
 
@@ -53,6 +54,7 @@ pub use error::{Error, Result};
 pub use frame::{Expected, Frame, HEADER_BYTES, Kind, Length, Position};
 pub use mesh::{Limits, Mesh};
 pub use shaping::Shaping;
+pub use side_by_side::{RUNS_MAX, SideBySide};
 pub use traffic::{Count, Traffic};
 
 use serde::{Deserialize, Serialize};
@@ -61,8 +63,6 @@ use crate::random::{Key, SessionId};
 
 /// Most parties of a session.
 pub const PARTIES_MAX: u8 = 16;
-/// Most runs of a session whose frames may follow each other in turns.
-pub const RUNS_MAX: usize = 64;
 
 /// The index of a party, from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

@@ -14,6 +14,7 @@ use super::problem::Problem;
 use crate::circuit;
 use crate::plan::node_number;
 use crate::session::work::Footprint;
+use crate::transport::SideBySide;
 use catalogs::protocol::rss3::Rss3;
 use rayon::prelude::*;
 
@@ -44,7 +45,8 @@ impl Problem<'_> {
             set.iter().for_each(|&site| choice[site] = chosen[site]);
             choice
         };
-        let exceeds = |choice: &[usize]| self.memory_of(choice).is_ok_and(|own| own.peak_bytes() as f64 > limit);
+        let exceeds =
+            |choice: &[usize]| self.memory_of(choice).is_ok_and(|own| own.peak_bytes(SideBySide::ONE) as f64 > limit);
         let others: Vec<usize> = (0..chosen.len()).filter(|&site| frugal.chosen[site] != chosen[site]).collect();
         // Where even the least exceeds the limit, no site is named: every choice has that combination.
         let sites = fewest(&[], &others, &|set| exceeds(&with(set)));
@@ -111,7 +113,7 @@ impl Problem<'_> {
 
     fn measured(&self, chosen: Vec<usize>) -> Result<Frugal, Error> {
         let (bytes, place) = self.with_circuit(&chosen, |circuit, footprint| {
-            (footprint.peak_bytes(), footprint.heaviest(circuit).unwrap_or_default().to_owned())
+            (footprint.peak_bytes(SideBySide::ONE), footprint.heaviest(circuit).unwrap_or_default().to_owned())
         })?;
         Ok(Frugal { chosen, bytes, place })
     }

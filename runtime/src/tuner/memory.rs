@@ -23,6 +23,14 @@ impl Memory {
         Ok(Memory { folder: Some(folder.to_owned()) })
     }
 
+    /// This one, or one in `folder` if this keeps nothing.
+    ///
+    /// # Errors
+    /// The folder cannot be made.
+    pub fn or_in_folder(self, folder: &Path) -> std::io::Result<Memory> {
+        if self.folder.is_some() { Ok(self) } else { Memory::in_folder(folder) }
+    }
+
     /// The verdict of this name, if it is known.
     pub fn recall(&self, key: Digest) -> Option<Verdict> {
         let text = std::fs::read_to_string(self.file(key)?).ok()?;

@@ -12,8 +12,8 @@
 //!    front that passes, looks again between it and the one before, and climbs from there, site by site.
 //! 5. *Rings*: at last, sums and entries work with as few bits as makes the run fastest ([`crate::circuit::rings`]); before,
 //!    where only that keeps a plan within its [`Budget`].
-//! 6. *Tiles*: of every plan that is drafted, the parts of rounds with which its run is predicted to be fastest
-//!    ([`crate::circuit::itinerary`]).
+//! 6. *Tiles*: of every plan that is drafted, the parts of rounds with which its runs are predicted to be fastest
+//!    ([`crate::circuit::itinerary`]). How many runs are side by side is decided before, with the most accurate choice.
 //!
 //! Every choice is proved as a whole before it is simulated. One that cannot be, or that needs too much memory, is
 //! [excluded](Exclusion), and the integer program is solved without it.
@@ -59,7 +59,7 @@ use crate::circuit::{self, lower::Formats};
 use crate::cost::Machine;
 use crate::graph::{self, Axes, Graph, Tensor};
 use crate::plan::{InputPromise, PartiesRecord, Plan, Refusal};
-use crate::transport::Shaping;
+use crate::transport::{Shaping, SideBySide};
 use catalogs::Catalog;
 use catalogs::protocol::rss3::{EXECUTED_BITS, serves};
 use std::fmt;
@@ -83,6 +83,8 @@ pub struct Request<'a> {
     pub simulated_max: usize,
     /// Inputs of one run.
     pub batch: usize,
+    /// The most runs of a session that are executed side by side; a plan takes as many as are predicted to be fastest.
+    pub side_by_side: SideBySide,
     /// Extents of the model's other dynamic axes, and its public inputs.
     pub axes: Axes,
     /// What the input's owner promises; the headroom is proved for it.

@@ -14,9 +14,13 @@ use super::groundwork::{Ground, Groundwork};
 use super::prover::{Proved, Prover};
 use super::rings;
 use super::{Error, Progress, Request, Verdict};
-use crate::circuit::{self, lower::Choice};
+use crate::circuit::{
+    self,
+    lower::{Choice, lower},
+};
 use crate::graph::{Graph, NodeId, Site};
 use crate::plan::{ChoiceRecord, Plan, node_number};
+use crate::transport::{Shaping, SideBySide};
 use catalogs::protocol::rss3::Rss3;
 use rayon::prelude::*;
 use std::collections::BTreeMap;
@@ -31,6 +35,8 @@ pub struct Problem<'a> {
     request: &'a Request<'a>,
     prover: &'a Prover<'a>,
     ground: &'a Ground,
+    /// Runs that take turns, where their memory fits.
+    side_by_side: SideBySide,
     sites: Vec<Site>,
     candidates: Vec<Vec<Candidate>>,
     refusals: BTreeMap<usize, String>,
@@ -91,7 +97,11 @@ impl Problem<'_> {
             true => vec![0.0; sites.len()],
             false => ground.sensitivities(request)?.to_vec(),
         };
-        let priced = |candidate: &Candidate| price(request, candidate);
+        let reference: Vec<usize> = candidates.iter().map(|options| most_accurate(options)).collect();
+        let lowered =
+            lower(&ground.structure, &choices_of(&sites, &candidates, &reference), prover.formats, prover.ownership)?;
+        let side_by_side = draft::fastest_number(request, &mut prover.counter(), &lowered.circuit)?;
+        let priced = |candidate: &Candidate| price(request, side_by_side, candidate);
         let mut prices: Vec<Vec<Price>> =
             candidates.iter().map(|options| options.iter().map(priced).collect()).collect();
         let subject = Subject {
@@ -115,6 +125,7 @@ impl Problem<'_> {
             request,
             prover: &prover,
             ground: &ground,
+            side_by_side,
             sites,
             candidates,
             refusals,
@@ -127,7 +138,8 @@ impl Problem<'_> {
             frugal: OnceLock::new(),
         };
         let base_error = problem.effects.as_ref().map_or(0.0, Effects::base);
-        problem.base = problem.base()?.with(Quantity::Error, base_error);
+        problem.fit_to_run()?;
+        problem.base = problem.base.with(Quantity::Error, base_error);
         work(&problem, progress)
     }
 
@@ -204,29 +216,41 @@ impl Problem<'_> {
         heaviest.map_or_else(String::new, |site| self.sites[site].name.clone())
     }
 
-    /// What the run of one choice takes, counted in its circuit at the batch that was asked for, less what its sites add:
-    /// weights are moved once a run, whatever its inputs. The price of that choice is thus what its plan is predicted to
-    /// take. Of other choices it is off by what their sites share differently: sites that work side by side share rounds,
-    /// and here as many are taken to be shared as in that choice.
-    fn base(&self) -> Result<Price, Error> {
+    /// Finds the base: what the run of one choice takes, counted in its circuit at the batch that was asked for, less what its
+    /// sites add: weights are moved once a run, whatever its inputs. The price of that choice is thus what its plan is
+    /// predicted to take. Of other choices it is off by what their sites share differently: sites that work side by side
+    /// share rounds, and here as many are taken to be shared as in that choice.
+    ///
+    /// Of runs side by side, what one computes is hidden behind what another sends, or the other way round: the seconds of all
+    /// sites are less by the share that is hidden in that choice.
+    fn fit_to_run(&mut self) -> Result<(), Error> {
+        let (request, runs) = (self.request, self.side_by_side);
         let chosen = assignment::least(&self.prices, Quantity::Error);
         let lowered = self.lowered(&chosen)?;
         let schedule = circuit::schedule(&lowered.circuit, &Rss3)?;
-        let run = self.predicted(&lowered, &schedule, 0.0)?;
+        let run = self.predicted(&lowered, &schedule, runs, 0.0)?;
+        if !runs.is_one() {
+            let work = self.prover.counter().timeline(&lowered.circuit, &schedule).map_err(Box::new)?.work();
+            let added = request.machine.seconds(&work, Some(shared(request, runs)));
+            let seen = (run.seconds_per_run / added).min(1.0);
+            for price in self.prices.iter_mut().flatten() {
+                *price = price.with(Quantity::Seconds, seen * price.of(Quantity::Seconds));
+            }
+        }
         let whole = Price::default()
             .with(Quantity::Seconds, run.seconds_per_run)
             .with(Quantity::Bytes, run.bytes_per_run as f64);
         let sites = assignment::total(&self.prices, &chosen);
         let beside = |quantity: Quantity| whole.of(quantity) - sites.of(quantity);
-        Ok(Price::default()
+        self.base = Price::default()
             .with(Quantity::Seconds, beside(Quantity::Seconds))
-            .with(Quantity::Bytes, beside(Quantity::Bytes)))
+            .with(Quantity::Bytes, beside(Quantity::Bytes));
+        Ok(())
     }
 
     /// Sites have the same nodes at every batch.
     fn choices(&self, chosen: &[usize]) -> BTreeMap<NodeId, Choice> {
-        let choice = |site: usize| self.candidates[site][chosen[site]].choice.clone();
-        self.sites.iter().enumerate().map(|(site, own)| (own.node, choice(site))).collect()
+        choices_of(&self.sites, &self.candidates, chosen)
     }
 
     /// The choice of least `aim` within `limits` that has nothing of what was excluded.
@@ -498,11 +522,23 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+fn choices_of(sites: &[Site], candidates: &[Vec<Candidate>], chosen: &[usize]) -> BTreeMap<NodeId, Choice> {
+    let own = sites.iter().zip(candidates).zip(chosen);
+    own.map(|((site, options), &index)| (site.node, options[index].choice.clone())).collect()
+}
+
+/// The network as each of the runs side by side has it, as far as that can be added up: the way of their messages is waited
+/// for once for all of them, if it is not hidden behind what they compute.
+fn shared(request: &Request<'_>, side_by_side: SideBySide) -> Shaping {
+    let runs = side_by_side.get() as f64;
+    Shaping { round_trip_seconds: request.network.round_trip_seconds / runs, ..request.network }
+}
+
 /// A candidate's price in a run, but for its error.
-fn price(request: &Request<'_>, candidate: &Candidate) -> Price {
+fn price(request: &Request<'_>, side_by_side: SideBySide, candidate: &Candidate) -> Price {
     let run = candidate.work.side_by_side(request.batch);
     Price::default()
-        .with(Quantity::Seconds, request.machine.seconds(&run, Some(request.network)))
+        .with(Quantity::Seconds, request.machine.seconds(&run, Some(shared(request, side_by_side))))
         .with(Quantity::Bytes, PARTIES * run[crate::cost::Resource::Byte])
         .with(Quantity::Failure, candidate.failure * request.batch as f64)
 }

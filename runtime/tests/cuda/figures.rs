@@ -14,7 +14,7 @@ use runtime::circuit::lower::Formats;
 use runtime::cost::Machine;
 use runtime::graph::{Axes, Tensor};
 use runtime::plan::{InputPromise, PartiesRecord};
-use runtime::transport::Shaping;
+use runtime::transport::{Shaping, SideBySide};
 use runtime::tuner::{self, Budget, Constraint, Memory, Request, Tiles};
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -73,6 +73,7 @@ fn write_tiny(folder: &Path, catalog: &Catalog) {
             whole_front: false,
             quick: true,
             one_ring: false,
+            side_by_side: SideBySide::ONE,
             exact_maxima: false,
             tiles: Tiles::Fastest,
             parties: PartiesRecord { model: 0, input: 1, output: 2 },

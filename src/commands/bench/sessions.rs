@@ -4,15 +4,25 @@ use crate::commands::back_end::BackEnd;
 use crate::commands::run::Run;
 use crate::failure::Failure;
 use crate::interrupt::TemporaryFolder;
+use runtime::transport::SideBySide;
 use std::path::Path;
 
-/// Seconds of a run in each of `count` sessions, ascending: at least one.
-pub fn seconds(
+/// What sessions took.
+pub struct Sessions {
+    /// Seconds of a run in each, ascending: at least one.
+    pub seconds: Vec<f64>,
+    /// Runs of each.
+    pub runs: u64,
+}
+
+/// Runs `count` sessions, at least one.
+pub fn run(
     catalog: &Path,
     (model, plan, input): (&Path, &Path, &Path),
     network: &str,
+    side_by_side: SideBySide,
     count: u8,
-) -> Result<Vec<f64>, Failure> {
+) -> Result<Sessions, Failure> {
     let folder = TemporaryFolder::new()?;
     let run = Run {
         model: model.to_owned(),
@@ -23,12 +33,16 @@ pub fn seconds(
         network: Some(network.to_owned()),
         policy: None,
         backend: BackEnd::Cpu,
-        side_by_side: std::num::NonZeroU64::MIN,
+        side_by_side: Some(side_by_side),
         profile: None,
         no_reference: true,
     };
-    let session = |_| run.execute(catalog).map(|report| report.run_seconds / report.runs.max(1) as f64);
-    let mut seconds = (0..count.max(1)).map(session).collect::<Result<Vec<f64>, Failure>>()?;
-    seconds.sort_by(f64::total_cmp);
-    Ok(seconds)
+    let mut all = Sessions { seconds: Vec::new(), runs: 0 };
+    for _ in 0..count.max(1) {
+        let report = run.execute(catalog)?;
+        all.runs = report.runs;
+        all.seconds.push(report.run_seconds / report.runs.max(1) as f64);
+    }
+    all.seconds.sort_by(f64::total_cmp);
+    Ok(all)
 }

@@ -9,7 +9,7 @@ use crate::report::{Context, table};
 use clap::Args;
 use runtime::circuit::ideal::{RoundingMode, Simulation};
 use runtime::graph::Tensor;
-use runtime::transport::Shaping;
+use runtime::transport::{Shaping, SideBySide};
 use runtime::tuner;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -85,7 +85,8 @@ impl Simulate {
         let mut networks = Vec::new();
         for network in &self.networks {
             let files = (self.model.as_path(), self.plan.as_path(), self.input.as_path());
-            let run_seconds = median(sessions::seconds(&context.catalog, files, network, self.runs)?);
+            let sessions = sessions::run(&context.catalog, files, network, SideBySide::ONE, self.runs)?;
+            let run_seconds = median(sessions.seconds);
             networks.push(Row { network: network.clone(), run_seconds, times_faster: run_seconds / seconds });
         }
         let report = Report { model: plan.plan().model.name.clone(), batch, first_seconds, seconds, networks };

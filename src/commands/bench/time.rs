@@ -1,14 +1,14 @@
 //! `chebyshare bench time`: predicted seconds of a plan's runs beside what they take.
 
-use super::sessions;
-use crate::commands::plan::limits::checked;
+use super::sessions::{self, Sessions};
+use crate::commands::plan::{limits::checked, words};
 use crate::commands::profile;
 use crate::failure::Failure;
 use crate::report::{Context, table};
 use clap::Args;
-use runtime::cost::{Machine, Timeline};
+use runtime::cost::Machine;
 use runtime::session::work;
-use runtime::transport::Shaping;
+use runtime::transport::{Shaping, SideBySide};
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -38,6 +38,9 @@ pub struct Time {
     /// Networks, with commas: lan, wan or TOML files.
     #[arg(long, value_delimiter = ',', default_value = "lan,wan")]
     networks: Vec<String>,
+    /// Runs that are executed side by side, 1 to 64; as many as the plan says where nothing is given.
+    #[arg(long, value_name = "RUNS")]
+    side_by_side: Option<SideBySide>,
     /// Sessions per network, of which the median counts.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u8).range(1..))]
     runs: u8,
@@ -68,20 +71,23 @@ impl Time {
         let machine = machine.map_err(Failure::input)?;
         let plan = checked(&context.catalog, &self.plan)?;
         let asked = work::of_circuit(&plan.lowered().circuit).map_err(Failure::input)?;
+        let side_by_side = self.side_by_side.unwrap_or(plan.plan().model.side_by_side);
         let mut rows = Vec::new();
         for network in &self.networks {
             let shaping = Shaping::named(network).map_err(Failure::input)?;
             let files = (self.model.as_path(), self.plan.as_path(), self.input.as_path());
-            let fresh = || self.fresh.then(|| self.now(context, &asked, network, shaping)).transpose();
+            let fresh = || self.fresh.then(|| self.now(context, network, shaping)).transpose();
             let before = fresh()?;
-            let seconds = sessions::seconds(&context.catalog, files, network, self.runs)?;
-            let before_and_after = before.zip(fresh()?).map(<[f64; 2]>::from);
+            let Sessions { seconds, runs } = sessions::run(&context.catalog, files, network, side_by_side, self.runs)?;
+            let predicted = |machine: &Machine| {
+                machine.seconds_of_session(&asked, runs, side_by_side, Some(shaping)) / runs.max(1) as f64
+            };
+            let before_and_after =
+                before.zip(fresh()?).map(|(before, after)| [before, after].map(|now| predicted(&now)));
             rows.push(Row {
                 network: network.clone(),
-                predicted_seconds: before_and_after.map_or_else(
-                    || machine.seconds_of(&asked, Some(shaping)),
-                    |[before, after]| (before + after) / 2.0,
-                ),
+                predicted_seconds: before_and_after
+                    .map_or_else(|| predicted(&machine), |[before, after]| (before + after) / 2.0),
                 before_and_after,
                 seconds: seconds[seconds.len() / 2],
                 least: seconds[0],
@@ -105,18 +111,18 @@ impl Time {
             });
             let header = ["network", ">predicted s", ">median s", ">from, to", ">off by"];
             format!(
-                "a run of {}, {} inputs\n{}",
+                "a run of {}, {} inputs{}\n{}",
                 plan.plan().model.name,
                 plan.plan().model.batch,
+                words::side_by_side(side_by_side),
                 table(&header, &cells.collect::<Vec<_>>())
             )
         })
     }
 
-    /// Seconds that this machine, as it is now, would take for `asked`.
-    fn now(&self, context: &Context, asked: &Timeline, network: &str, shaping: Shaping) -> Result<f64, Failure> {
+    /// This machine as it is now.
+    fn now(&self, context: &Context, network: &str, shaping: Shaping) -> Result<Machine, Failure> {
         let imitated = if shaping.round_trip_seconds > LONG_SECONDS { "lan" } else { network };
-        let report = profile::measured(&context.catalog, Some(imitated), FRESH_RUNS.min(self.runs))?;
-        Ok(report.machine.seconds_of(asked, Some(shaping)))
+        Ok(profile::measured(&context.catalog, Some(imitated), FRESH_RUNS.min(self.runs))?.machine)
     }
 }

@@ -17,6 +17,7 @@ use crate::report::Context;
 use clap::Args;
 use report::{Report, Row, verdict};
 use runtime::circuit::lower::Formats;
+use runtime::transport::SideBySide;
 use runtime::tuner::{self, Groundwork, Problem, Request, Tuned, Weights, Wish};
 use std::path::{Path, PathBuf};
 
@@ -51,6 +52,9 @@ pub struct Tuner {
     out: Vec<PathBuf>,
 }
 
+const MOST_ACCURATE: &str = "(a) most accurate everywhere";
+const UNIFORM: &str = "(b) cheapest uniform";
+
 impl Tuner {
     /// Tunes, runs, writes, prints.
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
@@ -61,10 +65,18 @@ impl Tuner {
         output::check_file_places(reads, self.out.iter().map(PathBuf::as_path))?;
         let catalog = self.options.catalog(&context.catalog)?;
         let model = inspect::read(&self.options.model)?;
-        let request = self.options.request(&model, &catalog)?;
+        let mut request = self.options.request(&model, &catalog)?;
+        let folder = TemporaryFolder::new()?;
+        // No more than there are, in groups that are all as large.
+        let inputs = tune::model_inputs(&self.options.single(&model)?, &self.input)?;
+        let count = inputs.first().and_then(|tensor| tensor.shape.first()).copied().unwrap_or(0);
+        let runs = count.div_ceil(request.batch) as u64;
+        request.side_by_side = request.side_by_side.groups(runs).next().unwrap_or_default();
+        // What one way simulates, no other has to.
+        request.memory = request.memory.or_in_folder(&folder.path().join("simulations")).map_err(Failure::input)?;
         let groundwork = Groundwork::default();
         let mut rows = self.own(&groundwork, &request)?;
-        let folder = TemporaryFolder::new()?;
+        rows.extend(self.one_after_the_other(&groundwork, &request)?);
         if let Some(Ok(tuned)) = rows.first().map(|row| &row.outcome) {
             let plan = tuned.plan.clone();
             rows.extend(peers::rows(&peers::Beside {
@@ -113,24 +125,33 @@ impl Tuner {
                 .and_then(|attempt| problem.in_fastest_rings(attempt).map_err(|error: tuner::Error| error.to_string()));
             let way = |attempt| baselines::Way { attempt, simulated, stopped: false };
             let (own, in_rings) = (own.map(way), in_rings.map(way));
-            let row = |name: &str, found: Result<baselines::Way, String>| match found {
-                Ok(way) => {
-                    let mut row = Row::new(name, way.simulated, way.attempt);
-                    row.notes.extend(way.stopped.then(|| format!("stopped after {} simulations", way.simulated)));
-                    row
-                }
-                Err(reason) => Row::without(name, reason),
-            };
             Ok(vec![
                 row("tuned", in_rings),
                 row("tuned, in one ring", own),
-                row("(a) most accurate everywhere", baselines::most_accurate(problem)?),
-                row("(b) cheapest uniform", baselines::uniform(problem, progress)?),
+                row(MOST_ACCURATE, baselines::most_accurate(problem)?),
+                row(UNIFORM, baselines::uniform(problem, progress)?),
                 row("greedy, site by site", baselines::greedy(problem, most, progress)?),
                 row("hill climbing", baselines::hill_climbing(problem, most, progress)?),
             ])
         })
         .map_err(tune::failure)
+    }
+
+    /// The baselines without the tuner's choice of runs side by side, where it has one.
+    fn one_after_the_other(&self, groundwork: &Groundwork, request: &Request<'_>) -> Result<Vec<Row>, Failure> {
+        if request.side_by_side.is_one() {
+            return Ok(Vec::new());
+        }
+        let request = Request { side_by_side: SideBySide::ONE, ..request.clone() };
+        let rows =
+            Problem::explore_on(groundwork, &request, &|_, _| Wish::First, &mut tune::say, |problem, progress| {
+                let found = [
+                    (MOST_ACCURATE, baselines::most_accurate(problem)?),
+                    (UNIFORM, baselines::uniform(problem, progress)?),
+                ];
+                Ok(found.map(|(name, found)| row(&format!("{name}, one run after the other"), found)).into())
+            });
+        rows.map_err(tune::failure)
     }
 
     /// The best plan in the formats that are left to the tuner, if any are.
@@ -143,12 +164,13 @@ impl Tuner {
         tuner::tune_over(request, &formats, weights, &mut tune::say).map(Some).map_err(tune::failure)
     }
 
-    /// Runs every plan, in turns, so that what disturbs the machine disturbs all of them.
+    /// Runs every plan, in turns, so that what disturbs the machine disturbs all of them, and in another order each time:
+    /// what a session leaves behind slows the next one down.
     fn measure(&self, rows: &mut [Row], catalog: &Path, folder: &Path) -> Result<(), Failure> {
         let mut seconds: Vec<Vec<f64>> = rows.iter().map(|_| Vec::new()).collect();
-        for turn in 0..self.runs {
-            for (index, row) in rows.iter_mut().enumerate() {
-                let Ok(outcome) = &mut row.outcome else { continue };
+        for turn in 0..usize::from(self.runs) {
+            for index in order(rows.len(), turn) {
+                let Ok(outcome) = &mut rows[index].outcome else { continue };
                 let file = folder.join(format!("{index}.plan.toml"));
                 let structure = plan::structure_file(&file);
                 output::write_texts(&[(&structure, &outcome.structure), (&file, &outcome.plan.to_text())])?;
@@ -161,7 +183,7 @@ impl Tuner {
                     network: Some(self.options.network.clone()),
                     policy: None,
                     backend: BackEnd::Cpu,
-                    side_by_side: std::num::NonZeroU64::MIN,
+                    side_by_side: None,
                     profile: None,
                     no_reference: turn > 0,
                 };
@@ -179,6 +201,26 @@ impl Tuner {
             }
         }
         Ok(())
+    }
+}
+
+/// All rows, from another one in every turn, and after another one as long as there are steps that reach all of them.
+fn order(rows: usize, turn: usize) -> impl Iterator<Item = usize> {
+    let reaches_all = |step: &usize| (2..=rows).all(|part| !(rows.is_multiple_of(part) && step.is_multiple_of(part)));
+    let steps: Vec<usize> = (1..=rows).filter(reaches_all).collect();
+    let step = steps.get(turn % steps.len().max(1)).copied().unwrap_or(1);
+    (0..rows).map(move |place| (turn + place * step) % rows)
+}
+
+/// What a way gave.
+fn row(name: &str, found: Result<baselines::Way, String>) -> Row {
+    match found {
+        Ok(way) => {
+            let mut row = Row::new(name, way.simulated, way.attempt);
+            row.notes.extend(way.stopped.then(|| format!("stopped after {} simulations", way.simulated)));
+            row
+        }
+        Err(reason) => Row::without(name, reason),
     }
 }
 
@@ -200,5 +242,27 @@ fn kind(file: &Path) -> Result<&str, Failure> {
     match kind {
         "html" | "svg" | "json" | "txt" => Ok(kind),
         _ => Err(Failure::Input(format!("--out {}: a name ends in .html, .svg, .json or .txt", file.display()))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn no_row_follows_the_same_one_in_every_turn() {
+        for rows in 1..=14 {
+            let mut neighbours = BTreeSet::new();
+            for turn in 0..3 {
+                let all: Vec<usize> = order(rows, turn).collect();
+                assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), rows, "{rows} rows, turn {turn}: {all:?}");
+                neighbours.extend(all.windows(2).map(|pair| (pair[0], pair[1])));
+            }
+            // Three times as many pairs as in one turn, where there are as many steps.
+            let repeats = matches!(rows, 1..=4 | 6);
+            assert!(repeats || neighbours.len() == 3 * (rows - 1), "{rows}: {neighbours:?}");
+        }
+        assert_eq!(order(0, 1).count(), 0);
     }
 }

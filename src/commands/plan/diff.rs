@@ -136,6 +136,7 @@ fn terms(plans: [&Plan; 2]) -> Vec<Term> {
             ("model", model.name.clone()),
             ("parties", words::parties(&plan.parties)),
             ("inputs", words::inputs(model)),
+            ("runs side by side", model.side_by_side.to_string()),
             ("axes", words::axes(model)),
             ("public inputs", words::public_inputs(model)),
             ("formats", words::formats(&plan.formats)),

@@ -1,11 +1,11 @@
 //! Seconds that a plan's run is predicted to take on a machine that was profiled.
 
-use super::limits;
+use super::{limits, words};
 use crate::failure::Failure;
 use crate::report::table;
 use runtime::cost::{Machine, Resource};
 use runtime::session::work;
-use runtime::transport::Shaping;
+use runtime::transport::{Shaping, SideBySide};
 use serde::Serialize;
 use std::path::Path;
 
@@ -31,17 +31,27 @@ pub struct Time {
     pub work: Vec<Row>,
     /// Seconds that messages are on their way while the party waits for them.
     pub network_seconds: f64,
-    /// Predicted seconds of one run.
+    /// Runs side by side.
+    pub side_by_side: SideBySide,
+    /// Predicted seconds of one run, of several side by side those of all divided by their number.
     pub seconds: f64,
 }
 
 /// Predicts.
-pub fn of(catalog: &Path, plan: &Path, machine: &Path, network: Option<&str>) -> Result<Time, Failure> {
+pub fn of(
+    catalog: &Path,
+    plan: &Path,
+    machine: &Path,
+    network: Option<&str>,
+    side_by_side: Option<SideBySide>,
+) -> Result<Time, Failure> {
     let machine = Machine::read(machine).map_err(Failure::input)?;
     let shaping = network.map(Shaping::named).transpose().map_err(Failure::input)?;
     let checked = limits::checked(catalog, plan)?;
     let run = work::of_circuit(&checked.lowered().circuit).map_err(Failure::input)?;
-    let (own, seconds) = (machine.seconds_of(&run, None), machine.seconds_of(&run, shaping));
+    let side_by_side = side_by_side.unwrap_or(checked.plan().model.side_by_side);
+    let seconds = |network| machine.seconds_side_by_side(&run, side_by_side, network);
+    let (own, seconds) = (seconds(None), seconds(shaping));
     let run = run.work();
     let row = |resource: Resource| Row {
         resource: resource.name(),
@@ -53,6 +63,7 @@ pub fn of(catalog: &Path, plan: &Path, machine: &Path, network: Option<&str>) ->
         network: network.map(str::to_owned),
         work: Resource::ALL.into_iter().map(row).collect(),
         network_seconds: seconds - own,
+        side_by_side,
         seconds,
     })
 }
@@ -67,6 +78,7 @@ pub fn text(time: &Time) -> String {
     let network = time.network.as_deref().unwrap_or("loopback");
     rows.push(vec![format!("waiting for messages ({network})"), String::new(), format!("{:.4}", time.network_seconds)]);
     let mut out = table(&["work of one party in one run", ">amount", ">seconds"], &rows);
-    out.push_str(&format!("predicted: {:.3} s a run on {}\n", time.seconds, time.machine));
+    let runs = words::side_by_side(time.side_by_side);
+    out.push_str(&format!("predicted: {:.3} s a run on {}{runs}\n", time.seconds, time.machine));
     out
 }

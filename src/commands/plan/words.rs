@@ -5,6 +5,7 @@ use catalogs::digest::Tag;
 use runtime::circuit::lower::Comparisons;
 use runtime::graph::Clamp;
 use runtime::plan::{ChoiceRecord, FormatsRecord, Measured, ModelRecord, PartiesRecord, Plan, SiteRecord};
+use runtime::transport::SideBySide;
 use std::collections::BTreeMap;
 
 /// Who owns what.
@@ -32,6 +33,11 @@ pub fn formats(formats: &FormatsRecord) -> String {
         }
         _ => all,
     }
+}
+
+/// How many runs are side by side, behind the seconds of one; empty where they follow one after the other.
+pub fn side_by_side(runs: SideBySide) -> String {
+    if runs.is_one() { String::new() } else { format!(", {runs} side by side") }
 }
 
 /// Extents of dynamic axes; empty where there are none.

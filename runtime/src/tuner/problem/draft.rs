@@ -10,9 +10,10 @@ use crate::graph::Graph;
 use crate::plan::{
     self, FormatsRecord, Measured, ModelRecord, Plan, Predicted, SiteRecord, node_number, structure_digest,
 };
-use crate::transport::HEADER_BYTES;
-use crate::tuner::Error;
+use crate::session::work::Counter;
+use crate::transport::{HEADER_BYTES, SideBySide};
 use crate::tuner::assignment::Quantity;
+use crate::tuner::{Error, Request};
 use catalogs::protocol::rss3::Rss3;
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -24,6 +25,52 @@ pub(in super::super) struct Draft {
     pub plan: Plan,
     /// Predicted seconds of its run in the ring of the formats everywhere, in its fastest parts of rounds.
     pub seconds: f64,
+}
+
+/// How runs are executed.
+struct Way {
+    /// Bytes of a party that leave together within a round; all of them where there are none.
+    tile_bytes: Option<NonZeroU32>,
+    /// Runs that take turns.
+    side_by_side: SideBySide,
+    /// What leaves when.
+    schedule: Schedule,
+}
+
+/// How much faster runs have to be with more of them side by side, which need more memory, where no seconds are limited.
+const GAIN: f64 = 0.02;
+
+/// How many runs are executed side by side: of the numbers that were asked for and fit the budget of memory, the one with which
+/// runs of `circuit` are predicted to be fastest.
+pub(super) fn fastest_number(
+    request: &Request<'_>,
+    counter: &mut Counter,
+    circuit: &Circuit,
+) -> Result<SideBySide, Error> {
+    if request.side_by_side.is_one() {
+        return Ok(SideBySide::ONE);
+    }
+    let schedule = circuit::schedule(circuit, &Rss3)?;
+    let run = counter.timeline(circuit, &schedule).map_err(Box::new)?;
+    let footprint = counter.footprint(circuit, &schedule).map_err(Box::new)?;
+    let gain = if request.budget.seconds.is_finite() { 0.0 } else { GAIN };
+    let mut fastest = (f64::INFINITY, SideBySide::ONE);
+    for runs in numbers(request.side_by_side) {
+        if footprint.peak_bytes(runs) as f64 > request.budget.memory {
+            break;
+        }
+        let seconds = request.machine.seconds_side_by_side(&run, runs, Some(request.network));
+        if seconds < (1.0 - gain) * fastest.0 {
+            fastest = (seconds, runs);
+        }
+    }
+    Ok(fastest.1)
+}
+
+/// Numbers of runs that are compared, ascending: all small ones, some of the others, and `most`.
+fn numbers(most: SideBySide) -> impl Iterator<Item = SideBySide> {
+    let some = [1, 2, 3, 4, 5, 6, 8, 12, 16, 24, 32, 48].into_iter().filter_map(SideBySide::new);
+    some.filter(move |&runs| runs < most).chain([most])
 }
 
 impl Problem<'_> {
@@ -76,7 +123,8 @@ impl Problem<'_> {
             let own = rings.apply(&lowered, narrowed).ok()?;
             let schedule = circuit::schedule(&own.circuit, &Rss3).ok()?;
             let run = self.prover.counter().timeline(&own.circuit, &schedule).ok()?;
-            Some(self.request.machine.seconds_of(&run, Some(self.request.network)))
+            let Request { machine, network, .. } = self.request;
+            Some(machine.seconds_side_by_side(&run, self.side_by_side, Some(*network)))
         });
         let Some(mut rings) = found else { return Ok(None) };
         let proved = loop {
@@ -107,7 +155,7 @@ impl Problem<'_> {
         let structure = &self.ground.structure;
         let sites = structure.sites();
         let formats = self.prover.formats;
-        let (tile_bytes, schedule) = self.fastest_tiles(&lowered.circuit)?;
+        let Way { tile_bytes, side_by_side, schedule } = self.fastest_way(&lowered.circuit)?;
         let site: Vec<SiteRecord> = sites
             .iter()
             .enumerate()
@@ -132,7 +180,7 @@ impl Problem<'_> {
                 }
             })
             .collect();
-        let predicted = self.predicted(lowered, &schedule, self.price(chosen).of(Quantity::Error))?;
+        let predicted = self.predicted(lowered, &schedule, side_by_side, self.price(chosen).of(Quantity::Error))?;
         Ok(Plan {
             version: 1,
             protocol: "rss3".into(),
@@ -140,6 +188,7 @@ impl Problem<'_> {
                 name: request.model_name.clone(),
                 structure: structure_digest(structure).to_string(),
                 batch: request.batch,
+                side_by_side,
                 input_box: request.promise.range,
                 row_norm: request.promise.row_norm,
                 input_boxes: request.promise.named.clone(),
@@ -165,25 +214,30 @@ impl Problem<'_> {
     pub(in super::super) fn predict(&self, chosen: &[usize], inputs: usize) -> Result<Predicted, Error> {
         let structure = self.structure(inputs)?;
         let lowered = lower(&structure, &self.choices(chosen), self.prover.formats, self.prover.ownership)?;
-        let (_, schedule) = self.fastest_tiles(&lowered.circuit)?;
-        self.predicted(&lowered, &schedule, self.price(chosen).of(Quantity::Error))
+        let Way { side_by_side, schedule, .. } = self.fastest_way(&lowered.circuit)?;
+        self.predicted(&lowered, &schedule, side_by_side, self.price(chosen).of(Quantity::Error))
     }
 
-    /// The bytes of a part with which a run of `circuit` is predicted to be fastest, of those that were asked for; of those
-    /// that keep the budget of bytes, as parts have headers, if there are any.
-    fn fastest_tiles(&self, circuit: &Circuit) -> Result<(Option<NonZeroU32>, Schedule), Error> {
+    /// How runs of `circuit` are predicted to be fastest, of the ways that were asked for: of those that keep the budget of
+    /// bytes, as parts have headers, if there are any. As many runs are side by side as were decided, or fewer where their
+    /// memory is limited.
+    fn fastest_way(&self, circuit: &Circuit) -> Result<Way, Error> {
+        let request = self.request;
         let whole = circuit::schedule(circuit, &Rss3)?;
+        let footprint = self.prover.counter().footprint(circuit, &whole).map_err(Box::new)?;
+        let fits = |&runs: &SideBySide| footprint.peak_bytes(runs) as f64 <= request.budget.memory;
+        let side_by_side = numbers(self.side_by_side).take_while(fits).last().unwrap_or_default();
         let mut best = ((true, f64::INFINITY), None, whole.clone());
-        for tile_bytes in self.request.tiles.sizes() {
+        for tile_bytes in request.tiles.sizes() {
             let own = whole.in_tiles(circuit, tile_bytes);
             let run = self.prover.counter().timeline(circuit, &own).map_err(Box::new)?;
-            let seconds = self.request.machine.seconds_of(&run, Some(self.request.network));
-            let cost = (own.bytes(HEADER_BYTES as u64) as f64 > self.request.budget.bytes, seconds);
+            let seconds = request.machine.seconds_side_by_side(&run, side_by_side, Some(request.network));
+            let cost = (own.bytes(HEADER_BYTES as u64) as f64 > request.budget.bytes, seconds);
             if cost < best.0 {
                 best = (cost, tile_bytes, own);
             }
         }
-        Ok((best.1, best.2))
+        Ok(Way { tile_bytes: best.1, side_by_side, schedule: best.2 })
     }
 
     fn structure(&self, inputs: usize) -> Result<Graph, Error> {
@@ -195,19 +249,21 @@ impl Problem<'_> {
         &self,
         lowered: &Lowered,
         schedule: &circuit::Schedule,
+        side_by_side: SideBySide,
         error: f64,
     ) -> Result<Predicted, Error> {
         let request = self.request;
         let mut counter = self.prover.counter();
         let run = counter.timeline(&lowered.circuit, schedule).map_err(Box::new)?;
+        let footprint = counter.footprint(&lowered.circuit, schedule).map_err(Box::new)?;
         Ok(Predicted {
             rounds_per_run: u64::from(schedule.rounds),
             bytes_per_run: schedule.bytes(HEADER_BYTES as u64),
             weight_bytes: schedule.weight_bytes,
             network: request.network_name.clone(),
             machine: Some(request.machine.name.clone()),
-            seconds_per_run: request.machine.seconds_of(&run, Some(request.network)),
-            memory_bytes: Some(counter.peak_bytes(&lowered.circuit, schedule).map_err(Box::new)?),
+            seconds_per_run: request.machine.seconds_side_by_side(&run, side_by_side, Some(request.network)),
+            memory_bytes: Some(footprint.peak_bytes(side_by_side)),
             error,
         })
     }

@@ -3,6 +3,7 @@
 use crate::report::{table, ways};
 use runtime::graph::Graph;
 use runtime::plan::Plan;
+use runtime::transport::SideBySide;
 use runtime::tuner::{Attempt, Tuned};
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -60,9 +61,11 @@ pub struct Outcome {
     pub rounds: u64,
     /// Bytes of one run.
     pub bytes: u64,
-    /// Predicted seconds of one run.
+    /// Runs side by side.
+    pub side_by_side: SideBySide,
+    /// Predicted seconds of one run; of several side by side those of all divided by their number.
     pub predicted_seconds: f64,
-    /// The median of the runs, per run.
+    /// The median of the sessions, per run.
     pub seconds: Option<f64>,
     /// On the calibration set.
     pub simulated_error: f64,
@@ -124,6 +127,7 @@ impl Row {
             unmet,
             rounds: predicted.rounds_per_run,
             bytes: predicted.bytes_per_run,
+            side_by_side: plan.model.side_by_side,
             predicted_seconds: predicted.seconds_per_run,
             seconds: None,
             simulated_error,
@@ -203,11 +207,12 @@ pub fn verdict(rows: &[Row]) -> Vec<String> {
     lines
 }
 
-/// Whether plans differ in rings and parts of rounds at most.
+/// Whether plans differ in rings and parts of rounds at most, and their runs are executed alike.
 fn is_same_choice(a: &Plan, b: &Plan) -> bool {
     let bits = |plan: &Plan| (plan.formats.activations, plan.formats.weights);
     let choices = |plan: &Plan| plan.site.iter().map(|site| site.choice.clone()).collect::<Vec<_>>();
-    bits(a) == bits(b) && choices(a) == choices(b) && a.model.clamps == b.model.clamps
+    let runs = |plan: &Plan| (plan.model.clamps.clone(), plan.model.side_by_side);
+    bits(a) == bits(b) && choices(a) == choices(b) && runs(a) == runs(b)
 }
 
 /// The ways that gave no plan.
@@ -221,8 +226,19 @@ fn plain(ratio: f64) -> String {
 }
 
 /// Columns; `calibration` and `error` are the largest errors on the calibration inputs and in the runs.
-const HEADER: [&str; 10] =
-    ["plan", ">rounds", ">MB", ">predicted s", ">s", ">of tuned", ">calibration", ">error", ">agreement", ">simulated"];
+const HEADER: [&str; 11] = [
+    "plan",
+    ">rounds",
+    ">MB",
+    ">side by side",
+    ">predicted s",
+    ">s",
+    ">of tuned",
+    ">calibration",
+    ">error",
+    ">agreement",
+    ">simulated",
+];
 
 /// The table without columns in which there is nothing: names and rows.
 type Columns = (Vec<String>, Vec<Vec<String>>);
@@ -240,6 +256,7 @@ impl Report {
                 format!("{}{failed}", row.name),
                 outcome.rounds.to_string(),
                 format!("{:.2}", outcome.bytes as f64 / 1e6),
+                Some(outcome.side_by_side).filter(|runs| !runs.is_one()).map_or(String::new(), |runs| runs.to_string()),
                 format!("{:.3}", outcome.predicted_seconds),
                 optional(outcome.seconds, 3),
                 optional(ratio, 2),
@@ -373,6 +390,7 @@ mod tests {
             unmet: Vec::new(),
             rounds: 1,
             bytes: 1,
+            side_by_side: SideBySide::ONE,
             predicted_seconds: seconds,
             seconds: None,
             simulated_error: error,
