@@ -259,7 +259,7 @@ impl Session<'_> {
         let announced = runner.announce(party(config.owners.input), given, transport).map_err(failed)?;
         let (count, batch) = (announced.inputs, checked.plan().model.batch as u64);
         let runs = count.div_ceil(batch);
-        // As many as there are, of those that may be.
+        // A session with fewer runs than were announced never has more at once than these.
         if announced.side_by_side.groups(runs).next().is_some_and(|together| together > most) {
             return Err(Failure::Peer(format!(
                 "the owner of the input asks for {} runs side by side, this party executes {most} at most: give all \

@@ -97,8 +97,9 @@ pub struct RequestOptions {
     #[arg(long, value_name = "BYTES", default_value = "auto", value_parser = tiles)]
     tile_bytes: Tiles,
     /// The most runs of a session that are executed side by side, 1 to 64: what one sends is on its way while the others
-    /// compute, and each holds values of its own. The plan takes as many as are predicted to be fastest; seconds are then
-    /// those of all of them divided by their number, and a run's outputs are there when all are done.
+    /// compute, and each holds values of its own. The plan takes so many, or as many as equal parts of them have, whatever
+    /// is predicted to be fastest; seconds are then those of all at once divided by their number, and a run's outputs are
+    /// there when all are done.
     #[arg(long, default_value_t, value_name = "RUNS")]
     side_by_side: SideBySide,
     /// Where no entry's window reaches as far as what is proved of an argument, limit the argument and keep the function

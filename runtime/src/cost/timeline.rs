@@ -80,14 +80,15 @@ impl Machine {
     }
 
     /// The same of each of so many runs side by side, which begin and end together: round by round one after the other,
-    /// so that what one waits for is on its way while the others compute.
+    /// so that what one waits for is on its way while the others compute. What one sends is sealed and opened meanwhile, as
+    /// in a round in several parts.
     pub fn seconds_side_by_side(&self, run: &Timeline, runs: SideBySide, network: Option<Shaping>) -> f64 {
         let (delay, pace) =
             network.map_or((0.0, 0.0), |network| (network.round_trip_seconds / 2.0, 8.0 / network.bits_per_second));
         let (mut now, mut line_free): (f64, f64) = (0.0, 0.0);
         let mut before = vec![Vec::new(); runs.get() as usize];
         for events in &run.rounds {
-            let in_parts = in_parts(events);
+            let in_parts = in_parts(events) || !runs.is_one();
             let seconds: Vec<f64> = events.iter().map(|event| self.seconds(&event.work(in_parts), None)).collect();
             for arrived in &mut before {
                 let mut arrivals = Vec::new();
@@ -191,6 +192,12 @@ mod tests {
         let light = Timeline::new(vec![vec![Event::Send { bytes: 0.0 }], vec![Event::Receive(0)]]);
         let four = machine().seconds_side_by_side(&light, SideBySide::new(4).unwrap(), Some(NETWORK));
         assert!((4.0 * four - 0.1).abs() < 1e-9, "{four}");
+        // What is sealed while others compute takes a processor from them.
+        let rate = |resource| if resource == Resource::PartByte { 1.0 } else { 0.0 };
+        let sealing = Machine::new("made".into(), Resource::ALL.map(rate), 0.0);
+        let sent = Timeline::new(vec![vec![SEND], vec![Event::Receive(0)]]);
+        assert_eq!(sealing.seconds_of(&sent, None), 0.0);
+        assert_eq!(sealing.seconds_side_by_side(&sent, SideBySide::new(2).unwrap(), None), 1000.0);
         // A session has groups that are nearly equal: of nine runs, four at most at once, three times three.
         for (runs, groups) in [(0, 0.0), (4, 1.0), (9, 3.0), (10, 3.0), (13, 4.0)] {
             let session = machine().seconds_of_session(&light, runs, SideBySide::new(4).unwrap(), Some(NETWORK));

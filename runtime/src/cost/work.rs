@@ -11,8 +11,8 @@ pub enum Resource {
     Part,
     /// A payload byte that the party sends: packed, sealed, opened, unpacked.
     Byte,
-    /// A payload byte of a round in several parts: what is sealed and opened while a party waits in other rounds takes a
-    /// processor from who computes.
+    /// A payload byte of a round in several parts, or beside other runs: what is sealed and opened while a party waits in
+    /// other rounds takes a processor from who computes.
     PartByte,
     /// A stage of a tile of a node: its kernel is set up once, whatever it computes.
     Stage,

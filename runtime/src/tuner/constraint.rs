@@ -48,7 +48,7 @@ pub fn arg_max(scores: &[f64]) -> Option<usize> {
 /// What one run may cost. Nothing is asked by default.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Budget {
-    /// Predicted seconds.
+    /// Predicted seconds of a run; of runs side by side those of all divided by their number.
     pub seconds: f64,
     /// Bytes of all parties.
     pub bytes: f64,

@@ -35,7 +35,7 @@ pub struct Problem<'a> {
     request: &'a Request<'a>,
     prover: &'a Prover<'a>,
     ground: &'a Ground,
-    /// Runs that take turns, where their memory fits.
+    /// How many runs of a session take turns, decided once for all choices; a plan has fewer where its memory does not fit.
     side_by_side: SideBySide,
     sites: Vec<Site>,
     candidates: Vec<Vec<Candidate>>,
@@ -97,10 +97,15 @@ impl Problem<'_> {
             true => vec![0.0; sites.len()],
             false => ground.sensitivities(request)?.to_vec(),
         };
-        let reference: Vec<usize> = candidates.iter().map(|options| most_accurate(options)).collect();
-        let lowered =
-            lower(&ground.structure, &choices_of(&sites, &candidates, &reference), prover.formats, prover.ownership)?;
-        let side_by_side = draft::fastest_number(request, &mut prover.counter(), &lowered.circuit)?;
+        let side_by_side = match request.side_by_side {
+            SideBySide::ONE => SideBySide::ONE,
+            _ => {
+                let chosen: Vec<usize> = candidates.iter().map(|options| most_accurate(options)).collect();
+                let choices = choices_of(&sites, &candidates, &chosen);
+                let lowered = lower(&ground.structure, &choices, prover.formats, prover.ownership)?;
+                draft::fastest_number(request, &mut prover.counter(), &lowered.circuit)?
+            }
+        };
         let priced = |candidate: &Candidate| price(request, side_by_side, candidate);
         let mut prices: Vec<Vec<Price>> =
             candidates.iter().map(|options| options.iter().map(priced).collect()).collect();
@@ -216,13 +221,16 @@ impl Problem<'_> {
         heaviest.map_or_else(String::new, |site| self.sites[site].name.clone())
     }
 
-    /// Finds the base: what the run of one choice takes, counted in its circuit at the batch that was asked for, less what its
-    /// sites add: weights are moved once a run, whatever its inputs. The price of that choice is thus what its plan is
-    /// predicted to take. Of other choices it is off by what their sites share differently: sites that work side by side
-    /// share rounds, and here as many are taken to be shared as in that choice.
+    /// Fits prices to the run of one choice, that of least predicted error, counted in its circuit at the batch that was asked
+    /// for.
     ///
-    /// Of runs side by side, what one computes is hidden behind what another sends, or the other way round: the seconds of all
-    /// sites are less by the share that is hidden in that choice.
+    /// *Base*: what that run takes less what its sites add: weights are moved once a run, whatever its inputs. The price of
+    /// that choice is thus what its plan is predicted to take. Of other choices it is off by what their sites share
+    /// differently: sites that work side by side share rounds, and here as many are taken to be shared as in that choice.
+    ///
+    /// *Runs side by side*: what one computes is hidden behind what another sends, or the other way round. The seconds of all
+    /// sites are less by the share that is hidden in that run, whatever they are seconds of: an estimate, so that the
+    /// optimality gap is one too.
     fn fit_to_run(&mut self) -> Result<(), Error> {
         let (request, runs) = (self.request, self.side_by_side);
         let chosen = assignment::least(&self.prices, Quantity::Error);
@@ -231,10 +239,10 @@ impl Problem<'_> {
         let run = self.predicted(&lowered, &schedule, runs, 0.0)?;
         if !runs.is_one() {
             let work = self.prover.counter().timeline(&lowered.circuit, &schedule).map_err(Box::new)?.work();
-            let added = request.machine.seconds(&work, Some(shared(request, runs)));
-            let seen = (run.seconds_per_run / added).min(1.0);
+            let one_after_the_other = request.machine.seconds(&work, Some(shared(request, runs)));
+            let share_seen = (run.seconds_per_run / one_after_the_other).min(1.0);
             for price in self.prices.iter_mut().flatten() {
-                *price = price.with(Quantity::Seconds, seen * price.of(Quantity::Seconds));
+                *price = price.with(Quantity::Seconds, share_seen * price.of(Quantity::Seconds));
             }
         }
         let whole = Price::default()

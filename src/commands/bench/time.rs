@@ -49,6 +49,8 @@ pub struct Time {
 #[derive(Serialize)]
 struct Row {
     network: String,
+    /// The most runs at once.
+    side_by_side: SideBySide,
     predicted_seconds: f64,
     /// With --fresh: what the rates before and after the sessions say.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -86,6 +88,7 @@ impl Time {
                 before.zip(fresh()?).map(|(before, after)| [before, after].map(|now| predicted(&now)));
             rows.push(Row {
                 network: network.clone(),
+                side_by_side,
                 predicted_seconds: before_and_after
                     .map_or_else(|| predicted(&machine), |[before, after]| (before + after) / 2.0),
                 before_and_after,

@@ -67,11 +67,13 @@ impl Tuner {
         let model = inspect::read(&self.options.model)?;
         let mut request = self.options.request(&model, &catalog)?;
         let folder = TemporaryFolder::new()?;
-        // No more than there are, in groups that are all as large.
-        let inputs = tune::model_inputs(&self.options.single(&model)?, &self.input)?;
-        let count = inputs.first().and_then(|tensor| tensor.shape.first()).copied().unwrap_or(0);
-        let runs = count.div_ceil(request.batch) as u64;
-        request.side_by_side = request.side_by_side.groups(runs).next().unwrap_or_default();
+        if !request.side_by_side.is_one() {
+            // No more than a session has at once, whose groups are nearly equal.
+            let inputs = tune::model_inputs(&self.options.single(&model)?, &self.input)?;
+            let count = inputs.first().and_then(|tensor| tensor.shape.first()).copied().unwrap_or(0);
+            let runs = count.div_ceil(request.batch.max(1)) as u64;
+            request.side_by_side = request.side_by_side.groups(runs).next().unwrap_or_default();
+        }
         // What one way simulates, no other has to.
         request.memory = request.memory.or_in_folder(&folder.path().join("simulations")).map_err(Failure::input)?;
         let groundwork = Groundwork::default();

@@ -41,7 +41,7 @@ pub struct Demands {
         conflicts_with = "max_accuracy_loss"
     )]
     max_entropy_gain: Option<f64>,
-    /// Predicted seconds of a run.
+    /// Predicted seconds of a run; of runs side by side those of all divided by their number.
     #[arg(long, allow_negative_numbers = true, help_heading = "Demands")]
     max_seconds: Option<f64>,
     /// Megabytes (10^6) of all parties in a run.

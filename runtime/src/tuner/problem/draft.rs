@@ -37,11 +37,12 @@ struct Way {
     schedule: Schedule,
 }
 
-/// How much faster runs have to be with more of them side by side, which need more memory, where no seconds are limited.
+/// More runs side by side need more memory and wait for each other: a larger number is taken only if it makes runs faster by
+/// this share; with a limit of seconds, if by anything.
 const GAIN: f64 = 0.02;
 
-/// How many runs are executed side by side: of the numbers that were asked for and fit the budget of memory, the one with which
-/// runs of `circuit` are predicted to be fastest.
+/// How many runs are executed side by side: of the numbers that were asked for, and with which `circuit` keeps the budget of
+/// memory, the one with which its runs are predicted to be fastest.
 pub(super) fn fastest_number(
     request: &Request<'_>,
     counter: &mut Counter,
@@ -67,10 +68,11 @@ pub(super) fn fastest_number(
     Ok(fastest.1)
 }
 
-/// Numbers of runs that are compared, ascending: all small ones, some of the others, and `most`.
+/// Numbers of runs that are compared, ascending: what groups of `most` runs have at once, into however many these are cut.
 fn numbers(most: SideBySide) -> impl Iterator<Item = SideBySide> {
-    let some = [1, 2, 3, 4, 5, 6, 8, 12, 16, 24, 32, 48].into_iter().filter_map(SideBySide::new);
-    some.filter(move |&runs| runs < most).chain([most])
+    let sizes = (1..=most.get()).rev().map(move |groups| most.get().div_ceil(groups));
+    let mut before = 0;
+    sizes.filter(move |&size| std::mem::replace(&mut before, size) != size).filter_map(SideBySide::new)
 }
 
 impl Problem<'_> {
@@ -266,5 +268,25 @@ impl Problem<'_> {
             memory_bytes: Some(footprint.peak_bytes(side_by_side)),
             error,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_runs_are_those_that_a_session_has_at_once() {
+        let of = |most: u64| numbers(SideBySide::new(most).unwrap()).map(SideBySide::get).collect::<Vec<u64>>();
+        assert_eq!(of(1), [1]);
+        assert_eq!(of(4), [1, 2, 4]);
+        assert_eq!(of(9), [1, 2, 3, 5, 9]);
+        for most in 1..=64 {
+            for size in of(most) {
+                let at_once = SideBySide::new(size).unwrap().groups(most).next().unwrap();
+                assert_eq!(at_once.get(), size, "{most} runs in groups of {size}");
+            }
+        }
+        assert_eq!(of(64).len(), 15);
     }
 }
