@@ -175,12 +175,18 @@ fn convolutions_agree_with_groups_strides_dilations_and_padding() {
 /// several parts of the inner axis.
 #[test]
 fn products_on_tensor_cores_agree() {
+    // Several tiles of warps and blocks in both directions, the last of them not whole.
+    const SEVERAL: ([usize; 3], u8, bool) = ([130, 40, 330], 64, true);
     let Some(device) = shim() else { return };
     for (products, steps_max) in [(Products::Limbs, 64), (Products::Residues, 64)] {
         let cuda = Cuda::tuned(device.clone(), Tuning { products, steps_max, ..Tuning::default() }).unwrap();
-        for ([m, k, n], bits, prepared) in
-            [([1, 1, 1], 64, false), ([17, 70, 9], 64, true), ([9, 33, 66], 48, false), ([65, 20, 3], 32, true)]
-        {
+        for ([m, k, n], bits, prepared) in [
+            ([1, 1, 1], 64, false),
+            ([17, 70, 9], 64, true),
+            ([9, 33, 66], 48, false),
+            ([65, 20, 3], 32, true),
+            SEVERAL,
+        ] {
             let shapes = [shape(&[m, k]), shape(&[k, n]), shape(&[m, n])];
             let expected = product(&Cpu, &ProductKind::MatMul, shapes.each_ref(), 3, prepared, bits).unwrap();
             let found = product(&cuda, &ProductKind::MatMul, shapes.each_ref(), 3, prepared, bits).unwrap();

@@ -72,8 +72,32 @@ fn changed_products_are_seen() {
     seen("x_next[k][row + SIDE * i]", "x_own[k][row + SIDE * i]", agrees, Products::Integer);
     seen("multiply_bytes<u8>(sums[i + j]", "multiply_bytes<u8>(sums[i]", agrees, Products::Limbs);
     seen("a[1] = from[8 * row]", "a[1] = from[0]", agrees, Products::Limbs);
-    seen("b[1] = from[4]", "b[1] = from[0]", agrees, Products::Residues);
-    seen("rint(quotient)", "floor(quotient)", agrees, Products::Residues);
+    seen("b[1] = from[4]", "b[1] = from[0]", agrees, Products::Limbs);
+    seen("rint(quotients[place])", "floor(quotients[place])", agrees, Products::Residues);
     seen("own * (u32)modulus.inverse", "own", agrees, Products::Residues);
     seen("(u32)modulus.multiple", "0u", agrees, Products::Residues);
+}
+
+/// How tiles come into shared memory, to tensor cores, and out of registers.
+#[test]
+fn changed_tiles_are_seen() {
+    // Two blocks across, of which the second has one warp with outputs; several steps.
+    let agrees = |cuda: &Cuda| lanes::matrices_agree(cuda, [17, 100, 270]);
+    let tuning = Tuning { products: Products::Residues, steps_max: 64, ..Tuning::default() };
+    assert!(shim().is_none_or(|device| agrees(&Cuda::tuned(device, tuning).unwrap())));
+    let changes = [
+        ("        copies_arrived();\n        // All", "        // All"),
+        ("        __syncthreads();\n        if (k + RESIDUE_STEP", "        if (k + RESIDUE_STEP"),
+        ("now = 1 - now", "now = now"),
+        ("bring<RESIDUE_COLUMNS>(right[1 - now]", "bring<RESIDUE_COLUMNS>(right[now]"),
+        ("row + 16 * i + lane % 16, 2 * component", "row + 16 * i + lane % 16, 0"),
+        ("lane / 16 * 8 + lane % 8, 2 * component + lane / 8 % 2", "lane % 16, 2 * component + lane / 16"),
+        ("y_lines + start) * pitch", "y_lines) * pitch"),
+        ("tiles.word(batch, top + row, start + column)", "tiles.word(batch, top + row, column)"),
+        ("fragment / 8 * 16 + lane / 4", "fragment / 8 * 8 + lane / 4"),
+        ("c = column + place % 2", "c = column + place / 2"),
+    ];
+    for (from, to) in changes {
+        seen(from, to, agrees, Products::Residues);
+    }
 }

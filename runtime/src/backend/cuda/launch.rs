@@ -89,6 +89,7 @@ const BY_RESIDUES: File = (
     concat!(
         include_str!("kernels/operands.cu"),
         include_str!("kernels/tensor.cu"),
+        include_str!("kernels/shared.cu"),
         include_str!("kernels/residues.cu")
     ),
     &[

@@ -6,10 +6,11 @@ use super::product::{Kind, Operands, TILE_THREADS};
 use super::{Cuda, Words};
 use std::sync::{Arc, PoisonError};
 
-/// A tile of `residues.cu`.
+/// Rows and columns of a block of `residues.cu`, lines of a warp in both directions, and steps of the inner axis at once.
 const ROWS: u64 = 128;
-const COLUMNS: u64 = 64;
-const STEP: u64 = 64;
+const COLUMNS: u64 = 256;
+const WARP_SIDE: u64 = 64;
+const STEP: u64 = 32;
 /// Words of a `Modulus`.
 const MODULUS_WORDS: usize = 8;
 
@@ -53,11 +54,10 @@ impl Moduli {
     }
 }
 
-/// The residues of both components of a factor, a signed byte each: [modulus][batch][line][inner] in whole tiles.
+/// The residues of both components of a factor, a signed byte each: [modulus][batch][line][step][component] with as many
+/// lines as whole warps have.
 #[derive(Debug)]
-pub struct Residues {
-    components: [Buffer; 2],
-}
+pub struct Residues(Buffer);
 
 /// Products of one right factor.
 struct Planned<'a> {
@@ -71,7 +71,7 @@ struct Planned<'a> {
 }
 
 impl Cuda {
-    /// The residues of a factor; `lines` are its rows or columns, in whole tiles.
+    /// The residues of a factor; `lines` are its rows or columns.
     fn packed(
         &self,
         operands: &Operands<'_>,
@@ -79,16 +79,14 @@ impl Cuda {
         (side, batches, lines): (usize, u64, u64),
     ) -> Result<Residues, Error> {
         let purpose = [Purpose::LeftResidues, Purpose::RightResidues][side];
-        let inner = operands.inner.next_multiple_of(STEP);
-        let bytes = moduli.count as u64 * batches * lines * inner;
-        let components = [Buffer::new(&self.device, bytes, purpose)?, Buffer::new(&self.device, bytes, purpose)?];
+        let (lines, inner) = (lines.next_multiple_of(WARP_SIDE), operands.inner.next_multiple_of(STEP));
+        let packed = Buffer::new(&self.device, 2 * moduli.count as u64 * batches * lines * inner, purpose)?;
         let table = self.table(&operands.table)?;
         let function =
             self.fixed.residues(self.device.as_ref())?[side + 2 * usize::from(operands.kind == Kind::Windows)];
         let [own, next] = operands.left_addresses();
         let arguments = arguments![
-            components[0].address(),
-            components[1].address(),
+            packed.address(),
             own,
             next,
             operands.next.address(),
@@ -104,7 +102,7 @@ impl Cuda {
             moduli.count,
         ];
         self.launch(function, (batches * lines * inner / 4).div_ceil(u64::from(THREADS)), THREADS, arguments)?;
-        Ok(Residues { components })
+        Ok(Residues(packed))
     }
 
     /// On tensor cores, modulus by modulus; limb by limb where residues have no room.
@@ -122,7 +120,7 @@ impl Cuda {
         let right = match kept.as_ref().and_then(|kept| kept.as_ref()) {
             Some(residues) => Ok(Arc::clone(residues)),
             None => {
-                let shape = (1, operands.right_batches, operands.columns.next_multiple_of(COLUMNS));
+                let shape = (1, operands.right_batches, operands.columns);
                 self.packed(operands, (moduli, &numbers), shape).map(Arc::new)
             }
         };
@@ -155,11 +153,10 @@ impl Cuda {
     /// Nothing is added before all memory is there.
     fn part(&self, planned: &Planned<'_>, operands: &Operands<'_>) -> Result<(), Error> {
         let Operands { batches, rows, columns, .. } = *operands;
-        let (count, outputs) = (planned.moduli.count as u64, batches * rows * columns);
-        let numbers = planned.numbers.address();
+        let (count, numbers) = (planned.moduli.count as u64, planned.numbers.address());
+        let outputs = batches * rows.next_multiple_of(WARP_SIDE) * columns.next_multiple_of(WARP_SIDE);
         let digits = Buffer::new(&self.device, count * outputs, Purpose::Digits)?;
-        let shape = (0, batches, rows.next_multiple_of(ROWS));
-        let left = self.packed(operands, (planned.moduli, planned.numbers), shape)?;
+        let left = self.packed(operands, (planned.moduli, planned.numbers), (0, batches, rows))?;
         let [_, _, _, _, multiply, combine] = *self.fixed.residues(self.device.as_ref())? else {
             return Err(Error::Missing("a kernel of residues".into()));
         };
@@ -170,25 +167,34 @@ impl Cuda {
             let end = (begin + steps).min(inner);
             let arguments = arguments![
                 digits.address(),
-                left.components[0].address(),
-                left.components[1].address(),
-                planned.right.components[0].address(),
-                planned.right.components[1].address(),
+                left.0.address(),
+                planned.right.0.address(),
                 rows,
                 columns,
                 inner,
                 batches,
                 operands.right_batches,
                 operands.batch_first % operands.right_batches,
-                u64::from(operands.kind == Kind::Windows),
                 begin,
                 end,
                 numbers,
             ];
             self.launch(multiply, tiles, TILE_THREADS, arguments)?;
             let (out, coefficient, product) = (operands.out(planned.total), planned.coefficient, planned.product);
-            let arguments = arguments![out, outputs, digits.address(), coefficient, numbers, count, product];
-            self.per_lane(combine, outputs as usize, arguments)?;
+            let columns_first = u64::from(operands.kind == Kind::Windows);
+            let arguments = arguments![
+                out,
+                rows,
+                columns,
+                batches,
+                columns_first,
+                digits.address(),
+                coefficient,
+                numbers,
+                count,
+                product,
+            ];
+            self.per_lane(combine, (outputs / 4) as usize, arguments)?;
             begin = end;
         }
         Ok(())

@@ -6,15 +6,20 @@
 // which doubles tell to 2^-44. Modulo 2^64 nothing but M/p_i and M modulo 2^64 is needed. The host cuts the inner axis
 // into parts for which the bound holds.
 //
-// Three kernels: `pack` lays the residues of a factor out as [modulus][batch][line][inner], lines and inner axis padded
-// with zeros to whole tiles, so that `digits`, which has nothing but tiles to multiply, reads 16 bytes at a time and
-// asks nothing; it writes the c_i, a byte each, and `combined` makes words of them.
+// Three kernels: `pack` lays the residues of a factor out as [modulus][batch][line][step], a step being 32 bytes of each of
+// its components one after the other; lines are padded to the 64 of a warp, the inner axis to whole steps, with zeros. So
+// `residue_digits`, which has nothing but whole tiles to multiply, asks nothing; it writes the c_i, a byte each, in the
+// order in which warps hold them, and `combined` makes words of them in the same order.
+//
+// How often bytes are read is what bounds such a product. A warp's tile has 32 multiplications for every byte that is
+// read from shared memory, which at its 128 bytes a cycle is what the tensor cores of an H100 do (4096 a cycle); a
+// block's has 85 for every byte from the second-level cache, 48 bytes a cycle then.
 
+#define RESIDUE_STEP 32
+// Lines of a warp's tile, in both directions, and of a block's.
+#define WARP_SIDE 64
 #define RESIDUE_ROWS 128
-#define RESIDUE_COLUMNS 64
-#define RESIDUE_STEP 64
-// Words from one row of a tile to the next: 128 bytes and a padding by which a warp meets every bank once.
-#define RESIDUE_ROW 36
+#define RESIDUE_COLUMNS 256
 
 // A modulus, as the host writes it.
 struct Modulus {
@@ -49,8 +54,8 @@ static __device__ __forceinline__ u32 residue(u64 word, const Modulus &modulus) 
 
 // Four places of the inner axis of a line, in both of its components.
 template <bool LEFT, class Operands>
-static __device__ __forceinline__ void pack(u32 *first, u32 *second, const Operands &operands, u64 batches, u64 lines,
-                                            u64 lines_padded, u64 inner_padded, const Modulus *__restrict__ moduli, u64 count) {
+static __device__ __forceinline__ void pack(u32 *packed, const Operands &operands, u64 batches, u64 lines, u64 lines_padded,
+                                            u64 inner_padded, const Modulus *__restrict__ moduli, u64 count) {
     EACH_THREAD {
         const u32 quads = (u32)(inner_padded / 4), index = blockIdx.x * blockDim.x + threadIdx.x;
         const u64 all = batches * lines_padded * quads;
@@ -64,6 +69,8 @@ static __device__ __forceinline__ void pack(u32 *first, u32 *second, const Opera
                     if (LEFT) operands.left(batch, line, k + i, a[i], b[i]);
                     else operands.right(batch, k + i, line, a[i], b[i]);
                 }
+            // Quads of a step: its own component's, then as many of the other's.
+            const u64 first = index / (RESIDUE_STEP / 4) * (RESIDUE_STEP / 2) + index % (RESIDUE_STEP / 4);
             for (u32 modulus = 0; modulus < count; ++modulus) {
                 const Modulus m = moduli[modulus];
                 u32 x = 0, y = 0;
@@ -72,20 +79,20 @@ static __device__ __forceinline__ void pack(u32 *first, u32 *second, const Opera
                     x |= residue(a[i], m) << 8 * i;
                     y |= residue(b[i], m) << 8 * i;
                 }
-                first[modulus * all + index] = x;
-                second[modulus * all + index] = y;
+                packed[2 * modulus * all + first] = x;
+                packed[2 * modulus * all + first + RESIDUE_STEP / 4] = y;
             }
         }
     }
 }
 
 #define PACK(name, LEFT, KIND)                                                                                         \
-    extern "C" __global__ void name(u32 *__restrict__ first, u32 *__restrict__ second, const u64 *__restrict__ x_own,  \
+    extern "C" __global__ void name(u32 *__restrict__ packed, const u64 *__restrict__ x_own,                           \
                                     const u64 *__restrict__ x_next, const u64 *__restrict__ y_next,                    \
                                     const u64 *__restrict__ y_own, u64 rows, u64 columns, u64 inner,                   \
                                     const u64 *__restrict__ table, u64 batches, u64 lines_padded, u64 inner_padded,    \
                                     const Modulus *__restrict__ moduli, u64 count) {                                   \
-        pack<LEFT>(first, second, KIND{x_own, x_next, y_next, y_own, rows, columns, inner, table}, batches,            \
+        pack<LEFT>(packed, KIND{x_own, x_next, y_next, y_own, rows, columns, inner, table}, batches,                   \
                    LEFT ? rows : columns, lines_padded, inner_padded, moduli, count);                                  \
     }
 PACK(pack_left_matrices, true, Matrices)
@@ -93,118 +100,127 @@ PACK(pack_right_matrices, false, Matrices)
 PACK(pack_left_windows, true, Windows)
 PACK(pack_right_windows, false, Windows)
 
-// What a thread brings of a step: 16 bytes of a line at a time, own beside both and next beside own.
-struct ResiduePart {
-    uint4 left[4], right[2];
+// Where warps' tiles of the result are, and what they hold: lane 4g + t of a warp has of fragment 8i + j the digits of rows
+// 16i + g and 16i + g + 8 and columns 8j + 2t and 8j + 2t + 1 of its tile, a byte each.
+struct WarpTiles {
+    u64 rows, columns, batches;
+
+    __device__ __forceinline__ u32 down() const { return (u32)((rows + WARP_SIDE - 1) / WARP_SIDE); }
+    __device__ __forceinline__ u32 across() const { return (u32)((columns + WARP_SIDE - 1) / WARP_SIDE); }
+    // Words of four digits of one modulus.
+    __device__ __forceinline__ u64 words() const { return batches * down() * across() * (WARP_SIDE * WARP_SIDE / 4); }
+    __device__ __forceinline__ u64 word(u32 batch, u32 row, u32 column) const {
+        const u64 tile = ((u64)batch * down() + row / WARP_SIDE) * across() + column / WARP_SIDE;
+        return tile * (WARP_SIDE * WARP_SIDE / 4);
+    }
 };
 
-static __device__ __forceinline__ void fetch(ResiduePart &part, const signed char *x_own, const signed char *x_next,
-                                             const signed char *y_both, const signed char *y_own, u64 pitch) {
-#pragma unroll
-    for (u32 i = 0; i < 4; ++i) {
-        const u32 at = threadIdx.x + i * WARPS * 32, row = at / 8, chunk = at % 8;
-        part.left[i] = __ldg((const uint4 *)((chunk < 4 ? x_own : x_next) + row * pitch + chunk % 4 * 16));
-    }
-#pragma unroll
-    for (u32 i = 0; i < 2; ++i) {
-        const u32 at = threadIdx.x + i * WARPS * 32, row = at / 8, chunk = at % 8;
-        part.right[i] = __ldg((const uint4 *)((chunk < 4 ? y_both : y_own) + row * pitch + chunk % 4 * 16));
-    }
-}
-
-static __device__ __forceinline__ void keep(const ResiduePart &part, uint4 *left, uint4 *right) {
-#pragma unroll
-    for (u32 i = 0; i < 4; ++i) {
-        const u32 at = threadIdx.x + i * WARPS * 32;
-        left[at / 8 * (RESIDUE_ROW / 4) + at % 8] = part.left[i];
-    }
-#pragma unroll
-    for (u32 i = 0; i < 2; ++i) {
-        const u32 at = threadIdx.x + i * WARPS * 32;
-        right[at / 8 * (RESIDUE_ROW / 4) + at % 8] = part.right[i];
-    }
-}
-
-// A block computes 128 x 64 digits of one modulus with eight warps, a warp 32 x 32 of them; the next step's bytes are on
-// their way while this one's are multiplied. Digits are at [modulus][place of the output].
-extern "C" __global__ void __launch_bounds__(WARPS * 32, 2)
-    residue_digits(u8 *__restrict__ digits, const signed char *__restrict__ x_own, const signed char *__restrict__ x_next,
-                   const signed char *__restrict__ y_both, const signed char *__restrict__ y_own, u64 rows, u64 columns,
-                   u64 inner_padded, u64 batches, u64 y_batches, u64 y_first, u64 columns_first, u64 begin, u64 end,
+// A block computes 128 x 256 digits of one modulus with eight warps, a warp 64 x 64 of them; the next step's bytes are on
+// their way while this one's are multiplied. Warps beyond the result have nothing to do, and their lines are not there.
+extern "C" __global__ void __launch_bounds__(WARPS * 32, 1)
+    residue_digits(u32 *__restrict__ digits, const uint4 *__restrict__ x, const uint4 *__restrict__ y, u64 rows, u64 columns,
+                   u64 inner_padded, u64 batches, u64 y_batches, u64 y_first, u64 begin, u64 end,
                    const Modulus *__restrict__ moduli) {
-    __shared__ uint4 left[RESIDUE_ROWS * RESIDUE_ROW / 4], right[RESIDUE_COLUMNS * RESIDUE_ROW / 4];
+    __shared__ uint4 left[2][RESIDUE_ROWS * CHUNKS], right[2][RESIDUE_COLUMNS * CHUNKS];
     const u32 down = (u32)((rows + RESIDUE_ROWS - 1) / RESIDUE_ROWS);
     const u32 across = (u32)((columns + RESIDUE_COLUMNS - 1) / RESIDUE_COLUMNS);
     const u32 tile = blockIdx.x % (down * across), rest = blockIdx.x / (down * across);
     const u32 batch = rest % (u32)batches, index = rest / (u32)batches;
     const u32 top = tile / across * RESIDUE_ROWS, start = tile % across * RESIDUE_COLUMNS;
-    const u64 x = (((u64)index * batches + batch) * down * RESIDUE_ROWS + top) * inner_padded;
+    const WarpTiles tiles{rows, columns, batches};
+    const u32 x_lines = tiles.down() * WARP_SIDE, y_lines = tiles.across() * WARP_SIDE;
+    const u64 pitch = inner_padded / RESIDUE_STEP * CHUNKS;
     const u64 y_batch = (u64)index * y_batches + (batch + y_first) % (u32)y_batches;
-    const u64 y = (y_batch * across * RESIDUE_COLUMNS + start) * inner_padded;
-    const u32 warp = threadIdx.x / 32, group = threadIdx.x % 32 / 4, member = threadIdx.x % 4;
-    const u32 row = warp / 2 * 32, column = warp % 2 * 32;
-    u32 sums[2][4][4] = {};
-    ResiduePart part;
-    fetch(part, x_own + x + begin, x_next + x + begin, y_both + y + begin, y_own + y + begin, inner_padded);
+    const uint4 *x_at = x + (((u64)index * batches + batch) * x_lines + top) * pitch + begin / RESIDUE_STEP * CHUNKS;
+    const uint4 *y_at = y + (y_batch * y_lines + start) * pitch + begin / RESIDUE_STEP * CHUNKS;
+    const u32 lane = threadIdx.x % 32, row = threadIdx.x / 32 / 4 * WARP_SIDE, column = threadIdx.x / 32 % 4 * WARP_SIDE;
+    const bool has_outputs = top + row < x_lines && start + column < y_lines;
+    u32 sums[4][8][4] = {};
+    bring<RESIDUE_ROWS>(left[0], x_at, pitch, x_lines - top);
+    bring<RESIDUE_COLUMNS>(right[0], y_at, pitch, y_lines - start);
+    u32 now = 0;
     for (u64 k = begin; k < end; k += RESIDUE_STEP) {
-        keep(part, left, right);
+        copies_arrived();
+        // All have what all asked for, and nobody reads any more what the next copies take the place of.
         __syncthreads();
-        const u64 next = k + RESIDUE_STEP;
-        if (next < end) fetch(part, x_own + x + next, x_next + x + next, y_both + y + next, y_own + y + next, inner_padded);
-#pragma unroll
-        for (u32 slice = 0; slice < 2 * RESIDUE_STEP / 32; ++slice) {
-            u32 a[2][4], b[4][2];
-#pragma unroll
-            for (u32 half = 0; half < 2; ++half)
-                left_bytes(a[half], (const u32 *)left + (row + 16 * half + group) * RESIDUE_ROW + 8 * slice + member,
-                           RESIDUE_ROW);
-#pragma unroll
-            for (u32 quarter = 0; quarter < 4; ++quarter)
-                right_bytes(b[quarter],
-                            (const u32 *)right + (column + 8 * quarter + group) * RESIDUE_ROW + 8 * slice + member);
-#pragma unroll
-            for (u32 half = 0; half < 2; ++half)
-#pragma unroll
-                for (u32 quarter = 0; quarter < 4; ++quarter)
-                    // The same for a whole warp: nothing is multiplied for outputs that do not exist.
-                    if (top + row + 16 * half < rows && start + column + 8 * quarter < columns)
-                        multiply_bytes<signed char>(sums[half][quarter], a[half], b[quarter]);
+        if (k + RESIDUE_STEP < end) {
+            x_at += CHUNKS;
+            y_at += CHUNKS;
+            bring<RESIDUE_ROWS>(left[1 - now], x_at, pitch, x_lines - top);
+            bring<RESIDUE_COLUMNS>(right[1 - now], y_at, pitch, y_lines - start);
         }
-        __syncthreads();
-    }
-    const Modulus modulus = moduli[index];
-    const u32 p = (u32)modulus.p, reciprocal = (u32)modulus.reciprocal;
-    const u64 outputs = batches * rows * columns;
+        if (has_outputs)
 #pragma unroll
-    for (u32 half = 0; half < 2; ++half)
+            for (u32 component = 0; component < 2; ++component) {
+                u32 a[4][4];
 #pragma unroll
-        for (u32 quarter = 0; quarter < 4; ++quarter)
+                for (u32 i = 0; i < 4; ++i)
+                    four_matrices(a[i], left[now] + chunk_at(row + 16 * i + lane % 16, 2 * component + lane / 16));
 #pragma unroll
-            for (u32 i = 0; i < 4; ++i) {
-                const u32 r = top + row + 16 * half + i / 2 * 8 + group, c = start + column + 8 * quarter + 2 * member + i % 2;
-                if (r < rows && c < columns) {
-                    const u32 own = reduced(sums[half][quarter][i] + (u32)modulus.multiple, p, reciprocal);
-                    const u32 digit = reduced(own * (u32)modulus.inverse, p, reciprocal);
-                    const u64 place = columns_first ? (batch * columns + c) * rows + r : (batch * rows + r) * columns + c;
-                    digits[index * outputs + place] = (u8)digit;
+                for (u32 j = 0; j < 8; j += 2) {
+                    // The same for a whole warp: nothing is multiplied for columns that do not exist.
+                    if (start + column + 8 * j >= columns) break;
+                    u32 b[4];
+                    four_matrices(b, right[now] + chunk_at(column + 8 * j + lane / 16 * 8 + lane % 8, 2 * component + lane / 8 % 2));
+#pragma unroll
+                    for (u32 i = 0; i < 4; ++i) {
+                        multiply_bytes<signed char>(sums[i][j], a[i], b);
+                        multiply_bytes<signed char>(sums[i][j + 1], a[i], b + 2);
+                    }
                 }
             }
+        now = 1 - now;
+    }
+    if (has_outputs) {
+        const Modulus modulus = moduli[index];
+        const u32 p = (u32)modulus.p, reciprocal = (u32)modulus.reciprocal;
+        u32 *to = digits + index * tiles.words() + tiles.word(batch, top + row, start + column) + lane;
+#pragma unroll
+        for (u32 i = 0; i < 4; ++i)
+#pragma unroll
+            for (u32 j = 0; j < 8; ++j) {
+                u32 four = 0;
+#pragma unroll
+                for (u32 place = 0; place < 4; ++place) {
+                    const u32 own = reduced(sums[i][j][place] + (u32)modulus.multiple, p, reciprocal);
+                    four |= reduced(own * (u32)modulus.inverse, p, reciprocal) << 8 * place;
+                }
+                to[32 * (8 * i + j)] = four;
+            }
+    }
 }
 
-// out += coefficient * the words that have these digits.
-extern "C" __global__ void combined(u64 *__restrict__ out, u64 outputs, const u8 *__restrict__ digits, u64 coefficient,
-                                    const Modulus *__restrict__ moduli, u64 count, u64 product) {
+// out += coefficient * the words that have these digits, four words a thread.
+extern "C" __global__ void combined(u64 *__restrict__ out, u64 rows, u64 columns, u64 batches, u64 columns_first,
+                                    const u32 *__restrict__ digits, u64 coefficient, const Modulus *__restrict__ moduli,
+                                    u64 count, u64 product) {
     EACH_THREAD {
-        const u64 lane = (u64)blockIdx.x * blockDim.x + threadIdx.x;
-        if (lane < outputs) {
-            u64 total = 0;
-            double quotient = 0;
-            for (u64 index = 0; index < count; ++index) {
-                const u32 digit = digits[index * outputs + lane];
-                total += digit * moduli[index].rest;
-                quotient += (double)digit * moduli[index].inverse_of_p;
+        const WarpTiles tiles{rows, columns, batches};
+        const u64 index = (u64)blockIdx.x * blockDim.x + threadIdx.x, words = tiles.words();
+        if (index < words) {
+            const u32 lane = index % 32, fragment = index / 32 % 32;
+            const u64 tile = index / (WARP_SIDE * WARP_SIDE / 4);
+            const u64 batch = tile / tiles.across() / tiles.down();
+            const u32 row = (u32)(tile / tiles.across() % tiles.down()) * WARP_SIDE + fragment / 8 * 16 + lane / 4;
+            const u32 column = (u32)(tile % tiles.across()) * WARP_SIDE + fragment % 8 * 8 + lane % 4 * 2;
+            u64 totals[4] = {};
+            double quotients[4] = {};
+            for (u64 modulus = 0; modulus < count; ++modulus) {
+                const u32 four = digits[modulus * words + index];
+#pragma unroll
+                for (u32 place = 0; place < 4; ++place) {
+                    const u32 digit = four >> 8 * place & 255;
+                    totals[place] += digit * moduli[modulus].rest;
+                    quotients[place] += (double)digit * moduli[modulus].inverse_of_p;
+                }
             }
-            out[lane] += coefficient * (total - (u64)rint(quotient) * product);
+#pragma unroll
+            for (u32 place = 0; place < 4; ++place) {
+                const u64 r = row + place / 2 * 8, c = column + place % 2;
+                if (r < rows && c < columns)
+                    out[columns_first ? (batch * columns + c) * rows + r : (batch * rows + r) * columns + c] +=
+                        coefficient * (totals[place] - (u64)rint(quotients[place]) * product);
+            }
         }
     }
 }

@@ -29,20 +29,26 @@ template <class Byte> static __device__ __forceinline__ void multiply_bytes(u32 
     else MULTIPLY_BYTES("u8");
 #else
     // The same by the layout in the definition: lane 4g + t holds rows g and g + 8 of a, column g of b, and columns 2t
-    // and 2t + 1 of the result. The lanes of a warp exchange what they hold.
-    static u32 left[WARPS][32][4], right[WARPS][32][2];
+    // and 2t + 1 of the result. The lane of a warp that comes last multiplies for all.
+    static u32 *results[WARPS][32], arrived[WARPS];
+    static Byte left[WARPS][16][32], right[WARPS][8][32];
     const u32 warp = threadIdx.x / 32, lane = threadIdx.x % 32, group = lane / 4, member = lane % 4;
-    for (u32 i = 0; i < 4; ++i) left[warp][lane][i] = a[i];
-    for (u32 i = 0; i < 2; ++i) right[warp][lane][i] = b[i];
-    __syncwarp();
+    results[warp][lane] = acc;
     for (u32 i = 0; i < 4; ++i) {
-        const u32 column = 2 * member + i % 2;
-        for (u32 k = 0; k < 32; ++k) {
-            // Row `group` of the upper or lower half, inner place k.
-            const u32 holder = 4 * group + k % 16 / 4, shift = 8 * (k % 4);
-            const int x = (Byte)(left[warp][holder][i / 2 + k / 16 * 2] >> shift);
-            const int y = (Byte)(right[warp][4 * column + k % 16 / 4][k / 16] >> shift);
-            acc[i] += (u32)(x * y);
+        for (u32 word = 0; word < 4; ++word) left[warp][group + word % 2 * 8][word / 2 * 16 + 4 * member + i] = a[word] >> 8 * i;
+        for (u32 word = 0; word < 2; ++word) right[warp][group][word * 16 + 4 * member + i] = b[word] >> 8 * i;
+    }
+    if (++arrived[warp] == 32) {
+        arrived[warp] = 0;
+        for (u32 row = 0; row < 16; ++row) {
+            int any = 0;
+            for (u32 k = 0; k < 32; ++k) any |= left[warp][row][k];
+            // Most rows of tests' small products are padding.
+            for (u32 column = 0; any && column < 8; ++column) {
+                int sum = 0;
+                for (u32 k = 0; k < 32; ++k) sum += left[warp][row][k] * right[warp][column][k];
+                results[warp][row % 8 * 4 + column / 2][row / 8 * 2 + column % 2] += (u32)sum;
+            }
         }
     }
     __syncwarp();
