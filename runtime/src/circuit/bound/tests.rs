@@ -9,6 +9,7 @@ use crate::circuit::sample_entries::{exp_within, relu};
 use crate::graph::onnx::{AttributeMessage, TensorMessage};
 use crate::graph::{Tensor, reference};
 use catalogs::{Decimal, Scale};
+use verify::Certified;
 
 const UNIT: f64 = 1.0 / 65536.0;
 /// As close to half a unit as single precision comes for small numbers.
