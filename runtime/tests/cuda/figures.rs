@@ -215,6 +215,18 @@ fn rooflines_follow_from_the_devices_numbers() {
     assert!(near(roofline.product(Products::Residues, [8192; 3]), 56.3e12));
     // One row reads the weight: two multiply-adds for its 16 bytes.
     assert!(near(roofline.product(Products::Integer, [1, 4096, 4096]), 4.917e12 / 8.0));
+    // The way that a shape suggests is what it is judged beside.
+    for (extents, way) in [
+        ([4096; 3], Products::Residues),
+        ([128, 768, 3072], Products::Limbs),
+        ([1, 4096, 4096], Products::Integer),
+        ([63, 4096, 4096], Products::Integer),
+    ] {
+        assert_eq!(roofline.product(Products::ByShape, extents), roofline.product(way, extents), "{extents:?}");
+    }
+    // An RTX 4090 does 1.29·10^12 floating-point operations of doubles a second, two of them in a multiply-add.
+    let consumer = Properties { capability: [8, 9], multiprocessors: 128, clock_hertz: 2.52e9, ..device.clone() };
+    assert!(near(Roofline::of(&consumer).doubles, 0.645e12));
     let unknown = Roofline::of(&Properties { capability: [99, 0], ..device.clone() });
     assert!(unknown.words.is_none() && unknown.tensor.is_none() && near(unknown.memory, 4.917e12));
     let silent = Roofline::of(&Properties { clock_hertz: 0.0, memory_clock_hertz: 0.0, ..device });
