@@ -371,11 +371,14 @@ impl Device for Driver {
     ) -> Result<(), Error> {
         self.current()?;
         let (handle, stream) = (function.0 as sys::CUfunction, self.stream(Stream::Compute));
-        let mut words = Vec::with_capacity(arguments.len());
-        let mut pointers = pointers(arguments, &mut words);
-        // SAFETY: the caller vouches for function and arguments; the driver copies the arguments before it returns.
-        unsafe { result::launch_kernel(handle, (blocks, 1, 1), (threads, 1, 1), 0, stream, &mut pointers) }
-            .map_err(self.failed("launching a kernel"))
+        let launch = || {
+            let mut words = Vec::with_capacity(arguments.len());
+            let mut pointers = pointers(arguments, &mut words);
+            // SAFETY: the caller vouches for function and arguments; the driver copies the arguments before it returns.
+            unsafe { result::launch_kernel(handle, (blocks, 1, 1), (threads, 1, 1), 0, stream, &mut pointers) }
+        };
+        // The stacks of a kernel's threads are taken when it is first started; how many bytes, the driver does not say.
+        self.with_memory_given_back("starting a kernel, at least", 1, launch, self.failed("launching a kernel"))
     }
 }
 
