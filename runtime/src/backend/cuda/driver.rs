@@ -33,6 +33,8 @@ pub struct Driver {
 /// Code of a device, which `Driver` forgets when it ends.
 struct Module(sys::CUmodule);
 
+/// The least major compute capability whose tensor cores multiply bytes 16 × 32 × 8 at a time (`kernels/tensor.cu`).
+const CAPABILITY_FROM: c_int = 8;
 /// The least version of the driver's interface that reads clocks of marks as the bindings ask for it.
 const CLOCKS_FROM: c_int = 12_080;
 
@@ -101,8 +103,6 @@ impl Driver {
         let failed = explain(&name, "opening it");
         // SAFETY: the context was just retained and is released when `Driver` ends.
         unsafe { result::ctx::set_current(context) }.map_err(&failed)?;
-        let stream = || result::stream::create(result::stream::StreamKind::NonBlocking).map_err(&failed);
-        let streams = [stream()?, stream()?, stream()?];
         use sys::CUdevice_attribute as Attribute;
         let attribute = |attribute| {
             // SAFETY: the driver has just given this device.
@@ -110,6 +110,14 @@ impl Driver {
         };
         let major = attribute(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)?;
         let minor = attribute(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)?;
+        if major < CAPABILITY_FROM {
+            return Err(Error::Missing(format!(
+                "{name} has compute capability {major}.{minor}, and products on tensor cores need {CAPABILITY_FROM}.0; take \
+                 another GPU, or compute with --backend cpu"
+            )));
+        }
+        let stream = || result::stream::create(result::stream::StreamKind::NonBlocking).map_err(&failed);
+        let streams = [stream()?, stream()?, stream()?];
         let (mut keep, mut wait): (u64, c_int) = (u64::MAX, 0);
         // SAFETY: the pool is the device's; one attribute is a 64-bit number: memory given back stays with it. The other
         // is an int: no stream is made to wait for what another one will give back, a copy for kernels, or one party
