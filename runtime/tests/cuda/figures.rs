@@ -185,13 +185,20 @@ fn a_device_that_computes_something_else_is_not_measured() {
     if shim().is_none() {
         return;
     }
-    let sizes = Sizes::tiny();
+    let (sizes, catalog) = (Sizes::tiny(), catalog(&[RELU]));
     // What a GPU is asked is not run here.
     assert_eq!(Sizes::full().models, models::ALL);
     let make = |tuning| Cuda::tuned(shim().unwrap(), tuning).map_err(|error| error.to_string());
-    assert_eq!(measure::agrees(&make, &sizes), Ok(true));
-    let changed = |tuning| mutants::changed("sum += own * both + next * y_own", "sum += own * both", tuning);
-    assert_eq!(measure::agrees(&changed, &sizes), Ok(false));
+    assert_eq!(measure::agrees(&make, &sizes, &catalog), Ok(true));
+    for (from, to) in [
+        ("sum += own * both + next * y_own", "sum += own * both"),
+        ("x_own[x] * (y_own[y] + y_next[y])", "x_own[x] * y_own[y]"),
+        ("position < extent; ++position", "position + 1 < extent; ++position"),
+        ("d = (d << 8) | (d >> 24)", "d = (d << 9) | (d >> 23)"),
+    ] {
+        let changed = |tuning| mutants::changed(from, to, tuning);
+        assert_eq!(measure::agrees(&changed, &sizes, &catalog), Ok(false), "{to}");
+    }
 }
 
 /// The numbers of an H200's data sheet follow from what its driver says.
