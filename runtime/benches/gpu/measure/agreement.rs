@@ -6,6 +6,7 @@ use catalogs::{Catalog, Ring};
 use runtime::backend::cuda::{Cuda, Tuning};
 use runtime::backend::{Backend, Cpu, LinearTerm, LocalSum, ProductTerm, RightFactor, Shares};
 use runtime::circuit::{Constant, Convolution, Movement, ProductKind, Shape};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Makes a back end with chosen ways.
@@ -22,7 +23,7 @@ pub fn agrees(cuda: &Make<'_>, sizes: &Sizes, catalog: &Catalog) -> Result<bool,
     for product in matrices(sizes)?.into_iter().chain(others(sizes.stretched)?) {
         let expected = product.on(&Cpu)?;
         for (cuda, way) in &ways {
-            seen.beside(&format!("{}, by {way}", product.what), &expected, product.on(cuda))?;
+            seen.beside(&format!("{} ({way})", product.what), &expected, product.on(cuda))?;
         }
     }
     let cuda = cuda(Tuning::default())?;
@@ -34,7 +35,7 @@ pub fn agrees(cuda: &Make<'_>, sizes: &Sizes, catalog: &Catalog) -> Result<bool,
     for (index, (name, parties)) in stages::operations(catalog, sizes)?.into_iter().enumerate() {
         // Resharing, the first of them, at the sizes that are measured too: it takes little of the CPU.
         let more = if index == 0 { &sizes.lanes[..] } else { &[] };
-        for &lanes in sizes.agreeing_lanes.iter().chain(more) {
+        for lanes in sizes.agreeing_lanes.iter().chain(more).copied().collect::<BTreeSet<usize>>() {
             let expected = stages::staged(&Cpu, &parties, lanes)?;
             seen.beside(&format!("{name}, {lanes} lanes"), &expected, stages::staged(&cuda, &parties, lanes))?;
         }
@@ -156,27 +157,29 @@ impl Moved {
     }
 }
 
-fn movements(stretched: usize) -> Result<Vec<Moved>, String> {
+fn moved(what: &'static str, movement: Movement, operands: &[&[usize]], extents: &[usize]) -> Result<Moved, String> {
+    let operands = operands.iter().map(|extents| shape(extents)).collect::<Result<_, _>>()?;
+    Ok(Moved { what, movement, operands, shape: shape(extents)? })
+}
+
+fn movements(stretched: usize) -> Result<[Moved; 10], String> {
     let from @ [a, b, c] = [3, 5, 7].map(|extent| extent * stretched);
-    let broadcast = shape(&[2, a, 4, c])?;
+    let transpose = Movement::Transpose { permutation: vec![2, 0, 1] };
+    let slice = Movement::Slice { axis: 2, start: c - 1, length: 4, step: -2 };
+    let gather = Movement::Gather { axis: 1, indices: Arc::new(vec![4, 0, 0]) };
+    let broadcast = Movement::Broadcast { shape: shape(&[2, a, 4, c])? };
+    let pad = Movement::Pad { before: vec![1, 0, 2], after: vec![0, 3, 1] };
     let replaced = Arc::new((0..a * b * c).map(|lane| lane % 3 == 1).collect());
-    let last = Movement::Slice { axis: 2, start: c - 1, length: 4, step: -2 };
-    let [transpose, gather] = [vec![2, 0, 1], vec![4, 0, 0]];
-    let all: [(&'static str, Movement, &[&[usize]], &[usize]); 10] = [
-        ("transposition", Movement::Transpose { permutation: transpose }, &[&from], &[c, a, b]),
-        ("slice, backwards", last, &[&from], &[a, b, 4]),
-        ("gathering", Movement::Gather { axis: 1, indices: Arc::new(gather) }, &[&from], &[a, 3, c]),
-        ("concatenation", Movement::Concat { axis: 1 }, &[&from, &[a, 1, c]], &[a, b + 1, c]),
-        ("broadcast", Movement::Broadcast { shape: broadcast }, &[&[a, 1, c]], &[2, a, 4, c]),
-        ("padding", Movement::Pad { before: vec![1, 0, 2], after: vec![0, 3, 1] }, &[&from], &[a + 1, b + 3, c + 3]),
-        ("replacement", Movement::Replace { replaced, value: -77 }, &[&from], &from),
-        ("sum over the first axis", Movement::SumAxis { axis: 0 }, &[&from], &[1, b, c]),
-        ("sum over the middle axis", Movement::SumAxis { axis: 1 }, &[&from], &[a, 1, c]),
-        ("sum over the last axis", Movement::SumAxis { axis: 2 }, &[&from], &[a, b, 1]),
-    ];
-    let moved = |(what, movement, operands, extents): (_, _, &[&[usize]], &[usize])| {
-        let operands = operands.iter().map(|extents| shape(extents)).collect::<Result<Vec<_>, _>>()?;
-        Ok(Moved { what, movement, operands, shape: shape(extents)? })
-    };
-    all.into_iter().map(moved).collect()
+    Ok([
+        moved("transposition", transpose, &[&from], &[c, a, b])?,
+        moved("slice, backwards", slice, &[&from], &[a, b, 4])?,
+        moved("gathering", gather, &[&from], &[a, 3, c])?,
+        moved("concatenation", Movement::Concat { axis: 1 }, &[&from, &[a, 1, c]], &[a, b + 1, c])?,
+        moved("broadcast", broadcast, &[&[a, 1, c]], &[2, a, 4, c])?,
+        moved("padding", pad, &[&from], &[a + 1, b + 3, c + 3])?,
+        moved("replacement", Movement::Replace { replaced, value: -77 }, &[&from], &from)?,
+        moved("sum over the first axis", Movement::SumAxis { axis: 0 }, &[&from], &[1, b, c])?,
+        moved("sum over the middle axis", Movement::SumAxis { axis: 1 }, &[&from], &[a, 1, c])?,
+        moved("sum over the last axis", Movement::SumAxis { axis: 2 }, &[&from], &[a, b, 1])?,
+    ])
 }

@@ -115,7 +115,12 @@ mod tests {
     #[test]
     fn a_file_is_made_once_until_it_is_renewed() {
         let cache = Cache::temporary().unwrap();
-        let write = |text: &'static str| move |path: &Path| Ok(std::fs::write(path, text).unwrap());
+        let write = |text: &'static str| {
+            move |path: &Path| {
+                std::fs::write(path, text).unwrap();
+                Ok(())
+            }
+        };
         let read = |cached: Cached| std::fs::read_to_string(cached.path()).unwrap();
         assert_eq!(read(cache.file("key", "bin", write("first")).unwrap()), "first");
         assert_eq!(read(cache.file("key", "bin", write("second")).unwrap()), "first");
