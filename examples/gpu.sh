@@ -145,12 +145,13 @@ pack() {
 
 # The folder of CUDA's compiler, where the loader does not know it.
 compiler() {
-    if ldconfig -p 2> /dev/null | grep -q 'libnvrtc\.so\.13'; then
+    # All of it is read: ldconfig must not fail because nobody listens any more.
+    if ldconfig -p 2> /dev/null | grep 'libnvrtc\.so\.13' > /dev/null; then
         return
     fi
     local wheels
     wheels=$("${PYTHON:-python3}" -c 'import nvidia; print(list(nvidia.__path__)[0])' 2> /dev/null || true)
-    for place in "${CUDA_HOME:-}" "${CUDA_PATH:-}" "$wheels" /usr/local/cuda; do
+    for place in "$wheels" "${CUDA_HOME:-}" "${CUDA_PATH:-}" /usr/local/cuda; do
         if [ -n "$place" ] && [ -n "$(find -L "$place" -maxdepth 6 -name 'libnvrtc.so.13*' -print -quit 2> /dev/null)" ]; then
             echo "$place"
             return

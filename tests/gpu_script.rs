@@ -224,6 +224,31 @@ fn what_cannot_be_begun_is_refused() {
     assert!(usage.stderr.contains("bash FOLDER/gpu.sh measure PART...") && !usage.stderr.contains("pipefail"));
 }
 
+/// The loader's compiler is taken where it has one, however much ldconfig says after that; else one of Python's packages
+/// before one of a toolkit.
+#[test]
+fn the_compiler_is_found() {
+    let packed = Packed::new();
+    let place = packed.place.path();
+    for folder in ["bin", "wheels/lib", "toolkit/lib64"] {
+        std::fs::create_dir_all(place.join(folder)).unwrap();
+    }
+    for file in ["wheels/lib/libnvrtc.so.13", "toolkit/lib64/libnvrtc.so.13"] {
+        std::fs::write(place.join(file), "a compiler").unwrap();
+    }
+    write_program(&place.join("python"), "#!/usr/bin/env bash\necho \"$(dirname \"$0\")/wheels\"\n");
+    packed.write("do/what", "echo \"${CHEBYSHARE_CUDA_TOOLS:-the loader's}\" >> compilers");
+    let path = format!("{}:{}", place.join("bin").display(), std::env::var("PATH").unwrap());
+    let [python, toolkit] = ["python", "toolkit"].map(|name| place.join(name).to_str().unwrap().to_owned());
+    let known = "echo 'libnvrtc.so.13 (libc6,x86-64) => /lib/libnvrtc.so.13'";
+    for (said, python) in [(known, &python[..]), ("", &python), ("", "/none")] {
+        write_program(&place.join("bin/ldconfig"), &format!("#!/usr/bin/env bash\n{said}\nseq 100000\n"));
+        packed.measure(&["what"], &[("PATH", &path), ("CUDA_HOME", &toolkit), ("PYTHON", python)]).succeeded();
+    }
+    let wheels = place.join("wheels");
+    assert_eq!(packed.read("compilers"), format!("the loader's\n{}\n{toolkit}\n", wheels.display()));
+}
+
 /// All parts, each once and in order, in one report; the next report takes another file, also in another folder.
 #[test]
 fn parts_are_processes_and_reports_are_kept() {

@@ -65,11 +65,14 @@ impl Gpu {
     }
 
     fn open(self) -> Result<Cuda, Error> {
-        let driver: Arc<dyn Device> = Arc::new(Driver::new(self.number, Cache::of_user()?)?);
-        match self.parties {
-            1 => Cuda::new(driver),
-            parties => Cuda::new(Arc::new(Share::of(driver, parties)?)),
+        let driver = Arc::new(Driver::new(self.number, Cache::of_user()?)?);
+        if self.parties == 1 {
+            return Cuda::new(driver);
         }
+        let share = Share::of(Arc::<Driver>::clone(&driver), self.parties)?;
+        // The other parties are processes of their own, which cannot have what this one's pool keeps.
+        driver.keep_at_most(share.memory()?.total)?;
+        Cuda::new(Arc::new(share))
     }
 }
 

@@ -9,8 +9,8 @@
 //! instead, `sm_90` for example, without a GPU. `--device N` takes another GPU than the first; `--only TEXT` takes only
 //! the tables whose titles begin so, or the model that is called so, and may be given several times; `--append` leaves what
 //! FILE holds, and where that says what the device is and that it agrees with the CPU, neither is said or tried again;
-//! `--shim` takes this processor in the place of a GPU, at tiny sizes, to show that the program works: its figures mean
-//! nothing. `CHEBYSHARE_CUDA_TOOLS` names a folder with CUDA's compiler where the
+//! `--tiny` takes tiny sizes, whose figures mean nothing, for tools that watch what a GPU does; `--shim` takes this
+//! processor in the place of a GPU, at tiny sizes, to show that the program works. `CHEBYSHARE_CUDA_TOOLS` names a folder with CUDA's compiler where the
 //! loader does not find it, `CHEBYSHARE_COMMIT` the commit where there is no repository.
 
 mod ahead;
@@ -37,6 +37,7 @@ const AGREEMENT: &str = "agreement";
 struct Arguments {
     device: usize,
     shim: bool,
+    tiny: bool,
     out: Option<PathBuf>,
     models: Option<PathBuf>,
     kernels: Option<PathBuf>,
@@ -75,6 +76,7 @@ impl Arguments {
                 // What `cargo bench` adds.
                 "--bench" => {}
                 "--shim" => arguments.shim = true,
+                "--tiny" => arguments.tiny = true,
                 "--device" => {
                     arguments.device = value()?.parse().map_err(|_| "--device wants the number of a GPU")?;
                 }
@@ -87,7 +89,7 @@ impl Arguments {
                 other => {
                     return Err(format!(
                         "'{other}' is none of --device N, --out FILE, --models FOLDER, --kernels FOLDER, --compile \
-                         ARCHITECTURE, --only TEXT, --append, --shim"
+                         ARCHITECTURE, --only TEXT, --append, --tiny, --shim"
                     ));
                 }
             }
@@ -112,7 +114,7 @@ impl Arguments {
 
     /// How much is computed, of the models that are wanted.
     fn sizes(&self) -> Sizes {
-        let mut sizes = if self.shim { Sizes::tiny() } else { Sizes::full() };
+        let mut sizes = if self.shim || self.tiny { Sizes::tiny() } else { Sizes::full() };
         sizes.models.retain(|model| self.wants(models::TITLE) || self.only.iter().any(|only| only == model.name));
         sizes
     }
@@ -131,7 +133,12 @@ fn run(arguments: &Arguments, given: &str) -> Result<Ended, String> {
     if !arguments.shim
         && let Some(folder) = std::env::var_os("CHEBYSHARE_CUDA_TOOLS").map(PathBuf::from)
     {
-        nvrtc::load_below(&folder).map_err(explain)?;
+        match nvrtc::load_below(&folder) {
+            Err(reason) if arguments.compile.is_some() => return Err(explain(reason)),
+            // Where all kernels are compiled already, none is needed; otherwise whoever needs one says what is missing.
+            Err(reason) => eprintln!("CHEBYSHARE_CUDA_TOOLS: {reason}"),
+            Ok(()) => {}
+        }
     }
     let (root, cache) = (root(), arguments.cache()?);
     let catalog = Catalog::open(&root.join("catalogs"), &root.join("proofs")).map_err(explain)?;
@@ -168,11 +175,11 @@ fn run(arguments: &Arguments, given: &str) -> Result<Ended, String> {
     };
     if !report.knows(AGREEMENT) {
         facts(&mut report, device.as_ref(), arguments, given)?;
-        if !measure::agrees(&party, &sizes)? {
+        if !measure::agrees(&party, &sizes, &catalog)? {
             report.fact("NOT RUN", "the device computes something else than the CPU")?;
             return Ok(Ended::Differs);
         }
-        report.fact(AGREEMENT, "products of every way and resharing are the CPU's, bit for bit")?;
+        report.fact(AGREEMENT, "products of every way, movements, sums and stages are the CPU's, bit for bit")?;
     }
     if arguments.wants(products::CEILINGS) {
         products::ceilings(&mut report, &open, &sizes, &roofline)?;
@@ -197,6 +204,8 @@ fn run(arguments: &Arguments, given: &str) -> Result<Ended, String> {
 fn facts(report: &mut Report, device: &dyn Measurable, arguments: &Arguments, given: &str) -> Result<(), String> {
     if arguments.shim {
         report.fact("ON THIS PROCESSOR", "at tiny sizes: the figures below mean nothing")?;
+    } else if arguments.tiny {
+        report.fact("AT TINY SIZES", "the figures below mean nothing")?;
     }
     report.fact("device", device.name())?;
     let known = device.properties().map_err(explain)?;

@@ -27,6 +27,8 @@ enum Call {
     CopyOut,
     Follow,
     Launch,
+    /// A launch that finds no memory, for stacks of its threads.
+    Start,
 }
 
 /// Memory of a device for all that is tried here.
@@ -66,7 +68,7 @@ impl Failing {
                 *fails = None;
                 let (device, what) = ("failing".to_owned(), "a test");
                 Err(match call {
-                    Call::Allocate | Call::Compile => Error::Memory { device, what, needed: 1, free: 0 },
+                    Call::Allocate | Call::Compile | Call::Start => Error::Memory { device, what, needed: 1, free: 0 },
                     _ => Error::Failed { device, what, reason: format!("{call:?}") },
                 })
             }
@@ -146,6 +148,7 @@ impl Around for Failing {
         arguments: &[Argument<'_>],
     ) -> Result<(), Error> {
         self.asked(Call::Launch)?;
+        self.asked(Call::Start)?;
         // SAFETY: as above.
         unsafe { self.inner.launch(function, blocks, threads, arguments) }
     }
@@ -190,9 +193,18 @@ fn whatever_fails_everything_is_given_back() {
     let parties = rss3::compile_reshare(Ring::Z64).unwrap();
     let kernels: Vec<_> = parties.iter().flat_map(CheckedParty::stages).collect();
     let expected = everything(&Cpu, &parties, &Cpu.prepare(&kernels).unwrap()).unwrap();
-    let calls = [Call::Allocate, Call::Pin, Call::CopyIn, Call::CopyOut, Call::Follow, Call::Launch, Call::Compile];
+    let calls = [
+        Call::Allocate,
+        Call::Pin,
+        Call::CopyIn,
+        Call::CopyOut,
+        Call::Follow,
+        Call::Launch,
+        Call::Compile,
+        Call::Start,
+    ];
     for call in calls {
-        let (memory, mut failed) = (matches!(call, Call::Allocate | Call::Compile), 0);
+        let (memory, mut failed) = (matches!(call, Call::Allocate | Call::Compile | Call::Start), 0);
         loop {
             // Limbs come where residues find nothing; after them there is nothing but another try.
             let products = if call == Call::Compile { Products::Limbs } else { Products::Residues };

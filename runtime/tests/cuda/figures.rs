@@ -185,13 +185,20 @@ fn a_device_that_computes_something_else_is_not_measured() {
     if shim().is_none() {
         return;
     }
-    let sizes = Sizes::tiny();
+    let (sizes, catalog) = (Sizes::tiny(), catalog(&[RELU]));
     // What a GPU is asked is not run here.
     assert_eq!(Sizes::full().models, models::ALL);
     let make = |tuning| Cuda::tuned(shim().unwrap(), tuning).map_err(|error| error.to_string());
-    assert_eq!(measure::agrees(&make, &sizes), Ok(true));
-    let changed = |tuning| mutants::changed("sum += own * both + next * y_own", "sum += own * both", tuning);
-    assert_eq!(measure::agrees(&changed, &sizes), Ok(false));
+    assert_eq!(measure::agrees(&make, &sizes, &catalog), Ok(true));
+    for (from, to) in [
+        ("sum += own * both + next * y_own", "sum += own * both"),
+        ("x_own[x] * (y_own[y] + y_next[y])", "x_own[x] * y_own[y]"),
+        ("position < extent; ++position", "position + 1 < extent; ++position"),
+        ("d = (d << 8) | (d >> 24)", "d = (d << 9) | (d >> 23)"),
+    ] {
+        let changed = |tuning| mutants::changed(from, to, tuning);
+        assert_eq!(measure::agrees(&changed, &sizes, &catalog), Ok(false), "{to}");
+    }
 }
 
 /// The numbers of an H200's data sheet follow from what its driver says.
@@ -215,6 +222,18 @@ fn rooflines_follow_from_the_devices_numbers() {
     assert!(near(roofline.product(Products::Residues, [8192; 3]), 56.3e12));
     // One row reads the weight: two multiply-adds for its 16 bytes.
     assert!(near(roofline.product(Products::Integer, [1, 4096, 4096]), 4.917e12 / 8.0));
+    // The way that a shape suggests is what it is judged beside.
+    for (extents, way) in [
+        ([4096; 3], Products::Residues),
+        ([128, 768, 3072], Products::Limbs),
+        ([1, 4096, 4096], Products::Integer),
+        ([63, 4096, 4096], Products::Integer),
+    ] {
+        assert_eq!(roofline.product(Products::ByShape, extents), roofline.product(way, extents), "{extents:?}");
+    }
+    // An RTX 4090 does 1.29·10^12 floating-point operations of doubles a second, two of them in a multiply-add.
+    let consumer = Properties { capability: [8, 9], multiprocessors: 128, clock_hertz: 2.52e9, ..device.clone() };
+    assert!(near(Roofline::of(&consumer).doubles, 0.645e12));
     let unknown = Roofline::of(&Properties { capability: [99, 0], ..device.clone() });
     assert!(unknown.words.is_none() && unknown.tensor.is_none() && near(unknown.memory, 4.917e12));
     let silent = Roofline::of(&Properties { clock_hertz: 0.0, memory_clock_hertz: 0.0, ..device });

@@ -1,6 +1,7 @@
 //! Agreement with the CPU, and figures beside what the device does at most: what `main.rs` runs on a GPU and a test runs
 //! on the host shim, at tiny sizes.
 
+mod agreement;
 pub mod models;
 pub mod products;
 pub mod report;
@@ -9,16 +10,21 @@ pub mod session;
 pub mod softmax;
 pub mod stages;
 
-use runtime::backend::Cpu;
 use runtime::backend::cuda::rates::Amount;
 use runtime::backend::cuda::{Cuda, Device, Doing, Measurable, Metered, Share, Stream, Tuning, busy};
 use std::sync::Arc;
 use std::time::Instant;
 
+pub use agreement::agrees;
+
 /// How much is computed.
 #[derive(Clone)]
 pub struct Sizes {
+    /// Products that are compared with the CPU's.
     pub agreeing: Vec<[usize; 3]>,
+    /// How many times its least size is whatever else is compared, but for lanes of stages.
+    pub stretched: usize,
+    pub agreeing_lanes: Vec<usize>,
     pub products: Vec<[usize; 3]>,
     /// Lanes of functions, resharing, sign tests; elements of softmax.
     pub lanes: Vec<usize>,
@@ -36,6 +42,8 @@ impl Sizes {
     pub fn full() -> Sizes {
         Sizes {
             agreeing: vec![[1, 300, 5], [65, 130, 70], [200, 500, 129], [3, 4097, 66], [2, 65_537, 3]],
+            stretched: 13,
+            agreeing_lanes: vec![1000, 100_003],
             products: vec![[4096; 3], [128, 768, 3072], [1, 4096, 4096]],
             lanes: vec![100_000, 10_000_000],
             functions: vec!["relu/", "gelu/", "exp/"],
@@ -47,10 +55,12 @@ impl Sizes {
         }
     }
 
-    /// What a processor does in seconds.
+    /// What a processor does in seconds, and a GPU under a tool that watches every access.
     pub fn tiny() -> Sizes {
         Sizes {
             agreeing: vec![[3, 70, 5]],
+            stretched: 1,
+            agreeing_lanes: vec![130],
             products: vec![[5, 9, 3]],
             lanes: vec![130],
             functions: vec!["relu/"],
@@ -137,25 +147,4 @@ pub fn words(count: usize, seed: u64) -> Vec<u64> {
 pub fn median(mut seconds: Vec<f64>) -> f64 {
     seconds.sort_by(f64::total_cmp);
     seconds.get(seconds.len() / 2).copied().unwrap_or(f64::NAN)
-}
-
-/// Whether products in every way, and resharing, are the CPU's bit for bit.
-pub fn agrees(cuda: &dyn Fn(Tuning) -> Result<Cuda, String>, sizes: &Sizes) -> Result<bool, String> {
-    let mut all = true;
-    for &extents in &sizes.agreeing {
-        let expected = products::product(&Cpu, extents)?;
-        for (products, way) in products::WAYS {
-            let same = products::product(&cuda(Tuning { products, ..Tuning::default() })?, extents)? == expected;
-            println!("{extents:?} by {way}: {}", if same { "as on the CPU" } else { "OTHER WORDS" });
-            all &= same;
-        }
-    }
-    let parties = runtime::protocol::rss3::compile_reshare(catalogs::Ring::Z64).map_err(explain)?;
-    for &lanes in &sizes.lanes {
-        let expected = stages::staged(&Cpu, &parties, lanes)?;
-        let same = stages::staged(&cuda(Tuning::default())?, &parties, lanes)? == expected;
-        println!("resharing of {lanes} lanes: {}", if same { "as on the CPU" } else { "OTHER FRAMES" });
-        all &= same;
-    }
-    Ok(all)
 }

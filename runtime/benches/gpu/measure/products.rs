@@ -23,7 +23,7 @@ pub const WAYS: [(Products, &str); 4] = [
 const AIM: f64 = 25e12;
 
 /// A product's operands on a back end.
-pub struct Factors<W> {
+struct Factors<W> {
     shapes: [Shape; 3],
     x: Shares<W>,
     y: Shares<W>,
@@ -56,13 +56,6 @@ impl<W: Clone> Factors<W> {
         let extents = self.shapes[1].extents();
         backend.factor(&self.y, extents[0], extents[1]).map_err(explain)
     }
-}
-
-/// The words of a product.
-pub fn product<B: Backend>(backend: &B, extents: [usize; 3]) -> Result<Vec<u64>, String> {
-    let factors = Factors::new(backend, extents)?;
-    let product = factors.multiplied(backend, &factors.factor(backend)?)?;
-    backend.download(&product).map_err(explain)
 }
 
 /// What the device does at most, measured.

@@ -35,9 +35,9 @@ pub struct Ran {
     pub wall: f64,
     /// Seconds in which the device did anything in a run, of all parties.
     pub busy: f64,
-    /// Seconds in which a kernel ran.
+    /// Seconds in which a kernel ran, at most: from the work before it in its stream to its end, with launch gaps.
     pub kernels: f64,
-    /// The same of the party whose kernels took longest.
+    /// The same of the party whose kernels took longest, with its waiting for kernels of the others.
     pub kernels_of_a_party: f64,
     /// Seconds before the runs: kernels made ready, weights shared.
     pub ready: f64,

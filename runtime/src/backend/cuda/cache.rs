@@ -66,28 +66,68 @@ impl Cache {
         hasher.finalize().to_hex().to_string()
     }
 
-    /// The file `key`.`extension`, which `make` writes if it is not there. Two makers do not disturb each other: each
-    /// writes a file of its own, and the last one's name stays.
+    /// The file `key`.`extension`, which `make` writes if it is not there.
     ///
     /// # Errors
-    /// What `make` says, or a folder that cannot be written.
+    /// As [`Cache::renewed`].
     pub fn file(
         &self,
         key: &str,
         extension: &str,
         make: impl FnOnce(&Path) -> Result<(), Error>,
     ) -> Result<Cached, Error> {
-        let path = self.folder.join(format!("{key}.{extension}"));
-        if !path.is_file() {
-            let fresh = tempfile::Builder::new().suffix(&format!(".{extension}")).tempfile_in(&self.folder);
-            let fresh = fresh.map_err(|error| missing(&self.folder, error))?;
-            make(fresh.path())?;
-            fresh.persist(&path).map_err(|error| missing(&path, error.error))?;
-        }
+        let path = self.path(key, extension);
+        if path.is_file() { Ok(Cached { path }) } else { self.renewed(key, extension, make) }
+    }
+
+    /// The file `key`.`extension` as `make` writes it, whatever was there. Two makers do not disturb each other: each
+    /// writes a file of its own, and the last one's name stays.
+    ///
+    /// # Errors
+    /// What `make` says, or a folder that cannot be written.
+    pub fn renewed(
+        &self,
+        key: &str,
+        extension: &str,
+        make: impl FnOnce(&Path) -> Result<(), Error>,
+    ) -> Result<Cached, Error> {
+        let path = self.path(key, extension);
+        let fresh = tempfile::Builder::new().suffix(&format!(".{extension}")).tempfile_in(&self.folder);
+        let fresh = fresh.map_err(|error| missing(&self.folder, error))?;
+        make(fresh.path())?;
+        fresh.persist(&path).map_err(|error| missing(&path, error.error))?;
         Ok(Cached { path })
+    }
+
+    fn path(&self, key: &str, extension: &str) -> PathBuf {
+        self.folder.join(format!("{key}.{extension}"))
     }
 }
 
 fn missing(path: &Path, error: std::io::Error) -> Error {
     Error::Missing(format!("compiled kernels cannot be kept in {}: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_made_once_until_it_is_renewed() {
+        let cache = Cache::temporary().unwrap();
+        let write = |text: &'static str| {
+            move |path: &Path| {
+                std::fs::write(path, text).unwrap();
+                Ok(())
+            }
+        };
+        let read = |cached: Cached| std::fs::read_to_string(cached.path()).unwrap();
+        assert_eq!(read(cache.file("key", "bin", write("first")).unwrap()), "first");
+        assert_eq!(read(cache.file("key", "bin", write("second")).unwrap()), "first");
+        let refused = |_: &Path| Err(Error::Missing("a compiler".into()));
+        cache.renewed("key", "bin", refused).unwrap_err();
+        assert_eq!(read(cache.file("key", "bin", refused).unwrap()), "first");
+        assert_eq!(read(cache.renewed("key", "bin", write("second")).unwrap()), "second");
+        assert_eq!(read(cache.file("key", "bin", refused).unwrap()), "second");
+    }
 }

@@ -8,6 +8,7 @@ use super::cache::{Cache, Cached};
 use super::device::{Error, Source};
 use super::nvrtc;
 use rayon::prelude::*;
+use std::path::Path;
 
 /// What the name of a printed kernel begins with; the rest is the digest of its text.
 const PRINTED: &str = "stage_";
@@ -49,13 +50,25 @@ pub fn key(source: &Source, architecture: &str) -> String {
 /// # Errors
 /// No compiler on this machine, a text that it refuses, or a folder that cannot be written.
 pub fn all(sources: &[&Source], architecture: &str, cache: &Cache) -> Result<Vec<Cached>, Error> {
-    let one = |source: &&Source| {
-        cache.file(&key(source, architecture), "cubin", |path| {
-            let code = nvrtc::machine_code(source, architecture)?;
-            std::fs::write(path, code).map_err(|error| Error::Missing(format!("{}: {error}", path.display())))
-        })
-    };
+    let one = |source: &&Source| cache.file(&key(source, architecture), "cubin", made(source, architecture));
     sources.par_iter().map(one).collect()
+}
+
+/// As [`all`], and made whatever the cache has.
+///
+/// # Errors
+/// As [`all`].
+pub fn afresh(sources: &[&Source], architecture: &str, cache: &Cache) -> Result<Vec<Cached>, Error> {
+    let one = |source: &&Source| cache.renewed(&key(source, architecture), "cubin", made(source, architecture));
+    sources.par_iter().map(one).collect()
+}
+
+/// Writes the machine code of a text.
+fn made(source: &Source, architecture: &str) -> impl FnOnce(&Path) -> Result<(), Error> {
+    move |path| {
+        let code = nvrtc::machine_code(source, architecture)?;
+        std::fs::write(path, code).map_err(|error| Error::Missing(format!("{}: {error}", path.display())))
+    }
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use super::device::{
     Address, Argument, Device, Error, Event, Function, HostAddress, Memory, Purpose, Source, Stream, pointers,
 };
 use super::metered::{Measurable, Properties};
+use super::nvrtc;
 use cudarc::driver::{DriverError, result, sys};
 use std::collections::HashMap;
 use std::ffi::{CString, c_int};
@@ -33,6 +34,8 @@ pub struct Driver {
 /// Code of a device, which `Driver` forgets when it ends.
 struct Module(sys::CUmodule);
 
+/// The least major compute capability whose tensor cores multiply bytes 16 × 32 × 8 at a time (`kernels/tensor.cu`).
+const CAPABILITY_FROM: c_int = 8;
 /// The least version of the driver's interface that reads clocks of marks as the bindings ask for it.
 const CLOCKS_FROM: c_int = 12_080;
 
@@ -101,8 +104,6 @@ impl Driver {
         let failed = explain(&name, "opening it");
         // SAFETY: the context was just retained and is released when `Driver` ends.
         unsafe { result::ctx::set_current(context) }.map_err(&failed)?;
-        let stream = || result::stream::create(result::stream::StreamKind::NonBlocking).map_err(&failed);
-        let streams = [stream()?, stream()?, stream()?];
         use sys::CUdevice_attribute as Attribute;
         let attribute = |attribute| {
             // SAFETY: the driver has just given this device.
@@ -110,6 +111,14 @@ impl Driver {
         };
         let major = attribute(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)?;
         let minor = attribute(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)?;
+        if major < CAPABILITY_FROM {
+            return Err(Error::Missing(format!(
+                "{name} has compute capability {major}.{minor}, and products on tensor cores need {CAPABILITY_FROM}.0; take \
+                 another GPU, or compute with --backend cpu"
+            )));
+        }
+        let stream = || result::stream::create(result::stream::StreamKind::NonBlocking).map_err(&failed);
+        let streams = [stream()?, stream()?, stream()?];
         let (mut keep, mut wait): (u64, c_int) = (u64::MAX, 0);
         // SAFETY: the pool is the device's; one attribute is a 64-bit number: memory given back stays with it. The other
         // is an int: no stream is made to wait for what another one will give back, a copy for kernels, or one party
@@ -131,12 +140,43 @@ impl Driver {
         Ok(Driver { name, device, context, streams, pool, architecture, cache, loaded, version })
     }
 
+    /// Lets the pool hold no more than so many bytes once work was waited for, those in use included: what is above goes
+    /// back to the driver, where other processes find it. All parties of a process have one pool: this is for a process of
+    /// one party.
+    ///
+    /// # Errors
+    /// A call that fails.
+    pub fn keep_at_most(&self, bytes: u64) -> Result<(), Error> {
+        self.current()?;
+        let mut keep = bytes;
+        let threshold = sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD;
+        // SAFETY: the pool is the device's, and the attribute is one 64-bit number.
+        #[allow(unsafe_code)]
+        unsafe { result::mem_pool::set_attribute(self.pool, threshold, std::ptr::from_mut(&mut keep).cast()) }
+            .map_err(self.failed("limiting what it keeps"))
+    }
+
+    /// The functions of texts whose machine code is in files, by their names.
+    fn load_all(
+        &self,
+        sources: &[(&Source, &String)],
+        files: &[Cached],
+        loaded: &mut HashMap<String, (Module, Vec<Function>)>,
+    ) -> Result<(), Error> {
+        for ((source, name), file) in sources.iter().zip(files) {
+            if !loaded.contains_key(*name) {
+                loaded.insert((*name).clone(), self.load(source, file)?);
+            }
+        }
+        Ok(())
+    }
+
     /// The functions of a text whose machine code is in a file.
     fn load(&self, source: &Source, file: &Cached) -> Result<(Module, Vec<Function>), Error> {
         let code = std::fs::read(file.path()).map_err(|error| Error::Missing(error.to_string()))?;
         let refused = |reason: &str| Error::Compile { target: self.name.clone(), log: reason.into() };
         if !code.starts_with(b"\x7fELF") {
-            return Err(refused(&format!("{} is no machine code; remove it", file.path().display())));
+            return Err(refused(&format!("{} is no machine code", file.path().display())));
         }
         let explained = |error: DriverError| {
             // Code of a newer compiler is the usual reason.
@@ -262,11 +302,17 @@ impl Device for Driver {
         let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
         let parts = compiled::parts(source);
         let keys: Vec<String> = parts.iter().map(|part| compiled::key(part, &self.architecture)).collect();
-        let fresh = parts.iter().zip(&keys).filter(|(_, key)| !loaded.contains_key(*key));
-        let (fresh, names): (Vec<&Source>, Vec<&String>) = fresh.unzip();
-        let files = compiled::all(&fresh, &self.architecture, &self.cache)?;
-        for ((part, key), file) in fresh.into_iter().zip(names).zip(&files) {
-            loaded.insert(key.clone(), self.load(part, file)?);
+        let fresh: Vec<(&Source, &String)> =
+            parts.iter().zip(&keys).filter(|(_, key)| !loaded.contains_key(*key)).collect();
+        let texts: Vec<&Source> = fresh.iter().map(|(part, _)| *part).collect();
+        let files = compiled::all(&texts, &self.architecture, &self.cache)?;
+        match self.load_all(&fresh, &files, &mut loaded) {
+            // What was kept may be of a compiler that is newer than the driver, which the one on this machine need not be.
+            Err(Error::Compile { .. }) if nvrtc::is_present() => {
+                let files = compiled::afresh(&texts, &self.architecture, &self.cache)?;
+                self.load_all(&fresh, &files, &mut loaded)?;
+            }
+            done => done?,
         }
         let mut functions: HashMap<&str, Function> = HashMap::new();
         for (part, key) in parts.iter().zip(&keys) {
@@ -371,11 +417,14 @@ impl Device for Driver {
     ) -> Result<(), Error> {
         self.current()?;
         let (handle, stream) = (function.0 as sys::CUfunction, self.stream(Stream::Compute));
-        let mut words = Vec::with_capacity(arguments.len());
-        let mut pointers = pointers(arguments, &mut words);
-        // SAFETY: the caller vouches for function and arguments; the driver copies the arguments before it returns.
-        unsafe { result::launch_kernel(handle, (blocks, 1, 1), (threads, 1, 1), 0, stream, &mut pointers) }
-            .map_err(self.failed("launching a kernel"))
+        let launch = || {
+            let mut words = Vec::with_capacity(arguments.len());
+            let mut pointers = pointers(arguments, &mut words);
+            // SAFETY: the caller vouches for function and arguments; the driver copies the arguments before it returns.
+            unsafe { result::launch_kernel(handle, (blocks, 1, 1), (threads, 1, 1), 0, stream, &mut pointers) }
+        };
+        // The stacks of a kernel's threads are taken when it is first started; how many bytes, the driver does not say.
+        self.with_memory_given_back("starting a kernel, at least", 1, launch, self.failed("launching a kernel"))
     }
 }
 

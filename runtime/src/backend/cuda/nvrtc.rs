@@ -3,8 +3,9 @@
 use super::device::{Error, Source};
 use cudarc::nvrtc::result::{self as nvrtc, NvrtcError};
 use cudarc::nvrtc::sys;
+use std::collections::BTreeSet;
 use std::ffi::{CString, c_char};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// No fused multiply-add where the text has none: what is computed is what the CPU computes.
 pub const OPTIONS: [&str; 3] = ["--std=c++17", "--fmad=false", "--diag-suppress=177"];
@@ -27,25 +28,38 @@ pub fn version() -> Option<String> {
     asked.then(|| format!("{major}.{minor}"))
 }
 
+/// What the compiler's shared objects are called, in the order in which they are opened: it asks for its built-in functions
+/// by name, so that they have to be there before it. A toolkit has others beside them, for linkers, which do not open.
+const BUILTINS: &str = "libnvrtc-builtins.so";
+const COMPILER: &str = "libnvrtc.so";
+
 /// Loads the compiler from a folder that the loader does not search, for the whole life of the process.
 ///
 /// # Errors
-/// A folder without the compiler.
+/// A folder without the compiler, or with none that opens.
 pub fn load_from(folder: &Path) -> Result<(), Error> {
     let missing = |reason: String| Error::Missing(format!("{} holds no CUDA compiler: {reason}", folder.display()));
     let files = std::fs::read_dir(folder).map_err(|error| missing(error.to_string()))?;
-    let mut names: Vec<_> = files.flatten().map(|file| file.path()).collect();
-    names.retain(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("libnvrtc")));
-    names.retain(|path| !path.to_string_lossy().contains(".alt."));
-    // The compiler asks for its built-in functions by name: they have to be there before it.
-    names.sort_by_key(|path| !path.to_string_lossy().contains("builtins"));
-    for path in &names {
+    let of = |path: PathBuf| {
+        let name = path.file_name()?.to_string_lossy().into_owned();
+        let is_compiler = name.starts_with(COMPILER);
+        // Links to a file are opened once.
+        (is_compiler || name.starts_with(BUILTINS)).then(|| (is_compiler, path.canonicalize().unwrap_or(path)))
+    };
+    let libraries: BTreeSet<(bool, PathBuf)> = files.flatten().filter_map(|file| of(file.path())).collect();
+    let (mut opened, mut reason) = (false, format!("no file {COMPILER}*"));
+    for (is_compiler, path) in libraries {
         // SAFETY: the caller vouches for what is in the folder.
         #[allow(unsafe_code)]
-        let library = unsafe { libloading::Library::new(path) };
-        std::mem::forget(library.map_err(|error| missing(error.to_string()))?);
+        match unsafe { libloading::Library::new(&path) } {
+            Ok(library) => {
+                std::mem::forget(library);
+                opened |= is_compiler;
+            }
+            Err(error) => reason = format!("{}: {error}", path.display()),
+        }
     }
-    if names.is_empty() { Err(missing("no file libnvrtc*".into())) } else { Ok(()) }
+    if opened { Ok(()) } else { Err(missing(reason)) }
 }
 
 /// As [`load_from`], from whichever folder at or below `folder` holds the compiler.
@@ -56,7 +70,7 @@ pub fn load_below(folder: &Path) -> Result<(), Error> {
     let mut pending = vec![folder.to_owned()];
     while let Some(next) = pending.pop() {
         for path in std::fs::read_dir(&next).into_iter().flatten().flatten().map(|file| file.path()) {
-            let named = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("libnvrtc.so"));
+            let named = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(COMPILER));
             match path.is_dir() {
                 true => pending.push(path),
                 false if named => return load_from(&next),
@@ -64,7 +78,7 @@ pub fn load_below(folder: &Path) -> Result<(), Error> {
             }
         }
     }
-    Err(Error::Missing(format!("{} holds no CUDA compiler: no file libnvrtc.so* below it", folder.display())))
+    Err(Error::Missing(format!("{} holds no CUDA compiler: no file {COMPILER}* below it", folder.display())))
 }
 
 /// The PTX of a text for a virtual architecture, `compute_90` for example.
@@ -140,5 +154,28 @@ impl Drop for Program {
         // SAFETY: nobody else has the program. A failure leaves nothing to be done.
         #[allow(unsafe_code)]
         let _ = unsafe { nvrtc::destroy_program(self.0) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a toolkit holds for linkers is passed over, and what does not open is named with its reason.
+    #[test]
+    fn a_folder_without_the_compiler_says_what_it_lacks() {
+        let folder = tempfile::tempdir().unwrap();
+        let refused = |load: fn(&Path) -> Result<(), Error>| load(folder.path()).unwrap_err().to_string();
+        for name in ["libnvrtc_static.a", "libnvrtc-builtins_static.a", "libnvrtc.alt.so.13"] {
+            std::fs::write(folder.path().join(name), "no shared object").unwrap();
+        }
+        assert!(refused(load_from).ends_with("holds no CUDA compiler: no file libnvrtc.so*"));
+        assert!(refused(load_below).ends_with("no file libnvrtc.so* below it"));
+        std::fs::write(folder.path().join("libnvrtc.so.13"), "no shared object, but long enough for a header").unwrap();
+        for said in [refused(load_from), refused(load_below)] {
+            assert!(said.contains("holds no CUDA compiler: ") && said.contains("/libnvrtc.so.13: "), "{said}");
+            assert!(!said.contains("no file"), "{said}");
+        }
+        assert!(load_from(&folder.path().join("none")).is_err());
     }
 }

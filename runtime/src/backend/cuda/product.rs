@@ -102,6 +102,19 @@ impl Operands<'_> {
     }
 }
 
+impl Products {
+    /// The way that a product takes whose rows, columns and inner axis are `extent_min` at least, in a ring of `bits` bits.
+    pub fn chosen(self, extent_min: u64, bits: u8) -> Products {
+        let widest = bits > 8 * LIMBS[LIMBS.len() - 2];
+        match self {
+            Products::ByShape if extent_min >= RESIDUES_FROM && widest => Products::Residues,
+            Products::ByShape if extent_min >= LIMBS_FROM => Products::Limbs,
+            Products::ByShape => Products::Integer,
+            chosen => chosen,
+        }
+    }
+}
+
 impl Cuda {
     /// Adds the local part of a product, right modulo 2^`bits` at least, to `total`, which nobody else holds yet.
     pub(super) fn add_product(
@@ -161,14 +174,7 @@ impl Cuda {
         bits: u8,
         how: Try,
     ) -> Result<(), Error> {
-        let widest = bits > 8 * LIMBS[LIMBS.len() - 2];
-        let products = match (self.tuning.products, operands.extent_min()) {
-            (Products::ByShape, extent) if extent >= RESIDUES_FROM && widest => Products::Residues,
-            (Products::ByShape, extent) if extent >= LIMBS_FROM => Products::Limbs,
-            (Products::ByShape, _) => Products::Integer,
-            (chosen, _) => chosen,
-        };
-        match products {
+        match self.tuning.products.chosen(operands.extent_min(), bits) {
             // Limbs need no memory of their own.
             Products::Residues if how == Try::Last => self.by_limbs(operands, total, coefficient, bits),
             Products::Residues => self.by_residues(operands, total, coefficient, bits),
