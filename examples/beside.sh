@@ -18,6 +18,7 @@ program=${CHEBYSHARE:-chebyshare}
 demand=${DEMAND:-error}
 together=${SIDE_BY_SIDE:-1}
 
+mkdir -p "$out"
 case $demand in
 error | answers) ;;
 *)
@@ -37,7 +38,12 @@ beside() {
         file=$out/$name.$network.$demand
         [ "$together" = 1 ] || file=$file.$together
         "$program" --catalog "$catalog" bench tuner "$@" --weight-bits auto --network "$network" --runs "$runs" \
-            --side-by-side "$together" --out "$file.html,$file.json,$file.txt" 2> "$file.log"
+            --side-by-side "$together" --out "$file.html,$file.json,$file.txt" 2> "$file.log" ||
+            {
+                ended=$?
+                tail -n 3 "$file.log" >&2
+                exit "$ended"
+            }
         echo
     done
 }

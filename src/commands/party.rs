@@ -165,11 +165,7 @@ impl Party {
         if owners != (file.parties.model, file.parties.input, file.parties.output) {
             return Err(Failure::Input(format!("{}: the owners differ from the plan's", self.config.display())));
         }
-        let structure_path = plan::structure_file(&config.plan);
-        let text = String::from_utf8(inspect::read(&structure_path)?)
-            .map_err(|_| Failure::Input(format!("{}: not text", structure_path.display())))?;
-        let structure = Graph::from_json(&text)
-            .map_err(|error| Failure::Input(format!("{}: {error}", structure_path.display())))?;
+        let structure = plan::read_structure(&config.plan)?;
         let checked = file.check(&structure, &catalog).map_err(plan::refused)?;
         let owned = load(&config, &checked, &structure)?;
         let endpoint = config.endpoint().map_err(Failure::input)?;

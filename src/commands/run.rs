@@ -42,7 +42,7 @@ pub struct Run {
     /// All parties on this machine (the only way of this command; use `party` for a deployment).
     #[arg(long)]
     pub local: bool,
-    /// A network to imitate: lan, wan or a TOML file.
+    /// A network to imitate: lan (1 Gbit/s, 0.2 ms there and back), wan (100 Mbit/s, 40 ms) or a TOML file.
     #[arg(long)]
     pub network: Option<String>,
     /// Whose signatures the catalog must carry, and what is revoked; without one, no signature is asked for.

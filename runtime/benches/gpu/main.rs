@@ -10,8 +10,8 @@
 //! the tables whose titles begin so, or the model that is called so, and may be given several times; `--append` leaves what
 //! FILE holds, and where that says what the device is and that it agrees with the CPU, neither is said or tried again;
 //! `--tiny` takes tiny sizes, whose figures mean nothing, for tools that watch what a GPU does; `--shim` takes this
-//! processor in the place of a GPU, at tiny sizes, to show that the program works. `CHEBYSHARE_CUDA_TOOLS` names a folder with CUDA's compiler where the
-//! loader does not find it, `CHEBYSHARE_COMMIT` the commit where there is no repository.
+//! processor in the place of a GPU, at tiny sizes, to show that the program works. `CHEBYSHARE_CUDA_TOOLS` names a folder
+//! with CUDA's compiler where the loader does not find it, `CHEBYSHARE_COMMIT` the commit where there is no repository.
 
 mod ahead;
 mod measure;

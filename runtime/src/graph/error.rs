@@ -33,6 +33,14 @@ pub enum Error {
         /// The names that there are.
         known: String,
     },
+    /// A value was given of a public input that the model does not have.
+    #[error("the model has no input '{name}' that could be public; it has {known}")]
+    NoInput {
+        /// The name that was given.
+        name: String,
+        /// The inputs that there are.
+        known: String,
+    },
     /// Some nodes have no counterpart; all of them are listed.
     #[error("{} unsupported node(s):{}", .0.len(), list(.0))]
     Unsupported(Vec<Unsupported>),

@@ -1,13 +1,12 @@
 //! How far a model stays from the limits of its plan.
 
-use super::{read, refused, structure_file};
+use super::{read, read_structure, refused};
 use crate::catalog_folder;
 use crate::commands::inspect;
 use crate::failure::Failure;
 use crate::report::numbers::significant;
 use crate::report::table;
 use runtime::circuit::limits::Limit;
-use runtime::graph::Graph;
 use runtime::plan::CheckedPlan;
 use serde::Serialize;
 use std::path::Path;
@@ -33,10 +32,7 @@ pub struct Row {
 
 /// Checks the plan with its structure file and the catalog.
 pub fn checked(catalog: &Path, plan: &Path) -> Result<CheckedPlan, Failure> {
-    let structure = structure_file(plan);
-    let named = |reason: String| Failure::Input(format!("{}: {reason}", structure.display()));
-    let text = String::from_utf8(inspect::read(&structure)?).map_err(|_| named("not text".into()))?;
-    let graph = Graph::from_json(&text).map_err(|error| named(error.to_string()))?;
+    let graph = read_structure(plan)?;
     read(plan)?.check(&graph, &catalog_folder::open(catalog)?).map_err(refused)
 }
 

@@ -41,7 +41,7 @@ impl Sizes {
     /// What is asked of a GPU.
     pub fn full() -> Sizes {
         Sizes {
-            agreeing: vec![[1, 300, 5], [65, 130, 70], [200, 500, 129], [3, 4097, 66], [2, 65_537, 3]],
+            agreeing: vec![[1, 300, 5], [65, 130, 70], [200, 500, 129], [3, 4097, 66], [2, 65_537, 3], [300, 100, 600]],
             stretched: 13,
             agreeing_lanes: vec![1000, 100_003],
             products: vec![[4096; 3], [128, 768, 3072], [1, 4096, 4096]],

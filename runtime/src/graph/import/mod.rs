@@ -294,7 +294,8 @@ fn bind_inputs(
     let batch_names: Vec<&str> = true_inputs.iter().filter_map(|input| leading_parameter(input)).collect();
     let mut inputs = Vec::new();
     if let Some(name) = axes.public().keys().find(|name| true_inputs.iter().all(|input| input.name != **name)) {
-        return Err(Error::Malformed(format!("it has no input '{name}' that could be public")));
+        let known: Vec<&str> = true_inputs.iter().map(|input| input.name.as_str()).collect();
+        return Err(Error::NoInput { name: name.clone(), known: known.join(", ") });
     }
     let known = true_inputs.iter().flat_map(|input| dimensions(input).unwrap_or_default());
     let known: Vec<&str> = known.filter_map(|dim| dim.parameter.as_deref()).filter(|name| !name.is_empty()).collect();
