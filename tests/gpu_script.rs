@@ -237,7 +237,7 @@ fn the_compiler_is_found() {
         std::fs::write(place.join(file), "a compiler").unwrap();
     }
     write_program(&place.join("python"), "#!/usr/bin/env bash\necho \"$(dirname \"$0\")/wheels\"\n");
-    packed.write("do/what", "echo \"${CHEBYSHARE_CUDA_TOOLS:-the loader's}\" >> compilers");
+    packed.write("do/what", "echo \"${CHEBYSHARE_CUDA_TOOLS:-of the loader}\" >> compilers");
     let path = format!("{}:{}", place.join("bin").display(), std::env::var("PATH").unwrap());
     let [python, toolkit] = ["python", "toolkit"].map(|name| place.join(name).to_str().unwrap().to_owned());
     let known = "echo 'libnvrtc.so.13 (libc6,x86-64) => /lib/libnvrtc.so.13'";
@@ -246,7 +246,7 @@ fn the_compiler_is_found() {
         packed.measure(&["what"], &[("PATH", &path), ("CUDA_HOME", &toolkit), ("PYTHON", python)]).succeeded();
     }
     let wheels = place.join("wheels");
-    assert_eq!(packed.read("compilers"), format!("the loader's\n{}\n{toolkit}\n", wheels.display()));
+    assert_eq!(packed.read("compilers"), format!("of the loader\n{}\n{toolkit}\n", wheels.display()));
 }
 
 /// All parts, each once and in order, in one report; the next report takes another file, also in another folder.
