@@ -121,7 +121,7 @@ pub fn read_structure(plan: &Path) -> Result<Graph, Failure> {
     let named = |reason: String| Failure::Input(format!("{}: {reason}", path.display()));
     if !path.exists() {
         return Err(named(
-            "no such file; `chebyshare tune` writes it beside its plan, and every party needs both".into(),
+            "No such file or directory; `chebyshare tune` writes it beside its plan, and every party needs both".into(),
         ));
     }
     let text = String::from_utf8(inspect::read(&path)?).map_err(|_| named("not text".into()))?;
