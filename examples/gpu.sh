@@ -149,11 +149,14 @@ compiler() {
     if ldconfig -p 2> /dev/null | grep 'libnvrtc\.so\.13' > /dev/null; then
         return
     fi
-    local wheels
+    local wheels found
     wheels=$("${PYTHON:-python3}" -c 'import nvidia; print(list(nvidia.__path__)[0])' 2> /dev/null || true)
     for place in "$wheels" "${CUDA_HOME:-}" "${CUDA_PATH:-}" /usr/local/cuda; do
-        if [ -n "$place" ] && [ -n "$(find -L "$place" -maxdepth 6 -name 'libnvrtc.so.13*' -print -quit 2> /dev/null)" ]; then
-            echo "$place"
+        [ -n "$place" ] || continue
+        found=$(find -L "$place" -maxdepth 6 -name 'libnvrtc.so.13*' -print -quit 2> /dev/null || true)
+        if [ -n "$found" ]; then
+            # Its own folder: beside it there may be other versions.
+            dirname "$found"
             return
         fi
     done

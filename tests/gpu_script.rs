@@ -246,7 +246,7 @@ fn the_compiler_is_found() {
         packed.measure(&["what"], &[("PATH", &path), ("CUDA_HOME", &toolkit), ("PYTHON", python)]).succeeded();
     }
     let wheels = place.join("wheels");
-    assert_eq!(packed.read("compilers"), format!("of the loader\n{}\n{toolkit}\n", wheels.display()));
+    assert_eq!(packed.read("compilers"), format!("of the loader\n{}/lib\n{toolkit}/lib64\n", wheels.display()));
 }
 
 /// All parts, each once and in order, in one report; the next report takes another file, also in another folder.

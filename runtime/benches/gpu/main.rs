@@ -115,6 +115,10 @@ impl Arguments {
     /// How much is computed, of the models that are wanted.
     fn sizes(&self) -> Sizes {
         let mut sizes = if self.shim || self.tiny { Sizes::tiny() } else { Sizes::full() };
+        if self.tiny && !self.shim {
+            // Several blocks and warps in both directions, the last of them not whole.
+            sizes.agreeing.push([130, 100, 330]);
+        }
         sizes.models.retain(|model| self.wants(models::TITLE) || self.only.iter().any(|only| only == model.name));
         sizes
     }

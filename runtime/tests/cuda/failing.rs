@@ -175,7 +175,7 @@ fn everything<B: Backend>(
     let movement = Movement::Pad { before: vec![0, 0], after: vec![1, 0] };
     let moved = backend.moved(&movement, &[(&value, &row)], &padded, Ring::Z64, false)?;
     let zeros = backend.take(&mut backend.state(1, LANES)?, Slot(0))?;
-    let [left, right, result] = [[70, 40], [40, 5], [70, 5]].map(|extents| shape(&extents));
+    let [left, right, result] = [[70, 130], [130, 5], [70, 5]].map(|extents| shape(&extents));
     let shapes = [&left, &right, &result];
     let products = [false, true].map(|prepared| product(backend, &ProductKind::MatMul, shapes, 3, prepared, 64));
     let [shared, prepared] = products;
@@ -208,7 +208,8 @@ fn whatever_fails_everything_is_given_back() {
         loop {
             // Limbs come where residues find nothing; after them there is nothing but another try.
             let products = if call == Call::Compile { Products::Limbs } else { Products::Residues };
-            let tuning = Tuning { products, ..Tuning::default() };
+            // In parts of the inner axis, of which the first is added before the second is asked for.
+            let tuning = Tuning { products, steps_max: 64, ..Tuning::default() };
             let pinned = device.pinned.lock().unwrap().len();
             let share: Arc<dyn Device> = Arc::new(Share::of(Arc::<Failing>::clone(&device), 1).unwrap());
             let cuda = Cuda::tuned(Arc::clone(&share), tuning).unwrap();

@@ -36,6 +36,15 @@ struct Module(sys::CUmodule);
 
 /// The least major compute capability whose tensor cores multiply bytes 16 × 32 × 8 at a time (`kernels/tensor.cu`).
 const CAPABILITY_FROM: c_int = 8;
+/// What the driver says of code that it does not take.
+const NOT_TAKEN: [sys::CUresult; 6] = [
+    sys::CUresult::CUDA_ERROR_INVALID_IMAGE,
+    sys::CUresult::CUDA_ERROR_NO_BINARY_FOR_GPU,
+    sys::CUresult::CUDA_ERROR_INVALID_PTX,
+    sys::CUresult::CUDA_ERROR_UNSUPPORTED_PTX_VERSION,
+    sys::CUresult::CUDA_ERROR_INVALID_SOURCE,
+    sys::CUresult::CUDA_ERROR_NOT_FOUND,
+];
 /// The least version of the driver's interface that reads clocks of marks as the bindings ask for it.
 const CLOCKS_FROM: c_int = 12_080;
 
@@ -178,12 +187,14 @@ impl Driver {
         if !code.starts_with(b"\x7fELF") {
             return Err(refused(&format!("{} is no machine code", file.path().display())));
         }
-        let explained = |error: DriverError| {
+        let explained = |error: DriverError| match NOT_TAKEN.contains(&error.0) {
             // Code of a newer compiler is the usual reason.
-            refused(&format!(
+            true => refused(&format!(
                 "{error:?}; the driver's interface is {}, and the compiler may be newer",
                 self.interface()
-            ))
+            )),
+            // Also what an earlier kernel did, which the driver tells whoever asks next.
+            false => self.failed("loading kernels")(error),
         };
         let size = code.len() as u64;
         // SAFETY: the machine code says how long it is, and lives during the call; its name is the digest of the text
@@ -308,9 +319,16 @@ impl Device for Driver {
         let files = compiled::all(&texts, &self.architecture, &self.cache)?;
         match self.load_all(&fresh, &files, &mut loaded) {
             // What was kept may be of a compiler that is newer than the driver, which the one on this machine need not be.
-            Err(Error::Compile { .. }) if nvrtc::is_present() => {
-                let files = compiled::afresh(&texts, &self.architecture, &self.cache)?;
-                self.load_all(&fresh, &files, &mut loaded)?;
+            Err(refusal @ Error::Compile { .. }) if nvrtc::is_present() => {
+                let left: Vec<(&Source, &String)> =
+                    fresh.into_iter().filter(|(_, key)| !loaded.contains_key(*key)).collect();
+                let texts: Vec<&Source> = left.iter().map(|(part, _)| *part).collect();
+                let files = match compiled::afresh(&texts, &self.architecture, &self.cache) {
+                    // Nothing can be kept: what the driver said counts.
+                    Err(Error::Missing(_)) => return Err(refusal),
+                    files => files?,
+                };
+                self.load_all(&left, &files, &mut loaded)?;
             }
             done => done?,
         }

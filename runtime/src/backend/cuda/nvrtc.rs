@@ -4,6 +4,7 @@ use super::device::{Error, Source};
 use cudarc::nvrtc::result::{self as nvrtc, NvrtcError};
 use cudarc::nvrtc::sys;
 use std::collections::BTreeSet;
+use std::error::Error as _;
 use std::ffi::{CString, c_char};
 use std::path::{Path, PathBuf};
 
@@ -56,7 +57,11 @@ pub fn load_from(folder: &Path) -> Result<(), Error> {
                 std::mem::forget(library);
                 opened |= is_compiler;
             }
-            Err(error) => reason = format!("{}: {error}", path.display()),
+            Err(error) => {
+                // What the loader said, which names the file, is not in the error's own text.
+                let unknown = || format!("{}: {error}", path.display());
+                reason = error.source().map_or_else(unknown, ToString::to_string);
+            }
         }
     }
     if opened { Ok(()) } else { Err(missing(reason)) }
@@ -171,10 +176,10 @@ mod tests {
         }
         assert!(refused(load_from).ends_with("holds no CUDA compiler: no file libnvrtc.so*"));
         assert!(refused(load_below).ends_with("no file libnvrtc.so* below it"));
-        std::fs::write(folder.path().join("libnvrtc.so.13"), "no shared object, but long enough for a header").unwrap();
+        std::fs::write(folder.path().join("libnvrtc.so.13"), "no shared object").unwrap();
         for said in [refused(load_from), refused(load_below)] {
             assert!(said.contains("holds no CUDA compiler: ") && said.contains("/libnvrtc.so.13: "), "{said}");
-            assert!(!said.contains("no file"), "{said}");
+            assert!(!said.contains("no file") && said.ends_with("file too short"), "{said}");
         }
         assert!(load_from(&folder.path().join("none")).is_err());
     }

@@ -59,6 +59,13 @@ impl Moduli {
 #[derive(Debug)]
 pub struct Residues(Buffer);
 
+/// Residues of a left factor, and place for the digits of the result.
+struct Room {
+    left: Residues,
+    digits: Buffer,
+    outputs: u64,
+}
+
 /// Products of one right factor.
 struct Planned<'a> {
     moduli: Moduli,
@@ -137,26 +144,35 @@ impl Cuda {
         self.in_parts(&planned, operands)
     }
 
-    /// All rows and batches, or as many at a time as there is memory for.
+    /// All rows and batches, or as many at a time as there is memory for. Once anything may have been added, a failure is
+    /// the whole sum's.
     fn in_parts(&self, planned: &Planned<'_>, operands: &Operands<'_>) -> Result<(), Error> {
-        match (self.part(planned, operands), operands.halves()) {
+        match (self.room(planned, operands), operands.halves()) {
+            (Ok(room), _) => self.add(planned, operands, &room),
             (Err(Error::Memory { .. }), Some(halves)) => {
                 halves.iter().try_for_each(|half| self.in_parts(planned, half))
             }
             (Err(Error::Memory { .. }), None) => {
                 self.by_limbs(operands, planned.total, planned.coefficient, planned.bits)
             }
-            (done, _) => done,
+            (Err(error), _) => Err(error),
         }
     }
 
-    /// Nothing is added before all memory is there.
-    fn part(&self, planned: &Planned<'_>, operands: &Operands<'_>) -> Result<(), Error> {
+    /// All the memory that a product takes.
+    fn room(&self, planned: &Planned<'_>, operands: &Operands<'_>) -> Result<Room, Error> {
         let Operands { batches, rows, columns, .. } = *operands;
-        let (count, numbers) = (planned.moduli.count as u64, planned.numbers.address());
         let outputs = batches * rows.next_multiple_of(WARP_SIDE) * columns.next_multiple_of(WARP_SIDE);
-        let digits = Buffer::new(&self.device, count * outputs, Purpose::Digits)?;
+        let digits = Buffer::new(&self.device, planned.moduli.count as u64 * outputs, Purpose::Digits)?;
         let left = self.packed(operands, (planned.moduli, planned.numbers), (0, batches, rows))?;
+        Ok(Room { left, digits, outputs })
+    }
+
+    /// Multiplies and adds, part by part of the inner axis.
+    fn add(&self, planned: &Planned<'_>, operands: &Operands<'_>, room: &Room) -> Result<(), Error> {
+        let Operands { batches, rows, columns, .. } = *operands;
+        let Room { left, digits, outputs } = room;
+        let (count, numbers) = (planned.moduli.count as u64, planned.numbers.address());
         let [_, _, _, _, multiply, combine] = *self.fixed.residues(self.device.as_ref())? else {
             return Err(Error::Missing("a kernel of residues".into()));
         };
@@ -194,7 +210,7 @@ impl Cuda {
                 count,
                 product,
             ];
-            self.per_lane(combine, (outputs / 4) as usize, arguments)?;
+            self.per_lane(combine, (*outputs / 4) as usize, arguments)?;
             begin = end;
         }
         Ok(())

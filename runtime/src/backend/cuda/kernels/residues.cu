@@ -12,8 +12,9 @@
 // order in which warps hold them, and `combined` makes words of them in the same order.
 //
 // How often bytes are read is what bounds such a product. A warp's tile has 32 multiplications for every byte that is
-// read from shared memory, which at its 128 bytes a cycle is what the tensor cores of an H100 do (4096 a cycle); a
-// block's has 85 for every byte from the second-level cache, 48 bytes a cycle then.
+// read from shared memory, so that its 128 bytes a cycle would feed the tensor cores of an H100 at their full rate (4096 a
+// cycle); copies into it take three eighths as much again. A block's tile has 85 for every byte from the second-level cache,
+// 48 bytes a cycle at the full rate.
 
 #define RESIDUE_STEP 32
 // Lines of a warp's tile, in both directions, and of a block's.
@@ -131,13 +132,16 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32, 1)
     const u32 x_lines = tiles.down() * WARP_SIDE, y_lines = tiles.across() * WARP_SIDE;
     const u64 pitch = inner_padded / RESIDUE_STEP * CHUNKS;
     const u64 y_batch = (u64)index * y_batches + (batch + y_first) % (u32)y_batches;
-    const uint4 *x_at = x + (((u64)index * batches + batch) * x_lines + top) * pitch + begin / RESIDUE_STEP * CHUNKS;
-    const uint4 *y_at = y + (y_batch * y_lines + start) * pitch + begin / RESIDUE_STEP * CHUNKS;
+    // This thread's chunk of the first lines, there and in shared memory.
+    const u32 line = threadIdx.x / CHUNKS, chunk = threadIdx.x % CHUNKS, at = chunk_at(line, chunk);
+    const u64 first = line * pitch + begin / RESIDUE_STEP * CHUNKS + chunk;
+    const uint4 *x_at = x + (((u64)index * batches + batch) * x_lines + top) * pitch + first;
+    const uint4 *y_at = y + (y_batch * y_lines + start) * pitch + first;
     const u32 lane = threadIdx.x % 32, row = threadIdx.x / 32 / 4 * WARP_SIDE, column = threadIdx.x / 32 % 4 * WARP_SIDE;
     const bool has_outputs = top + row < x_lines && start + column < y_lines;
     u32 sums[4][8][4] = {};
-    bring<RESIDUE_ROWS>(left[0], x_at, pitch, x_lines - top);
-    bring<RESIDUE_COLUMNS>(right[0], y_at, pitch, y_lines - start);
+    bring<RESIDUE_ROWS>(left[0] + at, x_at, pitch, x_lines - top);
+    bring<RESIDUE_COLUMNS>(right[0] + at, y_at, pitch, y_lines - start);
     u32 now = 0;
     for (u64 k = begin; k < end; k += RESIDUE_STEP) {
         copies_arrived();
@@ -146,8 +150,8 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32, 1)
         if (k + RESIDUE_STEP < end) {
             x_at += CHUNKS;
             y_at += CHUNKS;
-            bring<RESIDUE_ROWS>(left[1 - now], x_at, pitch, x_lines - top);
-            bring<RESIDUE_COLUMNS>(right[1 - now], y_at, pitch, y_lines - start);
+            bring<RESIDUE_ROWS>(left[1 - now] + at, x_at, pitch, x_lines - top);
+            bring<RESIDUE_COLUMNS>(right[1 - now] + at, y_at, pitch, y_lines - start);
         }
         if (has_outputs)
 #pragma unroll
@@ -158,8 +162,10 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32, 1)
                     four_matrices(a[i], left[now] + chunk_at(row + 16 * i + lane % 16, 2 * component + lane / 16));
 #pragma unroll
                 for (u32 j = 0; j < 8; j += 2) {
-                    // The same for a whole warp: nothing is multiplied for columns that do not exist.
+#ifndef __CUDA_ARCH__
+                    // Columns of padding take their turn on a GPU, so that reads of the next ones go on beside products.
                     if (start + column + 8 * j >= columns) break;
+#endif
                     u32 b[4];
                     four_matrices(b, right[now] + chunk_at(column + 8 * j + lane / 16 * 8 + lane % 8, 2 * component + lane / 8 % 2));
 #pragma unroll

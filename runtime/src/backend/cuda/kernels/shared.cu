@@ -32,10 +32,10 @@ struct AheadCopy {
 };
 static AheadCopy ahead[WARPS * 32][64];
 static u32 ahead_count[WARPS * 32];
-static void copy_ahead(uint4 *to, const uint4 *from) { ahead[threadIdx.x][ahead_count[threadIdx.x]++] = {to, from}; }
+static void copy_ahead(uint4 *to, const uint4 *from) { ahead[threadIdx.x][ahead_count[threadIdx.x]++ % 64] = {to, from}; }
 static void copies_arrived() {
     u32 &count = ahead_count[threadIdx.x];
-    for (u32 i = 0; i < count; ++i) *ahead[threadIdx.x][i].to = *ahead[threadIdx.x][i].from;
+    for (u32 i = 0; i < count && i < 64; ++i) *ahead[threadIdx.x][i].to = *ahead[threadIdx.x][i].from;
     count = 0;
 }
 static void four_matrices(u32 words[4], const uint4 *from) {
@@ -54,11 +54,14 @@ static void four_matrices(u32 words[4], const uint4 *from) {
 }
 #endif
 
-// Asks for a step of the first `lines` of LINES lines, which are `pitch` chunks from one to the next.
+// Lines that the threads of a block bring at once, a chunk each.
+#define LINES_AT_ONCE (WARPS * 32 / CHUNKS)
+
+// Asks for a step of the first `lines` of LINES lines, whole numbers of those at once, which are `pitch` chunks from one to
+// the next. `to` and `from` are where this thread's chunk of the first ones is: its others are as far in every pair of lines.
 template <u32 LINES> static __device__ __forceinline__ void bring(uint4 *to, const uint4 *from, u64 pitch, u32 lines) {
 #pragma unroll
-    for (u32 i = 0; i < CHUNKS * LINES / (WARPS * 32); ++i) {
-        const u32 at = threadIdx.x + i * WARPS * 32, line = at / CHUNKS, chunk = at % CHUNKS;
-        if (line < lines) copy_ahead(to + chunk_at(line, chunk), from + line * pitch + chunk);
-    }
+    for (u32 first = 0; first < LINES; first += LINES_AT_ONCE)
+        // The same for a whole block.
+        if (first < lines) copy_ahead(to + CHUNKS * first, from + first * pitch);
 }
