@@ -302,7 +302,7 @@ fn a_part_has_its_limit() {
 fn all_parts_have_a_time() {
     let packed = Packed::new();
     packed.write("do/what", "sleep 100");
-    let cut = packed.measure(&["what", "products", "softmax"], &[("TIME", "3"), ("LIMIT", "0100")]);
+    let cut = packed.measure(&["what", "products", "softmax"], &[("TIME", "10"), ("LIMIT", "0100")]);
     assert_eq!(cut.code, Some(124), "{}{}", cut.stdout, cut.stderr);
     let report = packed.read("gpu.md");
     assert!(report.contains("### what") && report.contains("the rest of what: exit code 124"), "{report}");
