@@ -18,7 +18,6 @@ program=${CHEBYSHARE:-chebyshare}
 demand=${DEMAND:-error}
 together=${SIDE_BY_SIDE:-1}
 
-mkdir -p "$out"
 case $demand in
 error | answers) ;;
 *)
@@ -26,6 +25,8 @@ error | answers) ;;
     exit 2
     ;;
 esac
+
+mkdir -p "$out"
 
 # What is asked: $1 where errors count, $2 where answers do.
 asked() { if [ "$demand" = error ]; then echo "$1"; else echo "$2"; fi; }

@@ -186,7 +186,7 @@ fn everything<B: Backend>(
 /// call the work may fail. Afterwards nothing is held.
 /// Catches: an operation that is not tried again, words that are kept where a launch failed, a buffer that is not given
 /// back where its copy failed, pinned memory that is never given back, code that is never loaded where it once found no
-/// memory.
+/// memory, a product of which a part was added and that is added again.
 #[test]
 fn whatever_fails_everything_is_given_back() {
     let Some(device) = Failing::new() else { return };

@@ -89,7 +89,7 @@ impl Driver {
     /// The GPU with this number, whose compiled kernels are kept in `cache`.
     ///
     /// # Errors
-    /// No driver, no such GPU, or a call that fails.
+    /// No driver, no such GPU, one before compute capability 8.0, or a call that fails.
     #[allow(unsafe_code)]
     pub fn new(ordinal: usize, cache: Cache) -> Result<Driver, Error> {
         let names = names()?;

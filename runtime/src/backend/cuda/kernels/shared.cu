@@ -57,8 +57,9 @@ static void four_matrices(u32 words[4], const uint4 *from) {
 // Lines that the threads of a block bring at once, a chunk each.
 #define LINES_AT_ONCE (WARPS * 32 / CHUNKS)
 
-// Asks for a step of the first `lines` of LINES lines, whole numbers of those at once, which are `pitch` chunks from one to
-// the next. `to` and `from` are where this thread's chunk of the first ones is: its others are as far in every pair of lines.
+// Asks for a step of the first `lines` of LINES lines, which are `pitch` chunks from one to the next; both numbers are
+// multiples of LINES_AT_ONCE. `to` and `from` are where this thread's chunk of the first of these is: that of every other
+// lies as many lines further, because `chunk_at` begins anew every eight lines.
 template <u32 LINES> static __device__ __forceinline__ void bring(uint4 *to, const uint4 *from, u64 pitch, u32 lines) {
 #pragma unroll
     for (u32 first = 0; first < LINES; first += LINES_AT_ONCE)
