@@ -1,4 +1,4 @@
-//! The program's allocator: vectors come and go with every stage of a run, and their memory is kept meanwhile.
+//! The program's memory: vectors come and go with every stage of a run, and what they used is kept meanwhile.
 
 use libmimalloc_sys::{mi_option_get, mi_option_set, mi_option_t};
 use std::ffi::c_long;
@@ -14,9 +14,19 @@ const USUAL: c_long = 10;
 /// with zeros again.
 const KEPT: c_long = 1000;
 
-/// Keeps free memory for a second instead of 10 ms. To be called first.
+/// Keeps free memory for a second instead of 10 ms, and has the system give it in small pages. To be called first.
+///
+/// A huge page is filled with zeros as a whole when its first byte is used, and the allocator begins many of them for values
+/// of many sizes: sessions of MiniLM took up to a second longer to begin, and their runs were not faster.
+pub fn prepare() {
+    keep();
+    // A kernel that does not know the call gives what it likes.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::thread::disable_transparent_huge_pages(true);
+}
+
 #[allow(unsafe_code)]
-pub fn keep_memory() {
+fn keep() {
     // SAFETY: both functions read and write one integer of a table of the allocator, which has more than `PURGE_DELAY`
     // entries; no other thread exists yet. Were it another option, it would not have the usual value and stay as it is.
     unsafe {

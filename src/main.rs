@@ -60,7 +60,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    allocator::keep_memory();
+    allocator::prepare();
     let arguments = Arguments::parse();
     let context = report::Context { json: arguments.json, catalog: arguments.catalog };
     let outcome = interrupt::install().and_then(|()| match arguments.command {

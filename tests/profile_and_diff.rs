@@ -31,10 +31,11 @@ fn a_profile_is_written_once_it_is_whole() {
     let (network, all) = (time["network_seconds"].as_f64().unwrap(), time["seconds"].as_f64().unwrap());
     assert!(network > 0.02 && (own + network - all).abs() < 1e-9, "{own} {network} {all}");
     shop.refuses(&["plan", "time", "plan.toml", "--machine", "plan.toml"], 2, &["plan.toml", "chebyshare profile"]);
-    // Two sizes of the one program of this catalog, the larger one in parts of two sizes as well, and the circuits
-    // without one.
+    // Two sizes of the one program of this catalog, the larger one in parts of two sizes and side by side as well, and the
+    // circuits without one.
     let of_program = probes.iter().filter_map(|probe| probe["name"].as_str()).filter(|name| name.starts_with(RELU));
-    assert_eq!(of_program.clone().count(), 4);
+    assert_eq!(of_program.clone().count(), 5);
+    assert_eq!(of_program.clone().filter(|name| name.contains("side by side")).count(), 1);
     assert_eq!(of_program.filter(|name| name.contains("parts of")).count(), 2);
     assert!(probes.len() > 8 && probes.iter().all(|probe| probe["seconds"].as_f64().unwrap() > 0.0));
     // Every rate is one, and with one run it is that run's.

@@ -1,6 +1,7 @@
 //! `chebyshare profile`: seconds per unit of work on this machine, or of the parties of a deployment and their links.
 
 mod deployment;
+mod party;
 
 use crate::commands::run;
 use crate::failure::Failure;
@@ -8,24 +9,22 @@ use crate::interrupt::TemporaryFolder;
 use crate::report::Context;
 use crate::{catalog_folder, interrupt, output};
 use clap::Args;
-use runtime::circuit;
 use runtime::cost::calibrate::{Measurement, fit};
-use runtime::cost::probes::{self, Probe};
-use runtime::cost::{Machine, Resource, Timeline, links};
-use runtime::deployment::{Loopback, Owners, PartyConfig, loopback};
-use runtime::session::{Runner, work};
-use runtime::transport::{self, Limits, Party, Shaping, Transport, tls};
+use runtime::cost::probes::{self, Probe, Task};
+use runtime::cost::{Event, Machine, Resource, Timeline, Work};
+use runtime::deployment::{Loopback, Owners, loopback};
+use runtime::session::{self, work};
+use runtime::transport::{Limits, Party, Shaping, SideBySide};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
 
 /// Measures what rounds, bytes and local steps take on this machine, and writes a file of rates for `plan time`.
 ///
-/// Three processes run small circuits over mutual TLS on loopback, every circuit once before any runs again; the rates
-/// fit what those took. Let nothing else run meanwhile. With --network lan the rates are those of sessions that imitate a
-/// network, for `plan time --network`.
+/// Three processes run small circuits over mutual TLS on loopback, alone and side by side, every circuit once before any
+/// runs again; the rates fit what those took. Let nothing else run meanwhile. With --network lan the rates are those of
+/// sessions that imitate a network, for `plan time --network`.
 ///
 /// With --config every party of a deployment runs this, each with its own file, as for `chebyshare party`: together they
 /// measure round trip and throughput of every link and the rates of the slowest party. OUT gets the rates and the links,
@@ -101,7 +100,7 @@ impl Profile {
         let probes = probes_of(&context.catalog)?;
         if let Some(config) = &self.party {
             interrupt::stop_with_input(3)?;
-            let seconds = of_party(config, &probes, self.runs)?;
+            let seconds = party::seconds(config, &probes, self.runs)?;
             return context.print(&seconds, |seconds| format!("{seconds:?}\n"));
         }
         if let Some(config) = &self.config {
@@ -176,17 +175,30 @@ const FITS: usize = 4;
 /// What a probe took beside its messages' way is at least this share of it.
 const LOCAL_SHARE_MIN: f64 = 0.02;
 
+/// What a probe asks of a party, and how many times side by side.
+fn asked(probe: &Probe) -> Result<(Timeline, SideBySide), session::Error> {
+    match &probe.task {
+        Task::Runs(circuit, runs) => Ok((work::of_circuit(circuit)?, *runs)),
+        Task::Memory { bytes } => {
+            let fresh = Event::Compute(Work::NONE.plus(Resource::FreshByte, *bytes as f64));
+            Ok((Timeline::new(vec![vec![fresh]]), SideBySide::ONE))
+        }
+    }
+}
+
 /// The rates that fit what the way over `network` leaves of every probe's seconds, those of the slowest party.
 fn fitted(probes: &[Probe], seconds: &[Seconds], name: String, network: Option<Shaping>) -> Result<Report, Failure> {
-    let runs = probes.iter().map(|probe| work::of_circuit(&probe.circuit)).collect::<Result<Vec<Timeline>, _>>();
-    let runs = runs.map_err(Failure::input)?;
-    // What is on its way while a party computes depends on how fast it computes.
-    let away = |index: usize, machine: &Machine| {
-        machine.seconds_of(&runs[index], network) - machine.seconds_of(&runs[index], None)
+    let asked = probes.iter().map(asked).collect::<Result<Vec<_>, _>>().map_err(Failure::input)?;
+    let predicted = |index: usize, machine: &Machine, network: Option<Shaping>| {
+        let (run, runs) = &asked[index];
+        runs.get() as f64 * machine.seconds_side_by_side(run, *runs, network)
     };
+    // What is on its way while a party computes depends on how fast it computes.
+    let away = |index: usize, machine: &Machine| predicted(index, machine, network) - predicted(index, machine, None);
     let measurement = |index: usize, seconds: f64, machine: &Machine| {
         let own = (seconds - away(index, machine)).max(LOCAL_SHARE_MIN * seconds);
-        Measurement { name: probes[index].name.clone(), work: runs[index].work(), seconds: own, weight: own / seconds }
+        let (run, runs) = &asked[index];
+        Measurement { name: probes[index].name.clone(), work: run.work(*runs), seconds: own, weight: own / seconds }
     };
     let usual = Machine::reference();
     let fit_all = |of: &dyn Fn(usize) -> f64| -> Result<(Machine, Vec<Measurement>), Failure> {
@@ -209,7 +221,7 @@ fn fitted(probes: &[Probe], seconds: &[Seconds], name: String, network: Option<S
     let row = |(index, measurement): (usize, &Measurement)| Row {
         name: measurement.name.clone(),
         seconds: medians[index],
-        predicted_seconds: machine.seconds_of(&runs[index], network),
+        predicted_seconds: predicted(index, &machine, network),
         repeats: of_probe(index),
         work: Resource::ALL.iter().map(|&r| (r.name(), measurement.work[r])).collect(),
     };
@@ -243,42 +255,6 @@ fn probes_of(catalog: &Path) -> Result<Vec<Probe>, Failure> {
         }
     }
     probes::all(&programs).map_err(Failure::input)
-}
-
-/// This party's seconds, each over a connection of its own. The repeats of all probes are interleaved, so that a machine
-/// that gets slower meanwhile is slower for all of them.
-fn of_party(config: &Path, probes: &[Probe], runs: u8) -> Result<Seconds, Failure> {
-    let config = PartyConfig::read(config).map_err(Failure::input)?;
-    let endpoint = config.endpoint().map_err(Failure::input)?;
-    let shaping = config.shaping().map_err(Failure::input)?;
-    let peer = |error: transport::Error| Failure::Peer(error.to_string());
-    let mut all = vec![Vec::new(); probes.len()];
-    for repeat in 0..runs {
-        for (number, probe) in probes.iter().enumerate() {
-            let mut digest = [0; 32];
-            digest[..8].copy_from_slice(&(number as u64).to_le_bytes());
-            digest[8] = repeat;
-            let terms = config.terms(transport::Digest(digest));
-            let mut mesh = tls::connect(&endpoint, &terms, config.limits(), shaping).map_err(peer)?;
-            let seconds = time(config.party, probe, &mut mesh).map_err(|error| Failure::Peer(error.to_string()))?;
-            mesh.finish().map_err(peer)?;
-            all[number].push(seconds);
-        }
-    }
-    Ok(all)
-}
-
-/// The first run of a runner, as in a session: memory is touched for the first time.
-fn time(party: Party, probe: &Probe, transport: &mut dyn Transport) -> Result<f64, runtime::session::Error> {
-    let (me, first) = (circuit::Party(party.0), circuit::Party(0));
-    let mut runner = Runner::new(probe.circuit.clone(), me)?;
-    let weights = (me == first).then(|| probe.weights()).transpose()?;
-    runner.share_weights(first, weights.as_ref(), transport)?;
-    let inputs: Vec<_> = probe.inputs().into_iter().map(|input| (me == first).then_some(input)).collect();
-    links::meet(transport)?;
-    let begun = Instant::now();
-    runner.run(&inputs, transport)?;
-    Ok(begun.elapsed().as_secs_f64())
 }
 
 /// The processor's name, where the system tells, and its threads.

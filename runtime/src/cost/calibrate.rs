@@ -128,18 +128,19 @@ mod tests {
         Machine::new("made".into(), rates, 0.0)
     }
 
-    const RATES: [f64; KINDS] = [7e-5, 2e-5, 2e-9, 1e-9, 3e-6, 4e-10, 2e-9, 1e-9, 3e-10, 5e-10, 6e-10];
+    const RATES: [f64; KINDS] =
+        [7e-5, 2e-5, 2e-9, 1e-9, 3e-5, 3e-9, 3e-6, 4e-10, 2e-9, 1e-9, 3e-10, 5e-10, 6e-10, 8e-10];
 
     /// A machine with other ratios, each up to twice or half as large.
     fn another() -> Machine {
-        let factors = [1.6, 1.2, 0.7, 1.4, 1.1, 2.0, 0.5, 1.3, 0.8, 1.9, 0.6];
+        let factors = [1.6, 1.2, 0.7, 1.4, 0.9, 1.7, 1.1, 2.0, 0.5, 1.3, 0.8, 1.9, 0.6, 1.5];
         machine(std::array::from_fn(|kind| 3.0 * factors[kind] * RATES[kind]))
     }
 
     #[test]
     fn rates_are_found_again_even_where_one_probe_was_disturbed() {
         let mut random = random();
-        let mut measurements: Vec<Measurement> = (0..3 * KINDS)
+        let mut measurements: Vec<Measurement> = (0..4 * KINDS)
             .map(|probe| {
                 let mut amounts = RATES.map(|rate| 0.01 * random() / rate);
                 amounts[probe % KINDS] *= 30.0;

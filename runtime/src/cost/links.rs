@@ -80,12 +80,13 @@ fn tell(transport: &mut dyn Transport, position: Position, own: &[u8]) -> Result
     Ok(all)
 }
 
-/// Waits until all parties are here: what they do next, they begin together.
+/// Waits until all parties are here, after whatever they sent in a run of that number and in those before it: what they do
+/// next, they begin together.
 ///
 /// # Errors
 /// A peer that is gone or late.
-pub fn meet(transport: &mut dyn Transport) -> Result<(), Error> {
-    tell(transport, Position::new(0, u32::MAX), &[0]).map(drop)
+pub fn meet(transport: &mut dyn Transport, run: u64) -> Result<(), Error> {
+    tell(transport, Position::new(run, u32::MAX), &[0]).map(drop)
 }
 
 /// The network whose round trip is the longest of the links and whose rate is the least, for predictions: a round ends

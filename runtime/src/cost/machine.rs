@@ -122,7 +122,10 @@ mod tests {
     fn a_file_is_read_as_it_was_written_and_every_mistake_is_named() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("machine.toml");
-        let rates = [6.0e-5, 2.0e-5, 1.5e-9, 0.5e-9, 2.0e-6, 2.5e-10, 3.0e-9, 1.5e-9, 3.0e-10, 4.0e-10, 5.0e-10];
+        let rates = [
+            6.0e-5, 2.0e-5, 1.5e-9, 0.5e-9, 3.0e-5, 2.5e-9, 2.0e-6, 2.5e-10, 3.0e-9, 1.5e-9, 3.0e-10, 4.0e-10, 5.0e-10,
+            9.0e-10,
+        ];
         let written = Machine::new("two cores".into(), rates, 0.01);
         std::fs::write(&path, written.to_text()).unwrap();
         assert_eq!(Machine::read(&path).unwrap(), written);

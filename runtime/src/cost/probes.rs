@@ -1,39 +1,53 @@
-//! Circuits that ask a machine for different mixtures of work, small and large.
+//! What a machine is asked to do to see how fast it is: circuits with different mixtures of work, small and large, and
+//! memory that nobody used before.
 //!
 //! A chain of truncations of few lanes is nothing but rounds; one of many lanes is bytes, draws and steps; maxima draw
 //! little for what they step, certified programs have the mixtures that models have; products are there with and without
 //! packed weights. A word is cheap in a sum and dear in a transposition, so probes of words have both as models do, and two
-//! blocks of a transformer hold everything together. Some are run in parts of rounds as well. Sizes are those of models, not
-//! larger.
+//! blocks of a transformer hold everything together. Some are run in parts of rounds as well, and some several times side by
+//! side. Sizes are those of models, not larger.
 
 use crate::circuit::{
     Builder, Circuit, Coefficient, Constant, Convolution, Error, Integers, Movement, NodeId, NodeKind, Party, Product,
     ProductKind, Shape, Sum, Weights,
 };
+use crate::transport::SideBySide;
 use catalogs::{Failure, Format, Lemma, Ring, Rounding};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use verify::Certified;
 
-/// A circuit that is run to see what it takes.
+/// Something that all parties do at once to see what it takes.
 pub struct Probe {
     /// What it asks, for people.
     pub name: String,
-    /// The circuit. Party 0 owns inputs and weights and learns the output.
-    pub circuit: Circuit,
+    /// What is done.
+    pub task: Task,
 }
 
-impl Probe {
-    /// Inputs of the circuit: zeros, on which everything takes as long as on any values.
-    pub fn inputs(&self) -> Vec<Integers> {
-        self.circuit.inputs().iter().map(|&id| zeros(&self.circuit.node(id).shape)).collect()
-    }
+/// What a probe does.
+pub enum Task {
+    /// So many bytes of memory are used that this process did not have before.
+    Memory {
+        /// How many.
+        bytes: u64,
+    },
+    /// A circuit is run, once or several times side by side. Party 0 owns inputs and weights and learns the output.
+    Runs(Circuit, SideBySide),
+}
 
-    /// Weights of the circuit: zeros.
-    pub fn weights(&self) -> Result<Weights, Error> {
-        let weights = self.circuit.weights().iter().map(|slot| zeros(&slot.shape)).collect();
-        Weights::new(&self.circuit, weights)
-    }
+/// Inputs of a probe's circuit: zeros, on which everything takes as long as on any values.
+pub fn inputs(circuit: &Circuit) -> Vec<Integers> {
+    circuit.inputs().iter().map(|&id| zeros(&circuit.node(id).shape)).collect()
+}
+
+/// Weights of a probe's circuit: zeros.
+///
+/// # Errors
+/// None for circuits of [`all`].
+pub fn weights(circuit: &Circuit) -> Result<Weights, Error> {
+    let weights = circuit.weights().iter().map(|slot| zeros(&slot.shape)).collect();
+    Weights::new(circuit, weights)
 }
 
 fn zeros(shape: &Shape) -> Integers {
@@ -44,6 +58,12 @@ fn zeros(shape: &Shape) -> Integers {
 const IN_PARTS: [&str; 3] = ["of 2^17 lanes", "10,000 lanes, twice", " on 12288 lanes"];
 /// Bytes of their parts.
 const PART_BYTES: [u32; 2] = [1 << 14, 1 << 16];
+/// How the names of probes end that are run side by side as well.
+const BESIDE: [&str; 5] = ["of one lane", "of 4,096 lanes", "10,000 lanes, twice", " on 12288 lanes", "240 x 64 words"];
+/// How many of their runs are side by side.
+const RUNS: u64 = 4;
+/// Bytes of memory that nobody used before: those of the values of a model.
+const FRESH_BYTES: u64 = 1 << 27;
 
 const RING: Ring = Ring::Z64;
 const SHIFT: u8 = 16;
@@ -78,15 +98,33 @@ pub fn all(programs: &[(String, Arc<Certified>)]) -> Result<Vec<Probe>, Error> {
             probes.push(program(&format!("{name} on {lanes} lanes"), certified, lanes)?);
         }
     }
-    let in_parts = |probe: &Probe, bytes: u32| Probe {
-        name: format!("{}, parts of {} KiB", probe.name, bytes >> 10),
-        circuit: probe.circuit.clone().in_tiles(NonZeroU32::new(bytes)),
+    let ends = |name: &str, ends: &[&str]| ends.iter().any(|end| name.ends_with(end));
+    let mut more = Vec::new();
+    for (name, circuit) in &probes {
+        for bytes in PART_BYTES.into_iter().filter(|_| ends(name, &IN_PARTS)) {
+            let name = format!("{name}, parts of {} KiB", bytes >> 10);
+            more.push(Probe::of(name, circuit.clone().in_tiles(NonZeroU32::new(bytes)), SideBySide::ONE));
+        }
+        for runs in SideBySide::new(RUNS).into_iter().filter(|_| ends(name, &BESIDE)) {
+            more.push(Probe::of(format!("{name}, {runs} side by side"), circuit.clone(), runs));
+        }
+    }
+    let fresh = Probe {
+        name: format!("{} MiB of memory that nobody used before", FRESH_BYTES >> 20),
+        task: Task::Memory { bytes: FRESH_BYTES },
     };
-    let large = probes.iter().filter(|probe| IN_PARTS.iter().any(|end| probe.name.ends_with(end)));
-    let cut: Vec<Probe> = large.flat_map(|probe| PART_BYTES.map(|bytes| in_parts(probe, bytes))).collect();
-    probes.extend(cut);
-    Ok(probes)
+    let alone = probes.into_iter().map(|(name, circuit)| Probe::of(name, circuit, SideBySide::ONE));
+    Ok(std::iter::once(fresh).chain(alone).chain(more).collect())
 }
+
+impl Probe {
+    fn of(name: String, circuit: Circuit, runs: SideBySide) -> Probe {
+        Probe { name, task: Task::Runs(circuit, runs) }
+    }
+}
+
+/// A circuit with a name.
+type Named = (String, Circuit);
 
 fn format(scale: u8) -> Format {
     Format::z64(scale).expect("a scale below 63")
@@ -97,13 +135,13 @@ fn shape(extents: &[usize]) -> Shape {
 }
 
 /// Closes a circuit: only a sum of the result is opened, so that opening takes no time.
-fn finish(mut builder: Builder, name: &str, value: NodeId) -> Result<Probe, Error> {
+fn finish(mut builder: Builder, name: &str, value: NodeId) -> Result<Named, Error> {
     let mut value = value;
     for axis in 0..builder.shape(value).rank() {
         value = builder.movement("total", Movement::SumAxis { axis }, value)?;
     }
     builder.output("total", Party(0), value)?;
-    Ok(Probe { name: name.into(), circuit: builder.finish()? })
+    Ok((name.into(), builder.finish()?))
 }
 
 fn truncated(builder: &mut Builder, products: Vec<Product>, value: Option<NodeId>) -> Result<NodeId, Error> {
@@ -121,7 +159,7 @@ fn truncated(builder: &mut Builder, products: Vec<Product>, value: Option<NodeId
     builder.push("truncated", NodeKind::Sum(sum))
 }
 
-fn chain(name: &str, length: usize, lanes: usize) -> Result<Probe, Error> {
+fn chain(name: &str, length: usize, lanes: usize) -> Result<Named, Error> {
     let mut builder = Builder::new();
     let mut value = builder.input("x", Party(0), shape(&[lanes]), format(SHIFT))?;
     for _ in 0..length {
@@ -130,7 +168,7 @@ fn chain(name: &str, length: usize, lanes: usize) -> Result<Probe, Error> {
     finish(builder, name, value)
 }
 
-fn side_by_side(name: &str, width: usize, length: usize) -> Result<Probe, Error> {
+fn side_by_side(name: &str, width: usize, length: usize) -> Result<Named, Error> {
     let mut builder = Builder::new();
     let input = builder.input("x", Party(0), shape(&[16]), format(SHIFT))?;
     let mut values = vec![input; width];
@@ -145,7 +183,7 @@ fn side_by_side(name: &str, width: usize, length: usize) -> Result<Probe, Error>
 }
 
 /// Products one after the other: [m, k] · [k, n] summed back to [m, k] by a slice or a pad of its columns.
-fn products(name: &str, length: usize, [rows, inner, columns]: [usize; 3], packed: bool) -> Result<Probe, Error> {
+fn products(name: &str, length: usize, [rows, inner, columns]: [usize; 3], packed: bool) -> Result<Named, Error> {
     let mut builder = Builder::new();
     let left = builder.input("x", Party(0), shape(&[rows, inner]), format(SHIFT))?;
     let right = match packed {
@@ -162,7 +200,7 @@ fn products(name: &str, length: usize, [rows, inner, columns]: [usize; 3], packe
 }
 
 /// Products of many pairs of small matrices, as the heads of an attention have.
-fn small_products(name: &str, length: usize, pairs: usize) -> Result<Probe, Error> {
+fn small_products(name: &str, length: usize, pairs: usize) -> Result<Named, Error> {
     let mut builder = Builder::new();
     let left = builder.input("x", Party(0), shape(&[pairs, 16, 32]), format(SHIFT))?;
     let right = builder.input("y", Party(0), shape(&[pairs, 32, 16]), format(SHIFT))?;
@@ -176,7 +214,7 @@ fn small_products(name: &str, length: usize, pairs: usize) -> Result<Probe, Erro
 }
 
 /// Convolutions with 16 outputs that keep the image's extent.
-fn convolutions(name: &str, length: usize, [images, channels, extent]: [usize; 3]) -> Result<Probe, Error> {
+fn convolutions(name: &str, length: usize, [images, channels, extent]: [usize; 3]) -> Result<Named, Error> {
     let mut builder = Builder::new();
     let left = builder.input("x", Party(0), shape(&[images, channels, extent, extent]), format(SHIFT))?;
     let right = builder.weight("w", shape(&[16, channels, 3, 3]), format(SHIFT))?;
@@ -192,7 +230,7 @@ fn convolutions(name: &str, length: usize, [images, channels, extent]: [usize; 3
 }
 
 /// Sums without a truncation, transpositions and copies, as heads of an attention have them.
-fn words(name: &str, length: usize, [rows, heads, width]: [usize; 3]) -> Result<Probe, Error> {
+fn words(name: &str, length: usize, [rows, heads, width]: [usize; 3]) -> Result<Named, Error> {
     let mut builder = Builder::new();
     let input = builder.input("x", Party(0), shape(&[rows, heads * width]), format(SHIFT))?;
     let mut value = input;
@@ -222,7 +260,7 @@ fn product(builder: &mut Builder, kind: ProductKind, left: NodeId, right: NodeId
 
 /// What a transformer has between its functions, in its proportions: products with weights, heads and their products,
 /// residuals, a mean and a square.
-fn block(name: &str, [rows, heads, width]: [usize; 3]) -> Result<Probe, Error> {
+fn block(name: &str, [rows, heads, width]: [usize; 3]) -> Result<Named, Error> {
     let mut builder = Builder::new();
     let columns = heads * width;
     let flat = Movement::Reshape { shape: shape(&[rows, columns]) };
@@ -253,7 +291,7 @@ fn block(name: &str, [rows, heads, width]: [usize; 3]) -> Result<Probe, Error> {
 }
 
 /// Maxima of the last value and three others, as bits that are compared.
-fn maxima(name: &str, length: usize, lanes: usize) -> Result<Probe, Error> {
+fn maxima(name: &str, length: usize, lanes: usize) -> Result<Named, Error> {
     const BITS: u8 = 24;
     const JOINED: u8 = 2;
     let mut builder = Builder::new();
@@ -267,7 +305,7 @@ fn maxima(name: &str, length: usize, lanes: usize) -> Result<Probe, Error> {
     finish(builder, name, value)
 }
 
-fn program(name: &str, certified: &Arc<Certified>, lanes: usize) -> Result<Probe, Error> {
+fn program(name: &str, certified: &Arc<Certified>, lanes: usize) -> Result<Named, Error> {
     let (ring, scale) = certified.program().input();
     let mut builder = Builder::new();
     let mut value = builder.input("x", Party(0), shape(&[lanes]), Format { ring: RING, scale })?;

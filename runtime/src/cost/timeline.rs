@@ -42,33 +42,54 @@ impl Timeline {
         Timeline { rounds }
     }
 
-    /// All that is asked, in whatever order.
-    pub fn work(&self) -> Work {
+    /// All that is asked of so many runs side by side, in whatever order.
+    pub fn work(&self, runs: SideBySide) -> Work {
         let mut all = Work::NONE;
-        for events in &self.rounds {
-            let in_parts = in_parts(events);
-            events.iter().for_each(|event| all += event.work(in_parts));
+        for (round, run) in self.rounds.iter().flat_map(|round| (0..runs.get()).map(move |run| (round, run))) {
+            let place = Place::of(round, run);
+            round.iter().for_each(|event| all += event.work(place));
         }
         all
     }
 }
 
-/// Whether more than one part leaves.
-fn in_parts(events: &[Event]) -> bool {
-    events.iter().filter(|event| matches!(event, Event::Send { .. })).count() > 1
+/// What else there is to do while a party waits for the messages of a round.
+#[derive(Clone, Copy)]
+enum Place {
+    /// Nothing.
+    Alone,
+    /// Other parts of the same round.
+    InParts,
+    /// Other runs.
+    Beside,
+}
+
+impl Place {
+    /// Of a round of one of several runs. The first of them asks what a run alone asks, each of the others what it adds to
+    /// processors that have something to do already.
+    fn of(round: &[Event], run: u64) -> Place {
+        let parts = round.iter().filter(|event| matches!(event, Event::Send { .. })).count();
+        match (run, parts) {
+            (1.., _) => Place::Beside,
+            (0, 2..) => Place::InParts,
+            (0, _) => Place::Alone,
+        }
+    }
 }
 
 impl Event {
-    /// What the party's processor does, in a round in several parts or not.
-    fn work(&self, in_parts: bool) -> Work {
-        match self {
-            Event::Compute(work) => *work,
-            Event::Send { bytes } if in_parts => {
+    /// What the party's processor does.
+    fn work(&self, place: Place) -> Work {
+        match (self, place) {
+            (Event::Compute(work), _) => *work,
+            (Event::Send { bytes }, Place::Alone) => Work::NONE.plus(Resource::Byte, *bytes),
+            (Event::Send { bytes }, Place::InParts) => {
                 Work::NONE.plus(Resource::Byte, *bytes).plus(Resource::PartByte, *bytes)
             }
-            Event::Send { bytes } => Work::NONE.plus(Resource::Byte, *bytes),
-            Event::Receive(0) => Work::NONE.plus(Resource::Round, 1.0),
-            Event::Receive(_) => Work::NONE.plus(Resource::Part, 1.0),
+            (Event::Send { bytes }, Place::Beside) => Work::NONE.plus(Resource::BesideByte, *bytes),
+            (Event::Receive(0), Place::Alone | Place::InParts) => Work::NONE.plus(Resource::Round, 1.0),
+            (Event::Receive(0), Place::Beside) => Work::NONE.plus(Resource::BesideRound, 1.0),
+            (Event::Receive(_), _) => Work::NONE.plus(Resource::Part, 1.0),
         }
     }
 }
@@ -80,19 +101,19 @@ impl Machine {
     }
 
     /// The same of each of so many runs side by side, which begin and end together: round by round one after the other,
-    /// so that what one waits for is on its way while the others compute. What one sends is sealed and opened meanwhile, as
-    /// in a round in several parts.
+    /// so that what one waits for is on its way while the others compute.
     pub fn seconds_side_by_side(&self, run: &Timeline, runs: SideBySide, network: Option<Shaping>) -> f64 {
         let (delay, pace) =
             network.map_or((0.0, 0.0), |network| (network.round_trip_seconds / 2.0, 8.0 / network.bits_per_second));
         let (mut now, mut line_free): (f64, f64) = (0.0, 0.0);
         let mut before = vec![Vec::new(); runs.get() as usize];
-        for events in &run.rounds {
-            let in_parts = in_parts(events) || !runs.is_one();
-            let seconds: Vec<f64> = events.iter().map(|event| self.seconds(&event.work(in_parts), None)).collect();
-            for arrived in &mut before {
+        for round in &run.rounds {
+            let seconds =
+                |place: Place| round.iter().map(|event| self.seconds(&event.work(place), None)).collect::<Vec<f64>>();
+            let (first, other) = (seconds(Place::of(round, 0)), seconds(Place::of(round, 1)));
+            for (run, arrived) in before.iter_mut().enumerate() {
                 let mut arrivals = Vec::new();
-                for (event, seconds) in events.iter().zip(&seconds) {
+                for (event, seconds) in round.iter().zip(if run == 0 { &first } else { &other }) {
                     if let Event::Receive(part) = event {
                         now = now.max(arrived[*part]);
                     }
@@ -108,10 +129,12 @@ impl Machine {
         now / runs.get() as f64
     }
 
-    /// Predicted seconds of all runs of a session, at most so many side by side.
+    /// Predicted seconds of all runs of a session, at most so many side by side. The first of them use memory that the
+    /// system has to fill with zeros, `run_bytes` each; the others use it again.
     pub fn seconds_of_session(
         &self,
         run: &Timeline,
+        run_bytes: u64,
         runs: u64,
         side_by_side: SideBySide,
         network: Option<Shaping>,
@@ -125,7 +148,9 @@ impl Machine {
             known = Some((runs, seconds));
             seconds
         };
-        side_by_side.groups(runs).map(group).sum()
+        let at_once = side_by_side.groups(runs).next().map_or(0, SideBySide::get);
+        let fresh = (at_once * run_bytes) as f64 * self.rate(Resource::FreshByte);
+        fresh + side_by_side.groups(runs).map(group).sum::<f64>()
     }
 }
 
@@ -156,7 +181,7 @@ mod tests {
             vec![Event::Receive(0), compute(3.0), SEND],
             vec![Event::Receive(0), compute(1.0)],
         ]);
-        let all = machine().seconds(&run.work(), Some(NETWORK));
+        let all = machine().seconds(&run.work(SideBySide::ONE), Some(NETWORK));
         assert!((machine().seconds_of(&run, Some(NETWORK)) - all).abs() < 1e-9);
         assert!((all - (6.0 + 2.0 + 0.2)).abs() < 1e-9, "{all}");
     }
@@ -173,7 +198,7 @@ mod tests {
         // Quick to compute: the line is always busy.
         let quick = machine().seconds_of(&run(0.25), Some(NETWORK));
         assert!((quick - (0.25 + 4.0 + 0.1 + 0.25)).abs() < 1e-9, "{quick}");
-        assert!(machine().seconds(&run(0.25).work(), Some(NETWORK)) > 7.0);
+        assert!(machine().seconds(&run(0.25).work(SideBySide::ONE), Some(NETWORK)) > 7.0);
     }
 
     #[test]
@@ -192,17 +217,37 @@ mod tests {
         let light = Timeline::new(vec![vec![Event::Send { bytes: 0.0 }], vec![Event::Receive(0)]]);
         let four = machine().seconds_side_by_side(&light, SideBySide::new(4).unwrap(), Some(NETWORK));
         assert!((4.0 * four - 0.1).abs() < 1e-9, "{four}");
-        // What is sealed while others compute takes a processor from them.
-        let rate = |resource| if resource == Resource::PartByte { 1.0 } else { 0.0 };
-        let sealing = Machine::new("made".into(), Resource::ALL.map(rate), 0.0);
-        let sent = Timeline::new(vec![vec![SEND], vec![Event::Receive(0)]]);
-        assert_eq!(sealing.seconds_of(&sent, None), 0.0);
-        assert_eq!(sealing.seconds_side_by_side(&sent, SideBySide::new(2).unwrap(), None), 1000.0);
         // A session has groups that are nearly equal: of nine runs, four at most at once, three times three.
         for (runs, groups) in [(0, 0.0), (4, 1.0), (9, 3.0), (10, 3.0), (13, 4.0)] {
-            let session = machine().seconds_of_session(&light, runs, SideBySide::new(4).unwrap(), Some(NETWORK));
+            let session = machine().seconds_of_session(&light, 0, runs, SideBySide::new(4).unwrap(), Some(NETWORK));
             assert!((session - 0.1 * groups).abs() < 1e-9, "{runs} runs: {session}");
         }
+    }
+
+    #[test]
+    fn runs_beside_others_have_rates_of_their_own() {
+        let rate = |resource| match resource {
+            Resource::Round => 10.0,
+            Resource::Byte => 0.1,
+            Resource::BesideRound => 1.0,
+            Resource::BesideByte => 0.02,
+            Resource::FreshByte => 0.001,
+            _ => 0.0,
+        };
+        let machine = Machine::new("made".into(), Resource::ALL.map(rate), 0.0);
+        let sent = Timeline::new(vec![vec![SEND], vec![Event::Receive(0)]]);
+        let together = |runs: u64| {
+            let runs = SideBySide::new(runs).unwrap();
+            let seconds = machine.seconds_side_by_side(&sent, runs, None) * runs.get() as f64;
+            assert!((machine.seconds(&sent.work(runs), None) - seconds).abs() < 1e-9);
+            seconds
+        };
+        // The first asks what one alone asks.
+        assert_eq!((together(1), together(2), together(3)), (110.0, 131.0, 152.0));
+        // Two groups, of three and of two, in the memory of the first one.
+        let session = machine.seconds_of_session(&sent, 5000, 5, SideBySide::new(3).unwrap(), None);
+        assert!((session - (152.0 + 131.0 + 15.0)).abs() < 1e-9, "{session}");
+        assert_eq!(machine.seconds_of_session(&sent, 5000, 0, SideBySide::ONE, None), 0.0);
     }
 
     #[test]

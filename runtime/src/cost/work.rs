@@ -11,9 +11,13 @@ pub enum Resource {
     Part,
     /// A payload byte that the party sends: packed, sealed, opened, unpacked.
     Byte,
-    /// A payload byte of a round in several parts, or beside other runs: what is sealed and opened while a party waits in
-    /// other rounds takes a processor from who computes.
+    /// A payload byte of a round in several parts: what is sealed and opened while a party waits in other rounds takes a
+    /// processor from who computes.
     PartByte,
+    /// A round of a run beside others, which computes while others wait.
+    BesideRound,
+    /// A payload byte of a run beside others, whose processors are busy.
+    BesideByte,
     /// A stage of a tile of a node: its kernel is set up once, whatever it computes.
     Stage,
     /// A step of a kernel on one lane.
@@ -28,15 +32,19 @@ pub enum Resource {
     MultiplyAdd,
     /// A multiply-add of words in a convolution.
     ConvolutionMultiplyAdd,
+    /// A byte of memory that a session uses for the first time: the system fills it with zeros.
+    FreshByte,
 }
 
 impl Resource {
     /// All kinds, in the order of [`Work`].
-    pub const ALL: [Resource; 11] = [
+    pub const ALL: [Resource; 14] = [
         Resource::Round,
         Resource::Part,
         Resource::Byte,
         Resource::PartByte,
+        Resource::BesideRound,
+        Resource::BesideByte,
         Resource::Stage,
         Resource::Step,
         Resource::Draw,
@@ -44,6 +52,7 @@ impl Resource {
         Resource::PackedMultiplyAdd,
         Resource::MultiplyAdd,
         Resource::ConvolutionMultiplyAdd,
+        Resource::FreshByte,
     ];
 
     /// Its name in files.
@@ -53,6 +62,8 @@ impl Resource {
             Resource::Part => "part",
             Resource::Byte => "byte",
             Resource::PartByte => "part_byte",
+            Resource::BesideRound => "beside_round",
+            Resource::BesideByte => "beside_byte",
             Resource::Stage => "stage",
             Resource::Step => "step",
             Resource::Draw => "draw",
@@ -60,12 +71,13 @@ impl Resource {
             Resource::PackedMultiplyAdd => "packed_multiply_add",
             Resource::MultiplyAdd => "multiply_add",
             Resource::ConvolutionMultiplyAdd => "convolution_multiply_add",
+            Resource::FreshByte => "fresh_byte",
         }
     }
 
     /// Whether twice the inputs of a run, or lanes of a kernel, ask twice as much of it.
     pub const fn grows(self) -> bool {
-        !matches!(self, Resource::Round | Resource::Stage)
+        !matches!(self, Resource::Round | Resource::BesideRound | Resource::Stage)
     }
 }
 

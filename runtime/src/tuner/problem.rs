@@ -238,7 +238,8 @@ impl Problem<'_> {
         let schedule = circuit::schedule(&lowered.circuit, &Rss3)?;
         let run = self.predicted(&lowered, &schedule, runs, 0.0)?;
         if !runs.is_one() {
-            let work = self.prover.counter().timeline(&lowered.circuit, &schedule).map_err(Box::new)?.work();
+            let work =
+                self.prover.counter().timeline(&lowered.circuit, &schedule).map_err(Box::new)?.work(SideBySide::ONE);
             let one_after_the_other = request.machine.seconds(&work, Some(shared(request, runs)));
             let share_seen = (run.seconds_per_run / one_after_the_other).min(1.0);
             for price in self.prices.iter_mut().flatten() {

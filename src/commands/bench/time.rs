@@ -73,6 +73,7 @@ impl Time {
         let machine = machine.map_err(Failure::input)?;
         let plan = checked(&context.catalog, &self.plan)?;
         let asked = work::of_circuit(&plan.lowered().circuit).map_err(Failure::input)?;
+        let memory = work::memory_of_circuit(&plan.lowered().circuit).map_err(Failure::input)?;
         let side_by_side = self.side_by_side.unwrap_or(plan.plan().model.side_by_side);
         let mut rows = Vec::new();
         for network in &self.networks {
@@ -82,7 +83,8 @@ impl Time {
             let before = fresh()?;
             let Sessions { seconds, runs } = sessions::run(&context.catalog, files, network, side_by_side, self.runs)?;
             let predicted = |machine: &Machine| {
-                machine.seconds_of_session(&asked, runs, side_by_side, Some(shaping)) / runs.max(1) as f64
+                let all = machine.seconds_of_session(&asked, memory.run_bytes(), runs, side_by_side, Some(shaping));
+                all / runs.max(1) as f64
             };
             let before_and_after =
                 before.zip(fresh()?).map(|(before, after)| [before, after].map(|now| predicted(&now)));

@@ -1,6 +1,6 @@
 //! A profile of a real deployment: every party runs this, and each may write the same file.
 
-use super::{Profile, Report, fitted, of_party};
+use super::{Profile, Report, fitted};
 use crate::failure::Failure;
 use crate::output;
 use crate::report::Context;
@@ -32,7 +32,7 @@ impl Profile {
         let mut mesh = connect(0)?;
         let own = links::measure(&mut mesh, party.frame_bytes_max).map_err(peer)?;
         mesh.finish().map_err(peer)?;
-        let seconds = of_party(config, probes, self.runs)?;
+        let seconds = super::party::seconds(config, probes, self.runs)?;
         let mut mesh = connect(1)?;
         let numbers = own.iter().flat_map(|link| [link.round_trip_seconds, link.bits_per_second]);
         let numbers: Vec<f64> = numbers.chain(seconds.into_iter().flatten()).collect();
