@@ -46,7 +46,8 @@ pub fn open(folder: &Path) -> Result<Catalog, Failure> {
     Ok(catalog)
 }
 
-/// Adds entries to the catalog in `folder`, which is made if there is none; all of them or, after Ctrl-C, none.
+/// Adds entries to the catalog in `folder`, which is made if there is none; all of them or, after Ctrl-C, none. An
+/// entry that replaces another one of its name is named on standard error.
 #[cfg(feature = "generate")]
 pub fn publish(folder: &Path, published: Vec<(String, Published)>) -> Result<(), Failure> {
     let proofs = proofs_beside(folder);
@@ -54,10 +55,17 @@ pub fn publish(folder: &Path, published: Vec<(String, Published)>) -> Result<(),
         true => Catalog::open(folder, &proofs)?,
         false => Catalog::new(),
     };
+    let mut replaced = Vec::new();
     for (name, published) in published {
+        let is_another = |(before, known): (&str, &Published)| before == name && known.entry != published.entry;
+        replaced.extend(catalog.iter().any(is_another).then(|| name.clone()));
         catalog.insert(&name, published)?;
     }
-    Ok(undivided(|| catalog.write(folder, &proofs))?)
+    undivided(|| catalog.write(folder, &proofs))?;
+    for name in replaced {
+        let _ = writeln!(std::io::stderr(), "{name}: another entry of this name was there, and is replaced");
+    }
+    Ok(())
 }
 
 /// The signatures and revocation lists that belong to the catalog which [`open`] gives for `folder`.

@@ -256,10 +256,38 @@ fn a_program_of_ones_own_is_offered_to_the_tuner() {
     assert!(witness <= certified && certified <= 1.02 * witness, "{rows:?}");
     let name = rows[0]["entry"].as_str().unwrap();
     shop.run(&["--catalog", "catalogs", "verify", name]).succeeded();
+    // The same once more is nothing new; another program of that name is said to take its place.
+    let again = shop.run(&["prove", "own.recipe", "--out", "catalogs"]);
+    again.succeeded();
+    assert!(!again.stderr.contains("replaced"), "{}", again.stderr);
+    shop.write("other.recipe", recipe.replace("less(x, 0)", "less(x, 0.125)"));
+    let other = shop.run(&["prove", "other.recipe", "--out", "catalogs"]);
+    other.succeeded();
+    assert!(other.stderr.contains(name) && other.stderr.contains("replaced"), "{}", other.stderr);
     shop.write("bad.recipe", recipe.replace("less(x, 0)", "less(z, 0)"));
     shop.run(&["prove", "bad.recipe"]).failed(2, &["bad.recipe", "no value 'z'"]);
     shop.write("cut.recipe", "function relu\nstem own\nwindow w8 -8 8\n");
     shop.run(&["prove", "cut.recipe"]).failed(2, &["cut.recipe", "the line 'program …' is missing"]);
+}
+
+/// Who owns what is a choice of who asks, and a session has those parties.
+#[test]
+fn a_plan_is_for_the_parties_that_are_named() {
+    let shop = Workshop::new();
+    let quick = ["--max-error", "0.5", "--quick"];
+    let owned = report(&tune(&shop, "owned.toml", &[&quick[..], &["--parties", "2,0,1"]].concat()));
+    assert_eq!(owned["parties"], serde_json::json!({"model": 2, "input": 0, "output": 1}));
+    let usual = report(&tune(&shop, "usual.toml", &quick));
+    assert_eq!(usual["parties"], serde_json::json!({"model": 0, "input": 1, "output": 1}));
+    let [model, images] = ["digits_cnn.onnx", "digits_calibration.npz"]
+        .map(|name| Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/models").join(name).display().to_string());
+    let catalog = Path::new(env!("CARGO_MANIFEST_DIR")).join("catalogs").display().to_string();
+    let fixed = ["--json", "--catalog", &catalog, "run", &model, "--plan", "owned.toml", "--input", &images];
+    let run = report(&shop.run(&[&fixed[..], &["--output", "scores.npz", "--local"]].concat()));
+    assert!(number(&run, "/max_abs_error") < 0.5 && run["rounds"] == run["rounds_predicted"], "{run}");
+    for none in ["0,1", "0,1,3", "0,1,1,1", "model,1,1", ""] {
+        tune(&shop, "none.toml", &["--parties", none]).failed(2, &["parties", "three parties of 0 to 2"]);
+    }
 }
 
 /// As many inputs as pay and fit what a run may cost.
@@ -280,6 +308,7 @@ fn the_tuner_chooses_how_many_inputs_a_run_has() {
     // Where not even one input fits, the budget is what is refused.
     let refused = tune(&shop, "none.toml", &["--batch", "auto", "--network", "wan", "--max-seconds", "0.1"]);
     refused.failed(2, &["no plan stays within 0.1 s"]);
+    assert!(!refused.stderr.contains("failure probability"), "nobody asked for one: {}", refused.stderr);
 }
 
 /// As many runs side by side as are predicted to be fastest: where messages travel long, all that are allowed. The plan says

@@ -10,11 +10,11 @@ use crate::report::Context;
 use crate::{catalog_folder, interrupt, output};
 use clap::Args;
 use runtime::cost::calibrate::{Measurement, fit};
-use runtime::cost::probes::{self, Probe, Task};
-use runtime::cost::{Event, Machine, Resource, Timeline, Work};
+use runtime::cost::probes::{self, Probe};
+use runtime::cost::{Machine, Resource, Timeline};
 use runtime::deployment::{Loopback, Owners, loopback};
-use runtime::session::{self, work};
-use runtime::transport::{Limits, Party, Shaping, SideBySide};
+use runtime::session::work;
+use runtime::transport::{Limits, Party, Shaping};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -175,36 +175,34 @@ const FITS: usize = 4;
 /// What a probe took beside its messages' way is at least this share of it.
 const LOCAL_SHARE_MIN: f64 = 0.02;
 
-/// What a probe asks of a party, and how many times side by side.
-fn asked(probe: &Probe) -> Result<(Timeline, SideBySide), session::Error> {
-    match &probe.task {
-        Task::Runs(circuit, runs) => Ok((work::of_circuit(circuit)?, *runs)),
-        Task::Memory { bytes } => {
-            let fresh = Event::Compute(Work::NONE.plus(Resource::FreshByte, *bytes as f64));
-            Ok((Timeline::new(vec![vec![fresh]]), SideBySide::ONE))
-        }
-    }
-}
-
 /// The rates that fit what the way over `network` leaves of every probe's seconds, those of the slowest party.
 fn fitted(probes: &[Probe], seconds: &[Seconds], name: String, network: Option<Shaping>) -> Result<Report, Failure> {
-    let asked = probes.iter().map(asked).collect::<Result<Vec<_>, _>>().map_err(Failure::input)?;
+    let asked = probes.iter().map(|probe| work::of_circuit(&probe.circuit)).collect::<Result<Vec<Timeline>, _>>();
+    let asked = asked.map_err(Failure::input)?;
     let predicted = |index: usize, machine: &Machine, network: Option<Shaping>| {
-        let (run, runs) = &asked[index];
-        runs.get() as f64 * machine.seconds_side_by_side(run, *runs, network)
+        let runs = probes[index].runs;
+        runs.get() as f64 * machine.seconds_side_by_side(&asked[index], runs, network)
     };
     // What is on its way while a party computes depends on how fast it computes.
     let away = |index: usize, machine: &Machine| predicted(index, machine, network) - predicted(index, machine, None);
+    // What rates do not see of a circuit's kernels has nothing to do with parts, or with runs beside it: of a circuit that is
+    // run so, only what this changes counts.
+    let changed = |index: usize, of: &dyn Fn(usize) -> f64, machine: &Machine| {
+        let unseen = |alone: usize| predicted(alone, machine, network) / of(alone);
+        probes[index].alone.map_or(1.0, unseen) * of(index)
+    };
     let measurement = |index: usize, seconds: f64, machine: &Machine| {
         let own = (seconds - away(index, machine)).max(LOCAL_SHARE_MIN * seconds);
-        let (run, runs) = &asked[index];
-        Measurement { name: probes[index].name.clone(), work: run.work(*runs), seconds: own, weight: own / seconds }
+        let Probe { name, runs, .. } = &probes[index];
+        Measurement { name: name.clone(), work: asked[index].work(*runs), seconds: own, weight: own / seconds }
     };
     let usual = Machine::reference();
     let fit_all = |of: &dyn Fn(usize) -> f64| -> Result<(Machine, Vec<Measurement>), Failure> {
         let (mut machine, mut all) = (usual.clone(), Vec::new());
-        for _ in 0..FITS {
-            all = (0..probes.len()).map(|index| measurement(index, of(index), &machine)).collect();
+        for fits in 0..FITS {
+            // The usual machine has another pace.
+            let seconds = |index: usize| if fits == 0 { of(index) } else { changed(index, of, &machine) };
+            all = (0..probes.len()).map(|index| measurement(index, seconds(index), &machine)).collect();
             let (rates, worst) = fit(&all, &usual).map_err(Failure::Input)?;
             machine = Machine::new(name.clone(), rates, worst);
         }

@@ -69,7 +69,7 @@ pub struct Run {
 const PATIENCE: Duration = Duration::from_secs(1800);
 
 /// What the parties are called; the plan says who owns what.
-const ROLES: [&str; 3] = ["model", "data", "helper"];
+pub const ROLES: [&str; 3] = ["model", "data", "helper"];
 
 /// What a run showed.
 #[derive(Serialize)]

@@ -6,6 +6,7 @@ mod whole;
 
 use crate::catalog_folder;
 use crate::commands::plan::Standing;
+use crate::commands::run::ROLES;
 use crate::commands::{inspect, plan};
 use crate::failure::Failure;
 use crate::output;
@@ -70,6 +71,9 @@ pub struct RequestOptions {
     pub formats: FormatOptions,
     #[command(flatten)]
     open: inspect::Open,
+    /// The parties that own the model, own the inputs and learn the outputs, each 0, 1 or 2.
+    #[arg(long, default_value = "0,1,1", value_name = "MODEL,INPUT,OUTPUT", value_parser = parties)]
+    parties: PartiesRecord,
     /// The range that every input element lies in, LOW,HIGH; by default that of the calibration set. NAME=LOW,HIGH is
     /// the range of one input, of which no norm is promised; may be repeated.
     #[arg(long, value_name = "[NAME=]LOW,HIGH", allow_hyphen_values = true)]
@@ -177,6 +181,7 @@ impl Tune {
             batch: BatchOptions::default(),
             formats: FormatOptions::default(),
             open: inspect::Open::default(),
+            parties: PartiesRecord { model: 0, input: 1, output: 1 },
             input_range: Vec::new(),
             row_norm: None,
             simulate: 240,
@@ -212,6 +217,15 @@ pub fn say(progress: Progress) {
         }
     };
     let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+fn parties(text: &str) -> Result<PartiesRecord, String> {
+    let party = |text: &str| text.trim().parse().ok().filter(|party| usize::from(*party) < ROLES.len());
+    let parties: Option<Vec<u8>> = text.split(',').map(party).collect();
+    match parties.as_deref() {
+        Some(&[model, input, output]) => Ok(PartiesRecord { model, input, output }),
+        _ => Err("name three parties of 0 to 2: MODEL,INPUT,OUTPUT".into()),
+    }
 }
 
 /// Whose fault an error is.
@@ -304,7 +318,7 @@ impl RequestOptions {
             one_ring: self.one_ring,
             exact_maxima: self.exact_maxima,
             tiles: self.tile_bytes,
-            parties: PartiesRecord { model: 0, input: 1, output: 1 },
+            parties: self.parties.clone(),
         })
     }
 

@@ -26,7 +26,7 @@ pub struct Machine {
     /// What it is, for people: processor, threads, where the parties were.
     pub name: String,
     /// The largest relative difference of what the rates say of a probe from what its median took beside the way of its
-    /// messages.
+    /// messages; of a circuit in parts or beside others, from what this made of what the rates say of it alone.
     pub worst_probe: f64,
     /// Links of a deployment, where they were measured: information. What a prediction takes of a network is given apart.
     #[serde(default, skip_serializing_if = "Vec::is_empty", rename = "link")]
@@ -123,8 +123,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("machine.toml");
         let rates = [
-            6.0e-5, 2.0e-5, 1.5e-9, 0.5e-9, 3.0e-5, 2.5e-9, 2.0e-6, 2.5e-10, 3.0e-9, 1.5e-9, 3.0e-10, 4.0e-10, 5.0e-10,
-            9.0e-10,
+            6.0e-5, 2.0e-5, 1.5e-9, 9.0e-5, 0.5e-9, 3.0e-5, 2.5e-9, 2.0e-6, 2.5e-10, 3.0e-9, 1.5e-9, 3.0e-10, 4.0e-10,
+            5.0e-10,
         ];
         let written = Machine::new("two cores".into(), rates, 0.01);
         std::fs::write(&path, written.to_text()).unwrap();

@@ -6,8 +6,9 @@
 //! protocol depends on it.
 //!
 //! What a run takes is told by its [`Timeline`], in which a part of a round is on its way while the next one is computed;
-//! where every round is one part, that is the sum of what rounds, bytes and local steps take. With all parties on one machine
-//! they share its processors, and the rates hold what that costs.
+//! where every round is one part, that is the sum of what rounds, bytes and local steps take. Of runs side by side the first is
+//! counted as one alone, each of the others as what it adds. With all parties on one machine they share its processors, and
+//! the rates hold what that costs.
 
 pub mod calibrate;
 pub mod links;

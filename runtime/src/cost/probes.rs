@@ -1,5 +1,4 @@
-//! What a machine is asked to do to see how fast it is: circuits with different mixtures of work, small and large, and
-//! memory that nobody used before.
+//! Circuits that ask a machine for different mixtures of work, small and large.
 //!
 //! A chain of truncations of few lanes is nothing but rounds; one of many lanes is bytes, draws and steps; maxima draw
 //! little for what they step, certified programs have the mixtures that models have; products are there with and without
@@ -17,58 +16,51 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use verify::Certified;
 
-/// Something that all parties do at once to see what it takes.
+/// A circuit that is run to see what it takes.
 pub struct Probe {
     /// What it asks, for people.
     pub name: String,
-    /// What is done.
-    pub task: Task,
+    /// The circuit. Party 0 owns inputs and weights and learns the output.
+    pub circuit: Circuit,
+    /// How many runs of it are side by side.
+    pub runs: SideBySide,
+    /// The probe that runs the same circuit once and in whole rounds, by its place, if this one does not.
+    pub alone: Option<usize>,
 }
 
-/// What a probe does.
-pub enum Task {
-    /// So many bytes of memory are used that this process did not have before.
-    Memory {
-        /// How many.
-        bytes: u64,
-    },
-    /// A circuit is run, once or several times side by side. Party 0 owns inputs and weights and learns the output.
-    Runs(Circuit, SideBySide),
-}
+impl Probe {
+    /// Inputs of the circuit: zeros, on which everything takes as long as on any values.
+    pub fn inputs(&self) -> Vec<Integers> {
+        self.circuit.inputs().iter().map(|&id| zeros(&self.circuit.node(id).shape)).collect()
+    }
 
-/// Inputs of a probe's circuit: zeros, on which everything takes as long as on any values.
-pub fn inputs(circuit: &Circuit) -> Vec<Integers> {
-    circuit.inputs().iter().map(|&id| zeros(&circuit.node(id).shape)).collect()
-}
-
-/// Weights of a probe's circuit: zeros.
-///
-/// # Errors
-/// None for circuits of [`all`].
-pub fn weights(circuit: &Circuit) -> Result<Weights, Error> {
-    let weights = circuit.weights().iter().map(|slot| zeros(&slot.shape)).collect();
-    Weights::new(circuit, weights)
+    /// Weights of the circuit: zeros.
+    pub fn weights(&self) -> Result<Weights, Error> {
+        let weights = self.circuit.weights().iter().map(|slot| zeros(&slot.shape)).collect();
+        Weights::new(&self.circuit, weights)
+    }
 }
 
 fn zeros(shape: &Shape) -> Integers {
     Integers::new(shape.clone(), vec![0; shape.lanes()]).expect("as many values as lanes")
 }
 
+/// Functions that are also evaluated on as many lanes as a batch of a transformer has.
+const LARGE: [&str; 2] = ["gelu/", "exp/"];
 /// How the names of probes end that are run in parts as well, whose rounds have several.
-const IN_PARTS: [&str; 3] = ["of 2^17 lanes", "10,000 lanes, twice", " on 12288 lanes"];
+const IN_PARTS: [&str; 4] = ["of 2^17 lanes", "10,000 lanes, twice", " on 12288 lanes", " on 98304 lanes"];
 /// Bytes of their parts.
 const PART_BYTES: [u32; 2] = [1 << 14, 1 << 16];
 /// How the names of probes end that are run side by side as well.
-const BESIDE: [&str; 5] = ["of one lane", "of 4,096 lanes", "10,000 lanes, twice", " on 12288 lanes", "240 x 64 words"];
+const BESIDE: [&str; 6] =
+    ["of one lane", "of 4,096 lanes", "10,000 lanes, twice", " on 12288 lanes", " on 98304 lanes", "240 x 64 words"];
 /// How many of their runs are side by side.
 const RUNS: u64 = 4;
-/// Bytes of memory that nobody used before: those of the values of a model.
-const FRESH_BYTES: u64 = 1 << 27;
 
 const RING: Ring = Ring::Z64;
 const SHIFT: u8 = 16;
 
-/// The probes; `programs` are entries to evaluate, each at two sizes, with a name.
+/// The probes; `programs` are entries to evaluate, each at two sizes or three, with a name.
 ///
 /// # Errors
 /// A program that does not take a 64-bit value.
@@ -94,33 +86,27 @@ pub fn all(programs: &[(String, Arc<Certified>)]) -> Result<Vec<Probe>, Error> {
         block("a block of attention, 240 x 64 words", [240, 4, 16])?,
     ];
     for (name, certified) in programs {
-        for lanes in [1 << 8, 12_288] {
+        let large = LARGE.iter().any(|function| name.starts_with(function)).then_some(98_304);
+        for lanes in [1 << 8, 12_288].into_iter().chain(large) {
             probes.push(program(&format!("{name} on {lanes} lanes"), certified, lanes)?);
         }
     }
     let ends = |name: &str, ends: &[&str]| ends.iter().any(|end| name.ends_with(end));
-    let mut more = Vec::new();
-    for (name, circuit) in &probes {
-        for bytes in PART_BYTES.into_iter().filter(|_| ends(name, &IN_PARTS)) {
-            let name = format!("{name}, parts of {} KiB", bytes >> 10);
-            more.push(Probe::of(name, circuit.clone().in_tiles(NonZeroU32::new(bytes)), SideBySide::ONE));
+    let (mut all, mut more) = (Vec::new(), Vec::new());
+    for (name, circuit) in probes {
+        let alone = Some(all.len());
+        for bytes in PART_BYTES.into_iter().filter(|_| ends(&name, &IN_PARTS)) {
+            let (name, circuit) = (format!("{name}, parts of {} KiB", bytes >> 10), circuit.clone());
+            let circuit = circuit.in_tiles(NonZeroU32::new(bytes));
+            more.push(Probe { name, circuit, runs: SideBySide::ONE, alone });
         }
-        for runs in SideBySide::new(RUNS).into_iter().filter(|_| ends(name, &BESIDE)) {
-            more.push(Probe::of(format!("{name}, {runs} side by side"), circuit.clone(), runs));
+        for runs in SideBySide::new(RUNS).into_iter().filter(|_| ends(&name, &BESIDE)) {
+            more.push(Probe { name: format!("{name}, {runs} side by side"), circuit: circuit.clone(), runs, alone });
         }
+        all.push(Probe { name, circuit, runs: SideBySide::ONE, alone: None });
     }
-    let fresh = Probe {
-        name: format!("{} MiB of memory that nobody used before", FRESH_BYTES >> 20),
-        task: Task::Memory { bytes: FRESH_BYTES },
-    };
-    let alone = probes.into_iter().map(|(name, circuit)| Probe::of(name, circuit, SideBySide::ONE));
-    Ok(std::iter::once(fresh).chain(alone).chain(more).collect())
-}
-
-impl Probe {
-    fn of(name: String, circuit: Circuit, runs: SideBySide) -> Probe {
-        Probe { name, task: Task::Runs(circuit, runs) }
-    }
+    all.extend(more);
+    Ok(all)
 }
 
 /// A circuit with a name.

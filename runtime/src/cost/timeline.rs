@@ -87,7 +87,8 @@ impl Event {
                 Work::NONE.plus(Resource::Byte, *bytes).plus(Resource::PartByte, *bytes)
             }
             (Event::Send { bytes }, Place::Beside) => Work::NONE.plus(Resource::BesideByte, *bytes),
-            (Event::Receive(0), Place::Alone | Place::InParts) => Work::NONE.plus(Resource::Round, 1.0),
+            (Event::Receive(0), Place::Alone) => Work::NONE.plus(Resource::Round, 1.0),
+            (Event::Receive(0), Place::InParts) => Work::NONE.plus(Resource::Round, 1.0).plus(Resource::PartRound, 1.0),
             (Event::Receive(0), Place::Beside) => Work::NONE.plus(Resource::BesideRound, 1.0),
             (Event::Receive(_), _) => Work::NONE.plus(Resource::Part, 1.0),
         }
@@ -129,12 +130,10 @@ impl Machine {
         now / runs.get() as f64
     }
 
-    /// Predicted seconds of all runs of a session, at most so many side by side. The first of them use memory that the
-    /// system has to fill with zeros, `run_bytes` each; the others use it again.
+    /// Predicted seconds of all runs of a session, at most so many side by side.
     pub fn seconds_of_session(
         &self,
         run: &Timeline,
-        run_bytes: u64,
         runs: u64,
         side_by_side: SideBySide,
         network: Option<Shaping>,
@@ -148,9 +147,7 @@ impl Machine {
             known = Some((runs, seconds));
             seconds
         };
-        let at_once = side_by_side.groups(runs).next().map_or(0, SideBySide::get);
-        let fresh = (at_once * run_bytes) as f64 * self.rate(Resource::FreshByte);
-        fresh + side_by_side.groups(runs).map(group).sum::<f64>()
+        side_by_side.groups(runs).map(group).sum()
     }
 }
 
@@ -219,7 +216,7 @@ mod tests {
         assert!((4.0 * four - 0.1).abs() < 1e-9, "{four}");
         // A session has groups that are nearly equal: of nine runs, four at most at once, three times three.
         for (runs, groups) in [(0, 0.0), (4, 1.0), (9, 3.0), (10, 3.0), (13, 4.0)] {
-            let session = machine().seconds_of_session(&light, 0, runs, SideBySide::new(4).unwrap(), Some(NETWORK));
+            let session = machine().seconds_of_session(&light, runs, SideBySide::new(4).unwrap(), Some(NETWORK));
             assert!((session - 0.1 * groups).abs() < 1e-9, "{runs} runs: {session}");
         }
     }
@@ -231,7 +228,6 @@ mod tests {
             Resource::Byte => 0.1,
             Resource::BesideRound => 1.0,
             Resource::BesideByte => 0.02,
-            Resource::FreshByte => 0.001,
             _ => 0.0,
         };
         let machine = Machine::new("made".into(), Resource::ALL.map(rate), 0.0);
@@ -244,10 +240,22 @@ mod tests {
         };
         // The first asks what one alone asks.
         assert_eq!((together(1), together(2), together(3)), (110.0, 131.0, 152.0));
-        // Two groups, of three and of two, in the memory of the first one.
-        let session = machine.seconds_of_session(&sent, 5000, 5, SideBySide::new(3).unwrap(), None);
-        assert!((session - (152.0 + 131.0 + 15.0)).abs() < 1e-9, "{session}");
-        assert_eq!(machine.seconds_of_session(&sent, 5000, 0, SideBySide::ONE, None), 0.0);
+        // Two groups, of three and of two.
+        let session = machine.seconds_of_session(&sent, 5, SideBySide::new(3).unwrap(), None);
+        assert!((session - (152.0 + 131.0)).abs() < 1e-9, "{session}");
+    }
+
+    #[test]
+    fn what_parts_and_other_runs_change_is_counted_apart() {
+        let both = [Event::Receive(0), Event::Receive(1)];
+        let cut = Timeline::new(vec![vec![SEND, SEND], [both, [SEND, SEND]].concat(), both.to_vec()]);
+        let of = |runs: u64| {
+            let work = cut.work(SideBySide::new(runs).unwrap());
+            use Resource::{BesideByte, BesideRound, Byte, Part, PartByte, PartRound, Round};
+            [Round, PartRound, Part, Byte, PartByte, BesideRound, BesideByte].map(|resource| work[resource])
+        };
+        assert_eq!(of(1), [2.0, 1.0, 2.0, 4000.0, 4000.0, 0.0, 0.0]);
+        assert_eq!(of(3), [2.0, 1.0, 6.0, 4000.0, 4000.0, 4.0, 8000.0]);
     }
 
     #[test]

@@ -11,6 +11,8 @@ pub enum Resource {
     Part,
     /// A payload byte that the party sends: packed, sealed, opened, unpacked.
     Byte,
+    /// A round in several parts: parties wait for parts of each other, and with them for each other's threads.
+    PartRound,
     /// A payload byte of a round in several parts: what is sealed and opened while a party waits in other rounds takes a
     /// processor from who computes.
     PartByte,
@@ -32,8 +34,6 @@ pub enum Resource {
     MultiplyAdd,
     /// A multiply-add of words in a convolution.
     ConvolutionMultiplyAdd,
-    /// A byte of memory that a session uses for the first time: the system fills it with zeros.
-    FreshByte,
 }
 
 impl Resource {
@@ -42,6 +42,7 @@ impl Resource {
         Resource::Round,
         Resource::Part,
         Resource::Byte,
+        Resource::PartRound,
         Resource::PartByte,
         Resource::BesideRound,
         Resource::BesideByte,
@@ -52,7 +53,6 @@ impl Resource {
         Resource::PackedMultiplyAdd,
         Resource::MultiplyAdd,
         Resource::ConvolutionMultiplyAdd,
-        Resource::FreshByte,
     ];
 
     /// Its name in files.
@@ -61,6 +61,7 @@ impl Resource {
             Resource::Round => "round",
             Resource::Part => "part",
             Resource::Byte => "byte",
+            Resource::PartRound => "part_round",
             Resource::PartByte => "part_byte",
             Resource::BesideRound => "beside_round",
             Resource::BesideByte => "beside_byte",
@@ -71,13 +72,12 @@ impl Resource {
             Resource::PackedMultiplyAdd => "packed_multiply_add",
             Resource::MultiplyAdd => "multiply_add",
             Resource::ConvolutionMultiplyAdd => "convolution_multiply_add",
-            Resource::FreshByte => "fresh_byte",
         }
     }
 
     /// Whether twice the inputs of a run, or lanes of a kernel, ask twice as much of it.
     pub const fn grows(self) -> bool {
-        !matches!(self, Resource::Round | Resource::BesideRound | Resource::Stage)
+        !matches!(self, Resource::Round | Resource::PartRound | Resource::BesideRound | Resource::Stage)
     }
 }
 

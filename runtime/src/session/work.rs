@@ -152,11 +152,6 @@ impl Footprint {
         8 * all.max().unwrap_or(0)
     }
 
-    /// Bytes of what a run needs beside weights, in the round in which they are most.
-    pub fn run_bytes(&self) -> u64 {
-        8 * self.words.iter().max().copied().unwrap_or(0)
-    }
-
     /// Words of one run in a round.
     fn in_round(&self, round: usize) -> u64 {
         self.once[round] + self.words[round]
@@ -193,14 +188,6 @@ impl Footprint {
 /// A lemma that the protocol does not offer, or a kernel that cannot be compiled.
 pub fn of_circuit(circuit: &Circuit) -> Result<Timeline, Error> {
     Counter::default().timeline(circuit, &circuit::schedule(circuit, &Rss3)?)
-}
-
-/// The memory of a run.
-///
-/// # Errors
-/// As [`of_circuit`].
-pub fn memory_of_circuit(circuit: &Circuit) -> Result<Footprint, Error> {
-    Counter::default().footprint(circuit, &circuit::schedule(circuit, &Rss3)?)
 }
 
 /// What a node asks, but for its bytes.

@@ -532,8 +532,10 @@ impl<'a, 'b> Search<'a, 'b> {
             Some(Draft { plan, .. }) => (plan.predicted.seconds_per_run, plan.predicted.bytes_per_run as f64),
             None => (price.of(Quantity::Seconds), price.of(Quantity::Bytes)),
         };
-        let limits = [budget.limits(), format!("a failure probability of {:.1e}", budget.failure)];
-        let limits: Vec<String> = limits.into_iter().filter(|limit| !limit.is_empty()).collect();
+        // Nobody asks for a failure probability: it is named where it is what keeps choices out.
+        let fails = budget.limits().is_empty() || price.of(Quantity::Failure) > budget.failure;
+        let failures = if fails { format!("a failure probability of {:.1e}", budget.failure) } else { String::new() };
+        let limits: Vec<String> = [budget.limits(), failures].into_iter().filter(|limit| !limit.is_empty()).collect();
         Error::Budget {
             limits: limits.join(", "),
             cheapest: format!("cheapest has {seconds:.4} s and {bytes:.0} bytes"),

@@ -32,7 +32,7 @@ pub struct Time {
     /// The machine's rates; by default those of the project's own.
     #[arg(long, value_name = "MACHINE.toml", conflicts_with = "fresh")]
     machine: Option<PathBuf>,
-    /// Measure the machine's rates before and after the sessions of every network, some 10 s each time.
+    /// Measure the machine's rates before and after the sessions of every network, some 25 s each time.
     #[arg(long)]
     fresh: bool,
     /// Networks, with commas: lan, wan or TOML files.
@@ -73,7 +73,6 @@ impl Time {
         let machine = machine.map_err(Failure::input)?;
         let plan = checked(&context.catalog, &self.plan)?;
         let asked = work::of_circuit(&plan.lowered().circuit).map_err(Failure::input)?;
-        let memory = work::memory_of_circuit(&plan.lowered().circuit).map_err(Failure::input)?;
         let side_by_side = self.side_by_side.unwrap_or(plan.plan().model.side_by_side);
         let mut rows = Vec::new();
         for network in &self.networks {
@@ -83,8 +82,7 @@ impl Time {
             let before = fresh()?;
             let Sessions { seconds, runs } = sessions::run(&context.catalog, files, network, side_by_side, self.runs)?;
             let predicted = |machine: &Machine| {
-                let all = machine.seconds_of_session(&asked, memory.run_bytes(), runs, side_by_side, Some(shaping));
-                all / runs.max(1) as f64
+                machine.seconds_of_session(&asked, runs, side_by_side, Some(shaping)) / runs.max(1) as f64
             };
             let before_and_after =
                 before.zip(fresh()?).map(|(before, after)| [before, after].map(|now| predicted(&now)));

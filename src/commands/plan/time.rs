@@ -33,8 +33,6 @@ pub struct Time {
     pub network_seconds: f64,
     /// Runs side by side.
     pub side_by_side: SideBySide,
-    /// Seconds that the first of these runs take longer, all together, in which the system gives them their memory.
-    pub first_seconds: f64,
     /// Predicted seconds of one run, of several side by side those of all divided by their number.
     pub seconds: f64,
 }
@@ -54,7 +52,6 @@ pub fn of(
     let side_by_side = side_by_side.unwrap_or(checked.plan().model.side_by_side);
     let seconds = |network| machine.seconds_side_by_side(&run, side_by_side, network);
     let (own, seconds) = (seconds(None), seconds(shaping));
-    let memory = work::memory_of_circuit(&checked.lowered().circuit).map_err(Failure::input)?;
     let run_count = side_by_side.get() as f64;
     let all = run.work(side_by_side);
     let row = |resource: Resource| {
@@ -64,10 +61,9 @@ pub fn of(
     Ok(Time {
         machine: machine.name.clone(),
         network: network.map(str::to_owned),
-        work: Resource::ALL.into_iter().filter(|resource| *resource != Resource::FreshByte).map(row).collect(),
+        work: Resource::ALL.into_iter().map(row).collect(),
         network_seconds: seconds - own,
         side_by_side,
-        first_seconds: run_count * memory.run_bytes() as f64 * machine.rate(Resource::FreshByte),
         seconds,
     })
 }
@@ -84,6 +80,5 @@ pub fn text(time: &Time) -> String {
     let mut out = table(&["work of one party in one run", ">amount", ">seconds"], &rows);
     let runs = words::side_by_side(time.side_by_side);
     out.push_str(&format!("predicted: {:.3} s a run on {}{runs}\n", time.seconds, time.machine));
-    out.push_str(&format!("and {:.3} s once a session, in which the system gives it memory\n", time.first_seconds));
     out
 }

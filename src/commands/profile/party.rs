@@ -2,13 +2,12 @@
 
 use super::Seconds;
 use crate::failure::Failure;
-use memmap2::MmapMut;
-use runtime::circuit::{self, Circuit};
+use runtime::circuit;
 use runtime::cost::links;
-use runtime::cost::probes::{self, Probe, Task};
+use runtime::cost::probes::Probe;
 use runtime::deployment::PartyConfig;
-use runtime::session::{self, Runner};
-use runtime::transport::{self, Party, SideBySide, Transport, tls};
+use runtime::session::Runner;
+use runtime::transport::{self, Party, Transport, tls};
 use std::path::Path;
 use std::time::Instant;
 
@@ -27,14 +26,7 @@ pub(super) fn seconds(config: &Path, probes: &[Probe], runs: u8) -> Result<Secon
             digest[8] = repeat;
             let terms = config.terms(transport::Digest(digest));
             let mut mesh = tls::connect(&endpoint, &terms, config.limits(), shaping).map_err(peer)?;
-            let failed = |error: session::Error| Failure::Peer(error.to_string());
-            let seconds = match &probe.task {
-                Task::Memory { bytes } => {
-                    links::meet(&mut mesh, 0).map_err(peer)?;
-                    fresh_memory(*bytes).map_err(Failure::input)?
-                }
-                Task::Runs(circuit, runs) => of_runs(config.party, circuit, *runs, &mut mesh).map_err(failed)?,
-            };
+            let seconds = time(config.party, probe, &mut mesh).map_err(|error| Failure::Peer(error.to_string()))?;
             mesh.finish().map_err(peer)?;
             all[number].push(seconds);
         }
@@ -42,34 +34,18 @@ pub(super) fn seconds(config: &Path, probes: &[Probe], runs: u8) -> Result<Secon
     Ok(all)
 }
 
-/// Seconds of all runs of a circuit, so many side by side, in memory that runs before them used already.
-fn of_runs(
-    party: Party,
-    circuit: &Circuit,
-    runs: SideBySide,
-    transport: &mut dyn Transport,
-) -> Result<f64, session::Error> {
+/// Seconds of all runs of a probe, in memory that runs before them used already.
+fn time(party: Party, probe: &Probe, transport: &mut dyn Transport) -> Result<f64, runtime::session::Error> {
     let (me, first) = (circuit::Party(party.0), circuit::Party(0));
-    let mut runner = Runner::new(circuit.clone(), me)?;
-    let weights = (me == first).then(|| probes::weights(circuit)).transpose()?;
+    let mut runner = Runner::new(probe.circuit.clone(), me)?;
+    let weights = (me == first).then(|| probe.weights()).transpose()?;
     runner.share_weights(first, weights.as_ref(), transport)?;
-    let inputs: Vec<_> = probes::inputs(circuit).into_iter().map(|input| (me == first).then_some(input)).collect();
-    let batches = vec![&inputs[..]; runs.get() as usize];
+    let inputs: Vec<_> = probe.inputs().into_iter().map(|input| (me == first).then_some(input)).collect();
+    let batches = vec![&inputs[..]; probe.runs.get() as usize];
     runner.run_side_by_side(&batches, transport)?;
     // Runs are numbered from 1.
-    links::meet(transport, runs.get())?;
+    links::meet(transport, probe.runs.get())?;
     let begun = Instant::now();
     runner.run_side_by_side(&batches, transport)?;
-    Ok(begun.elapsed().as_secs_f64())
-}
-
-/// Seconds in which the system gives so many bytes that this process did not have before, page by page as they are used.
-fn fresh_memory(bytes: u64) -> std::io::Result<f64> {
-    /// No page is smaller.
-    const PAGE_BYTES: usize = 1 << 12;
-    let begun = Instant::now();
-    let mut memory = MmapMut::map_anon(bytes as usize)?;
-    memory.iter_mut().step_by(PAGE_BYTES).for_each(|byte| *byte = 1);
-    std::hint::black_box(&memory);
     Ok(begun.elapsed().as_secs_f64())
 }
