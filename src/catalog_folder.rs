@@ -6,6 +6,8 @@ use crate::interrupt::undivided;
 use catalogs::digest::Tag;
 use catalogs::{Catalog, Digest, Published};
 use runtime::trust::{Admission, Beside, Policy};
+#[cfg(feature = "generate")]
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -55,10 +57,12 @@ pub fn publish(folder: &Path, published: Vec<(String, Published)>) -> Result<(),
         true => Catalog::open(folder, &proofs)?,
         false => Catalog::new(),
     };
-    let mut replaced = Vec::new();
+    let is_another = |(name, new): &(String, Published)| {
+        catalog.iter().any(|(before, known)| before == name && known.entry != new.entry)
+    };
+    let replaced: BTreeSet<String> =
+        published.iter().filter(|pair| is_another(pair)).map(|(name, _)| name.clone()).collect();
     for (name, published) in published {
-        let is_another = |(before, known): (&str, &Published)| before == name && known.entry != published.entry;
-        replaced.extend(catalog.iter().any(is_another).then(|| name.clone()));
         catalog.insert(&name, published)?;
     }
     undivided(|| catalog.write(folder, &proofs))?;

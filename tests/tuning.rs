@@ -285,6 +285,7 @@ fn a_plan_is_for_the_parties_that_are_named() {
     let fixed = ["--json", "--catalog", &catalog, "run", &model, "--plan", "owned.toml", "--input", &images];
     let run = report(&shop.run(&[&fixed[..], &["--output", "scores.npz", "--local"]].concat()));
     assert!(number(&run, "/max_abs_error") < 0.5 && run["rounds"] == run["rounds_predicted"], "{run}");
+    assert_eq!(run["bytes_total"], run["bytes_predicted"]);
     for none in ["0,1", "0,1,3", "0,1,1,1", "model,1,1", ""] {
         tune(&shop, "none.toml", &["--parties", none]).failed(2, &["parties", "three parties of 0 to 2"]);
     }

@@ -1,5 +1,6 @@
 //! What a party is asked to do, by kind.
 
+use crate::transport::SideBySide;
 use std::ops::{Add, AddAssign, Index, Sub};
 
 /// A kind of work that takes time in proportion to its amount.
@@ -11,7 +12,8 @@ pub enum Resource {
     Part,
     /// A payload byte that the party sends: packed, sealed, opened, unpacked.
     Byte,
-    /// A round in several parts: parties wait for parts of each other, and with them for each other's threads.
+    /// A round that is waited for before several parts are sent: parties wait for parts of each other, and with them for
+    /// each other's threads.
     PartRound,
     /// A payload byte of a round in several parts: what is sealed and opened while a party waits in other rounds takes a
     /// processor from who computes.
@@ -95,6 +97,17 @@ impl Work {
         self
     }
 
+    /// This work of a run in whole rounds, as the mean of so many runs side by side asks it: the first is as one alone, for the
+    /// others rounds and bytes are those beside others.
+    pub fn among(mut self, runs: SideBySide) -> Work {
+        let alone = 1.0 / runs.get() as f64;
+        for (own, beside) in [(Resource::Round, Resource::BesideRound), (Resource::Byte, Resource::BesideByte)] {
+            self.0[beside as usize] += (1.0 - alone) * self[own];
+            self.0[own as usize] *= alone;
+        }
+        self
+    }
+
     /// The same for so many inputs, or lanes, side by side.
     pub fn side_by_side(mut self, number: usize) -> Work {
         for (amount, resource) in self.0.iter_mut().zip(Resource::ALL) {
@@ -149,6 +162,15 @@ mod tests {
         }
         let names: std::collections::BTreeSet<_> = Resource::ALL.map(Resource::name).into_iter().collect();
         assert_eq!(names.len(), Resource::ALL.len());
+    }
+
+    #[test]
+    fn among_others_rounds_and_bytes_are_others() {
+        let one = Work::NONE.plus(Resource::Round, 8.0).plus(Resource::Byte, 4.0).plus(Resource::Step, 3.0);
+        assert_eq!(one.among(SideBySide::ONE), one);
+        let mean = one.among(SideBySide::new(4).unwrap());
+        assert_eq!((mean[Resource::Round], mean[Resource::BesideRound]), (2.0, 6.0));
+        assert_eq!((mean[Resource::Byte], mean[Resource::BesideByte], mean[Resource::Step]), (1.0, 3.0, 3.0));
     }
 
     #[test]

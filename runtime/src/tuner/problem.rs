@@ -18,6 +18,7 @@ use crate::circuit::{
     self,
     lower::{Choice, lower},
 };
+use crate::cost::Work;
 use crate::graph::{Graph, NodeId, Site};
 use crate::plan::{ChoiceRecord, Plan, node_number};
 use crate::transport::{Shaping, SideBySide};
@@ -240,8 +241,7 @@ impl Problem<'_> {
         if !runs.is_one() {
             let work =
                 self.prover.counter().timeline(&lowered.circuit, &schedule).map_err(Box::new)?.work(SideBySide::ONE);
-            let one_after_the_other = request.machine.seconds(&work, Some(shared(request, runs)));
-            let share_seen = (run.seconds_per_run / one_after_the_other).min(1.0);
+            let share_seen = (run.seconds_per_run / added_up(request, runs, work)).min(1.0);
             for price in self.prices.iter_mut().flatten() {
                 *price = price.with(Quantity::Seconds, share_seen * price.of(Quantity::Seconds));
             }
@@ -536,18 +536,19 @@ fn choices_of(sites: &[Site], candidates: &[Vec<Candidate>], chosen: &[usize]) -
     own.map(|((site, options), &index)| (site.node, options[index].choice.clone())).collect()
 }
 
-/// The network as each of the runs side by side has it, as far as that can be added up: the way of their messages is waited
+/// Seconds of this work of each of the runs side by side, as far as they can be added up: the way of their messages is waited
 /// for once for all of them, if it is not hidden behind what they compute.
-fn shared(request: &Request<'_>, side_by_side: SideBySide) -> Shaping {
+fn added_up(request: &Request<'_>, side_by_side: SideBySide, work: Work) -> f64 {
     let runs = side_by_side.get() as f64;
-    Shaping { round_trip_seconds: request.network.round_trip_seconds / runs, ..request.network }
+    let network = Shaping { round_trip_seconds: request.network.round_trip_seconds / runs, ..request.network };
+    request.machine.seconds(&work.among(side_by_side), None) + network.seconds(&work)
 }
 
 /// A candidate's price in a run, but for its error.
 fn price(request: &Request<'_>, side_by_side: SideBySide, candidate: &Candidate) -> Price {
     let run = candidate.work.side_by_side(request.batch);
     Price::default()
-        .with(Quantity::Seconds, request.machine.seconds(&run, Some(shared(request, side_by_side))))
+        .with(Quantity::Seconds, added_up(request, side_by_side, run))
         .with(Quantity::Bytes, PARTIES * run[crate::cost::Resource::Byte])
         .with(Quantity::Failure, candidate.failure * request.batch as f64)
 }
