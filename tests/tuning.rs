@@ -275,17 +275,19 @@ fn a_program_of_ones_own_is_offered_to_the_tuner() {
 fn a_plan_is_for_the_parties_that_are_named() {
     let shop = Workshop::new();
     let quick = ["--max-error", "0.5", "--quick"];
-    let owned = report(&tune(&shop, "owned.toml", &[&quick[..], &["--parties", "2,0,1"]].concat()));
-    assert_eq!(owned["parties"], serde_json::json!({"model": 2, "input": 0, "output": 1}));
     let usual = report(&tune(&shop, "usual.toml", &quick));
     assert_eq!(usual["parties"], serde_json::json!({"model": 0, "input": 1, "output": 1}));
     let [model, images] = ["digits_cnn.onnx", "digits_calibration.npz"]
         .map(|name| Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/models").join(name).display().to_string());
     let catalog = Path::new(env!("CARGO_MANIFEST_DIR")).join("catalogs").display().to_string();
-    let fixed = ["--json", "--catalog", &catalog, "run", &model, "--plan", "owned.toml", "--input", &images];
-    let run = report(&shop.run(&[&fixed[..], &["--output", "scores.npz", "--local"]].concat()));
-    assert!(number(&run, "/max_abs_error") < 0.5 && run["rounds"] == run["rounds_predicted"], "{run}");
-    assert_eq!(run["bytes_total"], run["bytes_predicted"]);
+    for (parties, [model_owner, input, output]) in [("2,0,1", [2, 0, 1]), ("1,1,1", [1; 3])] {
+        let owned = report(&tune(&shop, "owned.toml", &[&quick[..], &["--parties", parties]].concat()));
+        assert_eq!(owned["parties"], serde_json::json!({"model": model_owner, "input": input, "output": output}));
+        let fixed = ["--json", "--catalog", &catalog, "run", &model, "--plan", "owned.toml", "--input", &images];
+        let run = report(&shop.run(&[&fixed[..], &["--output", "scores.npz", "--local"]].concat()));
+        assert!(number(&run, "/max_abs_error") < 0.5 && run["rounds"] == run["rounds_predicted"], "{run}");
+        assert_eq!(run["bytes_total"], run["bytes_predicted"]);
+    }
     for none in ["0,1", "0,1,3", "0,1,1,1", "model,1,1", ""] {
         tune(&shop, "none.toml", &["--parties", none]).failed(2, &["parties", "three parties of 0 to 2"]);
     }

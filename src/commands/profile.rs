@@ -1,6 +1,7 @@
 //! `chebyshare profile`: seconds per unit of work on this machine, or of the parties of a deployment and their links.
 
 mod deployment;
+mod fitting;
 mod party;
 
 use crate::commands::run;
@@ -9,11 +10,9 @@ use crate::interrupt::TemporaryFolder;
 use crate::report::Context;
 use crate::{catalog_folder, interrupt, output};
 use clap::Args;
-use runtime::cost::calibrate::{Measurement, fit};
 use runtime::cost::probes::{self, Probe};
-use runtime::cost::{Machine, Resource, Timeline};
+use runtime::cost::{Machine, Resource};
 use runtime::deployment::{Loopback, Owners, loopback};
-use runtime::session::work;
 use runtime::transport::{Limits, Party, Shaping};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -66,6 +65,8 @@ pub struct Row {
     pub predicted_seconds: f64,
     /// The slowest party's seconds, repeat by repeat.
     pub repeats: Vec<f64>,
+    /// Whether the way of its messages leaves enough of it to tell something of the processors.
+    pub counts: bool,
     /// What was asked of a party, by kind of work.
     pub work: BTreeMap<&'static str, f64>,
 }
@@ -164,79 +165,11 @@ fn on_this_machine(
             party.iter_mut().zip(more).for_each(|(known, more)| known.extend(more));
         }
     }
-    fitted(probes, &all, name, shaping)
+    fitting::report(probes, &all, name, shaping)
 }
 
 /// Seconds of one party, by probe and repeat.
 type Seconds = Vec<Vec<f64>>;
-
-/// How often rates are fitted, each time with what they say of what is hidden behind what.
-const FITS: usize = 4;
-/// What a probe took beside its messages' way is at least this share of it.
-const LOCAL_SHARE_MIN: f64 = 0.02;
-
-/// The rates that fit what the way over `network` leaves of every probe's seconds, those of the slowest party.
-fn fitted(probes: &[Probe], seconds: &[Seconds], name: String, network: Option<Shaping>) -> Result<Report, Failure> {
-    let asked = probes.iter().map(|probe| work::of_circuit(&probe.circuit)).collect::<Result<Vec<Timeline>, _>>();
-    let asked = asked.map_err(Failure::input)?;
-    let predicted = |index: usize, machine: &Machine, network: Option<Shaping>| {
-        let runs = probes[index].runs;
-        runs.get() as f64 * machine.seconds_side_by_side(&asked[index], runs, network)
-    };
-    // What is on its way while a party computes depends on how fast it computes.
-    let away = |index: usize, machine: &Machine| predicted(index, machine, network) - predicted(index, machine, None);
-    // What rates do not see of a circuit's kernels has nothing to do with parts, or with runs beside it: of a circuit that is
-    // run so, only what this changes counts.
-    let changed = |index: usize, of: &dyn Fn(usize) -> f64, machine: &Machine| {
-        let unseen = |alone: usize| predicted(alone, machine, network) / of(alone);
-        probes[index].alone.map_or(1.0, unseen) * of(index)
-    };
-    let measurement = |index: usize, seconds: f64, machine: &Machine| {
-        let own = (seconds - away(index, machine)).max(LOCAL_SHARE_MIN * seconds);
-        let Probe { name, runs, .. } = &probes[index];
-        Measurement { name: name.clone(), work: asked[index].work(*runs), seconds: own, weight: own / seconds }
-    };
-    let usual = Machine::reference();
-    let fit_all = |of: &dyn Fn(usize) -> f64| -> Result<(Machine, Vec<Measurement>), Failure> {
-        let (mut machine, mut all) = (usual.clone(), Vec::new());
-        for fits in 0..FITS {
-            // The usual machine has another pace.
-            let seconds = |index: usize| if fits == 0 { of(index) } else { changed(index, of, &machine) };
-            all = (0..probes.len()).map(|index| measurement(index, seconds(index), &machine)).collect();
-            let (rates, worst) = fit(&all, &usual).map_err(Failure::Input)?;
-            machine = Machine::new(name.clone(), rates, worst);
-        }
-        Ok((machine, all))
-    };
-    let repeats = seconds.iter().flatten().map(Vec::len).min().unwrap_or(0);
-    // A repeat took as long as its slowest party.
-    let slowest = |index: usize, repeat: usize| seconds.iter().map(|party| party[index][repeat]).fold(0.0, f64::max);
-    let of_probe = |index: usize| (0..repeats).map(|repeat| slowest(index, repeat)).collect::<Vec<_>>();
-    let medians: Vec<f64> = (0..probes.len()).map(|index| median(of_probe(index))).collect();
-    let (machine, all) = fit_all(&|index| medians[index])?;
-    let of_repeats = (0..repeats).map(|repeat| Ok(fit_all(&|index| slowest(index, repeat))?.0));
-    let of_repeats = of_repeats.collect::<Result<Vec<Machine>, Failure>>()?;
-    let row = |(index, measurement): (usize, &Measurement)| Row {
-        name: measurement.name.clone(),
-        seconds: medians[index],
-        predicted_seconds: predicted(index, &machine, network),
-        repeats: of_probe(index),
-        work: Resource::ALL.iter().map(|&r| (r.name(), measurement.work[r])).collect(),
-    };
-    let spread = |resource: Resource| {
-        let rates = of_repeats.iter().map(|machine| machine.rate(resource));
-        let (least, most) =
-            rates.fold((f64::MAX, 0.0), |(least, most): (f64, f64), rate| (least.min(rate), most.max(rate)));
-        Spread { least, most }
-    };
-    let spreads = Resource::ALL.iter().map(|&resource| (resource.name(), spread(resource))).collect();
-    Ok(Report { probes: all.iter().enumerate().map(row).collect(), spreads, machine })
-}
-
-fn median(mut seconds: Vec<f64>) -> f64 {
-    seconds.sort_by(f64::total_cmp);
-    seconds.get(seconds.len() / 2).copied().unwrap_or(f64::NAN)
-}
 
 fn probes_of(catalog: &Path) -> Result<Vec<Probe>, Failure> {
     let catalog = catalog_folder::open(catalog)?;
@@ -267,19 +200,29 @@ fn processor() -> String {
 /// How well the rates say what was measured, so that nobody has to compare the rows.
 fn closeness(probes: &[Row]) -> String {
     let off = |row: &Row| (row.predicted_seconds / row.seconds).ln().abs();
-    let mut off: Vec<f64> = probes.iter().map(off).collect();
+    let mut off: Vec<f64> = probes.iter().filter(|row| row.counts).map(off).collect();
     off.sort_by(f64::total_cmp);
     let within = |share: usize| off.get(off.len().saturating_sub(1) * share / 10).map_or(0.0, |off| off.exp());
-    format!("half of the probes are fitted within a factor of {:.2}, nine of ten within {:.2}", within(5), within(9))
+    match off.len() {
+        0 => "no probe counts: the way of its messages hides what processors do, so that the rates are the usual ones"
+            .into(),
+        counted => format!(
+            "{counted} of {} probes count; half of these are fitted within a factor of {:.2}, nine of ten within {:.2}",
+            probes.len(),
+            within(5),
+            within(9)
+        ),
+    }
 }
 
 /// The report as a page.
 fn text(report: &Report) -> String {
     let mut out = format!("{:<58} {:>11} {:>11} {:>7}\n", "probe", "measured", "fitted", "ratio");
-    for Row { name, seconds, predicted_seconds, .. } in &report.probes {
+    for Row { name, seconds, predicted_seconds, counts, .. } in &report.probes {
         let (measured, fitted) = (1e3 * seconds, 1e3 * predicted_seconds);
         let ratio = predicted_seconds / seconds;
-        out.push_str(&format!("{name:<58} {measured:>8.2} ms {fitted:>8.2} ms {ratio:>7.2}\n"));
+        let hidden = if *counts { "" } else { "  counts nothing" };
+        out.push_str(&format!("{name:<58} {measured:>8.2} ms {fitted:>8.2} ms {ratio:>7.2}{hidden}\n"));
     }
     out.push_str(&format!("{}\n\n{}\n", closeness(&report.probes), report.machine.name));
     for resource in Resource::ALL {

@@ -68,8 +68,23 @@ pub struct Run {
 /// listens. A process that ends ends the others, so that this is no time that a failure takes to be seen.
 const PATIENCE: Duration = Duration::from_secs(1800);
 
-/// What the parties are called; the plan says who owns what.
-pub const ROLES: [&str; 3] = ["model", "data", "helper"];
+/// Parties of a session.
+pub const PARTIES: u8 = 3;
+
+/// What the parties are called, after what they own.
+fn roles(owners: &Owners) -> [&'static str; PARTIES as usize] {
+    // Somebody owns the model, so that two at most own nothing.
+    let mut others = ["helper", "second-helper"].into_iter();
+    [Party(0), Party(1), Party(2)].map(|party| {
+        match [owners.model, owners.input, owners.output].map(|owner| owner == party) {
+            [true, true, _] => "model-and-data",
+            [true, false, _] => "model",
+            [false, true, _] => "data",
+            [false, false, true] => "output",
+            [false, false, false] => others.next().expect("somebody owns the model"),
+        }
+    })
+}
 
 /// What a run showed.
 #[derive(Serialize)]
@@ -139,7 +154,7 @@ impl Run {
         inspect::read(&self.model)?;
         inspect::read(&self.input)?;
         let owners = [file.parties.model, file.parties.input, file.parties.output];
-        if let Some(owner) = owners.iter().find(|&&owner| usize::from(owner) >= ROLES.len()) {
+        if let Some(owner) = owners.iter().find(|&&owner| owner >= PARTIES) {
             return Err(Failure::Input(format!(
                 "{}: the plan names party {owner}, but there are parties 0 to 2: tune again",
                 self.plan.display()
@@ -162,7 +177,7 @@ impl Run {
             folder.path(),
             &Loopback {
                 session: "local",
-                roles: &ROLES,
+                roles: &roles(&owners),
                 owners,
                 plan: &self.plan,
                 model: &self.model,
@@ -307,4 +322,26 @@ pub fn text(report: &Report) -> String {
         out.push_str(&run_profile::text(rows, report.runs));
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parties_are_called_after_what_they_own() {
+        for ([model, input, output], expected) in [
+            ([0, 1, 1], ["model", "data", "helper"]),
+            ([2, 0, 1], ["data", "output", "model"]),
+            ([1, 1, 1], ["helper", "model-and-data", "second-helper"]),
+            ([2, 2, 0], ["output", "helper", "model-and-data"]),
+        ] {
+            let owners = Owners { model: Party(model), input: Party(input), output: Party(output) };
+            assert_eq!(roles(&owners), expected);
+        }
+        for number in 0..27u8 {
+            let [model, input, output] = [number / 9, number / 3 % 3, number % 3].map(Party);
+            assert_eq!(BTreeSet::from(roles(&Owners { model, input, output })).len(), 3);
+        }
+    }
 }

@@ -6,7 +6,7 @@ mod whole;
 
 use crate::catalog_folder;
 use crate::commands::plan::Standing;
-use crate::commands::run::ROLES;
+use crate::commands::run::PARTIES;
 use crate::commands::{inspect, plan};
 use crate::failure::Failure;
 use crate::output;
@@ -220,7 +220,7 @@ pub fn say(progress: Progress) {
 }
 
 fn parties(text: &str) -> Result<PartiesRecord, String> {
-    let party = |text: &str| text.trim().parse().ok().filter(|party| usize::from(*party) < ROLES.len());
+    let party = |text: &str| text.trim().parse().ok().filter(|party| *party < PARTIES);
     let parties: Option<Vec<u8>> = text.split(',').map(party).collect();
     match parties.as_deref() {
         Some(&[model, input, output]) => Ok(PartiesRecord { model, input, output }),

@@ -23,9 +23,9 @@ pub struct Measurement {
     pub name: String,
     /// What one party was asked.
     pub work: Work,
-    /// The median of its runs.
+    /// What it took.
     pub seconds: f64,
-    /// What its difference counts, 1 for most.
+    /// What its difference counts: 1, or less, or nothing.
     pub weight: f64,
 }
 
@@ -38,7 +38,7 @@ const LEAST: f64 = 0.05;
 const REWEIGHTINGS: usize = 60;
 const SWEEPS: usize = 400;
 
-/// Rates in the order of [`Resource::ALL`], and the largest relative difference that is left. `usual` is a machine whose
+/// Rates in the order of [`Resource::ALL`], and the largest relative difference that is left of what counts. `usual` is a machine whose
 /// ratios count where the measurements say nothing.
 ///
 /// # Errors
@@ -49,12 +49,7 @@ pub fn fit(measurements: &[Measurement], usual: &Machine) -> Result<([f64; KINDS
     {
         return Err(format!("probe {} took {} s", none.name, none.seconds));
     }
-    let mut paces: Vec<f64> = measurements.iter().map(|one| one.seconds / usual.seconds(&one.work, None)).collect();
-    paces.sort_by(f64::total_cmp);
-    let pace = *paces.get(paces.len() / 2).ok_or("nothing was measured")?;
-    if paces.iter().any(|pace| !pace.is_finite()) {
-        return Err("a probe asked for nothing".into());
-    }
+    let pace = pace(measurements, usual)?;
     let usual = Resource::ALL.map(|resource| (pace * usual.rate(resource)).max(f64::MIN_POSITIVE));
     // Each probe as shares of its seconds, each rate in units of the usual one.
     let rows: Vec<[f64; KINDS]> = measurements
@@ -67,8 +62,27 @@ pub fn fit(measurements: &[Measurement], usual: &Machine) -> Result<([f64; KINDS
         let next = reweighted(measurements, &rows, rates);
         rates.iter_mut().zip(next).for_each(|(rate, next)| *rate = (*rate * next).sqrt());
     }
-    let worst = rows.iter().map(|row| (dot(row, &rates) - 1.0).abs()).fold(0.0, f64::max);
+    let counting = rows.iter().zip(measurements).filter(|(_, measurement)| measurement.weight > 0.0);
+    let worst = counting.map(|(row, _)| (dot(row, &rates) - 1.0).abs()).fold(0.0, f64::max);
     Ok((std::array::from_fn(|kind| rates[kind] * usual[kind]), worst))
+}
+
+/// How many times as long as on `usual` measurements take: their weighted median, and 1 where none counts.
+fn pace(measurements: &[Measurement], usual: &Machine) -> Result<f64, String> {
+    let of = |one: &Measurement| (one.seconds / usual.seconds(&one.work, None), one.weight);
+    let mut paces: Vec<(f64, f64)> = measurements.iter().map(of).collect();
+    paces.sort_by(|one, other| one.0.total_cmp(&other.0));
+    let (largest, _) = paces.last().ok_or("nothing was measured")?;
+    if !largest.is_finite() {
+        return Err("a probe asked for nothing".into());
+    }
+    let half = paces.iter().map(|(_, weight)| weight).sum::<f64>() / 2.0;
+    let mut below = 0.0;
+    let is_middle = |(pace, weight): &(f64, f64)| {
+        below += weight;
+        (below > half).then_some(*pace)
+    };
+    Ok(paces.iter().find_map(is_middle).unwrap_or(1.0))
 }
 
 fn dot(row: &[f64; KINDS], rates: &[f64; KINDS]) -> f64 {
@@ -183,6 +197,31 @@ mod tests {
                 assert!((0.8..1.25).contains(&(found / (2.0 * rate))), "{rate} {found}");
             }
         }
+    }
+
+    #[test]
+    fn what_counts_nothing_changes_nothing() {
+        let mut random = random();
+        let mut measurements: Vec<Measurement> = (0..2 * KINDS)
+            .map(|probe| {
+                let mut amounts = RATES.map(|rate| 0.01 * random() / rate);
+                amounts[probe % KINDS] *= 30.0;
+                measurement(amounts, RATES)
+            })
+            .collect();
+        let (rates, worst) = fit(&measurements, &another()).unwrap();
+        let noise = |one: &Measurement| Measurement { seconds: 1000.0 * one.seconds, weight: 0.0, ..one.clone() };
+        let noise: Vec<Measurement> = measurements.iter().chain(&measurements).map(noise).collect();
+        measurements.extend(noise.clone());
+        let (beside, worst_beside) = fit(&measurements, &another()).unwrap();
+        assert!((worst_beside - worst).abs() < 1e-9);
+        assert!(rates.iter().zip(beside).all(|(rate, beside)| (beside / rate - 1.0).abs() < 1e-9));
+        // Nothing counts: the usual machine.
+        let (rates, worst) = fit(&noise, &another()).unwrap();
+        assert!(
+            worst == 0.0
+                && rates.iter().zip(Resource::ALL).all(|(rate, r)| (rate / another().rate(r) - 1.0).abs() < 1e-9)
+        );
     }
 
     #[test]

@@ -25,8 +25,8 @@ pub struct Machine {
     pub version: u32,
     /// What it is, for people: processor, threads, where the parties were.
     pub name: String,
-    /// The largest relative difference of what the rates say of a probe from what its median took beside the way of its
-    /// messages; of a circuit in parts or beside others, from what this made of what the rates say of it alone.
+    /// The largest relative difference of what the rates say of a probe that counts from what its median took beside the
+    /// way of its messages; of a circuit in parts or beside others, from what this made of what the rates say of it alone.
     pub worst_probe: f64,
     /// Links of a deployment, where they were measured: information. What a prediction takes of a network is given apart.
     #[serde(default, skip_serializing_if = "Vec::is_empty", rename = "link")]

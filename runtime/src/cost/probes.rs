@@ -301,3 +301,25 @@ fn program(name: &str, certified: &Arc<Certified>, lanes: usize) -> Result<Named
     let value = builder.program("program", certified, value)?;
     finish(builder, name, value)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_probe_in_parts_or_beside_others_names_the_one_alone() {
+        let all = all(&[]).unwrap();
+        for probe in &all {
+            let in_whole_rounds = probe.circuit.tile_bytes().is_none();
+            let Some(alone) = probe.alone.map(|alone| &all[alone]) else {
+                assert!(probe.runs == SideBySide::ONE && in_whole_rounds, "{}", probe.name);
+                continue;
+            };
+            assert!(probe.runs != SideBySide::ONE || !in_whole_rounds, "{}", probe.name);
+            assert!(alone.alone.is_none() && probe.name.starts_with(&format!("{}, ", alone.name)));
+            assert_eq!(alone.circuit.nodes().len(), probe.circuit.nodes().len());
+        }
+        assert!(all.iter().any(|probe| probe.name.ends_with("parts of 16 KiB")));
+        assert!(all.iter().any(|probe| probe.name.ends_with("4 side by side")));
+    }
+}

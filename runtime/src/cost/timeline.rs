@@ -46,14 +46,14 @@ impl Timeline {
     pub fn work(&self, runs: SideBySide) -> Work {
         let mut all = Work::NONE;
         for (round, run) in self.rounds.iter().flat_map(|round| (0..runs.get()).map(move |run| (round, run))) {
-            let place = Place::of(round, run);
-            round.iter().for_each(|event| all += event.work(place));
+            let places = Places::of(round, run);
+            round.iter().for_each(|event| all += event.work(places));
         }
         all
     }
 }
 
-/// What else there is to do while a party waits for the messages of a round.
+/// What else there is to do while messages are on their way.
 #[derive(Clone, Copy)]
 enum Place {
     /// Nothing.
@@ -64,33 +64,45 @@ enum Place {
     Beside,
 }
 
-impl Place {
+/// Of which rates what a party receives in a round asks, and of which what it sends.
+#[derive(Clone, Copy)]
+struct Places {
+    received: Place,
+    sent: Place,
+}
+
+impl Places {
     /// Of a round of one of several runs. The first of them asks what a run alone asks, each of the others what it adds to
     /// processors that have something to do already.
-    fn of(round: &[Event], run: u64) -> Place {
-        let parts = round.iter().filter(|event| matches!(event, Event::Send { .. })).count();
-        match (run, parts) {
+    fn of(round: &[Event], run: u64) -> Places {
+        let place = |parts: usize| match (run, parts) {
             (1.., _) => Place::Beside,
             (0, 2..) => Place::InParts,
             (0, _) => Place::Alone,
-        }
+        };
+        let sent = round.iter().filter(|event| matches!(event, Event::Send { .. })).count();
+        let received = round.iter().filter(|event| matches!(event, Event::Receive(_))).count();
+        Places { received: place(received), sent: place(sent) }
     }
 }
 
 impl Event {
     /// What the party's processor does.
-    fn work(&self, place: Place) -> Work {
-        match (self, place) {
-            (Event::Compute(work), _) => *work,
-            (Event::Send { bytes }, Place::Alone) => Work::NONE.plus(Resource::Byte, *bytes),
-            (Event::Send { bytes }, Place::InParts) => {
-                Work::NONE.plus(Resource::Byte, *bytes).plus(Resource::PartByte, *bytes)
-            }
-            (Event::Send { bytes }, Place::Beside) => Work::NONE.plus(Resource::BesideByte, *bytes),
-            (Event::Receive(0), Place::Alone) => Work::NONE.plus(Resource::Round, 1.0),
-            (Event::Receive(0), Place::InParts) => Work::NONE.plus(Resource::Round, 1.0).plus(Resource::PartRound, 1.0),
-            (Event::Receive(0), Place::Beside) => Work::NONE.plus(Resource::BesideRound, 1.0),
-            (Event::Receive(_), _) => Work::NONE.plus(Resource::Part, 1.0),
+    fn work(&self, places: Places) -> Work {
+        let one = |resource| Work::NONE.plus(resource, 1.0);
+        match self {
+            Event::Compute(work) => *work,
+            Event::Send { bytes } => match places.sent {
+                Place::Alone => Work::NONE.plus(Resource::Byte, *bytes),
+                Place::InParts => Work::NONE.plus(Resource::Byte, *bytes).plus(Resource::PartByte, *bytes),
+                Place::Beside => Work::NONE.plus(Resource::BesideByte, *bytes),
+            },
+            Event::Receive(0) => match places.received {
+                Place::Alone => one(Resource::Round),
+                Place::InParts => one(Resource::Round).plus(Resource::PartRound, 1.0),
+                Place::Beside => one(Resource::BesideRound),
+            },
+            Event::Receive(_) => one(Resource::Part),
         }
     }
 }
@@ -109,9 +121,12 @@ impl Machine {
         let (mut now, mut line_free): (f64, f64) = (0.0, 0.0);
         let mut before = vec![Vec::new(); runs.get() as usize];
         for round in &run.rounds {
-            let seconds =
-                |place: Place| round.iter().map(|event| self.seconds(&event.work(place), None)).collect::<Vec<f64>>();
-            let (first, other) = (seconds(Place::of(round, 0)), seconds(Place::of(round, 1)));
+            let seconds = |run: u64| {
+                let places = Places::of(round, run);
+                round.iter().map(|event| self.seconds(&event.work(places), None)).collect::<Vec<f64>>()
+            };
+            let first = seconds(0);
+            let other = if runs == SideBySide::ONE { Vec::new() } else { seconds(1) };
             for (run, arrived) in before.iter_mut().enumerate() {
                 let mut arrivals = Vec::new();
                 for (event, seconds) in round.iter().zip(if run == 0 { &first } else { &other }) {
@@ -247,15 +262,19 @@ mod tests {
 
     #[test]
     fn what_parts_and_other_runs_change_is_counted_apart() {
-        let both = [Event::Receive(0), Event::Receive(1)];
-        let cut = Timeline::new(vec![vec![SEND, SEND], [both, [SEND, SEND]].concat(), both.to_vec()]);
-        let of = |runs: u64| {
-            let work = cut.work(SideBySide::new(runs).unwrap());
+        let counted = |rounds: Vec<Vec<Event>>, runs: u64| {
+            let work = Timeline::new(rounds).work(SideBySide::new(runs).unwrap());
             use Resource::{BesideByte, BesideRound, Byte, Part, PartByte, PartRound, Round};
             [Round, PartRound, Part, Byte, PartByte, BesideRound, BesideByte].map(|resource| work[resource])
         };
-        assert_eq!(of(1), [2.0, 1.0, 2.0, 4000.0, 4000.0, 0.0, 0.0]);
-        assert_eq!(of(3), [2.0, 1.0, 6.0, 4000.0, 4000.0, 4.0, 8000.0]);
+        let both = [Event::Receive(0), Event::Receive(1)];
+        let cut = vec![vec![SEND, SEND], [both, [SEND, SEND]].concat(), both.to_vec()];
+        assert_eq!(counted(cut.clone(), 1), [2.0, 2.0, 2.0, 4000.0, 4000.0, 0.0, 0.0]);
+        assert_eq!(counted(cut, 3), [2.0, 2.0, 6.0, 4000.0, 4000.0, 4.0, 8000.0]);
+        // Parts arrive where they were sent, one round later.
+        let one = vec![Event::Receive(0)];
+        let mixed = vec![vec![SEND], [&one[..], &[SEND, SEND]].concat(), [&both[..], &[SEND]].concat(), one];
+        assert_eq!(counted(mixed, 1), [3.0, 1.0, 1.0, 4000.0, 2000.0, 0.0, 0.0]);
     }
 
     #[test]

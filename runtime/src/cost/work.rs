@@ -12,8 +12,8 @@ pub enum Resource {
     Part,
     /// A payload byte that the party sends: packed, sealed, opened, unpacked.
     Byte,
-    /// A round that is waited for before several parts are sent: parties wait for parts of each other, and with them for
-    /// each other's threads.
+    /// A round whose messages arrive in several parts: parties wait for parts of each other, and with them for each other's
+    /// threads.
     PartRound,
     /// A payload byte of a round in several parts: what is sealed and opened while a party waits in other rounds takes a
     /// processor from who computes.

@@ -1,6 +1,6 @@
 //! A profile of a real deployment: every party runs this, and each may write the same file.
 
-use super::{Profile, Report, fitted};
+use super::{Profile, Report, fitting};
 use crate::failure::Failure;
 use crate::output;
 use crate::report::Context;
@@ -60,7 +60,7 @@ impl Profile {
     /// Rates of what is left of every probe beside the links.
     fn of_links(&self, probes: &[Probe], seconds: &[Vec<Vec<f64>>], found: Vec<Link>) -> Result<Report, Failure> {
         let name = self.name.clone().unwrap_or_else(|| "a deployment, as its slowest party saw it".into());
-        let mut report = fitted(probes, seconds, name, links::slowest(&found))?;
+        let mut report = fitting::report(probes, seconds, name, links::slowest(&found))?;
         report.machine.links = found;
         Ok(report)
     }
