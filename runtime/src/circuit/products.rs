@@ -10,6 +10,10 @@ use std::ops::Range;
 
 /// Multiply-adds that are worth a task of their own.
 const OPERATIONS_AT_ONCE: usize = 1 << 18;
+/// Bytes of a right factor that a processor's second-level cache holds beside what else a product uses.
+const SECOND_LEVEL_CACHE: usize = 1 << 19;
+/// Groups of columns of a larger one, so that a thread that is late holds up no more than a part of a product.
+const SLABS_PER_THREAD: usize = 2;
 /// Outputs of a group from which its convolution reads windows in place; with fewer, most columns of a panel are empty
 /// and the windows are the right factor.
 const OUTPUTS_FOR_PATCHES: usize = 8;
@@ -91,22 +95,61 @@ pub fn add_product<T: Factor>(coefficient: T, left: &[T], right: &Packed, total:
     if inner == 0 || columns == 0 {
         return;
     }
-    // Enough work for a thread, in whole tiles of the kernel; every chunk reads all of the right factor again.
+    if inner * columns * size_of::<u64>() <= SECOND_LEVEL_CACHE {
+        return by_rows(coefficient, left, right, total);
+    }
+    by_panels(coefficient, left, right, total);
+}
+
+/// Tasks have some rows each. Every one reads all of the right factor, which stays in its processor's cache.
+fn by_rows<T: Factor>(coefficient: T, left: &[T], right: &Packed, total: &mut [T]) {
+    let (inner, columns) = (right.rows(), right.columns());
+    // Enough work for a thread, in whole tiles of the kernel.
     let rows = total.len() / columns;
     let rows_at_once = (OPERATIONS_AT_ONCE / (inner * columns)).max(rows / (4 * rayon::current_num_threads()));
     let rows_at_once = rows_at_once.max(1).next_multiple_of(TILE_ROWS);
-    total.par_chunks_mut(columns * rows_at_once).zip(left.par_chunks(inner * rows_at_once)).for_each(
-        |(total, left)| {
-            product(&Matrix::new(&T::words(left), inner), right, 0..right.panels(), |part| {
-                for (index, words) in part.words.iter().enumerate() {
-                    let goal = &mut total[(part.row + index) * columns + part.column..][..part.width];
-                    for (total, &word) in goal.iter_mut().zip(words) {
-                        *total = total.plus(T::of_word(word).times(coefficient));
-                    }
-                }
-            });
-        },
-    );
+    let chunks = total.par_chunks_mut(columns * rows_at_once).zip(left.par_chunks(inner * rows_at_once));
+    chunks.for_each(|(total, left)| {
+        let left = T::words(left);
+        product(&Matrix::new(&left, inner), right, 0..right.panels(), |part| {
+            add_part(coefficient, part, total, columns)
+        });
+    });
+}
+
+/// Tasks have some columns each, so that a right factor that no cache holds is read once. Columns of a task do not lie
+/// together: each has its own results, which are added up row by row.
+fn by_panels<T: Factor>(coefficient: T, left: &[T], right: &Packed, total: &mut [T]) {
+    let (columns, words) = (right.columns(), T::words(left));
+    let left = Matrix::new(&words, right.rows());
+    let panels_at_once = right.panels().div_ceil(SLABS_PER_THREAD * rayon::current_num_threads());
+    let width = panels_at_once * PANEL;
+    let slab = |first: usize| {
+        let width = width.min(columns - first);
+        let mut slab = vec![T::default(); total.len() / columns * width];
+        let panels = first / PANEL..right.panels().min(first / PANEL + panels_at_once);
+        product(&left, right, panels, |part| {
+            add_part(coefficient, Part { column: part.column - first, ..part }, &mut slab, width);
+        });
+        slab
+    };
+    let slabs: Vec<Vec<T>> = (0..columns).into_par_iter().step_by(width).map(slab).collect();
+    total.par_chunks_mut(columns).enumerate().for_each(|(row, total)| {
+        for (total, slab) in total.chunks_mut(width).zip(&slabs) {
+            let more = &slab[row * total.len()..];
+            total.iter_mut().zip(more).for_each(|(total, &more)| *total = total.plus(more));
+        }
+    });
+}
+
+/// Adds a part of a product to `total`, whose rows have so many columns.
+fn add_part<T: Factor>(coefficient: T, part: Part<'_>, total: &mut [T], columns: usize) {
+    for (index, words) in part.words.iter().enumerate() {
+        let goal = &mut total[(part.row + index) * columns + part.column..][..part.width];
+        for (total, &word) in goal.iter_mut().zip(words) {
+            *total = total.plus(T::of_word(word).times(coefficient));
+        }
+    }
 }
 
 fn convolve<T: Factor>(
@@ -215,6 +258,32 @@ mod tests {
             }
         }
         total
+    }
+
+    /// Large right factors are cut by columns, small ones keep them together.
+    #[test]
+    fn products_of_any_size_equal_the_definition() {
+        let fill = |count: usize, seed: u64| -> Vec<u64> {
+            (0..count as u64).map(|i| (i + seed).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(23)).collect()
+        };
+        let large = |inner: usize, columns: usize| inner * columns * size_of::<u64>() > SECOND_LEVEL_CACHE;
+        for (rows, inner, columns) in
+            [(33, 257, 300), (1, 300, 257), (9, 40_000, 2), (3, 1, 70_001), (40, 30, 50), (0, 300, 300)]
+        {
+            assert_eq!(large(inner, columns), inner * columns > 1 << 16);
+            let (left, right) = (fill(rows * inner, 7), fill(inner * columns, 1 << 20));
+            let packed = Packed::new(&right, inner, columns).unwrap();
+            let mut total = vec![5u64; rows * columns];
+            add_product(3, &left, &packed, &mut total);
+            for (at, &total) in total.iter().enumerate() {
+                let (row, column) = (&left[at / columns * inner..][..inner], at % columns);
+                let sum = row
+                    .iter()
+                    .enumerate()
+                    .fold(0u64, |sum, (k, a)| sum.wrapping_add(a.wrapping_mul(right[k * columns + column])));
+                assert_eq!(total, sum.wrapping_mul(3).wrapping_add(5), "{rows} x {inner} x {columns}");
+            }
+        }
     }
 
     #[test]
