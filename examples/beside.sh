@@ -8,7 +8,7 @@
 # for LeNet, 0.05 for BERT), or `answers`, the answer of every calibration input with probabilities within 0.1 and logits
 # within 0.2, and a cosine of 0.999 where a model gives no answers. OUT has to hold minilm.onnx and sentences.npz
 # (`examples/minilm/export.py`) and, in OUT/bert, bert-base.onnx and bert-base.npz (`examples/shapes/make.py bert-base
-# OUT/bert --layers 2 --padding 0`). RUNS is 5 by default; 0 predicts only. CHEBYSHARE names the program, MODELS and
+# OUT/bert --layers 2 --padding 0 --inputs 4`). RUNS is 5 by default; 0 predicts only. CHEBYSHARE names the program, MODELS and
 # NETWORKS take fewer. SIDE_BY_SIDE, 1 by default, is how many runs of a session may be executed side by side. Let nothing
 # else run on the machine meanwhile.
 set -eu

@@ -135,13 +135,13 @@ def transformer(options, layers, width, heads, decoder):
             x = graph.norm(x, width, name + "norm2")
     if decoder:
         graph.norm(x, width, "last")
-    rows = np.random.Generator(np.random.Philox(1)).standard_normal((2, tokens, width)).astype(np.float32)
+    rows = np.random.Generator(np.random.Philox(1)).standard_normal((options.inputs, tokens, width)).astype(np.float32)
     shape = ["batch", tokens, width]
     return graph.model(options.shape, [("embeddings", shape)], "hidden", shape), {"embeddings": rows}
 
 
 def pictures(options):
-    drawn = np.random.Generator(np.random.Philox(1)).random((2, 3, options.side, options.side))
+    drawn = np.random.Generator(np.random.Philox(1)).random((options.inputs, 3, options.side, options.side))
     return {"image": drawn.astype(np.float32)}
 
 
@@ -198,7 +198,7 @@ def resnet(options, blocks, bottleneck):
 def gelu(options):
     graph, count = Graph(), options.elements
     graph.node("Gelu", ["numbers"], "gelu", approximate="none")
-    numbers = np.random.Generator(np.random.Philox(1)).standard_normal((2, count)).astype(np.float32) * 3
+    numbers = np.random.Generator(np.random.Philox(1)).standard_normal((options.inputs, count)).astype(np.float32) * 3
     return graph.model("gelu", [("numbers", ["batch", count])], "values", ["batch", count]), {"numbers": numbers}
 
 
@@ -224,6 +224,7 @@ def main():
     parser.add_argument("--padding", type=int, help="tokens that BERT's mask leaves out; by default an eighth of them")
     parser.add_argument("--side", type=int)
     parser.add_argument("--elements", type=int, default=1 << 16)
+    parser.add_argument("--inputs", type=int, default=2, help="inputs that are drawn")
     options = parser.parse_args()
     options.padding = options.tokens // 8 if options.padding is None else options.padding
     options.side = options.side or (32 if options.shape == "vgg16-cifar" else 224)
