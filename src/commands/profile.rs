@@ -26,8 +26,9 @@ use std::sync::Arc;
 /// sessions that imitate a network, for `plan time --network`.
 ///
 /// With --config every party of a deployment runs this, each with its own file, as for `chebyshare party`: together they
-/// measure round trip and throughput of every link and the rates of the slowest party. OUT gets the rates and the links,
-/// and beside it OUT with the ending .network.toml gets the slowest link, for --network.
+/// measure round trip and throughput of every link and the rates of the slowest party; where messages travel so long that
+/// nothing is seen of the parties, as over 40 ms, the usual rates, which the page and OUT say. OUT gets the rates and the
+/// links, and beside it OUT with the ending .network.toml gets the slowest link, for --network.
 ///
 /// Examples: chebyshare profile --out machine.toml, and at each party
 /// chebyshare profile --config party.toml --out machine.toml

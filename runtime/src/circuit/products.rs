@@ -260,17 +260,17 @@ mod tests {
         total
     }
 
-    /// Large right factors are cut by columns, small ones keep them together.
+    /// Five of these right factors are too large for the cache and cut by columns; the last keeps them together.
     #[test]
     fn products_of_any_size_equal_the_definition() {
         let fill = |count: usize, seed: u64| -> Vec<u64> {
             (0..count as u64).map(|i| (i + seed).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(23)).collect()
         };
-        let large = |inner: usize, columns: usize| inner * columns * size_of::<u64>() > SECOND_LEVEL_CACHE;
-        for (rows, inner, columns) in
-            [(33, 257, 300), (1, 300, 257), (9, 40_000, 2), (3, 1, 70_001), (40, 30, 50), (0, 300, 300)]
-        {
-            assert_eq!(large(inner, columns), inner * columns > 1 << 16);
+        let sizes = [(33, 257, 300), (1, 300, 257), (3, 1, 70_001), (0, 300, 300), (9, 40_000, 2), (40, 30, 50)];
+        let large =
+            |(_, inner, columns): &&(usize, usize, usize)| inner * columns * size_of::<u64>() > SECOND_LEVEL_CACHE;
+        assert_eq!(sizes.iter().filter(large).count(), 5);
+        for (rows, inner, columns) in sizes {
             let (left, right) = (fill(rows * inner, 7), fill(inner * columns, 1 << 20));
             let packed = Packed::new(&right, inner, columns).unwrap();
             let mut total = vec![5u64; rows * columns];

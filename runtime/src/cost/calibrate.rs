@@ -38,8 +38,8 @@ const LEAST: f64 = 0.05;
 const REWEIGHTINGS: usize = 60;
 const SWEEPS: usize = 400;
 
-/// Rates in the order of [`Resource::ALL`], and the largest relative difference that is left of what counts. `usual` is a machine whose
-/// ratios count where the measurements say nothing.
+/// Rates in the order of [`Resource::ALL`], and the largest relative difference that is left of what counts. `usual` is a
+/// machine whose ratios count where the measurements say nothing, and which is the result where none counts.
 ///
 /// # Errors
 /// A phrase: no measurement, or one without time or without work.
@@ -138,6 +138,19 @@ mod tests {
         }
     }
 
+    /// What a probe asks: mostly of one kind, each in its turn, and something of all others.
+    fn amounts(probe: usize, random: &mut impl FnMut() -> f64) -> [f64; KINDS] {
+        let mut amounts = RATES.map(|rate| 0.01 * random() / rate);
+        amounts[probe % KINDS] *= 30.0;
+        amounts
+    }
+
+    /// So many probes on a machine of [`RATES`].
+    fn made(probes: usize) -> Vec<Measurement> {
+        let mut random = random();
+        (0..probes).map(|probe| measurement(amounts(probe, &mut random), RATES)).collect()
+    }
+
     fn machine(rates: [f64; KINDS]) -> Machine {
         Machine::new("made".into(), rates, 0.0)
     }
@@ -153,14 +166,7 @@ mod tests {
 
     #[test]
     fn rates_are_found_again_even_where_one_probe_was_disturbed() {
-        let mut random = random();
-        let mut measurements: Vec<Measurement> = (0..4 * KINDS)
-            .map(|probe| {
-                let mut amounts = RATES.map(|rate| 0.01 * random() / rate);
-                amounts[probe % KINDS] *= 30.0;
-                measurement(amounts, RATES)
-            })
-            .collect();
+        let mut measurements = made(4 * KINDS);
         let (_, worst) = fit(&measurements, &another()).unwrap();
         assert!(worst < 0.05, "{worst}");
         measurements[5].seconds *= 3.0;
@@ -178,8 +184,7 @@ mod tests {
         let mut random = random();
         let amounts: Vec<[f64; KINDS]> = (0..24)
             .map(|probe| {
-                let mut amounts = RATES.map(|rate| 0.01 * random() / rate);
-                amounts[probe % KINDS] *= 30.0;
+                let mut amounts = amounts(probe, &mut random);
                 let apart = 0.97 + 0.06 * random();
                 amounts[Resource::Draw as usize] = 0.1 * apart * amounts[Resource::Step as usize];
                 amounts
@@ -201,14 +206,7 @@ mod tests {
 
     #[test]
     fn what_counts_nothing_changes_nothing() {
-        let mut random = random();
-        let mut measurements: Vec<Measurement> = (0..2 * KINDS)
-            .map(|probe| {
-                let mut amounts = RATES.map(|rate| 0.01 * random() / rate);
-                amounts[probe % KINDS] *= 30.0;
-                measurement(amounts, RATES)
-            })
-            .collect();
+        let mut measurements = made(2 * KINDS);
         let (rates, worst) = fit(&measurements, &another()).unwrap();
         let noise = |one: &Measurement| Measurement { seconds: 1000.0 * one.seconds, weight: 0.0, ..one.clone() };
         let noise: Vec<Measurement> = measurements.iter().chain(&measurements).map(noise).collect();
