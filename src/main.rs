@@ -9,6 +9,7 @@ mod commands;
 mod failure;
 mod interrupt;
 mod lanes;
+mod median;
 mod output;
 mod processes;
 mod report;

@@ -48,7 +48,7 @@ fn a_plan_meets_what_is_asked_and_its_front_falls() {
     let pairs: Vec<(f64, f64)> = points.iter().map(|p| (number(p, "/seconds"), number(p, "/error"))).collect();
     assert!(pairs.len() > 3 && pairs.is_sorted_by(|a, b| a.0 <= b.0 && a.1 > b.1), "{pairs:?}");
     assert_eq!(points.iter().filter(|point| point["chosen"] == true).count(), 1);
-    assert!((0.0..0.2).contains(&number(&tight, "/front/gap")));
+    assert!((0.0..0.2).contains(&number(&tight, "/front/gap/seconds")));
     assert!(shop.read("front.svg").contains("the plan:"));
     // The same question has the same answer, to the byte, also when simulations are recalled.
     let keep = ["--max-error", "8e-4", "--resume", "kept"];
@@ -101,12 +101,17 @@ fn cosines_labels_and_budgets_are_demands_too() {
     let asked = ["--labels", &labels, "--max-entropy-gain", "0.001"];
     let entropy = report(&tune(&shop, "entropy.toml", &asked));
     assert!(number(&entropy, "/measured/metric/1") <= number(&entropy, "/measured/metric/0") + 1e-3);
+    // The model ends with a softmax and is right nine times of ten: a softmax of its probabilities would make 1.5 of that.
+    assert!(number(&entropy, "/measured/metric/0") < 0.5, "{entropy}");
     // A budget alone asks for the most accurate plan inside.
     let megabytes = number(&cosine, "/predicted/bytes_per_run") / 1e6;
     let generous = report(&tune(&shop, "generous.toml", &["--max-megabytes", &format!("{}", 4.0 * megabytes)]));
     let narrow = report(&tune(&shop, "narrow.toml", &["--max-megabytes", &format!("{megabytes}")]));
     assert!(number(&narrow, "/predicted/bytes_per_run") / 1e6 <= megabytes);
     assert!(number(&generous, "/predicted/error") <= number(&narrow, "/predicted/error"));
+    assert!(number(&narrow, "/front/gap/error") >= 0.0);
+    let whole = ["--max-megabytes", &format!("{megabytes}"), "--whole-front"];
+    tune(&shop, "whole.toml", &whole).failed(2, &["--whole-front needs a demand on accuracy"]);
 }
 
 #[test]
@@ -333,7 +338,7 @@ fn the_tuner_chooses_how_many_runs_are_side_by_side() {
     assert!(memory(&three) < 3.0 * memory(&alone), "the weights are held once");
     let points = three.pointer("/front/points").and_then(Value::as_array).unwrap();
     assert!(points.len() > 1 && points.iter().all(|point| number(point, "/seconds") > 0.2 * seconds(&three)));
-    assert!((0.0..0.2).contains(&number(&three, "/front/gap")), "{three}");
+    assert!((0.0..0.2).contains(&number(&three, "/front/gap/seconds")), "{three}");
     // What does not fit in memory is not done.
     let megabytes = format!("{}", 2.5e-6 * memory(&three) / 3.0);
     let two = of("two.toml", &["--side-by-side", "3", "--max-memory", &megabytes]);

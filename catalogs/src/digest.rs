@@ -13,8 +13,10 @@ pub enum Tag {
     Catalog,
     /// A plan.
     Plan,
-    /// A model file.
+    /// A model's public structure.
     Model,
+    /// A model's weights.
+    Weights,
     /// The settings, and the checkpoints, of an exhaustion.
     Exhaustion,
     /// What a simulation of a plan depends on.
@@ -29,8 +31,9 @@ impl Tag {
             Tag::Catalog => "chebyshare 2026 catalog 1",
             Tag::Plan => "chebyshare 2026 plan 1",
             Tag::Model => "chebyshare 2026 model 1",
+            Tag::Weights => "chebyshare 2026 weights 1",
             Tag::Exhaustion => "chebyshare 2026 exhaustion 1",
-            Tag::Simulation => "chebyshare 2026 simulation 1",
+            Tag::Simulation => "chebyshare 2026 simulation 2",
         }
     }
 }
@@ -42,7 +45,16 @@ pub struct Digest([u8; 32]);
 impl Digest {
     /// The digest of `bytes` under `tag`.
     pub fn of(tag: Tag, bytes: &[u8]) -> Digest {
-        Digest(*blake3::Hasher::new_derive_key(tag.context()).update(bytes).finalize().as_bytes())
+        Digest::of_parts(tag, [bytes])
+    }
+
+    /// The digest of parts that follow each other.
+    pub fn of_parts<P: AsRef<[u8]>>(tag: Tag, parts: impl IntoIterator<Item = P>) -> Digest {
+        let mut hasher = blake3::Hasher::new_derive_key(tag.context());
+        for part in parts {
+            hasher.update(part.as_ref());
+        }
+        Digest(*hasher.finalize().as_bytes())
     }
 
     /// The bytes.

@@ -202,8 +202,15 @@ fn narrow_logits_need_no_maximum_and_what_is_announced_is_proved() {
 
     // Another model of the same structure has wider logits: everybody may accept the plan, its owner must not.
     let wide = Graph::import(&model(0.45), 1).unwrap();
-    let checked = plan.clone().check(&wide.without_weights(), &catalog).unwrap();
-    let refused = checked.prove_headroom(&wide).unwrap_err();
+    let refused = |plan: Plan| {
+        let checked = plan.check(&wide.without_weights(), &catalog).unwrap();
+        checked.prove_headroom(&wide).unwrap_err()
+    };
+    let other = refused(plan.clone());
+    assert!(matches!(other, Refusal::Weights { .. }), "{other}");
+    assert!(other.to_string().contains("other weights of this model"), "{other}");
+    // A discreet plan does not name the weights; what is proved of them is refused all the same.
+    let refused = refused(plan.clone().discreet());
     assert!(matches!(refused, Refusal::Circuit(Error::Logits { .. })), "{refused}");
     assert!(refused.to_string().contains("tune this model again"), "{refused}");
 

@@ -176,12 +176,13 @@ pub fn text(plan: &Plan, standing: Standing) -> String {
         ["site", ">elements", ">certified", ">calibrated", ">effect", ">rounds", ">KiB", ">admissible", "chosen"];
     let (model, predicted) = (&plan.model, &plan.predicted);
     let mut out = format!(
-        "{} under {}, {} a run, inputs in {}, digest {}\n{}; {}\n",
+        "{} under {}, {} a run, inputs in {}, digest {}{}\n{}; {}\n",
         model.name,
         plan.protocol,
         counted(model.batch, "input"),
         words::inputs(model),
         plan.digest().short(),
+        words::weights(model),
         words::parties(&plan.parties),
         words::formats(&plan.formats),
     );

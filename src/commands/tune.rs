@@ -40,8 +40,8 @@ pub struct Tune {
     /// A picture of the front: seconds and errors of the plans that nothing beats.
     #[arg(long, value_name = "FRONT.svg")]
     front: Option<PathBuf>,
-    /// Leave out of the file what was measured: sensitivities, calibrated errors, and how well the plan did. It is
-    /// printed all the same.
+    /// Leave out of the file what was measured, sensitivities, calibrated errors, and how well the plan did, and the digest
+    /// of the weights. It is printed all the same.
     #[arg(long)]
     discreet: bool,
     /// The plan's file. The model's public structure is written beside it.
@@ -280,20 +280,8 @@ impl RequestOptions {
         let graph = inspect::import(&self.model, model, &self.open.axes(1)?)?;
         let calibration = model_inputs(&graph, &self.calibration)?;
         let promise = self.promise(&graph, &calibration)?;
-        let clamps = self.clamps(self.clamp, model, &graph, &calibration, &promise, catalog)?;
-        for Needed { clamp, proved, observed } in &clamps {
-            let _ = writeln!(
-                std::io::stderr(),
-                "{}: its argument is proved to lie in {:.3e}…{:.3e}, the calibration set shows {:.2}…{:.2}: limited",
-                clamp.name,
-                proved.lower,
-                proved.upper,
-                observed.lower,
-                observed.upper
-            );
-        }
         let machine = self.machine.as_deref().map_or_else(|| Ok(Machine::reference()), Machine::read);
-        Ok(Request {
+        let mut request = Request {
             model,
             model_name: self.model.file_name().map_or(String::new(), |name| name.to_string_lossy().into_owned()),
             catalog,
@@ -302,7 +290,7 @@ impl RequestOptions {
             simulated_max: self.simulate,
             batch,
             side_by_side: self.side_by_side,
-            axes: self.open.axes(batch)?.with_clamps(clamps.into_iter().map(|needed| needed.clamp).collect()),
+            axes: self.open.axes(batch)?,
             promise,
             network: Shaping::named(&self.network).map_err(Failure::input)?,
             network_name: self.network_name(),
@@ -319,14 +307,31 @@ impl RequestOptions {
             exact_maxima: self.exact_maxima,
             tiles: self.tile_bytes,
             parties: self.parties.clone(),
-        })
+        };
+        let clamps = match self.clamp || self.cut.is_some() {
+            true => self.clamps(&graph, &request, (catalog, &self.formats.each(&request)?))?,
+            false => Vec::new(),
+        };
+        for Needed { clamp, proved, observed } in &clamps {
+            let _ = writeln!(
+                std::io::stderr(),
+                "{}: its argument is proved to lie in {:.3e}…{:.3e}, the calibration set shows {:.2}…{:.2}: limited",
+                clamp.name,
+                proved.lower,
+                proved.upper,
+                observed.lower,
+                observed.upper
+            );
+        }
+        request.axes = request.axes.with_clamps(clamps.into_iter().map(|needed| needed.clamp).collect());
+        Ok(request)
     }
 
     /// The axes of a request with the clamps that its model needs if its entries are those of `catalog`.
     #[cfg(feature = "generate")]
     pub fn limited(&self, request: &Request<'_>, catalog: &Catalog) -> Result<Axes, Failure> {
         let graph = inspect::import(&self.model, request.model, &self.open.axes(1)?)?;
-        let clamps = self.clamps(true, request.model, &graph, &request.calibration, &request.promise, catalog)?;
+        let clamps = self.clamps(&graph, request, (catalog, &[request.formats]))?;
         Ok(self.open.axes(request.batch)?.with_clamps(clamps.into_iter().map(|needed| needed.clamp).collect()))
     }
 

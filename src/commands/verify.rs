@@ -3,6 +3,7 @@
 use crate::catalog_folder;
 use crate::failure::Failure;
 use crate::lanes::{self, Effort, Findings, Lane};
+use crate::median::median;
 use crate::output::check_folder_place;
 use crate::report::{Context, table};
 use ::verify::Certified;
@@ -294,9 +295,8 @@ fn text(report: &Report) -> String {
 fn closing(report: &Report) -> String {
     let count = report.entries.len();
     let ok = report.entries.iter().filter(|row| row.verdict() == "ok").count();
-    let mut times: Vec<f64> = report.entries.iter().map(|row| row.seconds * 1e3).collect();
-    times.sort_by(f64::total_cmp);
-    let (median, slowest) = (times.get(count / 2).copied().unwrap_or(0.0), times.last().copied().unwrap_or(0.0));
+    let times: Vec<f64> = report.entries.iter().map(|row| row.seconds * 1e3).collect();
+    let (slowest, median) = (times.iter().copied().fold(0.0, f64::max), median(times).unwrap_or(0.0));
     let evidence = (0..Findings::COLUMNS.len()).map(|lane| {
         let ran = report.entries.iter().filter(|row| row.findings.ran()[lane]).count();
         let ran = if ran == 0 { "not run".to_owned() } else { format!("on {ran} of {count}") };

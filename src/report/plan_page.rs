@@ -11,8 +11,9 @@ use runtime::plan::{Plan, SiteRecord};
 pub fn page(plan: &Plan) -> String {
     let (predicted, measured) = (&plan.predicted, &plan.measured);
     let kicker = element("p").class("kicker").text(format!(
-        "plan {} · protocol {} · {} a run",
+        "plan {}{} · protocol {} · {} a run",
         plan.digest().short(),
+        words::weights(&plan.model),
         plan.protocol,
         counted(plan.model.batch, "input")
     ));

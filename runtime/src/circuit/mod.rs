@@ -113,7 +113,8 @@ pub enum Error {
     /// A site whose proved range exceeds what its entry is certified for.
     #[error(
         "{site}: its proved range {low}..={high} exceeds the window {window_low}..={window_high} of the {function} \
-         entry (integers at scale {scale}); choose an entry with a wider window, or limit the argument (tune --clamp)"
+         entry (integers at scale {scale}); choose an entry with a wider window, or {}",
+        narrower(function)
     )]
     Window {
         /// The model's node.
@@ -214,4 +215,13 @@ pub enum Error {
         /// What it should have.
         format: Format,
     },
+}
+
+/// What helps where an argument leaves its window: bounds of clamps are integers, and an argument of an entry with scales of
+/// its own lies below one as well.
+fn narrower(function: &catalogs::Function) -> &'static str {
+    match lower::has_own_scales(function) {
+        true => "promise narrower inputs (tune --input-range, --row-norm)",
+        false => "limit the argument (tune --clamp)",
+    }
 }

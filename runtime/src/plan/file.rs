@@ -42,6 +42,9 @@ pub struct ModelRecord {
     pub name: String,
     /// Digest of the public structure at this batch.
     pub structure: String,
+    /// Digest of the weights; a discreet plan does not name them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weights: Option<String>,
     /// Inputs of one run.
     pub batch: usize,
     /// Runs that a session executes side by side, as far as it has so many inputs.
@@ -286,11 +289,12 @@ impl Plan {
         toml::to_string(self).unwrap_or_default()
     }
 
-    /// The plan without what was measured: the figures that depend on weights and calibration inputs and that no party
-    /// needs. What is certified stays, and with it the least variances that certified errors of layer norms assume: powers
-    /// of two, without which nobody could tell what is certified.
+    /// The plan without what was measured, and without the digest of the weights: what depends on weights and calibration
+    /// inputs and no party needs. What is certified stays, and with it the least variances that certified errors of layer
+    /// norms assume: powers of two, without which nobody could tell what is certified.
     pub fn discreet(mut self) -> Plan {
         self.measured = Measured::default();
+        self.model.weights = None;
         self.predicted.error = 0.0;
         for site in &mut self.site {
             (site.sensitivity, site.calibrated_error, site.effect) = (0.0, site.certified_error, None);

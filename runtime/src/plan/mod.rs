@@ -45,6 +45,17 @@ pub enum Refusal {
         /// What was given.
         found: String,
     },
+    /// The plan is about a model of this structure with other weights.
+    #[error(
+        "the plan is for other weights of this model (digest {planned:.12}…, these have {found:.12}…): what it predicts and \
+         what was measured is not theirs; tune this model again"
+    )]
+    Weights {
+        /// Named by the plan.
+        planned: String,
+        /// What was given.
+        found: String,
+    },
     /// The catalog lacks an entry, or it cannot be used.
     #[error("site {site}: {source}")]
     Entry {
@@ -399,6 +410,12 @@ impl CheckedPlan {
         if found != self.plan.model.structure {
             return Err(Refusal::Model { planned: self.plan.model.structure.clone(), found });
         }
+        if let Some(planned) = &self.plan.model.weights {
+            let found = weights_digest(graph).map_err(|error| circuit::Error::Circuit(error.to_string()))?.to_string();
+            if found != *planned {
+                return Err(Refusal::Weights { planned: planned.clone(), found });
+            }
+        }
         Ok(self.lowered.weights(graph)?)
     }
 
@@ -434,6 +451,25 @@ impl CheckedPlan {
 /// The digest of a model's public structure: operators, shapes and public constants, no weights.
 pub fn structure_digest(structure: &Graph) -> Digest {
     Digest::of(Tag::Model, structure.without_weights().to_json().as_bytes())
+}
+
+/// The digest of a model's weights, each with its node and shape.
+///
+/// # Errors
+/// A graph without weights.
+pub fn weights_digest(graph: &Graph) -> Result<Digest, graph::Error> {
+    let part = |(node, weight): (graph::NodeId, &graph::Constant)| {
+        let tensor = weight.tensor()?;
+        let numbers = [u64::from(node_number(node)), tensor.shape.len() as u64].into_iter();
+        let numbers = numbers.chain(tensor.shape.iter().map(|&extent| extent as u64));
+        let bytes = numbers.flat_map(u64::to_le_bytes).chain(tensor.data.iter().flat_map(|value| value.to_le_bytes()));
+        Ok(bytes.collect::<Vec<u8>>())
+    };
+    let mut parts = Vec::new();
+    for weight in graph.weights() {
+        parts.push(Digest::of(Tag::Weights, &part(weight)?));
+    }
+    Ok(Digest::of_parts(Tag::Weights, parts.iter().map(Digest::bytes)))
 }
 
 impl ChoiceRecord {

@@ -58,6 +58,32 @@ pub struct Budget {
     pub failure: f64,
 }
 
+/// What the elements of a model's first output are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Answers {
+    /// Scores, of which a softmax would make probabilities.
+    Scores,
+    /// Probabilities: the model ends with a softmax.
+    Probabilities,
+}
+
+impl Answers {
+    /// No probability counts as less, so that one that is rounded to nothing costs ln 10⁷ = 16.1 and not everything.
+    const PROBABILITY_MIN: f64 = 1e-7;
+
+    /// −ln of the probability of a label in a row.
+    fn cross_entropy(self, row: &[f64], label: usize) -> f64 {
+        match self {
+            Answers::Scores => {
+                let highest = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+                let sum: f64 = row.iter().map(|score| (score - highest).exp()).sum();
+                sum.ln() + highest - row.get(label).copied().unwrap_or(f64::NEG_INFINITY)
+            }
+            Answers::Probabilities => -row.get(label).copied().unwrap_or(0.0).max(Self::PROBABILITY_MIN).ln(),
+        }
+    }
+}
+
 impl Default for Constraint {
     fn default() -> Constraint {
         Constraint { error_max: f64::INFINITY, agreement_min: 0.0, cosine_min: -1.0, metric: None }
@@ -115,18 +141,14 @@ impl Metric {
         }
     }
 
-    /// The metric of rows of scores with their labels.
-    pub fn of<'a>(self, rows: impl Iterator<Item = (&'a [f64], usize)>) -> f64 {
+    /// The metric of rows of a model's answers with their labels.
+    pub fn of<'a>(self, answers: Answers, rows: impl Iterator<Item = (&'a [f64], usize)>) -> f64 {
         let (mut total, mut count) = (0.0, 0usize);
-        for (scores, label) in rows {
+        for (row, label) in rows {
             count += 1;
             total += match self {
-                Metric::Accuracy { .. } => f64::from(u8::from(arg_max(scores) == Some(label))),
-                Metric::CrossEntropy { .. } => {
-                    let highest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-                    let sum: f64 = scores.iter().map(|score| (score - highest).exp()).sum();
-                    sum.ln() + highest - scores.get(label).copied().unwrap_or(f64::NEG_INFINITY)
-                }
+                Metric::Accuracy { .. } => f64::from(u8::from(arg_max(row) == Some(label))),
+                Metric::CrossEntropy { .. } => answers.cross_entropy(row, label),
             };
         }
         total / count.max(1) as f64
@@ -344,8 +366,8 @@ mod tests {
         assert_eq!(arg_max(&[]), None);
         let accuracy = Metric::Accuracy { decrease_max: 0.0 };
         let row: &[f64] = &[1.0, 1.0];
-        assert_eq!(accuracy.of([(row, 0)].into_iter()), 1.0);
-        assert_eq!(accuracy.of([(row, 1)].into_iter()), 0.0);
+        assert_eq!(accuracy.of(Answers::Scores, [(row, 0)].into_iter()), 1.0);
+        assert_eq!(accuracy.of(Answers::Scores, [(row, 1)].into_iter()), 0.0);
     }
 
     #[test]
@@ -368,12 +390,31 @@ mod tests {
     fn metrics_are_what_their_names_say() {
         let rows: [(&[f64], usize); 3] = [(&[1.0, 2.0], 1), (&[3.0, 0.0], 1), (&[0.0, 0.0], 0)];
         let accuracy = Metric::Accuracy { decrease_max: 0.0 };
-        assert_eq!(accuracy.of(rows.into_iter()), 2.0 / 3.0);
-        let entropy = Metric::CrossEntropy { increase_max: 0.0 }.of(rows.into_iter());
+        assert_eq!(accuracy.of(Answers::Scores, rows.into_iter()), 2.0 / 3.0);
+        let entropy = Metric::CrossEntropy { increase_max: 0.0 }.of(Answers::Scores, rows.into_iter());
         let expected = ((1.0 + (-1.0f64).exp()).ln() + (1.0 + (-3.0f64).exp()).ln() + 3.0 + 2f64.ln()) / 3.0;
         assert!((entropy - expected).abs() < 1e-12);
         let increase = Metric::CrossEntropy { increase_max: 0.125 };
         assert!(increase.allows(1.0, 0.5) && increase.allows(1.0, 1.125) && !increase.allows(1.0, 1.2));
+    }
+
+    /// Probabilities are taken as they are: a softmax of them would call the surest answer and the wrongest nearly alike.
+    #[test]
+    fn the_cross_entropy_of_probabilities_is_that_of_the_scores_behind_them() {
+        let metric = Metric::CrossEntropy { increase_max: 0.0 };
+        let scores = [3.0, -1.0, 0.5];
+        let sum: f64 = scores.iter().map(|score: &f64| score.exp()).sum();
+        let probabilities = scores.map(|score| score.exp() / sum);
+        for label in 0..3 {
+            let behind = metric.of(Answers::Scores, [(&scores[..], label)].into_iter());
+            let own = metric.of(Answers::Probabilities, [(&probabilities[..], label)].into_iter());
+            assert!((behind - own).abs() < 1e-12, "{label}: {behind} {own}");
+        }
+        // What is rounded to nothing, or below, is as bad as can be, and no worse.
+        for nothing in [0.0, -1e-3, 1e-9] {
+            let own = metric.of(Answers::Probabilities, [(&[1.0, nothing][..], 1)].into_iter());
+            assert!((own - 16.118).abs() < 1e-3, "{own}");
+        }
     }
 
     #[test]

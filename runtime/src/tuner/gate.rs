@@ -1,7 +1,7 @@
 //! The gate: a plan's circuit simulated bit for bit over the calibration set, against the plain model.
 
-use super::constraint::{Constraint, Metric, arg_max};
-use super::hidden::{self, Hidden, Shown};
+use super::constraint::{Answers, Constraint, Metric, arg_max};
+use super::hidden::{self, Hidden, Last, Shown};
 use super::sensitivity::{difference, leading};
 use super::{Error, Request};
 use crate::circuit::Weights;
@@ -88,7 +88,7 @@ impl Reference {
                 false => Arc::new(Graph::import_with(request.model, &request.axes.for_batch(count))?),
             };
             let mut observed = Observed::new(&graph);
-            let mut shown = Shown::of(&hidden);
+            let mut shown = Shown::of(&hidden::hidden(&graph));
             let plain = reference::run(&graph, &inputs, &mut |id, value| {
                 observed.record(&graph, id, value);
                 shown.note(id, value);
@@ -183,7 +183,7 @@ impl Reference {
                 verdict.cosine = verdict.cosine.zip(cosine).map(|(a, b)| a.min(b));
                 all.push(Run { first: run.first, inputs: Vec::new(), outputs, shown });
                 if let Some((metric, labels)) = metric.filter(|_| all.len() == self.runs.len()) {
-                    let own = metric_of(metric, labels, &all);
+                    let own = self.metric_of(metric, labels, &all);
                     worst = Some(worst.map_or(own, |worst| metric.worse(worst, own)));
                 }
                 if all.len() == self.runs.len() {
@@ -194,7 +194,7 @@ impl Reference {
                 return Ok(None);
             }
         }
-        verdict.metric = metric.map(|(metric, labels)| metric_of(metric, labels, &self.runs)).zip(worst);
+        verdict.metric = metric.map(|(metric, labels)| self.metric_of(metric, labels, &self.runs)).zip(worst);
         let share = |count: usize| count as f64 / (verdict.inputs * modes.len()).max(1) as f64;
         (verdict.agreement, verdict.steady) = (share(agreeing), share(steady));
         Ok(Some(verdict))
@@ -208,6 +208,22 @@ impl Reference {
             None => (run.outputs.first(), outputs.first()),
         };
         plain.zip(private).map_or(0, |(plain, private)| steady_rows(plain, private))
+    }
+
+    /// The metric of all runs, by the first output.
+    fn metric_of(&self, metric: Metric, labels: &[usize], runs: &[Run]) -> f64 {
+        let first = self.hidden.iter().find(|hidden| hidden.output == 0);
+        let answers = match first.map(|hidden| hidden.last) {
+            Some(Last::Softmax) => Answers::Probabilities,
+            _ => Answers::Scores,
+        };
+        let mut rows: Vec<(&[f64], usize)> = Vec::new();
+        for run in runs {
+            let Some(output) = run.outputs.first() else { continue };
+            let row = output.shape.iter().skip(1).product::<usize>().max(1);
+            rows.extend(output.data.chunks(row).zip(labels[run.first..].iter().copied()));
+        }
+        metric.of(answers, rows.into_iter())
     }
 
     /// What a simulated run gives for the inputs that it is about: outputs, and what stands for those that hide something.
@@ -228,16 +244,6 @@ impl Run {
     fn count(&self) -> usize {
         self.outputs.first().and_then(|tensor| tensor.shape.first()).copied().unwrap_or(0)
     }
-}
-
-fn metric_of(metric: Metric, labels: &[usize], runs: &[Run]) -> f64 {
-    let mut rows: Vec<(&[f64], usize)> = Vec::new();
-    for run in runs {
-        let Some(scores) = run.outputs.first() else { continue };
-        let row = scores.shape.iter().skip(1).product::<usize>().max(1);
-        rows.extend(scores.data.chunks(row).zip(labels[run.first..].iter().copied()));
-    }
-    metric.of(rows.into_iter())
 }
 
 /// Of the model, the calibration inputs and labels, and how they are simulated.

@@ -8,7 +8,7 @@ use crate::circuit::headroom::Norms;
 use crate::circuit::limits::Limit;
 use crate::circuit::lower::{Encoder, Formats};
 use crate::graph::{Axes, Graph, Tensor};
-use crate::plan::Plan;
+use crate::plan::{Plan, weights_digest};
 use crate::session::work::Counter;
 use catalogs::Digest;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -33,6 +33,8 @@ pub(super) struct Ground {
     pub single: Arc<Encoder>,
     /// The public structure for a batch.
     pub structure: Graph,
+    /// The digest of its weights.
+    pub weights: Digest,
     /// Its answers.
     pub reference: Reference,
     /// What was found of its weights.
@@ -84,10 +86,10 @@ impl Ground {
         let single = model(1)?;
         super::check_request(request, single.graph())?;
         let batched = if request.batch == 1 { Arc::clone(&single) } else { model(request.batch)? };
-        let structure = batched.graph().without_weights();
+        let (structure, weights) = (batched.graph().without_weights(), weights_digest(batched.graph())?);
         let reference = Reference::new(request, batched)?;
         let (norms, counter, sensitivities, traces) = Default::default();
-        Ok(Ground { single, structure, reference, norms, counter, sensitivities, traces })
+        Ok(Ground { single, structure, weights, reference, norms, counter, sensitivities, traces })
     }
 
     /// One sensitivity per site.

@@ -5,43 +5,77 @@
 //!
 //! The slope of sigmoid is at most 1/4, and that of softmax, from the largest movement of a logit to the largest of a
 //! probability, 1/2: |Δp_i| ≤ p_i·|Δx_i − Σ p_j·Δx_j| ≤ 2·p_i(1 − p_i)·max|Δx|.
+//!
+//! Where elements of a softmax are masked, their weight is zero whatever the argument is: they stand for the plain
+//! model's mask, in the plain model as in a simulation.
 
 use crate::circuit::ideal::{RoundingMode, Simulation};
 use crate::circuit::lower::Lowered;
 use crate::circuit::{self, Error};
 use crate::circuit::{Integers, decode};
-use crate::graph::operator::{Function, Operator};
+use crate::graph::operator::{Function, MASKED, Operator};
 use crate::graph::{Graph, NodeId, Tensor};
 use std::collections::BTreeMap;
 
 /// The argument of an output's last function, and the function's largest slope.
-#[derive(Clone, Copy, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub(super) struct Hidden {
     /// The number of the output.
     pub output: usize,
-    /// The node of the graph.
+    /// The node of the graph that has the argument, before anything of it is masked.
     pub node: NodeId,
-    slope: f64,
+    /// 1 where the argument is masked, if anything is; broadcasts to its shape.
+    masked: Option<Tensor>,
+    /// The function.
+    pub last: Last,
+}
+
+/// A last function that hides movements of its argument.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Last {
+    /// Its rows are probabilities.
+    Softmax,
+    /// Of every element by itself.
+    Sigmoid,
+}
+
+impl Last {
+    /// The largest slope that it has anywhere.
+    fn slope(self) -> f64 {
+        match self {
+            Last::Softmax => 0.5,
+            Last::Sigmoid => 0.25,
+        }
+    }
 }
 
 impl Hidden {
     /// What stands for an output where nothing is hidden: the argument times the slope.
     pub fn shown(&self, argument: &Tensor) -> Tensor {
-        let data = argument.data.iter().map(|value| self.slope * value).collect();
-        Tensor { shape: argument.shape.clone(), data }
+        let masked = self.masked.as_ref().map(|masked| masked.broadcast(&argument.shape));
+        let is_masked = |place: usize| masked.as_ref().is_some_and(|flags| flags.data[place] != 0.0);
+        let slope = self.last.slope();
+        let of = |(place, &value): (usize, &f64)| slope * if is_masked(place) { MASKED } else { value };
+        Tensor { shape: argument.shape.clone(), data: argument.data.iter().enumerate().map(of).collect() }
     }
 }
 
 /// The outputs of a model that hide something.
 pub(super) fn hidden(graph: &Graph) -> Vec<Hidden> {
     let of = |(output, &(_, id)): (usize, &(String, NodeId))| {
-        let last = graph.node(id);
-        let slope = match last.operator {
-            Operator::Softmax => 0.5,
-            Operator::Activation { function: Function::Sigmoid } => 0.25,
+        let node = graph.node(id);
+        let last = match node.operator {
+            Operator::Softmax => Last::Softmax,
+            Operator::Activation { function: Function::Sigmoid } => Last::Sigmoid,
             _ => return None,
         };
-        Some(Hidden { output, node: *last.inputs.first()?, slope })
+        let argument = graph.node(*node.inputs.first()?);
+        let (node, masked) = match &argument.operator {
+            // A mask is public: every reader of the graph has it.
+            Operator::Mask { masked } => (*argument.inputs.first()?, Some(masked.tensor().ok()?.clone())),
+            _ => (argument.id, None),
+        };
+        Some(Hidden { output, node, masked, last })
     };
     graph.outputs().iter().enumerate().filter_map(of).collect()
 }
@@ -52,7 +86,7 @@ pub(super) struct Shown(Vec<(Hidden, Option<Tensor>)>);
 impl Shown {
     /// Nothing is noted yet.
     pub fn of(hidden: &[Hidden]) -> Shown {
-        Shown(hidden.iter().map(|&own| (own, None)).collect())
+        Shown(hidden.iter().map(|own| (own.clone(), None)).collect())
     }
 
     /// Notes the value of a node, if it is the argument of a last function.

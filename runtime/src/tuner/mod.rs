@@ -44,14 +44,14 @@ mod trace;
 mod whole;
 
 pub use admissible::{Candidate, Wish};
-pub use constraint::{Budget, Constraint, Metric, arg_max};
+pub use constraint::{Answers, Budget, Constraint, Metric, arg_max};
 pub use effects::{Effects, Outlook};
 pub use exclusion::{Cause, Exclusion};
 pub use gate::{Verdict, agreements, least_cosine};
 pub use groundwork::Groundwork;
 pub use memory::Memory;
 pub use problem::{Attempt, Problem};
-pub use search::{Front, Point, Tuned, search, tune};
+pub use search::{Front, Gap, Point, Tuned, search, tune};
 pub use sensitivity::{difference, leading};
 pub use whole::{Batch, Weights, batches, formats, preferred, tune_over};
 
@@ -121,6 +121,13 @@ pub struct Request<'a> {
     pub tiles: Tiles,
     /// Who owns model, input and output.
     pub parties: PartiesRecord,
+}
+
+impl Request<'_> {
+    /// Whether seconds or bytes are limited and nothing is asked of the outputs, so that the most accurate plan is meant.
+    pub fn asks_for_accuracy(&self) -> bool {
+        self.budget.limits_cost() && !self.constraint.asks()
+    }
 }
 
 /// In which parts the messages of a round may leave ([`crate::circuit::itinerary`]).
@@ -310,6 +317,20 @@ fn check_request(request: &Request<'_>, graph: &Graph) -> Result<(), Error> {
         graph.outputs().first().map_or(0, |(_, id)| graph.node(*id).shape.iter().skip(1).product::<usize>().max(1));
     if let Some(label) = request.labels.iter().flatten().find(|label| **label >= scores) {
         return fail(format!("label {label} is none: the model's first output has {scores} scores, for labels from 0"));
+    }
+    if request.whole_front && request.asks_for_accuracy() {
+        return fail(
+            "a budget alone is met by one search, without a front: --whole-front needs a demand on accuracy".into(),
+        );
+    }
+    let ends_with_sigmoid =
+        hidden::hidden(graph).iter().any(|own| own.output == 0 && own.last == hidden::Last::Sigmoid);
+    if ends_with_sigmoid && matches!(request.constraint.metric, Some(Metric::CrossEntropy { .. })) {
+        return fail(
+            "a cross-entropy is one of scores, or of the probabilities of a softmax, and the model's first output is a \
+             sigmoid's: ask for --max-accuracy-loss, or export the model without it"
+                .into(),
+        );
     }
     request.constraint.sensible(request.labels.is_some()).map_err(Error::Request)
 }

@@ -2,7 +2,7 @@
 
 use super::{Error, maxima};
 use crate::circuit::headroom::Interval;
-use crate::circuit::lower::{Centre, Choice, Comparisons, Formats, Logits, catalog_function};
+use crate::circuit::lower::{Centre, Choice, Comparisons, Formats, Logits, catalog_function, has_own_scales};
 use crate::graph::{Site, SiteKind};
 use crate::plan::{ChoiceRecord, EntryRecord};
 use catalogs::protocol::Width;
@@ -30,13 +30,6 @@ fn function(kind: SiteKind) -> Option<catalogs::Function> {
         SiteKind::Activation(function) => catalog_function(function),
         _ => None,
     }
-}
-
-/// Whether a function reaches from very small to very large: its entries have scales of their own, to and from which the
-/// sites around round.
-pub(super) fn has_own_scales(function: &catalogs::Function) -> bool {
-    use catalogs::Function::{Log, Reciprocal, Rsqrt, Sqrt};
-    matches!(function, Log | Sqrt | Reciprocal | Rsqrt)
 }
 
 /// What is known of a site's values before it has a choice.

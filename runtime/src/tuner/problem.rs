@@ -403,17 +403,17 @@ impl Problem<'_> {
     }
 
     /// A plan that passed with the rings with which its run is predicted to be fastest; the same plan where there are none,
-    /// or where what is measured with them does not pass.
-    pub fn in_fastest_rings(&self, attempt: Attempt) -> Result<Attempt, Error> {
+    /// or where what is measured with them does not pass. And whether that was simulated.
+    pub fn in_fastest_rings(&self, attempt: Attempt) -> Result<(Attempt, bool), Error> {
         if !attempt.plan.formats.rings.is_empty() {
-            return Ok(attempt);
+            return Ok((attempt, false));
         }
         let plan = self.narrowed(&attempt.chosen)?;
         let Some(plan) = plan.filter(|plan| plan.predicted.seconds_per_run < attempt.seconds) else {
-            return Ok(attempt);
+            return Ok((attempt, false));
         };
         let found = self.judged(&attempt.chosen, Draft { plan, seconds: attempt.seconds }, false)?;
-        Ok(found.filter(|found| found.unmet.is_empty()).unwrap_or(attempt))
+        Ok((found.filter(|found| found.unmet.is_empty()).unwrap_or(attempt), true))
     }
 
     /// Drafts a plan of the choice, and simulates it or recalls what a simulation showed; or says what of the choice

@@ -32,15 +32,30 @@ pub struct Point {
 pub struct Front {
     /// No point beats another at both.
     pub points: Vec<Point>,
-    /// The plan's seconds over a lower bound of the seconds of every choice with no larger predicted error, less one:
-    /// what the integer program leaves open.
-    pub gap: f64,
+    /// What the integer program leaves open, by the prices of the sites: those are of one ring and whole rounds.
+    pub gap: Gap,
     /// Predicted seconds of the slowest choice that is faster than the plan, was simulated and did not pass, if there is
     /// one: a choice between that and the plan was not found.
     pub refused_seconds: Option<f64>,
     /// What could not be proved together and was left out: a line for every place at which a window or a ring is left.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub excluded: Vec<String>,
+}
+
+/// How far a plan's predicted figure is above a lower bound of that of every choice, as a share of the bound.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Gap {
+    /// Of seconds, over all choices with no larger predicted error.
+    Seconds(f64),
+    /// Of the predicted error, over all choices within the budget: where that alone is asked.
+    Error(f64),
+}
+
+impl Default for Gap {
+    fn default() -> Gap {
+        Gap::Seconds(0.0)
+    }
 }
 
 /// A plan with what a private run of it should show.
@@ -79,6 +94,8 @@ struct Search<'a, 'b> {
     /// What the sites may have in all.
     limits: Price,
     tried: Vec<Attempt>,
+    /// Simulations of the plan that was found, once more in its rings.
+    again: usize,
 }
 
 impl<'a, 'b> Search<'a, 'b> {
@@ -89,15 +106,22 @@ impl<'a, 'b> Search<'a, 'b> {
             .with(Quantity::Bytes, budget.bytes)
             .with(Quantity::Failure, budget.failure);
         let limits = limits.minus(problem.base_price()).with(Quantity::Error, f64::INFINITY);
-        Search { problem, progress, limits, tried: Vec::new() }
+        Search { problem, progress, limits, tried: Vec::new(), again: 0 }
     }
 
     fn run(mut self) -> Result<Tuned, Error> {
         let request = self.problem.request();
-        match request.budget.limits_cost() && !request.constraint.asks() {
+        match request.asks_for_accuracy() {
             true => self.most_accurate(),
             false => self.fastest(),
         }
+    }
+
+    /// The plan in its fastest rings, with what a simulation of that shows.
+    fn in_fastest_rings(&mut self, best: Attempt) -> Result<Attempt, Error> {
+        let (best, simulated) = self.problem.in_fastest_rings(best)?;
+        self.again += usize::from(simulated);
+        Ok(best)
     }
 
     /// The most accurate choice within the budget: first by what is predicted, then by what simulations show.
@@ -117,7 +141,8 @@ impl<'a, 'b> Search<'a, 'b> {
         let start = self.started()?.filter(|start| shown(start) < shown(&found)).unwrap_or(found);
         let aims = Aims { aim: &shown, enough: &|_| false, is_hopeless: &|_, _| false };
         let best = self.improved(start, request.climb, &aims)?;
-        Ok(self.finish(self.problem.in_fastest_rings(best)?, &[]))
+        let best = self.in_fastest_rings(best)?;
+        Ok(self.finish(best, &[]))
     }
 
     /// The choice of least predicted error whose plan keeps the budget. A drafted plan may cost another amount than its sites
@@ -244,7 +269,8 @@ impl<'a, 'b> Search<'a, 'b> {
             Some(worst) => self.between(best, worst)?,
             None => best,
         };
-        let best = self.problem.in_fastest_rings(self.climbed(best)?)?;
+        let best = self.climbed(best)?;
+        let best = self.in_fastest_rings(best)?;
         if request.whole_front {
             for chosen in &rungs {
                 self.attempt(chosen.clone())?;
@@ -441,23 +467,32 @@ impl<'a, 'b> Search<'a, 'b> {
 
     /// The plan with its measurement and its front.
     fn finish(&self, best: Attempt, rungs: &[Vec<usize>]) -> Tuned {
-        let price = assignment::total(self.problem.prices(), &best.chosen);
-        let limits = self.limits.with(Quantity::Error, price.of(Quantity::Error) * (1.0 + 1e-9));
-        let bound = assignment::lower_bound(self.problem.prices(), Quantity::Seconds, &limits);
-        let bound = bound + self.problem.base_price().of(Quantity::Seconds);
-        let gap = if bound > 0.0 { (self.seconds(&best.chosen) / bound - 1.0).max(0.0) } else { 0.0 };
         let own = self.seconds(&best.chosen);
         let saved = best.plan.predicted.seconds_per_run / own;
         let refused = self.tried.iter().filter(|attempt| !attempt.unmet.is_empty());
         let refused = refused.map(|attempt| self.seconds(&attempt.chosen)).filter(|seconds| *seconds < own);
         let refused_seconds = refused.max_by(f64::total_cmp).map(|seconds| saved * seconds);
         let points = self.points(&best, rungs, saved);
+        let gap = self.gap(&best.chosen);
         let front = Front { points, gap, refused_seconds, excluded: self.problem.excluded_lines() };
         let Attempt { plan, structure, verdict, .. } = best;
-        // The plan in other rings was simulated once more.
-        let simulated = self.tried.len() + usize::from(!plan.formats.rings.is_empty());
-        let measured = Measured::of(&verdict, simulated);
+        let measured = Measured::of(&verdict, self.tried.len() + self.again);
         Tuned { plan: Plan { measured, ..plan }, structure, front }
+    }
+
+    /// What the integer program leaves open of a choice.
+    fn gap(&self, chosen: &[usize]) -> Gap {
+        let (prices, base) = (self.problem.prices(), self.problem.base_price());
+        let above = |quantity: Quantity, limits: &Price| {
+            let bound = assignment::lower_bound(prices, quantity, limits) + base.of(quantity);
+            let own = self.problem.price(chosen).of(quantity);
+            if bound > 0.0 { (own / bound - 1.0).max(0.0) } else { 0.0 }
+        };
+        if self.problem.request().asks_for_accuracy() {
+            return Gap::Error(above(Quantity::Error, &self.limits));
+        }
+        let error = assignment::total(prices, chosen).of(Quantity::Error);
+        Gap::Seconds(above(Quantity::Seconds, &self.limits.with(Quantity::Error, error * (1.0 + 1e-9))))
     }
 
     /// Everything that was solved for or simulated, without what is beaten at seconds and predicted error; with this share

@@ -5,10 +5,9 @@
 //! product rounds; entries exist for a few of them.
 
 use super::admissible::certified_entries;
-use super::options::has_own_scales;
 use super::search::{Tuned, tune};
 use super::{Error, Problem, Progress, Request, check_formats};
-use crate::circuit::lower::Formats;
+use crate::circuit::lower::{Formats, has_own_scales};
 use crate::plan::{Plan, Predicted};
 use catalogs::{Ring, Scale};
 use std::collections::BTreeSet;
@@ -112,7 +111,7 @@ pub fn tune_over(
     let none = "the catalog has no entry for activations in such a ring; give --ring-bits and --fraction-bits";
     let mut failed = Error::Request(none.into());
     let said = all.len() > 1 || weights == Weights::Fewer;
-    let aim = |tuned: &Tuned| match request.budget.limits_cost() && !request.constraint.asks() {
+    let aim = |tuned: &Tuned| match request.asks_for_accuracy() {
         true => tuned.plan.measured.error,
         false => tuned.plan.predicted.seconds_per_run,
     };

@@ -5,6 +5,7 @@ use crate::commands::inspect;
 use crate::commands::plan::limits::checked;
 use crate::commands::tune::model_inputs;
 use crate::failure::Failure;
+use crate::median::median;
 use crate::report::{Context, table};
 use clap::Args;
 use runtime::circuit::ideal::{RoundingMode, Simulation};
@@ -81,22 +82,17 @@ impl Simulate {
             seconds.push(begun.elapsed().as_secs_f64());
         }
         let first_seconds = seconds.remove(0);
-        let seconds = median(seconds);
+        let seconds = median(seconds).unwrap_or(f64::NAN);
         let mut networks = Vec::new();
         for network in &self.networks {
             let files = (self.model.as_path(), self.plan.as_path(), self.input.as_path());
             let sessions = sessions::run(&context.catalog, files, network, SideBySide::ONE, self.runs)?;
-            let run_seconds = median(sessions.seconds);
+            let run_seconds = median(sessions.seconds).unwrap_or(f64::NAN);
             networks.push(Row { network: network.clone(), run_seconds, times_faster: run_seconds / seconds });
         }
         let report = Report { model: plan.plan().model.name.clone(), batch, first_seconds, seconds, networks };
         context.print(&report, text)
     }
-}
-
-fn median(mut seconds: Vec<f64>) -> f64 {
-    seconds.sort_by(f64::total_cmp);
-    seconds[seconds.len() / 2]
 }
 
 fn text(report: &Report) -> String {

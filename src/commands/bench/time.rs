@@ -4,6 +4,7 @@ use super::sessions::{self, Sessions};
 use crate::commands::plan::{limits::checked, words};
 use crate::commands::profile;
 use crate::failure::Failure;
+use crate::median::median;
 use crate::report::{Context, table};
 use clap::Args;
 use runtime::cost::Machine;
@@ -92,9 +93,9 @@ impl Time {
                 predicted_seconds: before_and_after
                     .map_or_else(|| predicted(&machine), |[before, after]| (before + after) / 2.0),
                 before_and_after,
-                seconds: seconds[seconds.len() / 2],
                 least: seconds[0],
                 most: seconds[seconds.len() - 1],
+                seconds: median(seconds).unwrap_or(f64::NAN),
             });
         }
         context.print(&rows, |rows| {

@@ -12,6 +12,7 @@ use crate::commands::tune::{self, RequestOptions};
 use crate::commands::{inspect, plan};
 use crate::failure::Failure;
 use crate::interrupt::TemporaryFolder;
+use crate::median::median;
 use crate::output;
 use crate::report::Context;
 use clap::Args;
@@ -122,9 +123,10 @@ impl Tuner {
                 Err(error) => Err(error.to_string()),
             });
             let simulated = tuned.plan.measured.candidates_tried;
-            let in_rings = own
-                .clone()
-                .and_then(|attempt| problem.in_fastest_rings(attempt).map_err(|error: tuner::Error| error.to_string()));
+            let in_rings = own.clone().and_then(|attempt| match problem.in_fastest_rings(attempt) {
+                Ok((attempt, _)) => Ok(attempt),
+                Err(error) => Err(error.to_string()),
+            });
             let way = |attempt| baselines::Way { attempt, simulated, stopped: false };
             let (own, in_rings) = (own.map(way), in_rings.map(way));
             Ok(vec![
@@ -196,10 +198,9 @@ impl Tuner {
                 }
             }
         }
-        for (row, mut seconds) in rows.iter_mut().zip(seconds) {
-            seconds.sort_by(f64::total_cmp);
+        for (row, seconds) in rows.iter_mut().zip(seconds) {
             if let Ok(outcome) = &mut row.outcome {
-                outcome.seconds = seconds.get(seconds.len() / 2).copied();
+                outcome.seconds = median(seconds);
             }
         }
         Ok(())

@@ -172,6 +172,10 @@ fn terms(plans: [&Plan; 2]) -> Vec<Term> {
     let structures = plans.map(|plan| plan.model.structure.chars().take(12).collect::<String>());
     if plans[0].model.batch == plans[1].model.batch {
         compare("structure", structures);
+        compare(
+            "weights",
+            plans.map(|plan| plan.model.weights.iter().flat_map(|digest| digest.chars().take(12)).collect()),
+        );
     }
     terms
 }

@@ -1,7 +1,7 @@
 //! The front of a tuning: plans that nothing beats at seconds and predicted error, as a table.
 
 use crate::report::table;
-use runtime::tuner::{Front, Point};
+use runtime::tuner::{Front, Gap, Point};
 
 /// The table. Predicted errors add up the sites' effects, without and with their signs; measured ones are what the
 /// calibration set showed, with the share of answers that stay and that would stay with twice the movement.
@@ -28,10 +28,12 @@ pub fn text(front: &Front) -> String {
     }
     // One plan that was taken as it came is the best of nothing.
     if rows.len() > 1 {
-        out.push_str(&format!(
-            "optimality: at most {:.2} % above the least seconds of any choice with this predicted error\n",
-            100.0 * front.gap
-        ));
+        let (share, least) = match front.gap {
+            Gap::Seconds(share) => (share, "seconds of any choice with this predicted error"),
+            Gap::Error(share) => (share, "predicted error of any choice within the budget"),
+        };
+        let prices = "by the prices of its sites, in one ring and whole rounds";
+        out.push_str(&format!("optimality: at most {:.2} % above the least {least}, {prices}\n", 100.0 * share));
     }
     if let Some(seconds) = front.refused_seconds {
         let refused = "does not meet the demands with what is kept in reserve";

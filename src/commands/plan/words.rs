@@ -45,6 +45,11 @@ pub fn axes(model: &ModelRecord) -> String {
     model.axes.iter().map(|(name, extent)| format!("{name} = {extent}")).collect::<Vec<_>>().join(", ")
 }
 
+/// The digest of the weights, after the plan's; empty where the plan does not name them.
+pub fn weights(model: &ModelRecord) -> String {
+    model.weights.as_ref().map_or(String::new(), |digest| format!(", weights {digest:.12}"))
+}
+
 /// Inputs that everybody knows, with digests of their values; empty where there are none.
 pub fn public_inputs(model: &ModelRecord) -> String {
     let line = |(name, values): (&String, &Vec<f64>)| {

@@ -3,6 +3,7 @@
 
 use super::{Report, Row, Seconds, Spread};
 use crate::failure::Failure;
+use crate::median::median;
 use runtime::cost::calibrate::{Measurement, fit};
 use runtime::cost::probes::Probe;
 use runtime::cost::{Machine, Resource, Timeline};
@@ -30,7 +31,7 @@ pub(super) fn report(
     // A repeat took as long as its slowest party.
     let slowest = |index: usize, repeat: usize| seconds.iter().map(|party| party[index][repeat]).fold(0.0, f64::max);
     let of_probe = |index: usize| (0..repeats).map(|repeat| slowest(index, repeat)).collect::<Vec<_>>();
-    let medians: Vec<f64> = (0..probes.len()).map(|index| median(of_probe(index))).collect();
+    let medians: Vec<f64> = (0..probes.len()).map(|index| median(of_probe(index)).unwrap_or(f64::NAN)).collect();
     let (machine, counted) = fitting.machine(&medians, FITS)?;
     let of_repeat = |repeat: usize| -> Result<Machine, Failure> {
         let seconds: Vec<f64> = (0..probes.len()).map(|index| slowest(index, repeat)).collect();
@@ -56,11 +57,6 @@ pub(super) fn report(
     };
     let spreads = Resource::ALL.iter().map(|&resource| (resource.name(), spread(resource))).collect();
     Ok(Report { probes: (0..probes.len()).map(row).collect(), spreads, machine })
-}
-
-fn median(mut seconds: Vec<f64>) -> f64 {
-    seconds.sort_by(f64::total_cmp);
-    seconds.get(seconds.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 /// What was run, and where.

@@ -10,27 +10,20 @@ use runtime::graph::clamps::{self, Needed};
 use runtime::graph::observed::Observed;
 use runtime::graph::ranges::InputRange;
 use runtime::graph::{Function, Graph, Tensor};
-use runtime::plan::InputPromise;
-use runtime::tuner::leading;
+use runtime::tuner::{Request, leading};
 
 impl RequestOptions {
-    /// The arguments that must be limited, where that was asked for, or if `kept` says so.
+    /// The arguments that must be limited for a run in any of these formats: in all of them the model is the same.
     pub(super) fn clamps(
         &self,
-        kept: bool,
-        model: &[u8],
         graph: &Graph,
-        calibration: &[Tensor],
-        promise: &InputPromise,
-        catalog: &Catalog,
+        request: &Request<'_>,
+        (catalog, formats): (&Catalog, &[Formats]),
     ) -> Result<Vec<Needed>, Failure> {
         if let Some(factor) = self.cut.filter(|factor| !(factor.is_finite() && *factor >= 1.0)) {
             return Err(Failure::Input(format!("--cut {factor}: give a factor of at least 1")));
         }
-        if !kept && self.cut.is_none() {
-            return Ok(Vec::new());
-        }
-        let formats = self.formats.formats()?;
+        let Request { model, calibration, promise, .. } = request;
         let count = calibration.iter().map(|tensor| tensor.shape[0]).min().unwrap_or(1).min(self.simulate.max(1));
         let inputs: Vec<Tensor> = calibration.iter().map(|tensor| leading(tensor, 0, count)).collect();
         let many = inspect::import(&self.model, model, &self.open.axes(count)?)?;
@@ -42,20 +35,33 @@ impl RequestOptions {
             .map(|(name, _)| promise.of(name))
             .map(|bound| InputRange::uniform(bound.low, bound.high))
             .collect();
-        let windows = widest_windows(catalog, formats);
+        let windows = common_windows(catalog, formats);
         let request = clamps::Request {
             boxes: &boxes,
             observed: &observed.of_another_batch(graph),
             reach: &|function| windows.iter().find(|(own, _)| *own == function).map(|(_, window)| *window),
             cut: self.cut,
-            scale: formats.activations.bits(),
-            width_max: formats.ring.bits() - 2,
+            scale: formats.iter().map(|formats| formats.activations.bits()).max().unwrap_or(0),
+            width_max: formats.iter().map(|formats| formats.ring.bits() - 2).min().unwrap_or(0),
         };
         clamps::needed(graph, &request).map_err(|error| Failure::Input(format!("{}: {error}", self.model.display())))
     }
 }
 
-/// The widest windows of the functions' entries whose formats fit, in real numbers.
+/// The windows within which functions are served in all formats that have entries of them, in real numbers.
+fn common_windows(catalog: &Catalog, formats: &[Formats]) -> Vec<(Function, [f64; 2])> {
+    let mut common: Vec<(Function, [f64; 2])> = Vec::new();
+    for (function, window) in formats.iter().flat_map(|&formats| widest_windows(catalog, formats)) {
+        match common.iter_mut().find(|(own, _)| *own == function) {
+            Some((_, known)) => *known = [known[0].max(window[0]), known[1].min(window[1])],
+            None => common.push((function, window)),
+        }
+    }
+    common
+}
+
+/// The widest windows of the functions' entries whose formats fit, in real numbers. Entries with scales of their own, as
+/// of logarithms, do not: bounds of clamps are integers, and what they are about lies below one as well.
 fn widest_windows(catalog: &Catalog, formats: Formats) -> Vec<(Function, [f64; 2])> {
     let mut widest: Vec<(Function, [f64; 2])> = Vec::new();
     // What is wrong with an entry the tuner says, which proves each before it is taken.
@@ -77,4 +83,32 @@ fn widest_windows(catalog: &Catalog, formats: Formats) -> Vec<(Function, [f64; 2
         }
     }
     widest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use catalogs::{Ring, Scale};
+    use std::path::Path;
+
+    /// A window that only one of the formats has would be left in the others.
+    #[test]
+    fn a_window_is_one_of_all_formats_that_serve_the_function() {
+        let lenet = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/lenet");
+        let catalog = Catalog::open(&lenet.join("catalogs"), &lenet.join("proofs")).unwrap();
+        let formats = |ring: u8, bits: u8| {
+            let scale = Scale::new(bits).unwrap();
+            Formats { ring: Ring::new(ring).unwrap(), activations: scale, weights: scale }
+        };
+        let relu = |formats: &[Formats]| {
+            let windows = common_windows(&catalog, formats);
+            windows.into_iter().find(|(function, _)| *function == Function::Relu).map(|(_, window)| window)
+        };
+        let [narrow, wide, none] = [formats(32, 9), formats(40, 13), formats(64, 16)];
+        assert_eq!(relu(&[none]), None);
+        let [one, other] = [relu(&[narrow]).unwrap(), relu(&[wide]).unwrap()];
+        let both = relu(&[none, narrow, wide]).unwrap();
+        assert_eq!(both, [one[0].max(other[0]), one[1].min(other[1])]);
+        assert!(both[0] < 0.0 && both[1] > 0.0);
+    }
 }

@@ -32,7 +32,8 @@ pub struct Demands {
     /// How far the share of inputs whose arg-max is the label may fall below the plain model's; nothing is kept in reserve.
     #[arg(long, allow_negative_numbers = true, help_heading = "Demands", requires = "labels")]
     max_accuracy_loss: Option<f64>,
-    /// How far the mean cross-entropy with the labels may rise above the plain model's; nothing is kept in reserve.
+    /// How far the mean cross-entropy with the labels may rise above the plain model's; nothing is kept in reserve. Where
+    /// the model ends with a softmax, its outputs are the probabilities, none less than 1e-7.
     #[arg(
         long,
         allow_negative_numbers = true,

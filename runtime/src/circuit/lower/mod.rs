@@ -459,6 +459,13 @@ fn coefficient(name: &str, factor: f64, bits_min: u8) -> Result<Coefficient, Err
     Ok(Coefficient { value, scale: bits })
 }
 
+/// Whether a function reaches from very small to very large: its entries have scales of their own, to and from which the
+/// sites around round.
+pub fn has_own_scales(function: &catalogs::Function) -> bool {
+    use catalogs::Function::{Log, Reciprocal, Rsqrt, Sqrt};
+    matches!(function, Log | Sqrt | Reciprocal | Rsqrt)
+}
+
 /// The catalog's name of a graph's function.
 pub fn catalog_function(function: graph::Function) -> Option<catalogs::Function> {
     match function {
