@@ -105,6 +105,17 @@ impl BackEnd {
         opened.map(Box::new).map(Chosen::Cuda).map_err(Failure::input)
     }
 
+    /// What `auto` is for a party that is alone on its machine, decided once.
+    pub fn of_one_party(self) -> Result<BackEnd, Failure> {
+        match self {
+            BackEnd::Auto => Ok(match self.open()? {
+                Chosen::Cpu => BackEnd::Cpu,
+                Chosen::Cuda(_) => BackEnd::Cuda(Gpu { number: 0, parties: 1 }),
+            }),
+            other => Ok(other),
+        }
+    }
+
     /// What each party of a local run is told: what `auto` is on this machine, decided once, so that all compute alike;
     /// and that they share a GPU.
     pub fn decided(self) -> Result<BackEnd, Failure> {

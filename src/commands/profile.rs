@@ -4,6 +4,7 @@ mod deployment;
 mod fitting;
 mod party;
 
+use crate::commands::back_end::BackEnd;
 use crate::commands::run;
 use crate::failure::Failure;
 use crate::interrupt::TemporaryFolder;
@@ -47,6 +48,10 @@ pub struct Profile {
     /// and whose messages are sealed while others are on their way.
     #[arg(long, conflicts_with_all = ["party", "config"])]
     network: Option<String>,
+    /// Where the parties compute: cpu, cuda, cuda:NUMBER or auto, as for `run` and `party`. The rates, and what is predicted
+    /// with them, are those of sessions that compute there.
+    #[arg(long, value_name = "BACK END", default_value = "cpu")]
+    backend: BackEnd,
     /// This party's file: measures the deployment together with the other parties.
     #[arg(long, value_name = "PARTY.toml", conflicts_with = "party")]
     config: Option<PathBuf>,
@@ -102,7 +107,7 @@ impl Profile {
         let probes = probes_of(&context.catalog)?;
         if let Some(config) = &self.party {
             interrupt::stop_with_input(3)?;
-            let seconds = party::seconds(config, &probes, self.runs)?;
+            let seconds = party::seconds(config, &probes, self.runs, self.backend)?;
             return context.print(&seconds, |seconds| format!("{seconds:?}\n"));
         }
         if let Some(config) = &self.config {
@@ -116,23 +121,37 @@ impl Profile {
     }
 
     fn measure(&self, context: &Context, probes: &[Probe]) -> Result<Report, Failure> {
-        let name = self.name.clone().unwrap_or_else(processor);
-        on_this_machine(&context.catalog, probes, self.network.as_deref(), self.runs, name)
+        let back_end = self.backend.decided()?;
+        let name = self.name.clone().unwrap_or_else(|| match back_end {
+            BackEnd::Cpu => processor(),
+            other => format!("{}, computing on {}", processor(), other.argument()),
+        });
+        let how = How { network: self.network.as_deref(), runs: self.runs, back_end };
+        on_this_machine(&context.catalog, probes, how, name)
     }
 }
 
 /// What `profile` measures of this machine over `network`, with so many runs of every probe.
 #[cfg(feature = "generate")]
 pub fn measured(catalog: &Path, network: Option<&str>, runs: u8) -> Result<Report, Failure> {
-    on_this_machine(catalog, &probes_of(catalog)?, network, runs, processor())
+    on_this_machine(catalog, &probes_of(catalog)?, How { network, runs, back_end: BackEnd::Cpu }, processor())
+}
+
+/// How probes are run on this machine.
+struct How<'a> {
+    /// The imitated network.
+    network: Option<&'a str>,
+    /// Runs of every probe.
+    runs: u8,
+    /// Where the parties compute.
+    back_end: BackEnd,
 }
 
 /// Rates of three processes of this machine. Every repeat of all probes has processes of its own, as sessions have.
 fn on_this_machine(
     catalog: &Path,
     probes: &[Probe],
-    network: Option<&str>,
-    runs: u8,
+    How { network, runs, back_end }: How<'_>,
     name: String,
 ) -> Result<Report, Failure> {
     let shaping = network.map(Shaping::named).transpose().map_err(Failure::input)?;
@@ -154,7 +173,8 @@ fn on_this_machine(
     };
     let configs = loopback(folder.path(), &what).map_err(Failure::input)?;
     let arguments = |config: &PathBuf| {
-        ["profile".into(), "--runs".into(), "1".into(), "--party".into(), config.clone().into_os_string()]
+        let (back_end, config) = (back_end.argument().into(), config.clone().into_os_string());
+        ["profile".into(), "--runs".into(), "1".into(), "--backend".into(), back_end, "--party".into(), config]
     };
     let mut all: Vec<Seconds> = vec![vec![Vec::new(); probes.len()]; ROLES.len()];
     for _ in 0..runs {

@@ -18,6 +18,7 @@ impl Profile {
         let party = PartyConfig::read(config).map_err(Failure::input)?;
         let writes = self.out.iter().chain(&network).map(PathBuf::as_path);
         output::check_file_places(party.files(), writes)?;
+        let back_end = self.backend.of_one_party()?;
         let endpoint = party.endpoint().map_err(Failure::input)?;
         let shaping = party.shaping().map_err(Failure::input)?;
         // Another catalog has other probes, and another number of runs other frames: both are seen at once.
@@ -32,7 +33,7 @@ impl Profile {
         let mut mesh = connect(0)?;
         let own = links::measure(&mut mesh, party.frame_bytes_max).map_err(peer)?;
         mesh.finish().map_err(peer)?;
-        let seconds = super::party::seconds(config, probes, self.runs)?;
+        let seconds = super::party::seconds(config, probes, self.runs, back_end)?;
         let mut mesh = connect(1)?;
         let numbers = own.iter().flat_map(|link| [link.round_trip_seconds, link.bits_per_second]);
         let numbers: Vec<f64> = numbers.chain(seconds.into_iter().flatten()).collect();

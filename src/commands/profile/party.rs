@@ -1,7 +1,9 @@
 //! One party of a profile: it does what the probes ask, at the same time as its peers.
 
 use super::Seconds;
+use crate::commands::back_end::{BackEnd, Chosen};
 use crate::failure::Failure;
+use runtime::backend::{Backend, Cpu};
 use runtime::circuit;
 use runtime::cost::links;
 use runtime::cost::probes::Probe;
@@ -13,7 +15,7 @@ use std::time::Instant;
 
 /// This party's seconds, each over a connection of its own. The repeats of all probes are interleaved, so that a machine
 /// that gets slower meanwhile is slower for all of them.
-pub(super) fn seconds(config: &Path, probes: &[Probe], runs: u8) -> Result<Seconds, Failure> {
+pub(super) fn seconds(config: &Path, probes: &[Probe], runs: u8, back_end: BackEnd) -> Result<Seconds, Failure> {
     let config = PartyConfig::read(config).map_err(Failure::input)?;
     let endpoint = config.endpoint().map_err(Failure::input)?;
     let shaping = config.shaping().map_err(Failure::input)?;
@@ -26,7 +28,11 @@ pub(super) fn seconds(config: &Path, probes: &[Probe], runs: u8) -> Result<Secon
             digest[8] = repeat;
             let terms = config.terms(transport::Digest(digest));
             let mut mesh = tls::connect(&endpoint, &terms, config.limits(), shaping).map_err(peer)?;
-            let seconds = time(config.party, probe, &mut mesh).map_err(|error| Failure::Peer(error.to_string()))?;
+            let seconds = match back_end.open()? {
+                Chosen::Cpu => time(Cpu, config.party, probe, &mut mesh),
+                Chosen::Cuda(cuda) => time(*cuda, config.party, probe, &mut mesh),
+            };
+            let seconds = seconds.map_err(|error| Failure::Peer(error.to_string()))?;
             mesh.finish().map_err(peer)?;
             all[number].push(seconds);
         }
@@ -35,9 +41,14 @@ pub(super) fn seconds(config: &Path, probes: &[Probe], runs: u8) -> Result<Secon
 }
 
 /// Seconds of all runs of a probe, in memory that runs before them used already.
-fn time(party: Party, probe: &Probe, transport: &mut dyn Transport) -> Result<f64, runtime::session::Error> {
+fn time<B: Backend>(
+    backend: B,
+    party: Party,
+    probe: &Probe,
+    transport: &mut dyn Transport,
+) -> Result<f64, runtime::session::Error> {
     let (me, first) = (circuit::Party(party.0), circuit::Party(0));
-    let mut runner = Runner::new(probe.circuit.clone(), me)?;
+    let mut runner = Runner::on(backend, probe.circuit.clone(), me)?;
     let weights = (me == first).then(|| probe.weights()).transpose()?;
     runner.share_weights(first, weights.as_ref(), transport)?;
     let inputs: Vec<_> = probe.inputs().into_iter().map(|input| (me == first).then_some(input)).collect();
