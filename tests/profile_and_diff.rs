@@ -16,6 +16,7 @@ fn a_profile_is_written_once_it_is_whole() {
     let shop = Workshop::new();
     shop.refuses(&["profile", "--out", "missing/machine.toml"], 2, &["missing"]);
     shop.refuses(&["profile", "--out", "machine.toml", "--runs", "0"], 2, &["0 is not in 1.."]);
+    shop.refuses(&["profile", "--out", "machine.toml", "--backend", "gpu"], 2, &["use cpu, cuda"]);
     let outcome = shop.run(&["--json", "profile", "--out", "machine.toml", "--runs", "1", "--name", "the test's"]);
     outcome.succeeded();
     let machine = Machine::read(&shop.path("machine.toml")).unwrap();
