@@ -94,7 +94,7 @@ fn a_plan_changed_by_hand() {
     let shop = Workshop::with_plan();
     let plan = shop.read("plan.toml");
     let line = |key: &str| plan.lines().find(|line| line.starts_with(key)).unwrap().to_owned();
-    let changes: [(String, &str, &[&str]); 24] = [
+    let changes: [(String, &str, &[&str]); 25] = [
         (line("rounds_per_run"), "rounds_per_run = 1", &["the plan predicts 1 rounds", "changed by hand"]),
         (line("bytes_per_run"), "bytes_per_run = 1", &["the plan predicts 1 bytes", "changed by hand"]),
         (line("structure"), "structure = \"00\"", &["the plan is for the model structure 00", "tune this model"]),
@@ -104,7 +104,8 @@ fn a_plan_changed_by_hand() {
         (line("batch"), "batch = 0", &["the plan predicts 0 inputs a run", "recomputed are 4"]),
         (line("protocol"), "protocol = \"abc\"", &["plan.toml", "protocol 'abc' is not known"]),
         (line("version"), "version = 9", &["plan.toml", "version 9 is not known"]),
-        (line("weights"), "weights = 200", &["no scale has 200 bits"]),
+        (line("weights ="), "weights = 200", &["no scale has 200 bits"]),
+        (line("weights_digest"), "weights_digest = \"00\"", &["the plan is for other weights of this model"]),
         (line("activations"), "activations = 15", &["changed by hand"]),
         (line("model = 0"), "model = 7", &["plan.toml", "party 7", "parties 0 to 2"]),
         (line("certified_error"), "certified_error = 0.5", &["states a certified error of 5e-1", "proved is 0e0"]),
@@ -138,7 +139,7 @@ fn a_plan_changed_by_hand() {
 fn a_plan_with_another_entry_or_an_unknown_one() {
     let shop = Workshop::with_plan();
     let plan = shop.read("plan.toml");
-    let digest = plan.lines().find(|line| line.contains("digest = ")).unwrap();
+    let digest = plan.lines().find(|line| line.starts_with("digest = ")).unwrap();
     shop.write("plan.toml", plan.replacen(digest, &format!("digest = \"{}\"", "0".repeat(64)), 1));
     shop.refuses(&INFER, 2, &["relu/", "the plan names 000000000000", "tune again"]);
     shop.refuses(&["plan", "limits", "plan.toml", "--model", "model.onnx"], 2, &["the plan names 000000000000"]);

@@ -309,7 +309,7 @@ impl RequestOptions {
             parties: self.parties.clone(),
         };
         let clamps = match self.clamp || self.cut.is_some() {
-            true => self.clamps(&graph, &request, (catalog, &self.formats.each(&request)?))?,
+            true => self.clamps_for_most(&graph, &request, catalog)?,
             false => Vec::new(),
         };
         for Needed { clamp, proved, observed } in &clamps {

@@ -359,9 +359,9 @@ fn excesses(
                 false => Err(invalid(
                     &clamp,
                     &format!(
-                        "its argument is proved to lie in {:.3e}…{:.3e} only, which no comparison in this ring reaches; \
-                         clamp an earlier one (--cut) or take a narrower --input-range",
-                        proved.lower, proved.upper
+                        "its argument is proved to lie in {:.3e}…{:.3e} only, which no comparison of {} bits reaches; take a \
+                         wider ring (--ring-bits), limit earlier ones further (--cut) or promise a narrower --input-range",
+                        proved.lower, proved.upper, request.width_max
                     ),
                 )),
             }

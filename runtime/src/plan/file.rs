@@ -44,7 +44,7 @@ pub struct ModelRecord {
     pub structure: String,
     /// Digest of the weights; a discreet plan does not name them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub weights: Option<String>,
+    pub weights_digest: Option<String>,
     /// Inputs of one run.
     pub batch: usize,
     /// Runs that a session executes side by side, as far as it has so many inputs.
@@ -294,7 +294,7 @@ impl Plan {
     /// norms assume: powers of two, without which nobody could tell what is certified.
     pub fn discreet(mut self) -> Plan {
         self.measured = Measured::default();
-        self.model.weights = None;
+        self.model.weights_digest = None;
         self.predicted.error = 0.0;
         for site in &mut self.site {
             (site.sensitivity, site.calibrated_error, site.effect) = (0.0, site.certified_error, None);

@@ -410,7 +410,7 @@ impl CheckedPlan {
         if found != self.plan.model.structure {
             return Err(Refusal::Model { planned: self.plan.model.structure.clone(), found });
         }
-        if let Some(planned) = &self.plan.model.weights {
+        if let Some(planned) = &self.plan.model.weights_digest {
             let found = weights_digest(graph).map_err(|error| circuit::Error::Circuit(error.to_string()))?.to_string();
             if found != *planned {
                 return Err(Refusal::Weights { planned: planned.clone(), found });

@@ -318,6 +318,15 @@ fn check_request(request: &Request<'_>, graph: &Graph) -> Result<(), Error> {
     if let Some(label) = request.labels.iter().flatten().find(|label| **label >= scores) {
         return fail(format!("label {label} is none: the model's first output has {scores} scores, for labels from 0"));
     }
+    // The graph is the one for one input.
+    let is_by_input = |(_, id): &&(String, graph::NodeId)| graph.node(*id).shape.first() == Some(&1);
+    if let Some((name, id)) = graph.outputs().iter().find(|output| !is_by_input(output)) {
+        return fail(format!(
+            "for one input the model's output {name} has shape {:?}: its first axis has to count the inputs; a constant, \
+             such as a mask, may have the rows of another number of inputs",
+            graph.node(*id).shape
+        ));
+    }
     if request.whole_front && request.asks_for_accuracy() {
         return fail(
             "a budget alone is met by one search, without a front: --whole-front needs a demand on accuracy".into(),

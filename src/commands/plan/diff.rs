@@ -174,7 +174,7 @@ fn terms(plans: [&Plan; 2]) -> Vec<Term> {
         compare("structure", structures);
         compare(
             "weights",
-            plans.map(|plan| plan.model.weights.iter().flat_map(|digest| digest.chars().take(12)).collect()),
+            plans.map(|plan| plan.model.weights_digest.iter().flat_map(|digest| digest.chars().take(12)).collect()),
         );
     }
     terms

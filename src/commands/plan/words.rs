@@ -47,7 +47,7 @@ pub fn axes(model: &ModelRecord) -> String {
 
 /// The digest of the weights, after the plan's; empty where the plan does not name them.
 pub fn weights(model: &ModelRecord) -> String {
-    model.weights.as_ref().map_or(String::new(), |digest| format!(", weights {digest:.12}"))
+    model.weights_digest.as_ref().map_or(String::new(), |digest| format!(", weights {digest:.12}"))
 }
 
 /// Inputs that everybody knows, with digests of their values; empty where there are none.

@@ -13,6 +13,26 @@ use runtime::graph::{Function, Graph, Tensor};
 use runtime::tuner::{Request, leading};
 
 impl RequestOptions {
+    /// The arguments that must be limited for a run in the formats that are tuned in, without the narrowest rings if no
+    /// comparison there reaches as far as is proved: tuning says why there is no plan in them.
+    pub(super) fn clamps_for_most(
+        &self,
+        graph: &Graph,
+        request: &Request<'_>,
+        catalog: &Catalog,
+    ) -> Result<Vec<Needed>, Failure> {
+        let mut formats = self.formats.each(request)?;
+        loop {
+            let clamps = self.clamps(graph, request, (catalog, &formats));
+            let narrowest = formats.iter().map(|formats| formats.ring).min();
+            let wider: Vec<Formats> = formats.into_iter().filter(|formats| Some(formats.ring) > narrowest).collect();
+            if clamps.is_ok() || wider.is_empty() {
+                return clamps;
+            }
+            formats = wider;
+        }
+    }
+
     /// The arguments that must be limited for a run in any of these formats: in all of them the model is the same.
     pub(super) fn clamps(
         &self,

@@ -189,7 +189,7 @@ impl Problem<'_> {
             model: ModelRecord {
                 name: request.model_name.clone(),
                 structure: structure_digest(structure).to_string(),
-                weights: Some(self.ground.weights.to_string()),
+                weights_digest: Some(self.ground.weights.to_string()),
                 batch: request.batch,
                 side_by_side,
                 input_box: request.promise.range,
