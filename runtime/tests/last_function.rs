@@ -86,3 +86,13 @@ fn a_last_sigmoid_has_no_cross_entropy_of_rows() {
     let refused = tuned(model, asked, Some(vec![0, 2, 0])).unwrap_err().to_string();
     assert!(refused.contains("sigmoid") && refused.contains("--max-accuracy-loss"), "{refused}");
 }
+
+/// Such a model is one for that number of inputs alone, and the tuner looks at others.
+#[test]
+fn a_mask_with_a_row_for_every_input_of_a_batch_is_refused() {
+    let scores = Model::default().input("x", &["N", "4"]).weight("mask", &[2, CLASSES as i64], &[0.0, -1e4].repeat(4));
+    let model = scores.op("Add", &["x", "mask"], "masked").op("Softmax", &["masked"], "y");
+    let asked = Constraint { error_max: 0.02, ..Constraint::default() };
+    let refused = tuned(model, asked, None).unwrap_err().to_string();
+    assert!(refused.contains("output y has shape [2, 4]") && refused.contains("count the inputs"), "{refused}");
+}

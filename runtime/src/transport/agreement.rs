@@ -13,7 +13,7 @@ use super::{Digest, Error, Mesh, Party, Result, Transport, control::Control};
 use crate::random::{Key, SessionId};
 
 /// Version of frames, greeting and key derivation. Parties with different ones refuse each other.
-pub const PROTOCOL_VERSION: u16 = 3;
+pub const PROTOCOL_VERSION: u16 = 4;
 
 /// Longest name of a session or a role in bytes.
 pub(crate) const NAME_BYTES_MAX: usize = 64;

@@ -19,6 +19,8 @@ pub enum AbortReason {
     TermsDiffer(Party),
     /// The party was asked to stop by its user.
     Cancelled,
+    /// A party stopped the session for a reason of its own, and the news is passed on.
+    PeerStopped(Party),
     /// The party has already finished.
     Finished,
 }
@@ -31,9 +33,10 @@ impl fmt::Display for AbortReason {
             Self::PeerSilent(peer) => write!(f, "{peer} did not answer in time"),
             Self::PeerMisbehaved(peer) => write!(f, "{peer} sent something unexpected"),
             Self::TermsDiffer(peer) => {
-                write!(f, "it and {peer} differ in the plan or in the configuration; see what they say")
+                write!(f, "{peer} differs from another in the plan or in the configuration; see what they say")
             }
             Self::Cancelled => f.write_str("it was cancelled by its user"),
+            Self::PeerStopped(peer) => write!(f, "{peer} stopped it; see what {peer} says"),
             Self::Finished => f.write_str("it has finished"),
         }
     }
@@ -70,6 +73,7 @@ impl Control {
                     AbortReason::TermsDiffer(Party(party)) => (4, party),
                     AbortReason::Cancelled => (5, 0),
                     AbortReason::Finished => (6, 0),
+                    AbortReason::PeerStopped(Party(party)) => (7, party),
                 };
                 vec![ABORT, code, party]
             }
@@ -90,6 +94,7 @@ impl Control {
                 (4, party) => AbortReason::TermsDiffer(party),
                 (5, Party(0)) => AbortReason::Cancelled,
                 (6, Party(0)) => AbortReason::Finished,
+                (7, party) => AbortReason::PeerStopped(party),
                 _ => return None,
             }),
             [FINISHED] => Self::Finished,
@@ -109,7 +114,7 @@ mod tests {
             &[0],
             &[5],
             &[ABORT],
-            &[ABORT, 7, 0],
+            &[ABORT, 8, 0],
             &[ABORT, 0, 1],
             &[ABORT, 1, 1, 1],
             &[FINISHED, 0],
@@ -129,6 +134,7 @@ mod tests {
             AbortReason::TermsDiffer(Party(0)),
             AbortReason::Cancelled,
             AbortReason::Finished,
+            AbortReason::PeerStopped(Party(1)),
         ];
         let mut frames: Vec<Control> = reasons.map(Control::Abort).into();
         frames.extend([Control::Hello(vec![1, 2]), Control::Confirm([3; 32]), Control::Finished]);

@@ -262,11 +262,15 @@ pub enum Error {
 }
 
 impl Error {
-    /// What the other parties are told about this error.
+    /// What the other parties are told about this error. Who was told to stop may be heard before who stopped, so
+    /// a reason that speaks of its sender is passed on with the sender's name.
     pub fn abort_reason(&self) -> AbortReason {
         match self {
             Self::Closed { peer } | Self::Lost { peer, .. } => AbortReason::PeerLost(*peer),
             Self::Silent { peer, .. } => AbortReason::PeerSilent(*peer),
+            Self::Aborted { peer, reason: AbortReason::LocalFailure | AbortReason::Cancelled } => {
+                AbortReason::PeerStopped(*peer)
+            }
             Self::Aborted { reason, .. } | Self::Stopped(reason) => *reason,
             Self::Differs { peer, .. } => AbortReason::TermsDiffer(*peer),
             Self::FinishedEarly { peer, .. }

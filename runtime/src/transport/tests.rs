@@ -279,6 +279,23 @@ fn a_dropped_party_aborts_the_others() {
     assert_eq!(c.finish(), Err(told));
 }
 
+/// Who passes the news on does not say of itself what another party said of itself.
+#[test]
+fn who_stopped_is_named_although_another_is_heard_first() {
+    let words = [
+        (AbortReason::LocalFailure, "party 2 stopped the session: it failed, see its own output"),
+        (AbortReason::Cancelled, "party 2 stopped the session: it was cancelled by its user"),
+    ];
+    for (reason, heard_by_the_first) in words {
+        let [mut a, mut b, mut c] = three();
+        c.put_control(Party(0), &control::Control::Abort(reason));
+        let error = a.receive(Party(1), expected(Kind::Masked, at(0, 0), 8)).unwrap_err();
+        assert_eq!(error.to_string(), heard_by_the_first);
+        let error = b.receive(Party(2), expected(Kind::Masked, at(0, 0), 8)).unwrap_err();
+        assert_eq!(error.to_string(), "party 0 stopped the session: party 2 stopped it; see what party 2 says");
+    }
+}
+
 #[test]
 fn finishing_with_frames_unread_is_an_error() {
     let [mut a, mut b, _c] = three();

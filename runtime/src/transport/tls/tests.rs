@@ -446,8 +446,8 @@ fn an_abort_reaches_who_waits_for_another() {
     // The error itself shows that it was no time-out; a loaded machine may be slow to wake.
     assert!(waited < Duration::from_secs(5), "{waited:?}");
     // The second waits for the aborting party itself: its last words count, not its closing. The one that
-    // learned of it first passes the reason on, which may arrive earlier.
-    let passed_on = Error::Aborted { peer: Party(1), reason: AbortReason::Cancelled };
+    // learned of it first passes on who stopped, which may arrive earlier.
+    let passed_on = Error::Aborted { peer: Party(1), reason: AbortReason::PeerStopped(Party(0)) };
     let error = c.receive(Party(0), expected(Kind::Masked, at(0, 0), 8)).unwrap_err();
     assert!([told, passed_on].contains(&error), "{error}");
 }
@@ -528,7 +528,7 @@ fn a_greeting_that_differs_is_refused_by_what_differs() {
     let (now, one, hello) = (PROTOCOL_VERSION, Party(1), agreement::greeting);
     type Greet = fn(u16, Party, Digest) -> Vec<u8>;
     let cases: [(Greet, &str); 4] = [
-        (|now, one, all| agreement::greeting(now + 1, one, &terms(2), all), "protocol version: 3 here, 4 there"),
+        (|now, one, all| agreement::greeting(now + 1, one, &terms(2), all), "protocol version: 4 here, 5 there"),
         (
             |now, _, all| agreement::greeting(now, Party(0), &terms(2), all),
             "index of that party: party 1 here, party 0 there",
