@@ -9,7 +9,6 @@ mod commands;
 mod failure;
 mod interrupt;
 mod lanes;
-mod median;
 mod output;
 mod processes;
 mod report;

@@ -9,6 +9,7 @@ use std::{
 };
 
 use runtime::{
+    cost::median,
     deployment::keys,
     transport::{
         Digest, Expected, Frame, HEADER_BYTES, Kind, Length, Limits, Mesh, Party, Position, Shaping, Terms, Transport,
@@ -51,9 +52,8 @@ fn imitate(name: &str, network: Shaping, bytes: usize, rounds: u32) -> Outcome<(
         .map(|mut mesh| {
             thread::spawn(move || -> Outcome<Vec<f64>> {
                 let rounds = (0..rounds).map(|round| exchange(&mut mesh, round, bytes, None));
-                let mut seconds = rounds.map(|took| Ok(took?.as_secs_f64())).collect::<Outcome<Vec<f64>>>()?;
+                let seconds = rounds.map(|took| Ok(took?.as_secs_f64())).collect::<Outcome<Vec<f64>>>()?;
                 mesh.finish()?;
-                seconds.sort_by(f64::total_cmp);
                 Ok(seconds)
             })
         })
@@ -61,15 +61,15 @@ fn imitate(name: &str, network: Shaping, bytes: usize, rounds: u32) -> Outcome<(
     let mut medians = Vec::new();
     for end in ends {
         let seconds = end.join().map_err(|_| "a party panicked")??;
-        medians.push(seconds[seconds.len() / 2]);
+        medians.push(median(seconds).ok_or("no round was measured")?);
     }
     let model = network.round_trip_seconds / 2.0 + 16.0 * (bytes + HEADER_BYTES) as f64 / network.bits_per_second;
-    let median = medians.iter().copied().fold(0.0, f64::max);
+    let slowest = medians.iter().copied().fold(0.0, f64::max);
     println!(
         "{name:12} {bytes:12} {rounds:7} {:17.3} ms {:6.3} ms {:7.3} ms",
         1e3 * model,
-        1e3 * median,
-        1e3 * (median - model)
+        1e3 * slowest,
+        1e3 * (slowest - model)
     );
     Ok(())
 }

@@ -331,7 +331,7 @@ impl RequestOptions {
     #[cfg(feature = "generate")]
     pub fn limited(&self, request: &Request<'_>, catalog: &Catalog) -> Result<Axes, Failure> {
         let graph = inspect::import(&self.model, request.model, &self.open.axes(1)?)?;
-        let clamps = self.clamps(&graph, request, (catalog, &[request.formats]))?;
+        let clamps = self.clamps(&graph, request, catalog)?;
         Ok(self.open.axes(request.batch)?.with_clamps(clamps.into_iter().map(|needed| needed.clamp).collect()))
     }
 

@@ -3,7 +3,6 @@
 use crate::catalog_folder;
 use crate::failure::Failure;
 use crate::lanes::{self, Effort, Findings, Lane};
-use crate::median::median;
 use crate::output::check_folder_place;
 use crate::report::{Context, table};
 use ::verify::Certified;
@@ -11,6 +10,7 @@ use catalogs::digest::Tag;
 use catalogs::protocol::{cost, rss3::Rss3};
 use catalogs::{Catalog, Decimal, Digest, Published};
 use clap::Args;
+use runtime::cost::median;
 use serde::Serialize;
 use std::path::PathBuf;
 use std::time::Instant;

@@ -5,6 +5,7 @@
 //! its throughput is what the largest frames took longer than the next smaller ones, in medians. The connections are the
 //! deployment's own, so what TLS and framing cost is in the figures.
 
+use super::median;
 use crate::transport::{Error, Expected, Frame, Kind, Length, Party, Position, Shaping, Transport};
 use serde::{Deserialize, Serialize};
 use std::time::Instant;
@@ -133,7 +134,7 @@ impl Line<'_> {
             self.receive(ECHO_BYTES as u64)?;
             echoes.push(begun.elapsed().as_secs_f64());
         }
-        let round_trip = median(echoes);
+        let round_trip = median(echoes).unwrap_or(f64::NAN);
         let (mut bytes, mut known) = (BYTES_MIN, Vec::new());
         while bytes <= BYTES_MAX.min(frame_bytes_max) {
             let mut seconds = Vec::new();
@@ -144,7 +145,7 @@ impl Line<'_> {
                 self.receive(8)?;
                 seconds.push(begun.elapsed().as_secs_f64());
             }
-            let seconds = median(seconds);
+            let seconds = median(seconds).unwrap_or(f64::NAN);
             known.push((bytes as f64, seconds));
             if seconds > SECONDS_ENOUGH {
                 break;
@@ -180,11 +181,6 @@ fn rate(round_trip: f64, known: &[(f64, f64)]) -> f64 {
         [.., (less, before), _] if seconds > *before => 8.0 * (bytes - less) / (seconds - before),
         _ => alone,
     }
-}
-
-fn median(mut seconds: Vec<f64>) -> f64 {
-    seconds.sort_by(f64::total_cmp);
-    seconds[seconds.len() / 2]
 }
 
 #[cfg(test)]

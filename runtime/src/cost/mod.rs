@@ -13,11 +13,13 @@
 pub mod calibrate;
 pub mod links;
 mod machine;
+mod median;
 pub mod probes;
 mod timeline;
 mod work;
 
 pub use links::Link;
 pub use machine::{Error, Machine};
+pub use median::median;
 pub use timeline::{Event, Timeline};
 pub use work::{Resource, Work};

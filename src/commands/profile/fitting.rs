@@ -3,10 +3,9 @@
 
 use super::{Report, Row, Seconds, Spread};
 use crate::failure::Failure;
-use crate::median::median;
 use runtime::cost::calibrate::{Measurement, fit};
 use runtime::cost::probes::Probe;
-use runtime::cost::{Machine, Resource, Timeline};
+use runtime::cost::{Machine, Resource, Timeline, median};
 use runtime::session::work;
 use runtime::transport::Shaping;
 

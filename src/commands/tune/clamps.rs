@@ -12,6 +12,14 @@ use runtime::graph::ranges::InputRange;
 use runtime::graph::{Function, Graph, Tensor};
 use runtime::tuner::{Request, leading};
 
+/// What is known of a model's arguments in whichever formats it runs.
+struct Known {
+    /// The inputs' promised ranges.
+    boxes: Vec<InputRange>,
+    /// What the calibration set shows.
+    observed: Observed,
+}
+
 impl RequestOptions {
     /// The arguments that must be limited for a run in the formats that are tuned in, without the narrowest rings if no
     /// comparison there reaches as far as is proved: tuning says why there is no plan in them.
@@ -22,8 +30,9 @@ impl RequestOptions {
         catalog: &Catalog,
     ) -> Result<Vec<Needed>, Failure> {
         let mut formats = self.formats.each(request)?;
+        let known = self.known(graph, request)?;
         loop {
-            let clamps = self.clamps(graph, request, (catalog, &formats));
+            let clamps = self.needed(graph, &known, (catalog, &formats));
             let narrowest = formats.iter().map(|formats| formats.ring).min();
             let wider: Vec<Formats> = formats.into_iter().filter(|formats| Some(formats.ring) > narrowest).collect();
             if clamps.is_ok() || wider.is_empty() {
@@ -33,13 +42,18 @@ impl RequestOptions {
         }
     }
 
-    /// The arguments that must be limited for a run in any of these formats: in all of them the model is the same.
+    /// The arguments that must be limited for a run in the request's formats.
+    #[cfg(feature = "generate")]
     pub(super) fn clamps(
         &self,
         graph: &Graph,
         request: &Request<'_>,
-        (catalog, formats): (&Catalog, &[Formats]),
+        catalog: &Catalog,
     ) -> Result<Vec<Needed>, Failure> {
+        self.needed(graph, &self.known(graph, request)?, (catalog, &[request.formats]))
+    }
+
+    fn known(&self, graph: &Graph, request: &Request<'_>) -> Result<Known, Failure> {
         if let Some(factor) = self.cut.filter(|factor| !(factor.is_finite() && *factor >= 1.0)) {
             return Err(Failure::Input(format!("--cut {factor}: give a factor of at least 1")));
         }
@@ -49,16 +63,26 @@ impl RequestOptions {
         let many = inspect::import(&self.model, model, &self.open.axes(count)?)?;
         let mut observed = Observed::new(&many);
         observed.run(&many, &inputs).map_err(Failure::input)?;
-        let boxes: Vec<InputRange> = graph
+        let boxes = graph
             .inputs()
             .iter()
             .map(|(name, _)| promise.of(name))
             .map(|bound| InputRange::uniform(bound.low, bound.high))
             .collect();
+        Ok(Known { boxes, observed: observed.of_another_batch(graph) })
+    }
+
+    /// The arguments that must be limited for a run in any of these formats: in all of them the model is the same.
+    fn needed(
+        &self,
+        graph: &Graph,
+        known: &Known,
+        (catalog, formats): (&Catalog, &[Formats]),
+    ) -> Result<Vec<Needed>, Failure> {
         let windows = common_windows(catalog, formats);
         let request = clamps::Request {
-            boxes: &boxes,
-            observed: &observed.of_another_batch(graph),
+            boxes: &known.boxes,
+            observed: &known.observed,
             reach: &|function| windows.iter().find(|(own, _)| *own == function).map(|(_, window)| *window),
             cut: self.cut,
             scale: formats.iter().map(|formats| formats.activations.bits()).max().unwrap_or(0),

@@ -1,4 +1,4 @@
-//! The median of measurements.
+//! The median of measurements, for all that is measured here.
 
 /// The middle value, of an even number the mean of the two in the middle; `None` of nothing.
 pub fn median(mut values: Vec<f64>) -> Option<f64> {
